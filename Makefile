@@ -1,0 +1,42 @@
+# The targets work on a fresh machine with Python 3.10 or newer, git and make; each sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PREFIX ?= $(HOME)/.local
+EXTRAS := starlark,test,lint
+
+.PHONY: demo test lint bench install clean
+
+# The marker is newer than the requirements once the environment holds them.
+$(VENV)/.ready: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'git-ocuroot needs Python 3.10 or newer (set PYTHON=…)'; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'setting up $(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(VENV)/.ready
+	@PATH="$(CURDIR)/bin:$$PATH" sh fixtures/demo.sh
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready
+	$(BIN)/python fixtures/bench.py $(BENCH)
+
+# Installs into an environment of its own and links the program where PATH finds it.
+install:
+	$(PYTHON) -m venv $(PREFIX)/share/git-ocuroot
+	$(PREFIX)/share/git-ocuroot/bin/python -m pip install --quiet --disable-pip-version-check '.[starlark]'
+	mkdir -p $(PREFIX)/bin $(PREFIX)/share/man/man1
+	ln -sf ../share/git-ocuroot/bin/git-ocuroot $(PREFIX)/bin/git-ocuroot
+	cp man/git-ocuroot.1 $(PREFIX)/share/man/man1/
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

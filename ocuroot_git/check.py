@@ -1,0 +1,117 @@
+"""`fsck`: whether a store is what its layout says (design 4.1, 6).
+
+Errors are what makes an answer wrong or a document unreachable; warnings are what only is untidy, such as the
+dangling links and the outdated `links` lists that the original program leaves behind.
+"""
+
+from __future__ import annotations
+
+from .layout import OBJECT_FILE, REFS, Damaged, StoredObject, object_path
+from .refs import Ref, RefError
+from .tree import LinkCycle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Literal
+
+    from .tree import Node, StoreTree
+
+
+class Finding:
+    """Something that is not as it should be, at a shown ref or a path."""
+
+    __slots__ = ("severity", "what", "where")
+
+    def __init__(self, severity: Literal["error", "warning"], where: str, what: str) -> None:
+        self.severity = severity
+        self.where = where
+        self.what = what
+
+
+class Checker:
+    """Checks one tree of a store. After `run`, `documents` and `links` say how many there are."""
+
+    def __init__(self, tree: StoreTree, progress: Callable[[int], None] = lambda count: None) -> None:
+        self.tree = tree
+        self.documents = 0
+        self.links = 0
+        self._progress = progress
+        self._objects: dict[str, tuple[str, tuple[str, ...]]] = {}
+        """By stored ref: the target of a link (empty for a document), and what is said to link there."""
+
+    def run(self) -> Iterator[Finding]:
+        """Find everything that is wrong, in the order in which it is met."""
+        yield from self._read_all()
+        for stored, (target, links) in self._objects.items():
+            if target:
+                yield from self._check_link(stored, target)
+            else:
+                yield from self._check_reachable(stored)
+            yield from self._check_back_links(stored, links)
+
+    def _read_all(self) -> Iterator[Finding]:
+        root = self.tree.node(REFS)
+        todo: list[tuple[str, Node]] = [("", root)] if root is not None else []
+        files = self.tree.files
+        while todo:
+            stored, directory = todo.pop()
+            if not files.is_tree(directory):
+                yield Finding("error", f"{REFS}/{stored}".rstrip("/"), "it is a file where a directory should be")
+                continue
+            for node in files.children(directory):
+                name = files.name(node)
+                below = f"{stored}/{name}" if stored else name
+                if name != OBJECT_FILE:
+                    todo.append((below, node))
+                elif files.is_tree(node):
+                    yield Finding("error", f"{REFS}/{below}", "it is a directory where a file should be")
+                else:
+                    yield from self._read(stored, node)
+
+    def _read(self, stored: str, node: Node) -> Iterator[Finding]:
+        path = object_path(stored)
+        try:
+            found = StoredObject.read(self.tree.files.data(node), path)
+        except Damaged as damage:
+            yield Finding("error", path, damage.why)
+            return
+        self._objects[stored] = found.target or "", found.links
+        if found.target:
+            self.links += 1
+        else:
+            self.documents += 1
+        self._progress(self.documents + self.links)
+
+    def _check_reachable(self, stored: str) -> Iterator[Finding]:
+        """A document is unreachable where its ref, read as any other ref, leads elsewhere."""
+        shown = self.tree.layout.shown(stored)
+        try:
+            ref = Ref.parse(shown)
+        except RefError as error:
+            yield Finding("warning", shown, f"its path is no ref: {error.message}")
+            return
+        try:
+            reached = self.tree.locate(ref).stored
+        except LinkCycle:
+            reached = ""
+        except Damaged:
+            return  # reported where it stands
+        if reached != stored:
+            leads = f"its ref leads to '{self.tree.layout.shown(reached)}'" if reached else "its ref leads in a circle"
+            yield Finding("error", shown, f"the document is unreachable: {leads}")
+
+    def _check_link(self, stored: str, target: str) -> Iterator[Finding]:
+        shown, end = self.tree.layout.shown, target.partition("#")[0]
+        known = self._objects.get(end)
+        if known is None:
+            yield Finding("warning", shown(stored), f"dangling link: there is no '{shown(end)}'")
+        elif stored not in known[1]:
+            yield Finding("warning", shown(stored), f"'{shown(end)}' does not list this link to it")
+
+    def _check_back_links(self, stored: str, links: tuple[str, ...]) -> Iterator[Finding]:
+        shown = self.tree.layout.shown
+        for link in links:
+            target = self._objects.get(link, ("", ()))[0]
+            if target.partition("#")[0] != stored:
+                yield Finding("warning", shown(stored), f"it lists '{shown(link)}', which does not link to it")

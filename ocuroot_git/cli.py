@@ -1,0 +1,148 @@
+"""`git ocuroot`: find the command, read its options, run it, and turn errors into exit statuses (design section 6).
+
+The one place that prints errors and knows signals. Commands are imported only when they are run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import __version__
+from .errors import Error, UsageError
+from .terminal import Terminal, silence_stdout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Final
+
+    from .options import Command, Parsed
+
+COMMANDS: Final = {
+    "init": "make the stores and write the configuration",
+    "status": "show where the stores are and what is in them",
+    "get": "print documents",
+    "match": "list the refs that match patterns",
+    "set": "say what is wanted: write an intent",
+    "delete": "delete an intent",
+    "resolve": "print the refs behind links",
+    "parse": "show the parts of a ref",
+    "log": "show who changed what, and when",
+    "update": "change documents and links of any kind, all or nothing",
+    "fsck": "check the stores",
+    "export": "copy the stores to a directory",
+    "import": "fill a new store from a directory",
+}
+"""The commands, in the order in which help lists them. Each is a module in `commands/`."""
+
+_USAGE: Final = "usage: git ocuroot <command> [<options>]\n"
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command line; gives the exit status. Prints every error, and never a traceback unless asked to."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    environ = os.environ if environ is None else environ
+    terminal = Terminal(environ)
+    try:
+        try:
+            status = _dispatch(words, terminal, environ)
+            terminal.finish()
+            return status
+        except KeyboardInterrupt:
+            return _die_of_interrupt()
+        except BrokenPipeError:
+            silence_stdout()
+            return 141
+        except Error as error:
+            _trace(environ)
+            terminal.error("fatal: ", error.message, error.hint)
+            return error.status
+        except Exception as error:  # a fault of ours: the user gets one line all the same
+            _trace(environ)
+            terminal.error(
+                "fatal: ",
+                f"unexpected {type(error).__name__}: {error}",
+                "GIT_TRACE_OCUROOT=1 shows where; please report it",
+            )
+            return 128
+    except BrokenPipeError:
+        silence_stdout()
+        return 141
+
+
+def load(name: str) -> Command:
+    """The command of a name."""
+    module = f"{__package__}.commands.{'import_' if name == 'import' else name}"
+    __import__(module)
+    command: Command = sys.modules[module].COMMAND
+    return command
+
+
+def _dispatch(words: list[str], terminal: Terminal, environ: Mapping[str, str]) -> int:
+    if words[:1] == ["state"]:
+        del words[0]  # Ocuroot's documented commands: `state get`, `state match`, …
+    if not words or words[0] in ("-h", "--help", "help"):
+        terminal.write(_overview().encode())
+        return 0 if words else 129
+    if words[0] in ("--version", "version"):
+        terminal.record(f"git-ocuroot version {__version__}")
+        return 0
+    name = words.pop(0)
+    if name not in COMMANDS:
+        terminal.error("fatal: ", f"'{name}' is not a git-ocuroot command", _similar(name))
+        return 129
+    command = load(name)
+    try:
+        options = command.parse(words)
+        if options.help:
+            terminal.write(command.usage().encode())
+            return 129 if "-h" in words else 0
+        return _run(command, options, terminal, environ)
+    except UsageError as error:
+        terminal.complain("error: ", error.message)
+        terminal.complain("", command.usage().rstrip("\n"))
+        return error.status
+
+
+def _run(command: Command, options: Parsed, terminal: Terminal, environ: Mapping[str, str]) -> int:
+    from .context import Context
+
+    terminal.quiet, terminal.verbose = options.quiet, options.verbose
+    context = Context(options, terminal, environ)
+    try:
+        return command.run(context, options)
+    finally:
+        if context.are_stores_open:
+            terminal.flush()
+            context.stores.finish()
+
+
+def _overview() -> str:
+    lines = [f"{_USAGE}", "The state of software delivery, kept in git.", ""]
+    lines += [f"   {name:<9} {summary}" for name, summary in COMMANDS.items()]
+    lines += ["", "'git ocuroot <command> -h' shows the options of one, 'git help ocuroot' the manual page."]
+    return "\n".join(lines) + "\n"
+
+
+def _similar(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, COMMANDS, n=1)
+    return f"did you mean '{close[0]}'?" if close else "'git ocuroot -h' lists the commands"
+
+
+def _trace(environ: Mapping[str, str]) -> None:
+    if environ.get("GIT_TRACE_OCUROOT", "0") not in ("", "0"):
+        import traceback
+
+        traceback.print_exc()
+
+
+def _die_of_interrupt() -> int:
+    """End as a process ends that knows nothing of Ctrl-C, so that a calling shell sees what happened."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    return 130

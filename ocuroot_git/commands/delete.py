@@ -1,0 +1,43 @@
+"""`git ocuroot delete`: take back what was wanted."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..options import Command, Option
+from .set import checked_oid, intent_ref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..options import Parsed
+    from ..transaction import Transaction
+
+
+def run(context: Context, options: Parsed) -> int:
+    expected = checked_oid(options.if_match)
+    if expected is not None and len(options.arguments) > 1:
+        raise UsageError("--if-match goes with one ref")
+    refs = [intent_ref(context, text) for text in options.arguments]
+
+    def change(transaction: Transaction) -> None:
+        for ref in refs:
+            if expected is not None:
+                transaction.verify(ref, expected)
+            transaction.delete(ref)
+
+    context.stores.transact(change, command="delete", message=options.message)
+    return 0
+
+
+COMMAND = Command(
+    "delete",
+    "Delete intents, and the links to them: all of them, or none where one is not there.",
+    "[<options>] <intent-ref>...",
+    run,
+    (
+        Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
+        Option("--if-match", metavar="<oid>", help="only where the document is this blob"),
+    ),
+    least=1,
+    notes="Exit status: 0; 1 where one is not there; 3 where --if-match does not hold, or the race was lost.",
+)

@@ -1,0 +1,47 @@
+"""`git ocuroot export`: copy the stores to a directory."""
+
+from __future__ import annotations
+
+import os
+
+from ..directory import Directory
+from ..errors import Fatal
+from ..layout import SIDES
+from ..objects import Moved
+from ..options import Command, Option
+from ..transfer import store_files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..options import Parsed
+
+
+def run(context: Context, options: Parsed) -> int:
+    target = Directory(options.arguments[0])
+    if os.path.lexists(target.path) and not os.path.isdir(target.path):
+        raise Fatal(f"'{options.arguments[0]}' is not a directory")
+    snapshot = context.snapshot(options.at)
+    trees = {side: snapshot.side(side) for side in SIDES if side == "state" or snapshot.has_intent()}
+    single = len(set(trees.values())) == 1
+    files: dict[str, bytes | None] = {}
+    for side, tree in trees.items():
+        files.update(store_files(tree, "" if single else f"{side}/"))
+    try:
+        target.create(files)
+    except Moved:
+        raise Fatal(f"'{options.arguments[0]}' is not empty", hint="name a directory that does not exist yet") from None
+    context.terminal.remark(f"Wrote {len(files)} files to '{options.arguments[0]}'")
+    return 0
+
+
+COMMAND = Command(
+    "export",
+    "Copy the stores, as they are, to a directory that is empty or not there: one store at its top, or 'state' and "
+    "'intent' in it.",
+    "[<options>] <directory>",
+    run,
+    (Option("--at", metavar="<rev>", help="copy the stores as they were at a revision (state~3, an id)"),),
+    least=1,
+    most=1,
+)

@@ -1,0 +1,46 @@
+"""`git ocuroot fsck`: check the stores."""
+
+from __future__ import annotations
+
+from ..check import Checker
+from ..layout import SIDES
+from ..options import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..options import Parsed
+    from ..tree import StoreTree
+
+
+def run(context: Context, options: Parsed) -> int:
+    snapshot = context.snapshot(options.at)
+    errors = 0
+    checked: list[StoreTree] = []
+    for side in SIDES:
+        if side == "intent" and not snapshot.has_intent():
+            continue
+        tree = snapshot.side(side)
+        if tree in checked:
+            continue
+        checked.append(tree)
+        place, directory = snapshot.place(tree)
+        checker = Checker(tree)
+        for finding in checker.run():
+            errors += finding.severity == "error"
+            context.terminal.record(f"{finding.severity}: {context.terminal.name(finding.where)}: {finding.what}")
+        where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where
+        context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links")
+    return 1 if errors else 0
+
+
+COMMAND = Command(
+    "fsck",
+    "Check that every object of the stores can be read and is reached by its ref, and that links and the lists of "
+    "links agree. Use 'git fsck' for the objects of git itself.",
+    "[<options>]",
+    run,
+    (Option("--at", metavar="<rev>", help="check the stores as they were at a revision (state~3, an id)"),),
+    most=0,
+    notes="Exit status: 0, also where there are warnings only; 1 where there are errors.",
+)

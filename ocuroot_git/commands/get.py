@@ -1,0 +1,76 @@
+"""`git ocuroot get`: print documents."""
+
+from __future__ import annotations
+
+from ..documents import dump, parse, to_bytes
+from ..errors import NotFound, UsageError
+from ..options import Command, Option
+from ..refs import RefError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..documents import Document
+    from ..options import Parsed
+    from ..snapshot import Found, Snapshot
+
+
+def run(context: Context, options: Parsed) -> int:
+    if options.z:
+        context.terminal.end = "\0"
+    if options.batch:
+        if options.arguments or options.default is not None:
+            raise UsageError("--batch reads the refs from stdin, and takes neither refs nor --default")
+        return _batch(context, context.snapshot(options.at))
+    if not options.arguments:
+        raise UsageError("no ref was given")
+    default = parse(options.default) if options.default is not None else None
+    snapshot = context.snapshot(options.at)
+    for ref in options.arguments:
+        try:
+            value = snapshot.get(ref)
+        except NotFound:
+            if options.default is None:
+                raise
+            value = default
+        _print(context, value, options.format)
+    return 0
+
+
+def _print(context: Context, value: Document, form: str) -> None:
+    text = value if form == "raw" and isinstance(value, str) else dump(value, 2 if form == "json" else None)
+    context.terminal.write(to_bytes(text + context.terminal.end))
+
+
+def _batch(context: Context, snapshot: Snapshot) -> int:
+    """Answer refs as they come, one JSON line each, so that another program can ask and wait for the answer."""
+    for record in context.terminal.read_records():
+        try:
+            line = line_of(snapshot.look_up(record))
+        except RefError as error:
+            line = dump({"ref": record, "resolved": None, "found": False, "value": None, "error": error.message}, None)
+        context.terminal.write(to_bytes(line + context.terminal.end))
+        context.terminal.flush()
+    return 0
+
+
+def line_of(found: Found) -> str:
+    """The JSON line of an answer, as `--batch` and `match --values` print it."""
+    content = {"ref": found.ref, "resolved": found.resolved, "found": found.found, "value": found.value}
+    return dump(content, None)
+
+
+COMMAND = Command(
+    "get",
+    "Print the document at each ref, links followed, or the part of it that the ref's fragment names.",
+    "[<options>] <ref>...",
+    run,
+    (
+        Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
+        Option("--format", choices=("json", "compact", "raw"), default="json", help="raw: a string without its quotes"),
+        Option("--default", metavar="<json>", help="print this where there is no such document, and exit with 0"),
+        Option("--batch", help="read refs from stdin, print a JSON line for each"),
+        Option("-z", help="end records with NUL, on stdin and stdout"),
+    ),
+    notes="Exit status: 0, or 1 where a document is not there.",
+)

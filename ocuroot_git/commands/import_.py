@@ -1,0 +1,78 @@
+"""`git ocuroot import`: fill a new store from a directory."""
+
+from __future__ import annotations
+
+import os
+
+from ..directory import Directory
+from ..errors import Fatal
+from ..layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
+from ..objects import Moved
+from ..options import Command, Option
+from ..transaction import commit_message
+from ..transfer import files_below, sides_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..layout import Side
+    from ..options import Parsed
+    from ..places import Place
+    from ..store import Stores
+
+
+def run(context: Context, options: Parsed) -> int:
+    name = options.arguments[0]
+    source = Directory(name)
+    stores = sides_in(source.files, source.read().root, f"'{name}'")
+    files: dict[Place, dict[str, bytes | None]] = {}
+    imported: dict[str, str] = {}
+    for directory, root in stores:
+        side = SIDES[1] if directory == "intent" else SIDES[0]
+        place, prefix = _destination(context.stores, side, directory)
+        contents = dict(files_below(source.files, root, ""))
+        layout = Layout.read(contents[STORE_FILE], f"'{name}'")
+        layout.side = side if layout.version > 1 else None
+        files.setdefault(place, {}).update({prefix + path: data for path, data in contents.items()})
+        imported.update({layout.shown(ref): side for ref in map(stored_ref, contents) if ref is not None})
+    message = commit_message(imported, "import", os.urandom(16).hex(), options.message)
+    for place, contents_there in files.items():
+        _fill(place, contents_there, message)
+        context.terminal.remark(f"Imported '{name}' to {place.where}: {len(imported)} documents and links in all")
+    return 0
+
+
+def _destination(stores: Stores, side: Side, directory: str) -> tuple[Place, str]:
+    """The place of one of the stores, and the directory there: its own where two stores share a place."""
+    place, prefix = stores.where(side)
+    shared = stores.where("state") == stores.where("intent")
+    parts = [prefix, directory if shared else ""]
+    below = "/".join(filter(None, parts))
+    return place, f"{below}/" if below else ""
+
+
+def _fill(place: Place, files: dict[str, bytes | None], message: str) -> None:
+    """Make the store with its first commit, which only says what it is, and add all else in a second."""
+    first = {path: data for path, data in files.items() if path.rpartition("/")[2] == STORE_FILE}
+    try:
+        version = place.create(first)
+    except Moved:
+        raise StoreError(
+            f"{place.where} exists already: a store is imported as a whole, into a new one",
+            hint="name another: git -c ocuroot.state.branch=<branch> ocuroot import <directory>",
+        ) from None
+    try:
+        place.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
+    except Moved:
+        raise Fatal(f"{place.where} was changed by another process meanwhile; it holds an empty store") from None
+
+
+COMMAND = Command(
+    "import",
+    "Fill a new store from a directory that holds one: what 'export' wrote, or a store of Ocuroot's own.",
+    "[-m <text>] <directory>",
+    run,
+    (Option("-m", "--message", metavar="<text>", help="the subject of the commit"),),
+    least=1,
+    most=1,
+)

@@ -1,0 +1,160 @@
+"""`git ocuroot log`: who changed what, and when."""
+
+from __future__ import annotations
+
+import time
+
+from ..documents import dump, to_bytes
+from ..errors import Fatal, UsageError
+from ..globs import Glob, GlobError
+from ..history import COMMAND_TRAILER, OPERATION_TRAILER, ref_changes, trailer
+from ..layout import SIDES
+from ..options import Command, Option
+from ..refs import Ref, RefError
+from .match import absolute_glob
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..context import Context
+    from ..history import Change
+    from ..objects import Commit, Identity
+    from ..options import Parsed
+    from ..snapshot import Snapshot
+    from ..tree import StoreTree
+
+
+def run(context: Context, options: Parsed) -> int:
+    if options.z:
+        context.terminal.end = "\0"
+    snapshot = context.snapshot(options.at)
+    if options.limit == 0:
+        return 0
+    wanted = _wanted(context, snapshot, options.arguments)
+    context.terminal.start_pager()
+    context.terminal.colour(context.stores.settings.config)
+    count = 0
+    for commit, changes in _newest_first(snapshot, wanted):
+        if options.json:
+            context.terminal.write(to_bytes(_line(commit, changes) + context.terminal.end))
+        else:
+            _show(context, commit, changes, first=count == 0)
+        count += 1
+        if count == options.limit:
+            break
+    return 0
+
+
+def _wanted(context: Context, snapshot: Snapshot, words: list[str]) -> Callable[[str], bool]:
+    """Which refs are asked for: those named, what they lead to, and those that match a pattern; all for no words.
+
+    A word is taken as a ref where it is one and holds no wildcard.
+    """
+    if not words:
+        return lambda ref: True
+    refs: set[str] = set()
+    globs = []
+    for word in words:
+        try:
+            ref = snapshot.absolute(word) if not set(word) & set("*?[{") else None
+        except RefError:
+            ref = None
+        if ref is None:
+            globs.append(absolute_glob(context, word))
+            continue
+        if ref.fragment:
+            raise UsageError(f"'{word}' names a part of a document; its history is that of '{ref.without_fragment()}'")
+        tree = snapshot.tree(ref)
+        refs.update(tree.layout.shown(stored) for stored in tree.layout.spellings(ref))
+        refs.add(snapshot.resolve(ref))
+    try:
+        glob = Glob(*globs)
+    except GlobError:
+        Ref.parse(words[0])  # a bad ref rather than a bad pattern, where it has no wildcard
+        raise
+    return lambda ref: ref in refs or glob.matches(ref)
+
+
+def _newest_first(snapshot: Snapshot, wanted: Callable[[str], bool]) -> Iterator[tuple[Commit, list[Change]]]:
+    """The changes of both stores; those of two branches merged by time."""
+    trees: list[StoreTree] = []
+    for side in SIDES:
+        if side == "state" or snapshot.has_intent():
+            tree = snapshot.side(side)
+            if tree not in trees:
+                trees.append(tree)
+    histories = []
+    for tree in trees:
+        place, directory = snapshot.place(tree)
+        start = snapshot.version(place).oid
+        if place.repository is None or start is None:
+            raise Fatal(f"{place.where} has no history", hint="a store on a branch has one")
+        histories.append(ref_changes(place.repository, start, tree, directory, wanted))
+    if len(histories) == 1:
+        yield from histories[0]
+        return
+    heads = [next(history, None) for history in histories]
+    while any(heads):
+        newest = max((i for i, head in enumerate(heads) if head), key=lambda i: heads[i][0].committer.time)  # type: ignore[index]
+        commit, changes = heads[newest]  # type: ignore[misc]
+        heads[newest] = next(histories[newest], None)
+        for other, head in enumerate(heads):
+            if head is not None and head[0].oid == commit.oid:  # one commit that changed both
+                changes = sorted([*changes, *head[1]], key=lambda change: change[1])
+                heads[other] = next(histories[other], None)
+        yield commit, changes
+
+
+def _line(commit: Commit, changes: list[Change]) -> str:
+    content = {
+        "commit": commit.oid,
+        "time": _iso(commit.author),
+        "author": commit.author.name,
+        "email": commit.author.email,
+        "subject": commit.message.partition("\n")[0],
+        "command": trailer(commit.message, COMMAND_TRAILER),
+        "operation": trailer(commit.message, OPERATION_TRAILER),
+        "changes": [{"status": letter, "ref": ref} for letter, ref in changes],
+    }
+    return dump(content, None)
+
+
+def _show(context: Context, commit: Commit, changes: list[Change], *, first: bool) -> None:
+    terminal = context.terminal
+    if not first:
+        terminal.record("")
+    terminal.record(terminal.paint(f"commit {commit.oid}", "yellow"))
+    terminal.record(f"Author:  {commit.author.name} <{commit.author.email}>")
+    terminal.record(f"Date:    {_iso(commit.author)}")
+    command = trailer(commit.message, COMMAND_TRAILER)
+    if command:
+        terminal.record(f"Command: {command}")
+    terminal.record("")
+    terminal.record(f"    {commit.message.partition(chr(10))[0]}")
+    terminal.record("")
+    colours = {"A": "green", "M": "cyan", "D": "red"}
+    for letter, ref in changes:
+        terminal.record(f"{terminal.paint(letter, colours[letter])}\t{terminal.name(ref)}")
+
+
+def _iso(who: Identity) -> str:
+    """The time of a commit as RFC 3339, in the writer's own zone."""
+    sign, minutes = ("-", -who.offset) if who.offset < 0 else ("+", who.offset)
+    local = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(who.time + who.offset * 60))
+    return f"{local}{sign}{minutes // 60:02}:{minutes % 60:02}"
+
+
+COMMAND = Command(
+    "log",
+    "Show the commits that changed documents and links, newest first: all, or those of refs (links followed) "
+    "and patterns.",
+    "[<options>] [<ref> | <glob>]...",
+    run,
+    (
+        Option("-n", "--limit", metavar="<n>", number=True, help="show <n> commits at most"),
+        Option("--json", help="print a JSON line for each commit"),
+        Option("--at", metavar="<rev>", help="start from a revision (state~3, an id)"),
+        Option("-z", help="end records with NUL"),
+    ),
+)

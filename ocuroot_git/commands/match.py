@@ -1,0 +1,95 @@
+"""`git ocuroot match`: list the refs that match patterns."""
+
+from __future__ import annotations
+
+from ..documents import Document, dump, to_bytes
+from ..errors import UsageError
+from ..globs import escape
+from ..layout import link_target, object_path
+from ..options import Command, Option
+from ..refs import version_key
+from .get import line_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..layout import Side
+    from ..match import Entry
+    from ..options import Parsed
+    from ..snapshot import Snapshot
+    from ..tree import StoreTree
+
+
+def run(context: Context, options: Parsed) -> int:
+    if options.z:
+        context.terminal.end = "\0"
+    if options.state and options.intent:
+        raise UsageError("--state and --intent exclude each other; without either both stores are searched")
+    side: Side | None = "state" if options.state else "intent" if options.intent else None
+    snapshot = context.snapshot(options.at)
+    globs = [absolute_glob(context, glob) for glob in options.arguments]
+    exclude = [absolute_glob(context, glob) for glob in options.exclude]
+    found = list(snapshot.entries(globs, side=side, links=not options.no_links, exclude=exclude))
+    if options.count:
+        context.terminal.record(str(len(found)))
+        return 0
+    key = version_key if options.sort == "version" else str
+    found.sort(key=lambda pair: key(pair[1].ref))
+    del found[len(found) if options.limit is None else options.limit :]
+    context.terminal.start_pager()
+    for tree, entry in found:
+        if options.values or options.json:
+            context.terminal.write(to_bytes(_line(snapshot, tree, entry, options) + context.terminal.end))
+        else:
+            context.terminal.record(context.terminal.name(entry.ref))
+    return 0
+
+
+def _line(snapshot: Snapshot, tree: StoreTree, entry: Entry, options: Parsed) -> str:
+    if not options.json:
+        return line_of(snapshot.entry_value(tree, entry))
+    target = link_target(tree.files.data(entry.node), object_path(entry.stored))
+    line: dict[str, Document] = {
+        "ref": entry.ref,
+        "link": tree.layout.shown(target) if target is not None else None,
+        "oid": tree.files.oid(entry.node),
+    }
+    if options.values:
+        value = snapshot.entry_value(tree, entry)
+        line |= {"resolved": value.resolved, "found": value.found, "value": value.value}
+    return dump(line, None)
+
+
+def absolute_glob(context: Context, glob: str) -> str:
+    """A pattern as it is matched: `//…` and `./-/…` begin with this repository's name."""
+    for relative in ("//", "./-/"):
+        if glob.startswith(relative):
+            return f"{escape(context.stores.base.repo)}/-/{glob.removeprefix(relative)}"
+    return glob
+
+
+COMMAND = Command(
+    "match",
+    "List the refs that match any of the patterns, in byte order. Nothing found is no error.",
+    "[<options>] <glob>...",
+    run,
+    (
+        Option("-l", "--no-links", help="leave out refs that are links"),
+        Option("--state", help="search the state store only"),
+        Option("--intent", help="search the intent store only"),
+        Option("--values", help="print JSON lines with the documents"),
+        Option("--json", help="print JSON lines: ref, target of a link, id of the blob"),
+        Option("--count", help="print how many there are"),
+        Option("--exclude", metavar="<glob>", many=True, help="leave out what matches this pattern too"),
+        Option(
+            "--sort", choices=("ref", "version"), default="ref", help="version: numbers within refs count as numbers"
+        ),
+        Option("--limit", metavar="<n>", number=True, help="print the first <n> only"),
+        Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
+        Option("-z", help="end records with NUL"),
+    ),
+    notes="""
+Patterns: * within a segment, ** across segments, ? one character, [a-z], [!a-z], {a,b}, \\ takes the next as it is.
+//… and ./-/… begin with the name of this repository.
+""",
+)

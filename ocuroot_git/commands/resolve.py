@@ -1,0 +1,32 @@
+"""`git ocuroot resolve`: print the refs behind links."""
+
+from __future__ import annotations
+
+from ..options import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..options import Parsed
+
+
+def run(context: Context, options: Parsed) -> int:
+    if options.z:
+        context.terminal.end = "\0"
+    snapshot = context.snapshot(options.at)
+    for ref in options.arguments:
+        context.terminal.record(context.terminal.name(snapshot.resolve(ref)))
+    return 0
+
+
+COMMAND = Command(
+    "resolve",
+    "Print the ref behind all links for each ref, as the store spells it. A ref need not exist.",
+    "[<options>] <ref>...",
+    run,
+    (
+        Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
+        Option("-z", help="end records with NUL"),
+    ),
+    least=1,
+)

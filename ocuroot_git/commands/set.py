@@ -1,0 +1,94 @@
+"""`git ocuroot set`: say what is wanted."""
+
+from __future__ import annotations
+
+from ..documents import Document, parse
+from ..errors import Conflict, Fatal, UsageError
+from ..options import Command, Option
+from ..refs import Ref
+from ..transaction import ABSENT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..options import Parsed
+    from ..transaction import Transaction
+
+LARGE = 1 << 20
+"""Bytes from which a document is better kept elsewhere (design 5.4)."""
+
+
+def run(context: Context, options: Parsed) -> int:
+    text, value = options.arguments
+    if options.if_absent and options.if_match:
+        raise UsageError("--if-absent and --if-match exclude each other")
+    ref = intent_ref(context, text)
+    expected = ABSENT if options.if_absent else checked_oid(options.if_match)
+    document = read_document(context, value, options.format)
+
+    def change(transaction: Transaction) -> None:
+        if options.if_absent and transaction.exists(ref):
+            raise Conflict(f"'{ref}' exists already")
+        if expected is not None:
+            transaction.verify(ref, expected)
+        transaction.set(ref, document)
+
+    context.stores.transact(change, command="set", message=options.message)
+    return 0
+
+
+def read_document(context: Context, value: str, form: str) -> Document:
+    """The document that a value on the command line (`-`: stdin) stands for, in one of the three formats."""
+    text = context.read_value(value)
+    if len(text) > LARGE:
+        context.terminal.warning(
+            "the value is over 1 MiB: state is not the place for artifacts; keep a reference to one"
+        )
+    if form == "string":
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise Fatal("the value is not UTF-8") from None
+        return text
+    if form == "starlark":
+        from ..starfile import evaluate_value
+
+        text = evaluate_value(text)
+    return parse(text)
+
+
+def intent_ref(context: Context, text: str) -> Ref:
+    """A ref that people may write. Raises Fatal for one of the state store."""
+    ref = Ref.parse(text)
+    if not ref.is_intent:
+        raise Fatal(
+            f"'{ref}' is no intent: only refs with '+' are set and deleted by hand",
+            hint="intents become state by 'git ocuroot apply'; pipelines write state with 'git ocuroot update --stdin'",
+        )
+    return ref.absolute(context.stores.base) if ref.is_relative else ref
+
+
+def checked_oid(oid: str | None) -> str | None:
+    """An id as `--if-match` takes it: all 40 digits, or `absent`. Raises UsageError."""
+    if oid == "absent":
+        return ABSENT
+    if oid is not None and (len(oid) != 40 or set(oid.lower()) - set("0123456789abcdef")):
+        raise UsageError(f"'{oid}' is no id: give all 40 hexadecimal digits, as 'git ocuroot match --json' prints them")
+    return oid
+
+
+COMMAND = Command(
+    "set",
+    "Make the intent at a ref be a value; '-' reads it from stdin. Setting what is there already changes nothing.",
+    "[<options>] <intent-ref> (<value> | -)",
+    run,
+    (
+        Option("-f", "--format", choices=("string", "json", "starlark"), default="string", help="what the value is"),
+        Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
+        Option("--if-absent", help="only where there is no such document yet"),
+        Option("--if-match", metavar="<oid>", help="only where the document is this blob"),
+    ),
+    least=2,
+    most=2,
+    notes="Exit status: 0; 3 where --if-absent or --if-match does not hold, or the race was lost.",
+)

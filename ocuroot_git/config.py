@@ -1,0 +1,299 @@
+"""Where the stores are, and what this repository is called (design 4.3).
+
+First found wins, for each store: environment, git configuration, `repo.ocu.star`, the local branch `state`.
+Everything is worked out when it is first asked for: `get` of an absolute ref needs neither the repository's name
+nor, where git's configuration names the store, the evaluation of `repo.ocu.star`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .directory import Directory
+from .errors import Fatal
+from .git import Config, start_config
+from .objects import Repository
+from .places import Branch
+from .refs import Ref, RefError
+from .store import Stores
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+    from .layout import Side
+    from .places import Place
+    from .starfile import RepoFile, StoreSpec
+
+DEFAULT_BRANCH: Final = "state"
+DEFAULT_TIMEOUT: Final = 60.0
+REPO_FILE: Final = "repo.ocu.star"
+
+
+class Spec:
+    """Where a store is said to be: a branch of this repository, a remote one, or a directory; and by whom it was said."""
+
+    __slots__ = ("branch", "directory", "prefix", "remote", "source")
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        branch: str | None = None,
+        remote: str | None = None,
+        directory: str | None = None,
+        prefix: str | None = None,
+    ) -> None:
+        self.source = source
+        self.branch = branch
+        self.remote = remote
+        self.directory = directory
+        self.prefix = (prefix or "").strip("/")
+
+
+class Settings:
+    """The configuration of one repository, or of no repository where the stores are directories."""
+
+    def __init__(self, directory: str, environ: Mapping[str, str], package: str, release: str) -> None:
+        self.directory = directory
+        self.environ = environ
+        self.package = package
+        self.release = release
+        child = start_config(directory, environ)
+        # While git reads its configuration, load libgit2 and open the repository.
+        self._repository: Repository | None = None
+        self._repository_error: Fatal | None = None
+        try:
+            self._repository = Repository.open(directory, environ)
+        except Fatal as error:
+            self._repository_error = error
+        try:
+            self.config = Config.read(child)
+        except Fatal:
+            if self._repository_error is not None:
+                raise self._repository_error from None
+            raise
+        self._check_bare()
+        self._specs: dict[Side, Spec] = {}
+        self._places: dict[Side, tuple[Place, str]] = {}
+        self._repo_file: RepoFile | None = None
+        self._repo_file_read = False
+
+    @property
+    def repository(self) -> Repository:
+        """The repository we are in. Raises RepositoryError where there is none."""
+        if self._repository is None:
+            assert self._repository_error is not None
+            raise self._repository_error
+        return self._repository
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for which a lost race is tried again (`ocuroot.timeout`)."""
+        value = self.config.get("ocuroot.timeout")
+        try:
+            return float(value) if value else DEFAULT_TIMEOUT
+        except ValueError:
+            raise Fatal(f"bad value '{value}' for 'ocuroot.timeout': it is a number of seconds") from None
+
+    def place(self, side: Side) -> tuple[Place, str]:
+        """The place of a store, and the directory in it (empty: the top, or to be found there)."""
+        if side not in self._places:
+            spec = self.spec(side)
+            if side == "intent" and spec is self.spec("state"):
+                self._places[side] = self.place("state")
+            else:
+                self._places[side] = self._open(spec), spec.prefix
+        return self._places[side]
+
+    def spec(self, side: Side) -> Spec:
+        """Where a store is said to be; an intent store of which nothing is said is where the state store is."""
+        if side not in self._specs:
+            spec = self._from_environment(side) or self._from_config(side) or self._from_repo_file(side)
+            if spec is None:
+                spec = Spec("default", branch=DEFAULT_BRANCH) if side == "state" else self.spec("state")
+            self._specs[side] = spec
+        return self._specs[side]
+
+    def repo_name(self) -> str:
+        """The name of this repo in refs: its alias, else the URL of `origin`, else the directory's name."""
+        alias = self.config.get("ocuroot.repoAlias")
+        if not alias:
+            repo_file = self.repo_file()
+            alias = repo_file.repo_alias if repo_file is not None else None
+        if alias:
+            return _checked_name(alias)
+        url = self.config.get("remote.origin.url")
+        top = self.directory
+        if self._repository is not None:
+            top = self._repository.work_tree or self._repository.common_dir
+        directory_name = os.path.basename(os.path.realpath(top)).removesuffix(".git")
+        for name in (name_of_url(url) if url else "", directory_name):
+            try:
+                return _checked_name(name)
+            except RefError:
+                continue
+        raise Fatal(
+            f"no name for this repository can be made of '{directory_name}'",
+            hint="give it one: git config ocuroot.repoAlias <name>",
+        )
+
+    def repo_file(self) -> RepoFile | None:
+        """What `repo.ocu.star` at the top of the work tree says; None where there is none. Raises StarlarkError."""
+        if not self._repo_file_read:
+            self._repo_file_read = True
+            top = self._repository.work_tree if self._repository is not None else None
+            path = os.path.join(top, REPO_FILE) if top else ""
+            if path and os.path.isfile(path):
+                self._repo_file = self._evaluate(path)
+        return self._repo_file
+
+    def configure(self, side: Side, *, branch: str) -> None:
+        """Take a branch for a store as if the configuration named it, as `init` is about to make it do."""
+        self._specs[side] = Spec("init", branch=branch)
+        self._places.pop(side, None)
+
+    def remote_branch(self, place: Place) -> str | None:
+        """The remote-tracking branch that bears the name of a place, if there is just one; None otherwise."""
+        if not isinstance(place, Branch):
+            return None
+        names = [name for name in place.repository.references("refs/remotes/") if name.split("/", 3)[-1] == place.name]
+        return names[0] if len(names) == 1 else None
+
+    def missing_store_hint(self, place: Place) -> str:
+        """What to do where there is no store: make one, or take the one that a remote has."""
+        remote = self.remote_branch(place)
+        if remote is not None:
+            return f"'git ocuroot init' takes it from '{remote.removeprefix('refs/remotes/')}'"
+        return "'git ocuroot init' makes one"
+
+    def _open(self, spec: Spec) -> Place:
+        if spec.directory is not None:
+            return Directory(spec.directory)
+        if spec.remote is not None:
+            raise Fatal(
+                f"the store is on the remote '{spec.remote}' ({spec.source}): remote stores are not supported yet",
+                hint="fetch its branch, and name it: git config ocuroot.state.branch <branch>",
+            )
+        return Branch(self.repository, spec.branch or DEFAULT_BRANCH, self.config, self.environ)
+
+    def _from_environment(self, side: Side) -> Spec | None:
+        variable = f"OCUROOT_{side.upper()}"
+        value = self.environ.get(variable)
+        if not value:
+            return None
+        where, _, branch = value.partition("#")
+        if not where:
+            return Spec(variable, branch=branch)
+        if _is_url(where) or f"remote.{where}.url" in self.config.keys("remote"):
+            return Spec(variable, remote=where, branch=branch or DEFAULT_BRANCH)
+        path = os.path.join(self.directory, os.path.expanduser(where))
+        if os.path.isdir(path) or where[0] in "./~":
+            if branch:
+                return Spec(variable, remote=path, branch=branch)
+            return Spec(variable, directory=path)
+        if branch:
+            raise Fatal(f"bad value '{value}' for {variable}: '{where}' is neither a URL, a remote nor a path")
+        return Spec(variable, branch=where)
+
+    def _from_config(self, side: Side) -> Spec | None:
+        get = self.config.get
+        section = f"ocuroot.{side}"
+        values = {name: get(f"{section}.{name}") for name in ("branch", "remote", "path", "prefix")}
+        if not any(values.values()):
+            return None
+        if values["path"] and (values["remote"] or values["branch"]):
+            raise Fatal(
+                f"'{section}.path' names a directory; it does not go with '{section}.remote' or '{section}.branch'"
+            )
+        directory = values["path"]
+        if directory:
+            base = self._repository.work_tree if self._repository is not None else None
+            directory = os.path.join(base or self.directory, os.path.expanduser(directory))
+        return Spec(
+            f"{section}.*",
+            branch=values["branch"] or DEFAULT_BRANCH,
+            remote=values["remote"],
+            directory=directory,
+            prefix=values["prefix"],
+        )
+
+    def _from_repo_file(self, side: Side) -> Spec | None:
+        repo_file = self.repo_file()
+        said: StoreSpec | None = getattr(repo_file, side) if repo_file is not None else None
+        if said is None:
+            return None
+        if said.kind == "fs":
+            return Spec(REPO_FILE, directory=os.path.join(self.repository.work_tree or "", said.location))
+        return Spec(REPO_FILE, remote=said.location, branch=said.branch or DEFAULT_BRANCH, prefix=said.path_prefix)
+
+    def _evaluate(self, path: str) -> RepoFile:
+        from .starfile import evaluate
+
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Fatal(f"cannot read '{path}': {error}") from None
+        shell = None
+        if self.config.get_bool("ocuroot.allowShell", own=True):
+            from .git import shell_in
+
+            shell = shell_in(os.path.dirname(path), self.environ)
+        return evaluate(text, REPO_FILE, environ=self.environ, shell=shell)
+
+    def _check_bare(self) -> None:
+        """`safe.bareRepository` is git's; libgit2 does not know it."""
+        if self._repository is None or not self._repository.is_bare or "GIT_DIR" in self.environ:
+            return
+        if self.config.get("safe.bareRepository") == "explicit":
+            path = self._repository.git_dir.rstrip("/")
+            raise Fatal(
+                f"cannot use bare repository '{path}' (safe.bareRepository is 'explicit')",
+                hint=f"name it: git --git-dir '{path}' ocuroot …",
+            )
+
+
+def open_stores(
+    directory: str = ".",
+    *,
+    environ: Mapping[str, str] | None = None,
+    package: str = "",
+    release: str = "",
+) -> Stores:
+    """The stores of the repository in `directory`; `package` and `release` are what relative refs are relative to.
+
+    Raises RepositoryError where there is no repository, unless the stores turn out to be directories.
+    """
+    return Stores(Settings(directory, os.environ if environ is None else environ, package, release))
+
+
+def name_of_url(url: str) -> str:
+    """The name that a repository's URL gives it in refs: without scheme, user and `.git`."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        rest = url
+        host, colon, path = url.partition(":")
+        if colon and "/" not in host:
+            rest = f"{host}/{path}"
+    if separator and scheme == "file":
+        rest = rest.lstrip("/")
+    head, slash, tail = rest.partition("/")
+    return (head.rpartition("@")[2] + slash + tail).strip("/").removesuffix(".git").strip("/")
+
+
+def _checked_name(name: str) -> str:
+    """A repository's name, if refs can bear it. Raises RefError."""
+    if not name:
+        raise RefError("bad name of a repository: it is empty")
+    Ref.parse(f"{name}/-")
+    return name
+
+
+def _is_url(text: str) -> bool:
+    """Whether git would take a text for a URL, or for `host:path`."""
+    if "://" in text:
+        return True
+    head, colon, _ = text.partition(":")
+    return bool(colon) and "/" not in head

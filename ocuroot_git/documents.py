@@ -1,0 +1,309 @@
+"""Documents: JSON that keeps what it was given (design section 5.4). Pure: text in, values out, and back.
+
+A document is a dict, list, str, int, float, bool or None. The order of keys is kept, and so are the digits of
+numbers: integers are exact, and a float whose shortest spelling is not the one given is a `Number`, a float that
+remembers its text. Duplicate keys, NaN and Infinity are refused. Text comes out as UTF-8, not escaped to ASCII.
+
+The scanner is the interpreter's own compiled one, without the `json` package around it: that package imports
+regular expressions, which cost a third of the start-up of `get` (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .errors import Fatal
+from .refs import split_fragment
+
+try:
+    from _json import encode_basestring as _quote
+    from _json import make_scanner as _make_scanner
+except ImportError:  # an interpreter without the compiled half, such as PyPy
+    from json.encoder import encode_basestring as _quote
+    from json.scanner import make_scanner as _make_scanner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    Document = Any
+    """A JSON value: dict, list, str, int, float, bool or None."""
+else:
+    Document = object
+
+_WHITESPACE: Final = " \t\n\r"
+_LONGEST_INT: Final = 4300
+"""Digits; Python itself refuses longer ones, whose conversion takes quadratic time."""
+
+
+class DocumentError(Fatal, ValueError):
+    """A text is not the JSON of a document; the message names line and column (both counted from 1)."""
+
+
+class Number(float):
+    """A number whose digits matter: it counts as a float and is written as it was read (`1.50`, `1e21`, `-0`)."""
+
+    __slots__ = ("literal",)
+
+    literal: str
+
+    def __new__(cls, literal: str) -> Number:
+        number = super().__new__(cls, literal)
+        number.literal = literal
+        return number
+
+    def __repr__(self) -> str:
+        return self.literal
+
+    def __reduce__(self) -> tuple[type[Number], tuple[str]]:
+        return Number, (self.literal,)
+
+
+def parse(text: str) -> Document:
+    """The document that the JSON `text` holds. Raises DocumentError."""
+    start = _skip(text, 0)
+    try:
+        value, end = _scan(text, start)
+    except StopIteration as stop:
+        raise _error(text, stop.value, "a value is expected here") from None
+    except _Refused as refused:
+        raise _error(text, _locate(text, refused), refused.why) from None
+    except RecursionError:
+        raise DocumentError("bad JSON: it is nested too deeply") from None
+    except SystemError:
+        # Up to Python 3.12 the scanner finds its exception class in `json.decoder` only if that was imported.
+        if "json.decoder" in sys.modules:
+            raise
+
+        return parse(text)
+    except ValueError as error:
+        where = getattr(error, "pos", 0)
+        raise _error(
+            text, where, _lower(getattr(error, "msg", str(error))).removesuffix(" at").removesuffix(" starting")
+        ) from None
+    end = _skip(text, end)
+    if end < len(text):
+        raise _error(text, end, "there is more after the end of the value")
+    return value
+
+
+def parse_bytes(data: bytes) -> Document:
+    """As `parse`, of UTF-8; a byte order mark at the start is passed over."""
+    try:
+        return parse(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise DocumentError(f"bad JSON: line {line}, column {column}: not valid UTF-8") from None
+
+
+def dump(value: Document, indent: int | None = 2) -> str:
+    """The JSON text of a document, without a final newline: indented by `indent` spaces, or on one line for None.
+
+    Raises DocumentError for what JSON cannot hold.
+    """
+    parts: list[str] = []
+    try:
+        if indent is None:
+            _write_compact(value, parts.append)
+        else:
+            _write_indented(value, parts.append, "\n", " " * indent)
+    except RecursionError:
+        raise DocumentError("cannot write JSON: it is nested too deeply") from None
+    return "".join(parts)
+
+
+def to_bytes(text: str) -> bytes:
+    """Text as UTF-8. Half of a surrogate pair, which JSON can spell but UTF-8 cannot, stays spelled as JSON does."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace")
+
+
+class Missing(Exception):
+    """A fragment leads nowhere; `args[0]` is the key at which it ended."""
+
+
+def select(value: Document, fragment: str) -> Document:
+    """The part of a document that a fragment names; an empty fragment names all of it.
+
+    An all-digit key indexes an array. Raises Missing where there is no such part, RefError for a bad fragment.
+    """
+    for key in split_fragment(fragment) if fragment else ():
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isascii() and key.isdigit() and int(key[:20]) < len(value):
+            value = value[int(key)]
+        else:
+            raise Missing(key)
+    return value
+
+
+def same(one: Document, other: Document) -> bool:
+    """Whether two documents are written alike: the same keys in the same order, the same digits."""
+    return dump(one, None) == dump(other, None)
+
+
+class _Refused(Exception):
+    """Raised out of the scanner, which does not tell its callbacks where it is; `_locate` finds out afterwards."""
+
+    def __init__(self, why: str, token: str = "") -> None:
+        self.why = why
+        self.token = token
+
+
+class _Context:
+    """What the scanner asks of its caller, by the names it asks for."""
+
+    strict = True
+    object_hook = None
+    memo: dict[str, str] = {}
+
+    @staticmethod
+    def object_pairs_hook(pairs: list[tuple[str, Document]]) -> dict[str, Document]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    raise _Refused(f"the key {_quote(key)} appears twice")
+                seen.add(key)
+        return value
+
+    @staticmethod
+    def parse_int(literal: str) -> int | Number:
+        if literal == "-0" or len(literal) > _LONGEST_INT:
+            return Number(literal)
+        return int(literal)
+
+    @staticmethod
+    def parse_float(literal: str) -> float:
+        number = float(literal)
+        return number if repr(number) == literal else Number(literal)
+
+    @staticmethod
+    def parse_constant(name: str) -> Document:
+        raise _Refused(f"{name} is no JSON number", name)
+
+
+def _make_scan() -> Callable[[str, int], tuple[Document, int]]:
+    context: Any = _Context()
+    if _make_scanner.__module__ == "json.scanner":  # the slow scanner wants a whole decoder
+        from json import JSONDecoder
+
+        hooks = ("object_pairs_hook", "parse_int", "parse_float", "parse_constant")
+        context = JSONDecoder(**{hook: getattr(_Context, hook) for hook in hooks})
+    scan: Callable[[str, int], tuple[Document, int]] = _make_scanner(context)
+    return scan
+
+
+_scan = _make_scan()
+
+
+def _write_compact(value: Document, put: Callable[[str], None]) -> None:
+    if isinstance(value, dict):
+        put("{")
+        separator = ""
+        for key, item in value.items():
+            put(f"{separator}{_key(key)}: ")
+            _write_compact(item, put)
+            separator = ", "
+        put("}")
+    elif isinstance(value, (list, tuple)):
+        put("[")
+        separator = ""
+        for item in value:
+            put(separator)
+            _write_compact(item, put)
+            separator = ", "
+        put("]")
+    else:
+        put(_scalar(value))
+
+
+def _write_indented(value: Document, put: Callable[[str], None], newline: str, step: str) -> None:
+    if isinstance(value, dict) and value:
+        inner = newline + step
+        put("{")
+        separator = inner
+        for key, item in value.items():
+            put(f"{separator}{_key(key)}: ")
+            _write_indented(item, put, inner, step)
+            separator = "," + inner
+        put(newline + "}")
+    elif isinstance(value, (list, tuple)) and value:
+        inner = newline + step
+        put("[")
+        separator = inner
+        for item in value:
+            put(separator)
+            _write_indented(item, put, inner, step)
+            separator = "," + inner
+        put(newline + "]")
+    else:
+        _write_compact(value, put)
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise DocumentError(f"cannot write JSON: the key {key!r} is not a string")
+    return _quote(key)
+
+
+def _scalar(value: Document) -> str:
+    if isinstance(value, str):
+        return _quote(value)
+    if value is None:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, Number):
+        return value.literal
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise DocumentError(f"cannot write JSON: {value!r} is no JSON number")
+        return float.__repr__(value)
+    raise DocumentError(f"cannot write JSON: a value of type {type(value).__name__}")
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _WHITESPACE:
+        at += 1
+    return at
+
+
+def _locate(text: str, refused: _Refused) -> int:
+    """Where in `text` the scanner met what it refused: the second of two equal keys, or the constant."""
+    import re
+
+    keys: list[set[str] | None] = []
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*"(?=(\s*:)?)|[{}\[\]]|[^\s{}\[\],:"]+', text):
+        word = token.group()
+        if word == refused.token:
+            return token.start()
+        if word in "{[":
+            keys.append(set() if word == "{" else None)
+        elif word in "}]" and keys:
+            keys.pop()
+        elif token.group(1) and keys and keys[-1] is not None:
+            key = parse(word)
+            if key in keys[-1]:
+                return token.start()
+            keys[-1].add(key)
+    return 0
+
+
+def _error(text: str, at: int, why: str) -> DocumentError:
+    line = text.count("\n", 0, at) + 1
+    column = at - text.rfind("\n", 0, at)
+    return DocumentError(f"bad JSON: line {line}, column {column}: {why}")
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

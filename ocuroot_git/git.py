@@ -1,0 +1,233 @@
+"""The one door to the `git` program: how it is started, what it says, and its configuration.
+
+Small questions (`git config`, `git var`) are asked through `start`, which spawns without the `subprocess` module:
+that import alone costs as much as starting the interpreter, and `get` must not pay it. A child that was started
+runs while the caller goes on; `Child.finish` collects it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .errors import Fatal
+from .objects import Identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from subprocess import Popen
+    from typing import Final
+
+    from .starfile import ShellResult
+
+_TRUE: Final = ("true", "yes", "on")
+_OWN_SCOPES: Final = ("system", "global", "command")
+"""The scopes of configuration that belong to the user, and not to the repository."""
+
+
+class GitError(Fatal):
+    """The `git` program failed; the message holds its own words and the command that was run."""
+
+    def __init__(self, arguments: Sequence[str], status: int, words: str) -> None:
+        said = words.strip() or f"it ended with status {status}"
+        super().__init__(f"'git {' '.join(arguments)}' failed: {' / '.join(said.splitlines())}")
+        self.exit_status = status
+        self.words = words
+
+
+class Child:
+    """A running `git` process whose output is collected by `finish`."""
+
+    __slots__ = ("_arguments", "_err", "_out", "_pid")
+
+    def __init__(self, arguments: Sequence[str], pid: int, out: int, err: int) -> None:
+        self._arguments = arguments
+        self._pid = pid
+        self._out = out
+        self._err = err
+
+    def finish(self) -> tuple[int, bytes, str]:
+        """Wait for the end; gives the exit status, stdout, and stderr as text."""
+        out, err = _read_all(self._out), _read_all(self._err)
+        status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return status, out, err.decode(errors="replace")
+
+    def output(self) -> bytes:
+        """Wait for the end; gives stdout. Raises GitError unless the status is 0."""
+        status, out, err = self.finish()
+        if status != 0:
+            raise GitError(self._arguments, status, err)
+        return out
+
+
+def start(arguments: Sequence[str], environ: Mapping[str, str]) -> Child:
+    """Start `git` with these arguments and a closed stdin. For small output only: nothing reads it meanwhile."""
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    null = os.open(os.devnull, os.O_RDONLY)
+    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((null, out_write, err_write))]
+    try:
+        pid = os.posix_spawnp("git", ["git", *arguments], dict(environ), file_actions=actions)
+    except FileNotFoundError:
+        os.close(out_read)
+        os.close(err_read)
+        raise Fatal("the program 'git' is not on PATH", hint="git-ocuroot needs git 2.26 or newer") from None
+    finally:
+        for fd in (null, out_write, err_write):
+            os.close(fd)
+    return Child(arguments, pid, out_read, err_read)
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str], *, data: bytes | None = None) -> bytes:
+    """Run `git` to its end with `data` on stdin; gives stdout. Raises GitError unless the status is 0."""
+    import subprocess
+
+    done = subprocess.run(
+        ["git", *arguments],
+        env=dict(environ),
+        input=data,
+        stdin=subprocess.DEVNULL if data is None else None,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise GitError(arguments, done.returncode, done.stderr.decode(errors="replace"))
+    return done.stdout
+
+
+def start_config(directory: str, environ: Mapping[str, str]) -> Child:
+    """Start the one call of `git config` whose answer `Config.read` reads."""
+    return start(["-C", directory, "config", "--list", "-z", "--show-scope"], environ)
+
+
+class Identities:
+    """Author and committer as git would choose them, asked of `git var` once; the time moves on unless it is set."""
+
+    def __init__(self, directory: str, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._children = [
+            start(["-C", directory, "var", f"GIT_{role}_IDENT"], environ) for role in ("AUTHOR", "COMMITTER")
+        ]
+        self._known: list[Identity] = []
+
+    def now(self) -> tuple[Identity, Identity]:
+        """Author and committer of a commit made now; `Ocuroot <ocuroot@localhost>` where git knows none."""
+        if not self._known:
+            self._known = [_parse_identity(*child.finish()) for child in self._children]
+        author, committer = (
+            known
+            if f"GIT_{role}_DATE" in self._environ
+            else Identity(known.name, known.email, int(time.time()), known.offset)
+            for role, known in zip(("AUTHOR", "COMMITTER"), self._known)
+        )
+        return author, committer
+
+
+def _parse_identity(status: int, out: bytes, _: str) -> Identity:
+    """Read what `git var GIT_AUTHOR_IDENT` said: `Name <email> seconds +0100`."""
+    text = out.decode(errors="replace").strip()
+    if status != 0 or "> " not in text:
+        return Identity("Ocuroot", "ocuroot@localhost", int(time.time()), 0)
+    who, _, when = text.rpartition("> ")
+    name, _, email = who.partition(" <")
+    seconds, _, zone = when.partition(" ")
+    minutes = int(zone[1:3]) * 60 + int(zone[3:5])
+    return Identity(name, email, int(seconds), -minutes if zone.startswith("-") else minutes)
+
+
+class Config:
+    """The configuration as git reads it: `-c`, includes and `GIT_CONFIG_*` included."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: dict[str, list[tuple[str, str | None]]]) -> None:
+        self._values = values
+
+    @classmethod
+    def read(cls, child: Child) -> Config:
+        """Collect what `start_config` started. Raises GitError where git cannot read a file."""
+        return cls.parse(child.output())
+
+    @classmethod
+    def parse(cls, listing: bytes) -> Config:
+        """Read the output of `git config --list -z --show-scope`: pairs of a scope and `key LF value`."""
+        fields = os.fsdecode(listing).split("\0")
+        values: dict[str, list[tuple[str, str | None]]] = {}
+        for scope, entry in zip(fields[::2], fields[1::2]):
+            key, newline, value = entry.partition("\n")
+            values.setdefault(_fold(key), []).append((scope, value if newline else None))
+        return cls(values)
+
+    def get(self, key: str) -> str | None:
+        """The last value of a key (`ocuroot.state.branch`; the case of the middle part counts), or None."""
+        found = self._values.get(_fold(key))
+        return (found[-1][1] or "") if found else None
+
+    def get_bool(self, key: str, *, own: bool = False) -> bool:
+        """Whether a key is set and true; `own`: where the repository's own configuration does not count."""
+        found = [value for scope, value in self._values.get(_fold(key), ()) if not own or scope in _OWN_SCOPES]
+        return bool(found) and _is_true(key, found[-1])
+
+    def keys(self, section: str) -> list[str]:
+        """The keys that begin with `section` and a dot, as git lists them."""
+        return [key for key in self._values if key.startswith(section + ".")]
+
+
+def _is_true(key: str, value: str | None) -> bool:
+    if value is None or value.lower() in _TRUE:
+        return True
+    if value.lower() in ("", "false", "no", "off"):
+        return False
+    try:
+        return int(value) != 0
+    except ValueError:
+        raise Fatal(f"bad boolean config value '{value}' for '{key}'") from None
+
+
+def _fold(key: str) -> str:
+    """A key as git compares it: the first and last part without regard to case."""
+    first, dot, rest = key.partition(".")
+    middle, last_dot, last = rest.rpartition(".")
+    return first.lower() + dot + middle + last_dot + last.lower()
+
+
+def _read_all(fd: int) -> bytes:
+    pieces = []
+    while piece := os.read(fd, 1 << 16):
+        pieces.append(piece)
+    os.close(fd)
+    return b"".join(pieces)
+
+
+def shell_in(directory: str, environ: Mapping[str, str]) -> Callable[[str], ShellResult]:
+    """What `host.shell` of `repo.ocu.star` runs, where the user has opened it: commands in the file's directory."""
+
+    def shell(command: str) -> ShellResult:
+        import subprocess
+
+        from .starfile import ShellResult
+
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=directory,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        return ShellResult(out, err, out + err, done.returncode)
+
+    return shell
+
+
+def start_pager(environ: Mapping[str, str]) -> Popen[bytes] | None:
+    """Start the pager that git would use, with its defaults for less; None where there is to be none."""
+    import subprocess
+
+    command = run(["var", "GIT_PAGER"], environ).decode().strip()
+    if command in ("", "cat"):
+        return None
+    defaults = {"LESS": "FRX", "LV": "-c"}
+    return subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env={**defaults, **environ})

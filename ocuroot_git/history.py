@@ -1,0 +1,115 @@
+"""The history of a store: which commits changed which refs (design 6, `log`).
+
+Commits are compared with their first parents, tree by tree; equal subtrees have equal ids and are not entered.
+"""
+
+from __future__ import annotations
+
+from .layout import REFS, stored_ref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Final
+
+    from .objects import Commit, Node, Repository
+    from .tree import Files, StoreTree
+
+    Change = tuple[str, str]
+    """A letter as git's `--name-status` has it (A, M, D), and a path."""
+
+COMMAND_TRAILER: Final = "Ocuroot-Command"
+OPERATION_TRAILER: Final = "Ocuroot-Operation"
+
+
+def commits(repository: Repository, start: str) -> Iterator[Commit]:
+    """A commit and its ancestors along first parents, newest first."""
+    oid: str | None = start
+    while oid is not None:
+        commit = repository.commit(oid)
+        yield commit
+        oid = commit.parents[0] if commit.parents else None
+
+
+def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[Change]:
+    """The files that differ between two trees, either of which may be None, by path. In no particular order."""
+    todo: list[tuple[str, Node | None, Node | None]] = [("", old, new)]
+    while todo:
+        above, before, after = todo.pop()
+        old_nodes, new_nodes = _by_name(files, before), _by_name(files, after)
+        for name in old_nodes.keys() | new_nodes.keys():
+            one, other = old_nodes.get(name), new_nodes.get(name)
+            if one is not None and other is not None and files.oid(one) == files.oid(other):
+                continue
+            path = above + name
+            one_tree = one if one is not None and files.is_tree(one) else None
+            other_tree = other if other is not None and files.is_tree(other) else None
+            if one_tree is not None or other_tree is not None:
+                todo.append((path + "/", one_tree, other_tree))
+            was, is_now = one is not None and one_tree is None, other is not None and other_tree is None
+            if was or is_now:
+                yield ("M" if was and is_now else "A" if is_now else "D"), path
+
+
+def changed_refs(files: Files, old: Node | None, new: Node | None, directory: str) -> Iterator[Change]:
+    """The stored refs whose objects differ between the stores that lie at `directory` of two trees."""
+    for letter, path in changed_paths(
+        files, _below(files, old, directory + REFS), _below(files, new, directory + REFS)
+    ):
+        stored = stored_ref(f"{REFS}/{path}")
+        if stored is not None:
+            yield letter, stored
+
+
+def ref_changes(
+    repository: Repository, start: str, tree: StoreTree, directory: str, wanted: Callable[[str], bool]
+) -> Iterator[tuple[Commit, list[Change]]]:
+    """Each commit from `start` on that changed a wanted ref, with its changes, sorted; refs as they are shown.
+
+    `tree` and `directory` are of the store as it is at `start`: its dialect, and where it lies in the branch.
+    """
+    files = tree.files
+    shown = tree.layout.shown
+    newer: Commit | None = None
+    for commit in commits(repository, start):
+        if newer is not None:
+            yield from _changes_of(files, newer, commit.root, directory, shown, wanted)
+        newer = commit
+    if newer is not None:
+        yield from _changes_of(files, newer, None, directory, shown, wanted)
+
+
+def _changes_of(
+    files: Files,
+    commit: Commit,
+    before: Node | None,
+    directory: str,
+    shown: Callable[[str], str],
+    wanted: Callable[[str], bool],
+) -> Iterator[tuple[Commit, list[Change]]]:
+    found = [(letter, shown(stored)) for letter, stored in changed_refs(files, before, commit.root, directory)]
+    found = [(letter, ref) for letter, ref in found if wanted(ref)]
+    if found:
+        yield commit, sorted(found, key=lambda change: change[1])
+
+
+def trailer(message: str, name: str) -> str | None:
+    """The value of a trailer of a commit message, or None."""
+    for line in reversed(message.rstrip("\n").split("\n")):
+        if not line:
+            return None
+        key, colon, value = line.partition(": ")
+        if colon and key == name:
+            return value
+    return None
+
+
+def _below(files: Files, root: Node | None, path: str) -> Node | None:
+    node = root
+    for name in path.split("/"):
+        node = files.child(node, name) if node is not None and files.is_tree(node) else None
+    return node
+
+
+def _by_name(files: Files, tree: Node | None) -> dict[str, Node]:
+    return {} if tree is None else {files.name(node): node for node in files.children(tree)}

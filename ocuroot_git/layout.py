@@ -1,0 +1,242 @@
+"""How a store lies on disk: file names, dialects, and what is in `@object.json` (design 4.1 and 4.2).
+
+All of that knowledge stands in this module. The rest of the code speaks of *stored* refs, the text of a ref as
+the store's dialect spells it in its paths, and of *shown* refs, as they are printed:
+
+    dialect    state, shown    stored           intent, shown        stored
+    1          p/@1/call/b     p/@1/call/b      p/+/deploy/e         p/+/deploy/e
+    2, 3       p/@r1/task/b    p/@r1/task/b     p/+/deploy/e         p/@/deploy/e  (in a tree of its own)
+"""
+
+from __future__ import annotations
+
+from .documents import Document, DocumentError, dump, parse_bytes, to_bytes
+from .errors import Fatal
+from .refs import INTENT, STATE, Ref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, Literal
+
+    Side = Literal["state", "intent"]
+
+STORE_FILE: Final = ".ocuroot-store"
+OBJECT_FILE: Final = "@object.json"
+REFS: Final = "refs"
+SIDES: Final[tuple[Side, Side]] = ("state", "intent")
+DIALECTS: Final = (1, 2, 3)
+_EDGE_FILE: Final = "@ref.txt"
+_DEPENDENCIES: Final = "dependencies/dependencies"
+_DEPENDANTS: Final = "dependencies/dependants"
+
+# The words the original program uses for the type of a document's body.
+_GO_TYPES: Final = {str: "string", bool: "bool", int: "float64", list: "[]interface {}", type(None): "<nil>"}
+_GO_OBJECT: Final = "map[string]interface {}"
+
+
+class StoreError(Fatal):
+    """A tree is no store, or one that this version cannot read."""
+
+
+class Damaged(Fatal):
+    """One file of a store does not hold what its place says; the others stay readable. `path` names it."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"damaged store: '{path}': {why}",
+            hint="other documents stay readable; 'git ocuroot fsck' lists all damage, 'git log -- <path>' who wrote it",
+        )
+        self.path = path
+        self.why = why
+
+
+class Layout:
+    """The dialect of one tree of a store: `version`, and its `side` where state and intent are two trees.
+
+    In dialect 1 the marker `+` is part of the path, so that one tree may hold both sides, and `side` is None.
+    """
+
+    __slots__ = ("side", "version")
+
+    version: int
+    side: Side | None
+
+    def __init__(self, version: int = 1, side: Side | None = None) -> None:
+        self.version = version
+        self.side = side if version > 1 else None
+
+    @classmethod
+    def read(cls, data: bytes, where: str) -> Layout:
+        """The layout that the content of `.ocuroot-store` asks for. Raises StoreError; `where` names the store."""
+        try:
+            info = parse_bytes(data)
+        except DocumentError as error:
+            raise StoreError(f"{where}: cannot read '{STORE_FILE}': {error.message}") from None
+        version = info.get("version") if isinstance(info, dict) else None
+        if version not in DIALECTS or not isinstance(version, int):
+            raise StoreError(
+                f"{where}: the store is of version {dump(version, None)}, which this program does not know",
+                hint="it knows versions 1, 2 and 3; a newer git-ocuroot may know more",
+            )
+        tags = info.get("tags") or info.get("Tags") or {}
+        side = next((side for side in SIDES if isinstance(tags, dict) and side in tags), None)
+        return cls(version, side)
+
+    def store_file(self) -> bytes:
+        """The content of `.ocuroot-store`."""
+        info: dict[str, Document] = {"version": self.version}
+        if self.version == 3 and self.side:
+            info["tags"] = {self.side: {}}
+        return to_bytes(dump(info, None) + "\n")
+
+    def spellings(self, ref: Ref) -> list[str]:
+        """The stored refs that `ref` may stand for, without its fragment: the store's own word first."""
+        marker = ref.marker
+        releases = [ref.release]
+        types = [ref.type]
+        if self.version > 1:
+            if self.side == "intent" and marker == INTENT:
+                marker = STATE
+            if ref.release.isdigit():
+                releases.insert(0, "r" + ref.release)
+        if ref.type == "call":
+            types = ["call", "task"] if self.version == 1 else ["task", "call"]
+        plain = ref.without_fragment()
+        return [
+            str(plain.replace(marker=marker, release=release, type=type_)) for release in releases for type_ in types
+        ]
+
+    def shown(self, stored: str) -> str:
+        """The ref as it is printed."""
+        if self.version == 1 or self.side != "intent":
+            return stored
+        segments = stored.split("/")
+        for number, segment in enumerate(segments):
+            if segment.startswith(STATE):
+                segments[number] = INTENT + segment[1:]
+                break
+        return "/".join(segments)
+
+    def release_number(self, segment: str) -> int | None:
+        """The number of the release whose directory is called `segment` (`@12`, `@r12`), or None."""
+        digits = segment.removeprefix("@" if self.version == 1 else "@r")
+        return int(digits) if digits != segment and digits.isascii() and digits.isdigit() else None
+
+    def release_segment(self, number: int) -> str:
+        """The name of the directory of a numbered release."""
+        return f"@{number}" if self.version == 1 else f"@r{number}"
+
+    def body_type(self, ref: Ref, body: Document, before: StoredObject | None) -> str | None:
+        """The `body_type` for a new body at `ref`: the original's word in its own dialects, else only kept up."""
+        word = _GO_TYPES.get(type(body), "float64" if isinstance(body, float) else _GO_OBJECT)
+        known = before.body_type if before and before.kind == "ref" else None
+        if known and known != _GO_OBJECT and known not in _GO_TYPES.values():
+            return known
+        if self.version == 1:
+            return word if known else None
+        if isinstance(body, dict):
+            return {"environment": "sdk.Environment", "deploy": "models.Intent"}.get(ref.type, word)
+        return word
+
+
+class StoredObject:
+    """What an `@object.json` holds: a document (`kind` is `ref`) or a link, whose body is the target's stored ref."""
+
+    __slots__ = ("body", "body_type", "kind", "links", "others")
+
+    def __init__(
+        self,
+        kind: str,
+        body: Document,
+        links: tuple[str, ...] = (),
+        body_type: str | None = None,
+        others: dict[str, Document] | None = None,
+    ) -> None:
+        self.kind = kind
+        self.body = body
+        self.links = links
+        self.body_type = body_type
+        self.others = others or {}
+
+    @property
+    def target(self) -> str | None:
+        """The stored ref that a link leads to; None for a document."""
+        return str(self.body) if self.kind == "link" else None
+
+    @classmethod
+    def read(cls, data: bytes, path: str) -> StoredObject:
+        """Read the content of the `@object.json` at `path`, in any form. Raises Damaged."""
+        try:
+            content = parse_bytes(data)
+        except DocumentError as error:
+            raise Damaged(path, error.message) from None
+        if not isinstance(content, dict):
+            raise Damaged(path, "it is not a JSON object")
+        kind = content.pop("kind", None)
+        links = content.pop("links", None) or []
+        body_type = content.pop("body_type", None)
+        if kind not in ("ref", "link"):
+            raise Damaged(path, f'its kind is {dump(kind, None)}, neither "ref" nor "link"')
+        if "body" not in content:
+            raise Damaged(path, "it has no body")
+        body = content.pop("body")
+        if kind == "link" and not (isinstance(body, str) and body):
+            raise Damaged(path, "it is a link to nothing")
+        if not isinstance(links, list) or not all(isinstance(link, str) for link in links):
+            raise Damaged(path, "its links are not a list of refs")
+        if not (body_type is None or isinstance(body_type, str)):
+            raise Damaged(path, "its body_type is not a string")
+        return cls(kind, body, tuple(links), body_type, content)
+
+    def to_bytes(self) -> bytes:
+        """The content of the file: indented by two, keys in the design's order, unknown ones last, a final newline."""
+        content: dict[str, Document] = {"kind": self.kind}
+        if self.body_type is not None:
+            content["body_type"] = self.body_type
+        if self.links:
+            content["links"] = sorted(set(self.links))
+        return to_bytes(dump({**content, "body": self.body, **self.others}) + "\n")
+
+    def with_links(self, links: set[str]) -> StoredObject:
+        """The same object with another set of refs that link to it."""
+        return StoredObject(self.kind, self.body, tuple(sorted(links)), self.body_type, self.others)
+
+
+# How the writers of stores begin the file of a document: then it is no link, and the rest need not be parsed.
+_DOCUMENT_STARTS: Final = (b'{\n  "kind": "ref",', b'{"kind":"ref",', b'{"kind": "ref",')
+
+
+def link_target(data: bytes, path: str) -> str | None:
+    """The target of the link that a file holds, or None where it holds a document. Raises Damaged."""
+    if data.startswith(_DOCUMENT_STARTS):
+        return None
+    return StoredObject.read(data, path).target
+
+
+def object_path(stored: str) -> str:
+    """The path, from the top of the store, of the file that holds the object at a stored ref."""
+    return f"{REFS}/{stored}/{OBJECT_FILE}"
+
+
+def stored_ref(path: str) -> str | None:
+    """The stored ref whose object the file at `path` holds; None for other files."""
+    head, tail = REFS + "/", "/" + OBJECT_FILE
+    return path[len(head) : -len(tail)] if path.startswith(head) and path.endswith(tail) else None
+
+
+def edge_files(stored: str, dependency: str) -> dict[str, bytes]:
+    """The two files that say that the document at `stored` depends on another, by path."""
+    return {
+        f"{_DEPENDENCIES}/{stored}/{dependency}/{_EDGE_FILE}": to_bytes(stored),
+        f"{_DEPENDANTS}/{dependency}/{stored}/{_EDGE_FILE}": to_bytes(dependency),
+    }
+
+
+def edge_directories(stored: str) -> tuple[str, str]:
+    """The directories below which lie the dependencies of a document, and what depends on it."""
+    return f"{_DEPENDENCIES}/{stored}", f"{_DEPENDANTS}/{stored}"
+
+
+def edge_end(path_below: str) -> str | None:
+    """The other end of an edge, from the path of its file below an `edge_directories` directory."""
+    return path_below.removesuffix("/" + _EDGE_FILE) if path_below.endswith("/" + _EDGE_FILE) else None

@@ -1,0 +1,242 @@
+"""Both stores at one moment: reading documents by ref, whichever store they are in (design 3, 5.3, 6).
+
+A snapshot never changes: what others write meanwhile is not seen. `Store` says where a store lies; `Snapshot`
+opens its tree when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from .errors import NotFound
+from .globs import Glob
+from .layout import SIDES, STORE_FILE, Layout, StoredObject, StoreError, object_path
+from .match import match, without_links
+from .refs import Ref
+from .tree import StoreTree, is_store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any, Final
+
+    from .documents import Document
+    from .layout import Side
+    from .match import Entry
+    from .places import Place, Version
+    from .store import Stores
+    from .tree import Location
+
+    MISSING: Any
+
+MISSING = object()
+"""The default of `get` that stands for "raise NotFound"."""
+
+
+class NoStore(StoreError):
+    """There is no store where one should be."""
+
+
+class Found:
+    """What a ref leads to: `ref` as it was asked for, `resolved` behind all links, whether there is a document, and it."""
+
+    __slots__ = ("found", "ref", "resolved", "value")
+
+    def __init__(self, ref: str, resolved: str, found: bool, value: Document) -> None:
+        self.ref = ref
+        self.resolved = resolved
+        self.found = found
+        self.value = value
+
+
+class Snapshot:
+    """The state store and the intent store at one moment. Refs may be text or parsed, relative or not."""
+
+    def __init__(self, stores: Stores, versions: dict[Place, Version]) -> None:
+        self.stores = stores
+        self.versions = versions
+        self._trees: dict[Side, StoreTree] = {}
+        self._prefixes: dict[StoreTree, tuple[Place, str]] = {}
+
+    # Which tree
+
+    def side(self, side: Side) -> StoreTree:
+        """The tree of the state store, or of the intent store; the same one where they share it. Raises StoreError."""
+        if side not in self._trees:
+            tree, place, prefix = self._open(side)
+            other: Side = "intent" if side == "state" else "state"
+            known = self._trees.get(other)
+            if known is not None and self._prefixes[known] == (place, prefix):
+                tree = known
+            self._trees[side] = tree
+            self._prefixes[tree] = (place, prefix)
+        return self._trees[side]
+
+    def tree(self, ref: Ref) -> StoreTree:
+        """The tree of the store that a ref belongs to."""
+        return self.side("intent" if ref.is_intent else "state")
+
+    def place(self, tree: StoreTree) -> tuple[Place, str]:
+        """Where a tree of this snapshot lies: its place, and its directory there with a `/` at the end, or empty."""
+        return self._prefixes[tree]
+
+    def version(self, place: Place) -> Version:
+        """The version of a place that this snapshot reads."""
+        if place not in self.versions:
+            self.versions[place] = place.read()
+        return self.versions[place]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether one tree holds both state and intent."""
+        return self.side("state") is self.side("intent")
+
+    def absolute(self, ref: Ref | str) -> Ref:
+        """A ref, parsed and made absolute: relative ones are of this repo, package and release."""
+        parsed = Ref.parse(ref) if isinstance(ref, str) else ref
+        return parsed.absolute(self.stores.base) if parsed.is_relative else parsed
+
+    # Reading
+
+    def get(self, ref: Ref | str, default: Document = MISSING) -> Document:
+        """The document at `ref`, links followed, or the part of it that the fragment names.
+
+        Raises NotFound where there is none, unless `default` is given; Damaged where it cannot be read.
+        """
+        parsed = self.absolute(ref)
+        _, found, value = self.tree(parsed).value(parsed)
+        if found:
+            return value
+        if default is not MISSING:
+            return default
+        raise absent(parsed)
+
+    def look_up(self, ref: Ref | str) -> Found:
+        """As `get`, with the ref behind all links, and without an error where there is nothing."""
+        parsed = self.absolute(ref)
+        tree = self.tree(parsed)
+        location, found, value = tree.value(parsed)
+        return Found(str(ref), _shown(tree, location), found, value)
+
+    def resolve(self, ref: Ref | str) -> str:
+        """The ref behind all links, as the store spells it. It need not exist. Raises LinkCycle."""
+        parsed = self.absolute(ref)
+        tree = self.tree(parsed)
+        return _shown(tree, tree.locate(parsed))
+
+    def exists(self, ref: Ref | str) -> bool:
+        """Whether there is a document at `ref`, links followed."""
+        parsed = self.absolute(ref)
+        return self.tree(parsed).find(parsed)[1] is not None
+
+    def object(self, ref: Ref | str) -> StoredObject | None:
+        """The object at just `ref`, links not followed: a document or a link with what is kept about it, or None."""
+        parsed = self.absolute(ref)
+        tree = self.tree(parsed)
+        for stored in tree.layout.spellings(parsed):
+            found = tree.object(stored)
+            if found is not None:
+                return found
+        return None
+
+    def match(
+        self,
+        *globs: str,
+        side: Side | None = None,
+        links: bool = True,
+        exclude: Iterable[str] = (),
+    ) -> list[str]:
+        """The refs that match any of the globs, in byte order, links among them unless `links` is false.
+
+        `side` looks into one store only; what matches a pattern of `exclude` is left out. Raises GlobError.
+        """
+        return sorted(entry.ref for _, entry in self.entries(globs, side=side, links=links, exclude=exclude))
+
+    def entries(
+        self, globs: Iterable[str], *, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
+    ) -> Iterator[tuple[StoreTree, Entry]]:
+        """As `match`, in no order, with the tree and the node of each ref."""
+        glob = Glob(*globs)
+        excluded = Glob(*exclude)
+        for one in SIDES if side is None else (side,):
+            if side is None and one == "intent" and not self.has_intent():
+                continue
+            tree = self.side(one)
+            only: Side | None = one
+            if side is None and self.is_shared:
+                only = None
+            found = match(tree, glob, only)
+            if not links:
+                found = without_links(tree, found)
+            for entry in found:
+                if excluded.start.dead or not excluded.matches(entry.ref):
+                    yield tree, entry
+            if only is None:
+                return
+
+    def entry_value(self, tree: StoreTree, entry: Entry) -> Found:
+        """The document of a matched entry, as `get` of its ref would give it."""
+        try:
+            parsed = Ref.parse(entry.ref)
+        except ValueError:
+            found = StoredObject.read(tree.files.data(entry.node), object_path(entry.stored))
+            return Found(entry.ref, entry.ref, found.kind == "ref", found.body if found.kind == "ref" else None)
+        location, exists, value = tree.value(parsed)
+        return Found(entry.ref, _shown(tree, location), exists, value)
+
+    def has_intent(self) -> bool:
+        """Whether there is an intent store at all: one that was never made holds nothing that could match."""
+        try:
+            self.side("intent")
+        except NoStore:
+            return False
+        return True
+
+    # Opening
+
+    def _open(self, side: Side) -> tuple[StoreTree, Place, str]:
+        place, prefix = self.stores.where(side)
+        version = self.version(place)
+        root, where = version.root, place.where
+        if root is None:
+            raise self.stores.no_store(place)
+        for name in prefix.split("/") if prefix else ():
+            child = place.files.child(root, name) if place.files.is_tree(root) else None
+            if child is None:
+                raise NoStore(f"{where} has no directory '{prefix}'", hint=_INIT_HINT)
+            root = child
+        where = f"{where}, directory '{prefix}'" if prefix else where
+        if not is_store(place.files, root):
+            below = place.files.child(root, side) if place.files.is_tree(root) else None
+            if not is_store(place.files, below):
+                raise StoreError(
+                    f"{where} is no store: it has no '{STORE_FILE}'",
+                    hint="name another branch: git config ocuroot.state.branch <branch>",
+                )
+            root, where = below, f"{where}, directory '{side}'"
+            prefix = f"{prefix}/{side}" if prefix else side
+        layout = Layout.read(place.files.data(place.files.child(root, STORE_FILE)), where)
+        if layout.version > 1:
+            if layout.side not in (None, side):
+                raise NoStore(
+                    f"{where} holds {layout.side} only, and no {side} store is configured",
+                    hint=f"name the branch that holds it: git config ocuroot.{side}.branch <branch>",
+                )
+            layout.side = side
+        return StoreTree(place.files, root, layout), place, prefix + "/" if prefix else ""
+
+
+_INIT_HINT: Final = "'git ocuroot init' makes a store"
+
+
+def _shown(tree: StoreTree, location: Location) -> str:
+    shown = tree.layout.shown(location.stored)
+    return f"{shown}#{location.fragment}" if location.fragment else shown
+
+
+def absent(ref: Ref) -> NotFound:
+    """The error for a ref that leads to nothing."""
+    hint = None
+    if not ref.repo and not ref.is_global and ref.path:
+        hint = f"the ref names no repository; in this one it would be '//{ref}'"
+    if ref.fragment:
+        return NotFound(f"no such part: '{ref}'", hint=hint)
+    return NotFound(f"no such document: '{ref}'", hint=hint)

@@ -1,0 +1,585 @@
+"""`repo.ocu.star`, the file in which a repository says where its state lives (design section 4.3).
+
+The file is Starlark and comes with the repository, so it is not to be trusted: it is evaluated in a child
+process that is bounded in time, steps and memory, and a command runs only through the `shell` handed to us.
+
+What the file can call is of two kinds. `_builtins` makes Python functions: what they raise, the library reports at
+the place in the file that called them. `_PRELUDE` is Starlark, for what the library cannot hand to Python (functions)
+or take from it (structs); its annotations have the library check the arguments, and report them at that same place.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ocuroot_git.errors import Fatal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, NoReturn
+
+MEMORY = 512 << 20  # bytes an evaluation may take beyond what this process holds already
+STEPS = 100_000_000  # some two seconds of work, and the same bound on every machine
+
+_TOO_BIG = f"evaluation takes more than {MEMORY >> 20} MiB of memory"
+_BUILTIN = "<builtin>"  # the file name of the preludes in the library's reports
+
+# The library's own json.decode sorts the keys, rounds large integers, and panics at 1e400.
+_COMMON = """
+json = struct(encode = __encode__, decode = __json_decode__)
+"""
+
+_PRELUDE = """
+def print(*values, sep = " "):
+    __print__(sep.join([str(value) for value in values]))
+
+def trigger(fn: typing.Callable):
+    __trigger__()
+
+def __shell__(command: str, shell: str = "sh", dir: str = ".", env: dict[str, str] = {}, mute: bool = False,
+              continue_on_error: bool = False):
+    return struct(**__run__(command, shell, dir, env, continue_on_error))
+
+ocuroot, repo_alias, remotes, env = __ocuroot__, __repo_alias__, __remotes__, __host_env__
+store = struct(set = __store_set__, git = __store_git__, fs = __store_fs__)
+host = struct(env = env, os = __host_os__, arch = __host_arch__, shell = __shell__ if __open__ else __closed__)
+http = struct(get = __absent__, post = __absent__)
+secrets = struct(get = __absent__)
+"""
+
+# The library would write a float that is not finite as null, and an integer key as a string: look first.
+# Starlark has no `while`, and calls do not nest deeply: hence the list of what is still to be seen.
+_JSON = """
+def __json__(*values):
+    if len(values) != 1:
+        fail("one expression is wanted, here are %d" % len(values))
+    todo = [values[0]]
+    for _ in range(2000000000):
+        if not todo:
+            return __encode__(values[0])
+        value = todo.pop()
+        kind = type(value)
+        if kind == "dict":
+            for key in value:
+                if type(key) != "string":
+                    fail("the keys of a JSON object are strings, and %r is of type %s" % (key, type(key)))
+            todo.extend(value.values())
+        elif kind in ("list", "tuple"):
+            todo.extend(value)
+        elif kind == "struct":
+            todo.extend([getattr(value, name) for name in dir(value)])
+        elif kind == "float" and str(value).lstrip("+-") in ("inf", "nan"):
+            fail("%s has no JSON form" % value)
+        elif kind not in ("string", "int", "float", "bool", "NoneType"):
+            fail("a value of type %s has no JSON form" % kind)
+"""
+
+# What store.git and store.fs return, as files print it and look into it: {"git": {"remote_url": …, …}}.
+_STORES: dict[str, dict[str, type]] = {
+    "git": {"remote_url": str, "branch": str, "create_branch": bool, "path_prefix": str, "support_files": dict},
+    "fs": {"path": str},
+}
+
+# The names that files of the older form assign to, and the fields of RepoFile they stand for.
+_OLDER = {"repo_alias": "repo_alias", "repo_remotes": "remotes", "state_store": "state", "intent_store": "intent"}
+
+
+class StarlarkError(Fatal):
+    """What was to be evaluated cannot be; the message begins `file:line:column: ` where the place is known."""
+
+
+class StoreSpec:
+    """Where a store is, as `repo.ocu.star` says it. What it leaves out is None or empty."""
+
+    __slots__ = ("branch", "create_branch", "kind", "location", "path_prefix", "support_files")
+
+    def __init__(self, kind: str, location: str, **said: Any) -> None:
+        self.kind = kind  # "git" or "fs"
+        self.location = location  # the URL, or the path as written: relative to the file's folder
+        self.branch: str | None = said.get("branch")
+        self.create_branch: bool | None = said.get("create_branch")
+        self.path_prefix: str | None = said.get("path_prefix")
+        self.support_files: dict[str, str] = said.get("support_files") or {}
+
+
+class RepoFile:
+    """What a `repo.ocu.star` says. What it leaves out is None or empty."""
+
+    __slots__ = ("has_trigger", "intent", "printed", "remotes", "repo_alias", "requires", "state")
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        self.repo_alias: str | None = said.get("repo_alias")
+        self.state = StoreSpec(**said["state"]) if said.get("state") else None
+        self.intent = StoreSpec(**said["intent"]) if said.get("intent") else None
+        self.remotes: tuple[str, ...] = tuple(said.get("remotes", ()))
+        self.requires: str | None = said.get("requires")  # what ocuroot("…") names
+        self.has_trigger: bool = said.get("has_trigger", False)
+        self.printed: tuple[str, ...] = tuple(map(str, said["printed"]))  # one entry for each call of print
+
+
+class ShellResult:
+    """What a command of `host.shell` wrote, and how it ended."""
+
+    __slots__ = ("combined_output", "exit_code", "stderr", "stdout")
+
+    def __init__(self, stdout: str, stderr: str, combined_output: str, exit_code: int) -> None:
+        self.stdout = stdout
+        self.stderr = stderr
+        self.combined_output = combined_output
+        self.exit_code = exit_code
+
+
+def evaluate(
+    text: str,
+    filename: str,
+    *,
+    environ: Mapping[str, str],
+    shell: Callable[[str], ShellResult] | None,
+    seconds: float = 5.0,
+) -> RepoFile:
+    """What the `repo.ocu.star` with this `text` says; `filename` is its name in errors.
+
+    `environ` is what `host.env()` returns. `shell` runs the commands of `host.shell`, in the child process and
+    within `seconds`; None if the user has not allowed them. What the file prints is shown nowhere but in the result.
+    Raises StarlarkError for a file that is wrong or exceeds its bounds, Fatal where the library is missing.
+    """
+
+    def work(bounds: _Bounds) -> object:
+        run = _Run(text, filename, bounds)
+        run.parse(run.text)
+        prelude = f"__open__ = {shell is not None}\n{_PRELUDE}"
+        # The library converts what the last expression gives, which fails for a function: hence the None.
+        module = run.evaluate(prelude, run.text + "\n\nNone", _builtins(run, environ, shell))
+        run.read_globals(module)
+        return run.said
+
+    _need_library(filename)
+    return RepoFile(_in_child(work, filename, seconds))
+
+
+def evaluate_value(text: str, *, seconds: float = 5.0) -> str:
+    """The JSON text of the one Starlark expression in `text`: keys in their order, integers exact.
+
+    Raises StarlarkError for what is no expression or has no JSON form, Fatal where the library is missing.
+    """
+
+    def work(bounds: _Bounds) -> object:
+        run = _Run(text, "value", bounds, shift=1)
+        for left, right in ("()", "[]"):  # both, so that neither a statement nor `1) + (2` passes for an expression
+            run.parse(f"{left}\n{run.text}\n{right}")
+        return run.evaluate(_JSON, f"result = __json__(\n{run.text}\n)", {})["result"]
+
+    _need_library("a Starlark value")
+    return str(_in_child(work, "value", seconds))
+
+
+def _need_library(what: str) -> None:
+    hint = "pip install 'ocuroot-git[starlark]'"
+    try:
+        import starlark
+    except ImportError:
+        raise Fatal(f"reading {what} needs the Python package starlark-pyo3", hint=hint) from None
+    if not hasattr(starlark, "eval_with"):
+        raise Fatal(f"reading {what} needs starlark-pyo3 2026.1.1 or newer", hint=hint)
+
+
+class _Run:
+    """One evaluation, in the child: what the text said so far, and how reports of the library are told to the user."""
+
+    def __init__(self, text: str, filename: str, bounds: _Bounds, shift: int = 0) -> None:
+        self.text = text.removeprefix("\ufeff").rstrip()  # behind a last line end the library loses its place
+        self.lines = self.text.split("\n")
+        self.filename = filename
+        self.bounds = bounds
+        self.shift = shift  # lines put before the user's own
+        self.said: dict[str, Any] = {"printed": []}  # by the fields of RepoFile
+        self.problem: tuple[str, str | None] | None = None
+
+    def parse(self, text: str, filename: str | None = None) -> Any:
+        import starlark
+
+        dialect = starlark.Dialect.extended()
+        dialect.enable_types = starlark.DialectTypes.ENABLE
+        dialect.enable_f_strings = True
+        dialect.enable_load = False
+        while True:
+            try:
+                return starlark.parse(filename or self.filename, text, dialect)
+            except starlark.StarlarkError as error:
+                place = _place(str(error))
+                if not place or "error: Parse error: tabs are not allowed\n" not in str(error):
+                    raise self.explain(str(error)) from None
+            # Starlark allows tabs, this library does not. A space for each keeps every place what it was.
+            at = sum(len(line) + 1 for line in text.split("\n")[: int(place[2]) - 1]) + int(place[3]) - 1
+            at = text.index("\t", at)
+            rest = text[at:].lstrip("\t")
+            text = text[:at].ljust(len(text) - len(rest)) + rest
+
+    def evaluate(self, prelude: str, text: str, functions: dict[str, Callable[..., object]]) -> Any:
+        """The module `text` leaves behind. It shares its globals with the prelude, so it may assign to their names."""
+        import starlark
+
+        def exceeded() -> bool:
+            message = self.bounds.exceeded()
+            self.problem = (message, None) if message else None
+            return bool(message)
+
+        module = starlark.Module()
+        for name, function in {"json_decode": _json_decode, **functions}.items():
+            module.add_callable(f"__{name}__", function)
+        extension = starlark.LibraryExtension
+        library = starlark.Globals.extended_by([extension.StructType, extension.Json, extension.Typing])
+        for part in ("__encode__ = json.encode", _COMMON + prelude):
+            starlark.eval(module, self.parse(part, _BUILTIN), library)
+        try:
+            options = starlark.EvalOptions(check_cancelled=exceeded)
+            starlark.eval_with(options, module, self.parse(text), library)
+        except starlark.StarlarkError as error:
+            raise self.explain(str(error)) from None
+        return module
+
+    def wrong(self, message: str, hint: str | None = None) -> NoReturn:
+        """Ends the evaluation from within a builtin. Kept here, for the library adds words of its own."""
+        self.problem = message, hint
+        raise ValueError(message)
+
+    def explain(self, report: str) -> StarlarkError:
+        """The error a report of the library amounts to: its place and its message, without traceback and excerpt."""
+        import re
+
+        place = _place(report)
+        head = report[: place.start()] if place else report
+        message = re.split(r"^error: ", head, maxsplit=1, flags=re.MULTILINE)[-1].partition(", expected one of ")[0]
+        message = re.sub(r"^\w+Error: (_builtins\.<locals>\.)?", "", message)
+        message = re.sub(r"^_?(store|json)_(?=\w+\(\) )", r"\1.", message)
+        message = message.replace(f"{_BUILTIN}.__shell__", "host.shell").replace(f"{_BUILTIN}.", "")
+        message = message.replace("Operation `serde::serialize` not supported on", "this cannot take a value of")
+        message, hint = self.problem or (message, None)
+        if not place:
+            return self.error(message, hint)
+        line, column = int(place[2]), int(place[3])
+        if place[1] == _BUILTIN:  # raised by a prelude: the traceback has its caller's line, but no column
+            line = int(re.findall(rf"^  \* {re.escape(self.filename)}:(\d+), in ", head, re.MULTILINE)[-1])
+            source = self.lines[line - 1 - self.shift]
+            column = max(source.find("host.shell"), len(source) - len(source.lstrip())) + 1
+            message = message.removeprefix("fail: ")
+        line -= self.shift
+        end = len(self.lines), len(self.lines[-1])
+        if message.startswith("Parse error") and (line, column) > end:  # also at what `evaluate_value` puts behind it
+            line, column, message = end[0], end[1] + 1, "parse error: unexpected end"
+        return self.error(message, hint, f":{max(line, 1)}:{column}")
+
+    def error(self, message: str, hint: str | None = None, place: str = "") -> StarlarkError:
+        if message[1:2].islower():
+            message = message[0].lower() + message[1:]
+        message = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+        return StarlarkError(f"{self.filename}{place}: {message}", hint=hint)
+
+    def read_globals(self, module: Any) -> None:
+        """Takes what a file of the older form assigns, such as `repo_alias = "…"`, where no call has said it."""
+        import starlark
+
+        for name, field in _OLDER.items():
+            try:
+                value = module[name]
+            except starlark.StarlarkError:  # a function, as our own repo_alias is
+                value = None if name == "repo_alias" else ...
+            if value is None or field in self.said:
+                continue
+            try:
+                self.said[field] = self.check_field(field, value, name)
+            except ValueError as error:
+                import re
+
+                lines = [number for number, line in enumerate(self.lines, 1) if re.match(rf"{name}\s*=", line)]
+                raise self.error(str(error), place=f":{[1, *lines][-1]}:1") from None
+
+    def check_field(self, field: str, value: Any, what: str) -> Any:
+        """The value for this field of RepoFile, if it is one; `what` names it in the error."""
+        if field in ("state", "intent"):
+            return self.check_store(value, what)
+        if field == "remotes":
+            return [self.check(item, str, f"{what}: each entry") for item in self.check(value, list, what)]
+        return self.check(value, str, what)
+
+    def check(self, value: Any, kind: type, what: str) -> Any:
+        """The value, if it is of this kind. A string may not be empty, look like an option, or be of two lines."""
+        names = {str: "string", type(None): "None"}  # where Starlark's differs
+        if type(value) is not kind:
+            got = names.get(type(value), type(value).__name__)
+            self.wrong(f"{what} must be a {names.get(kind, kind.__name__)}, not {got}")
+        if kind is str:
+            text = str(value)
+            if not text.strip():
+                self.wrong(f"{what} is empty")
+            if text.startswith("-") or not text.isprintable():
+                self.wrong(f"{what} begins with '-' or holds a control character")
+        return value
+
+    def check_path(self, path: Any, what: str) -> None:
+        parts = self.check(path, str, what).split("/")
+        if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
+            self.wrong(f"{what} must be a path below the top of the branch, not '{path}'")
+
+    def check_store(self, value: Any, what: str) -> dict[str, Any]:
+        """What StoreSpec takes, from what store.git or store.fs returned or the file put together by itself."""
+        kind = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else ""
+        types = _STORES.get(kind, {})
+        if not types or not isinstance(value[kind], dict) or value[kind].keys() - types.keys():
+            self.wrong(f"{what} is neither store.git(…) nor store.fs(…)")
+        fields = {name: value[kind].get(name) for name in types}
+        location = next(iter(types))
+        for name, type_ in types.items():
+            if name == location or fields[name] is not None:
+                self.check(fields[name], type_, f"{what}: {name}")
+        if fields.get("path_prefix"):
+            self.check_path(fields["path_prefix"].rstrip("/"), f"{what}: path_prefix")
+        for path, content in (fields.get("support_files") or {}).items():
+            self.check_path(path, f"{what}: a key of support_files")
+            if type(content) is not str:
+                self.wrong(f"{what}: what support_files has for '{path}' must be a string")
+        return {"kind": kind, "location": fields.pop(location), **fields}
+
+
+def _place(report: str) -> Any:
+    """The match of file, line and column in a report of the library: the last, for the message may hold anything."""
+    import re
+
+    return [None, *re.finditer(r"^ *--> (.+):(\d+):(\d+)$", report, re.MULTILINE)][-1]
+
+
+def _builtins(
+    run: _Run, environ: Mapping[str, str], shell: Callable[[str], ShellResult] | None
+) -> dict[str, Callable[..., object]]:
+    """The functions that the prelude takes from Python, by their names there without the underscores."""
+    said = run.said
+
+    def ocuroot(version: object) -> None:
+        said["requires"] = run.check_field("requires", version, "ocuroot: the version")
+
+    def repo_alias(alias: object) -> None:
+        said["repo_alias"] = run.check_field("repo_alias", alias, "repo_alias: the alias")
+
+    def remotes(remotes: object) -> None:
+        said["remotes"] = run.check_field("remotes", remotes, "remotes")
+
+    def trigger() -> None:
+        said["has_trigger"] = True
+
+    def store_git(
+        remote_url: object,
+        branch: object = None,
+        create_branch: object = None,
+        path_prefix: object = None,
+        support_files: object = None,
+    ) -> object:
+        store = {"git": dict(zip(_STORES["git"], (remote_url, branch, create_branch, path_prefix, support_files)))}
+        run.check_store(store, "store.git")
+        return store
+
+    def store_fs(path: object) -> object:
+        store = {"fs": {"path": path}}
+        run.check_store(store, "store.fs")
+        return store
+
+    def store_set(state: object, intent: object = None) -> None:
+        if "state" in said:
+            run.wrong("store.set is called a second time")
+        said["state"] = run.check_store(state, "store.set: the state store")
+        said["intent"] = None if intent is None else run.check_store(intent, "store.set: the intent store")
+
+    def host_env() -> object:
+        return {_utf8(name): _utf8(value) for name, value in environ.items()}
+
+    def host_os() -> object:
+        return os.uname().sysname.lower()
+
+    def host_arch() -> object:  # by Go's names, which files expect
+        machine = os.uname().machine
+        return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+    def closed(*_: object, **__: object) -> NoReturn:
+        run.wrong(
+            "host.shell is closed: this file may run no commands",
+            "if you trust it, open host.shell for yourself: git config --global ocuroot.allowShell true",
+        )
+
+    def absent(*_: object, **__: object) -> None:
+        run.wrong("http and secrets can only be used in a function given to trigger")
+
+    def run_shell(command: str, program: str, folder: str, env: dict[str, str], go_on: bool) -> object:
+        import shlex
+
+        if shell is None:
+            return closed()
+        script = command if program == "sh" else f"exec {shlex.quote(program)} -c {shlex.quote(command)}"
+        for name, value in env.items():
+            if not (name.isascii() and name.isidentifier()):
+                run.wrong(f"host.shell: '{name}' cannot be the name of an environment variable")
+            script = f"export {name}={shlex.quote(value)}\n{script}"
+        if folder != ".":
+            script = f"cd -- {shlex.quote(folder)} || exit\n{script}"
+        run.bounds.switch(on=False)
+        result = shell(script)
+        run.bounds.switch(on=True)
+        if result.exit_code and not go_on:
+            message = f"host.shell: '{command}' ended with status {result.exit_code}: {result.stderr.strip()}"
+            run.wrong(message.rstrip(": "), "with continue_on_error=True the file can go on")
+        texts = {name: _utf8(getattr(result, name)) for name in ("stdout", "stderr", "combined_output")}
+        return {"exit_code": result.exit_code, **texts}
+
+    own: list[Callable[..., object]] = [ocuroot, repo_alias, remotes, trigger, store_git, store_fs, store_set]
+    own += [host_env, host_os, host_arch, closed, absent]
+    return {"print": said["printed"].append, "run": run_shell, **{function.__name__: function for function in own}}
+
+
+def _json_decode(text: str) -> object:
+    import json
+    import math
+
+    def number(digits: str) -> float:
+        value = float(digits)
+        if math.isfinite(value):
+            return value
+        raise ValueError(f"json.decode: {digits} is too large")
+
+    def constant(name: str) -> object:
+        raise ValueError(f"json.decode: {name} is no JSON")
+
+    return json.loads(text, parse_float=number, parse_constant=constant)
+
+
+def _utf8(text: str) -> str:
+    """The text, fit for Starlark: the environment and what commands write may hold bytes that are not UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+class _Bounds:
+    """The bounds on this process, a child. They are switched off while a command of `host.shell` runs.
+
+    While they are on nothing reaches stdout or stderr, where the library reports a panic before it raises it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        import resource
+        import time
+
+        self.seconds = seconds
+        self.deadline = time.monotonic() + seconds
+        self.ticks = 0
+        self.null, self.stderr = os.open(os.devnull, os.O_RDWR), os.dup(2)
+        os.dup2(self.null, 0)
+        # Processor time, for a child that lost the parent who would end it.
+        limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_CPU: int(seconds) + 2}
+        if os.path.exists("/proc/self/statm"):  # where it does not, only time bounds the memory
+            with open("/proc/self/statm", encoding="ascii") as file:
+                limits[resource.RLIMIT_AS] = int(file.read().split()[0]) * resource.getpagesize() + MEMORY
+        self.limits = {kind: (limit, *resource.getrlimit(kind)) for kind, limit in limits.items()}
+        self.switch(on=True)
+
+    def switch(self, on: bool) -> None:
+        import resource
+
+        for kind, (limit, soft, hard) in self.limits.items():
+            bounded = limit if soft == resource.RLIM_INFINITY else min(limit, soft)
+            resource.setrlimit(kind, (bounded if on else soft, hard))
+        for number in 1, 2:  # also stdout, for what a command writes is no result of ours
+            os.dup2(self.null if on else self.stderr, number)
+
+    def exceeded(self) -> str | None:
+        """The message, once time or steps are up. The library asks every thousand steps."""
+        import time
+
+        self.ticks += 1
+        if self.ticks * 1000 > STEPS:
+            return f"evaluation took longer than {STEPS} steps"
+        return f"evaluation took longer than {self.seconds:g} s" if time.monotonic() > self.deadline else None
+
+
+def _in_child(work: Callable[[_Bounds], object], name: str, seconds: float) -> Any:
+    """What `work` returns, made to JSON and back, from a bounded child process; or the StarlarkError it raises.
+
+    The library asks whether to go on between two steps, but a single step may take all time and memory there is,
+    or crash. So the child, with the commands it runs, is ended from here soon after it should have ended by itself.
+    """
+    import json
+    import select
+    import time
+
+    deadline = time.monotonic() + seconds + 0.5
+    read, write = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.close(read)
+        os.close(write)
+        raise StarlarkError(f"{name}: cannot start a process to evaluate it: {error.strerror}") from None
+    if not pid:
+        _be_child(work, name, seconds, write)
+    answer = bytearray()
+    late = False
+    try:
+        os.close(write)
+        poll = select.poll()
+        poll.register(read, select.POLLIN)
+        while not answer.endswith(b"\n"):  # the end of the file may come late: others fork, too, and hold it open
+            late = not poll.poll(max(0, deadline - time.monotonic()) * 1000)
+            chunk = b"" if late else os.read(read, 1 << 16)
+            if not chunk:
+                break
+            answer += chunk
+    finally:
+        os.close(read)
+        status = _end_child(pid, kill=not answer.endswith(b"\n"))
+    if late:
+        raise StarlarkError(f"{name}: evaluation took longer than {seconds:g} s")
+    if not answer.endswith(b"\n"):
+        guess = {6: "it seems to be out of memory", 11: "it seems to nest too deeply"}
+        reason = guess.get(os.WTERMSIG(status), f"it ended with wait status {status}")
+        raise StarlarkError(f"{name}: evaluation crashed: {reason}")
+    result = json.loads(answer)
+    if "message" in result:
+        raise StarlarkError(result["message"], hint=result["hint"])
+    return result["value"]
+
+
+def _be_child(work: Callable[[_Bounds], object], name: str, seconds: float, write: int) -> NoReturn:
+    """Answers through the pipe and ends, past all that the parent would do at its end, such as to flush its buffers."""
+    import faulthandler
+    import json
+
+    try:
+        faulthandler.disable()  # it keeps a stderr of its own
+        os.setpgid(0, 0)  # so that the commands of host.shell end with this process
+        try:
+            answer = json.dumps({"value": work(_Bounds(seconds))}).encode()
+            if len(answer) > MEMORY >> 3:
+                raise MemoryError
+        except StarlarkError as error:
+            answer = json.dumps({"message": error.message, "hint": error.hint}).encode()
+        except BaseException as error:
+            too_big = isinstance(error, MemoryError) or str(error) in ("out of memory", "PyObject pointer is null")
+            message = _TOO_BIG if too_big else f"{type(error).__name__}: {error}"
+            answer = json.dumps({"message": f"{name}: {message}", "hint": None}).encode()
+        rest = memoryview(answer + b"\n")
+        while rest:
+            rest = rest[os.write(write, rest) :]
+    finally:
+        os._exit(0)
+
+
+def _end_child(pid: int, kill: bool) -> int:
+    """The status of the child, which is gone after this."""
+    if kill:
+        import signal
+
+        for send in (os.killpg, os.kill):  # it may be too young to have a group
+            try:
+                send(pid, signal.SIGKILL)
+            except OSError:
+                continue
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:  # where SIGCHLD is ignored, the system has reaped it
+        return 0

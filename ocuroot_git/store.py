@@ -1,0 +1,205 @@
+"""The stores of a repository: state and intent, read at a moment and changed by transactions (design 4.3, 5.2).
+
+`ocuroot_git.open()` gives a `Stores`. Everything is read through a `Snapshot`, and changed by `transact`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from contextlib import ExitStack, contextmanager
+
+from .errors import Conflict, Fatal
+from .layout import SIDES, STORE_FILE, Layout
+from .objects import Moved
+from .refs import Ref
+from .snapshot import MISSING, Found, NoStore, Snapshot
+from .transaction import Transaction, commit_message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Final, TypeVar
+
+    from .config import Settings
+    from .documents import Document
+    from .layout import Side
+    from .places import Place, Version
+
+    Result = TypeVar("Result")
+
+_FIRST_PAUSE: Final = 0.002
+_LONGEST_PAUSE: Final = 0.1
+"""Seconds between tries after a lost race: doubling, with jitter. Spinning took 40 times the tries (measured)."""
+
+
+class Stores:
+    """The state store and the intent store of a repository, which may be the same one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._base: Ref | None = None
+        self._written: set[Place] = set()
+
+    # Where
+
+    def where(self, side: Side) -> tuple[Place, str]:
+        """The place of a store and its configured directory there (empty: the top)."""
+        return self.settings.place(side)
+
+    @property
+    def base(self) -> Ref:
+        """What relative refs are relative to: this repo, and the package and release that were named."""
+        if self._base is None:
+            self._base = Ref(repo=self.settings.repo_name(), path=self.settings.package, marker="@").replace(
+                release=self.settings.release
+            )
+        return self._base
+
+    def no_store(self, place: Place) -> NoStore:
+        """The error for a place where there is nothing, with what to do about it."""
+        return NoStore(f"no store: there is no {place.where}", hint=self.settings.missing_store_hint(place))
+
+    # Reading
+
+    def snapshot(self, at: str | None = None) -> Snapshot:
+        """Both stores as they are now, or as they were at the revision `at` (of the repository that holds them).
+
+        Raises NotFound for an unknown revision.
+        """
+        versions: dict[Place, Version] = {}
+        if at is not None:
+            for side in SIDES:
+                place, _ = self.where(side)
+                if place not in versions:
+                    versions[place] = place.read(at)
+        return Snapshot(self, versions)
+
+    def get(self, ref: Ref | str, default: Document = MISSING) -> Document:
+        """The document at `ref`, or the part its fragment names: see `Snapshot.get`.
+
+        >>> stores = open()
+        >>> stores.get("@/environment/production#attributes/type")
+        'prod'
+        >>> stores.get("@/environment/nowhere", default=None)
+        """
+        return self.snapshot().get(ref, default)
+
+    def look_up(self, ref: Ref | str) -> Found:
+        """As `get`, with the ref behind all links, and without an error where there is nothing."""
+        return self.snapshot().look_up(ref)
+
+    def match(
+        self, *globs: str, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
+    ) -> list[str]:
+        """The refs that match any of the globs, in byte order: see `Snapshot.match`.
+
+        >>> stores = open()
+        >>> stores.match("@/environment/*")
+        ['@/environment/production', '@/environment/staging']
+        """
+        return self.snapshot().match(*globs, side=side, links=links, exclude=exclude)
+
+    def resolve(self, ref: Ref | str) -> str:
+        """The ref behind all links: see `Snapshot.resolve`."""
+        return self.snapshot().resolve(ref)
+
+    # Writing
+
+    def transact(
+        self,
+        change: Callable[[Transaction], Result],
+        *,
+        command: str = "update",
+        message: str | None = None,
+        operation: str | None = None,
+    ) -> Result:
+        """Run `change` on the newest tree and write what it changed as one commit; gives what it returned.
+
+        Where another writer was faster, `change` is run again on the new tree, so it must have no other effects.
+        Nothing is written where nothing changed. `command` is for the commit's trailer, `message` for its subject.
+        Raises Conflict where a precondition fails, or where the race was lost for `ocuroot.timeout` seconds.
+        """
+        operation = operation or os.urandom(16).hex()
+        deadline = time.monotonic() + self.settings.timeout
+        pause = _FIRST_PAUSE
+        tries = 0
+        for side in SIDES:
+            self.where(side)[0].prepare_write()
+        while True:
+            tries += 1
+            try:
+                return self._try(change, command, message, operation)
+            except Moved as moved:
+                if time.monotonic() > deadline:
+                    raise Conflict(
+                        f"lost the race for '{moved}' {tries} times in {self.settings.timeout:g} s; nothing was changed",
+                        hint="try again, or give it longer: git config ocuroot.timeout <seconds>",
+                    ) from None
+            time.sleep(pause * random.random())
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    @contextmanager
+    def transaction(self, message: str | None = None, *, command: str = "update") -> Iterator[Transaction]:
+        """A transaction as a block: what is changed in it is written at its end, or nothing is.
+
+        Where another writer was faster, the same changes are made to the new tree, provided that all that the block
+        read, and what it changes, is still as it was; else Conflict is raised and nothing is changed.
+
+        >>> stores = open()
+        >>> with stores.transaction("freeze for the holidays") as tx:
+        ...     tx.set("+/custom/freeze", {"until": "2027-01-04"})
+        """
+        block = Transaction(self.snapshot())
+        yield block
+        self.transact(block.replay, command=command, message=message)
+
+    def set(self, ref: Ref | str, value: Document, *, message: str | None = None) -> None:
+        """Make the document at `ref` be `value`, in a transaction of its own."""
+        self.transact(lambda tx: tx.set(ref, value), command="set", message=message)
+
+    def delete(self, ref: Ref | str, *, message: str | None = None) -> None:
+        """Delete the document at `ref` and the links to it, in a transaction of its own. Raises NotFound."""
+        self.transact(lambda tx: tx.delete(ref), command="delete", message=message)
+
+    def create(self, side: Side, layout: Layout) -> None:
+        """Make the place of a store, with an empty store in it. Raises Moved where there is one by now."""
+        place, prefix = self.where(side)
+        directory = f"{prefix}/" if prefix else ""
+        place.create({directory + STORE_FILE: layout.store_file()})
+
+    def finish(self) -> None:
+        """Let git tidy up the repositories that were written to; once, at the end of a process."""
+        for place in self._written:
+            place.maintain()
+        self._written.clear()
+
+    def _try(
+        self, change: Callable[[Transaction], Result], command: str, message: str | None, operation: str
+    ) -> Result:
+        places = {self.where("state")[0], self.where("intent")[0]}
+        with ExitStack() as turns:
+            for place in places:
+                turns.enter_context(place.turn())
+            snapshot = self.snapshot()
+            transaction = Transaction(snapshot)
+            result = change(transaction)
+            changed = transaction.changes()
+            if not changed:
+                return result
+            by_place: dict[Place, dict[str, bytes | None]] = {}
+            for tree, changes in changed:
+                place, directory = snapshot.place(tree)
+                by_place.setdefault(place, {}).update({directory + path: data for path, data in changes.items()})
+            if len(by_place) > 1:
+                raise Fatal(
+                    "a transaction cannot change the state store and the intent store, which lie in two places",
+                    hint="change them one after the other",
+                )
+            (place, files), *_ = by_place.items()
+            text = commit_message(transaction.touched, command, operation, message)
+            subject = text.partition("\n")[0]
+            place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")
+            self._written.add(place)
+            return result

@@ -1,0 +1,311 @@
+"""Transactions: changes to documents and links, collected and checked, then written as one commit (design 5.2, 5.3).
+
+A `Draft` is a store's tree with the changes made so far laid over it, so that every operation sees those before it.
+Only a `Transaction` has operations that change something, and only `store.Stores` makes one.
+"""
+
+from __future__ import annotations
+
+from .documents import Document, same
+from .errors import Conflict, Fatal, NotFound
+from .layout import OBJECT_FILE, REFS, SIDES, StoredObject, edge_files, object_path
+from .refs import Ref
+from .snapshot import Snapshot, absent
+from .tree import StoreTree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
+
+ABSENT: Final = "0" * 40
+"""The id that stands for "there is no such document", as in git-update-ref(1)."""
+MOST_LISTED: Final = 1000
+"""Refs named in a commit message; the commit's own changes name them all."""
+
+
+class Draft(StoreTree):
+    """A store's tree with changes over it: new contents of files by path, None for those that go."""
+
+    def __init__(self, base: StoreTree) -> None:
+        super().__init__(base.files, base.root, base.layout)
+        self.base = base
+        self.changes: dict[str, bytes | None] = {}
+        self.seen: dict[str, bytes | None] = {}
+        self.listed: dict[str, list[str]] = {}
+        self._added: dict[str, set[str]] = {}
+
+    def put(self, path: str, data: bytes | None) -> None:
+        """Change a file; a change back to what it was is no change."""
+        if path not in self.seen:
+            self.seen[path] = self.base.file(path)
+        if data == self.seen[path]:
+            self.changes.pop(path, None)
+            return
+        self.changes[path] = data
+        if data is not None:
+            while path:
+                above, _, name = path.rpartition("/")
+                self._added.setdefault(above, set()).add(name)
+                path = above
+
+    def put_object(self, stored: str, content: StoredObject | None) -> None:
+        """Change the object at a stored ref, or take it away."""
+        self.put(object_path(stored), content.to_bytes() if content is not None else None)
+
+    def file(self, path: str) -> bytes | None:
+        if path in self.changes:
+            return self.changes[path]
+        if path not in self.seen:
+            self.seen[path] = self.base.file(path)
+        return self.seen[path]
+
+    def names(self, path: str) -> list[str]:
+        if path not in self.listed:
+            self.listed[path] = sorted(self.base.names(path))
+        return list({*self.listed[path], *self._added.get(path, ())})
+
+    def replay(self, newer: Draft) -> None:
+        """Make the same changes to a newer tree. Raises Conflict unless all that was read there is still the same."""
+        for path, data in self.seen.items():
+            if newer.base.file(path) != data:
+                raise Conflict(f"'{path}' was changed meanwhile by another writer")
+        for path, names in self.listed.items():
+            if sorted(newer.base.names(path)) != names:
+                raise Conflict(f"'{path}' was changed meanwhile by another writer")
+        for path, data in self.changes.items():
+            newer.put(path, data)
+
+    def documents_below(self, stored: str) -> Iterator[str]:
+        """The stored refs of the documents, not the links, below a stored ref."""
+        todo = [stored]
+        while todo:
+            above = todo.pop()
+            for name in self.names(f"{REFS}/{above}"):
+                below = f"{above}/{name}"
+                if name != OBJECT_FILE:
+                    todo.append(below)
+                elif above != stored:
+                    found = self.object(above)
+                    if found is not None and found.kind == "ref":
+                        yield above
+
+    def _may_have(self, stored: str) -> bool:
+        return f"{REFS}/{stored}" in self._added
+
+
+class Transaction(Snapshot):
+    """Reads as a `Snapshot`, and changes: all of it takes effect in one commit, or nothing does."""
+
+    def __init__(self, base: Snapshot) -> None:
+        super().__init__(base.stores, base.versions)
+        self._trees, self._prefixes = base._trees, base._prefixes
+        self._base = base
+        self._drafts: dict[StoreTree, Draft] = {}
+        self.touched: dict[str, str] = {}
+
+    def tree(self, ref: Ref) -> StoreTree:
+        return self._draft(ref)
+
+    def set(self, ref: Ref | str, value: Document) -> None:
+        """Make the document at `ref` be `value`; below a link, the one the link leads to."""
+        ref = self.absolute(ref)
+        draft, stored = self._target(ref)
+        before = draft.object(stored)
+        if before is not None and same(before.body, value):
+            return
+        links = before.links if before is not None else self._links_that_waited(draft, ref, stored)
+        body_type = draft.layout.body_type(ref, value, before)
+        others = before.others if before is not None else None
+        draft.put_object(stored, StoredObject("ref", value, links, body_type, others))
+        self._touch("set", draft, stored)
+
+    def create(self, ref: Ref | str, value: Document) -> None:
+        """As `set`, of a document that must not exist yet. Raises Conflict."""
+        ref = self.absolute(ref)
+        draft, stored = self._target(ref)
+        if draft.object(stored) is not None:
+            raise Conflict(f"'{ref}' exists already")
+        self.set(ref, value)
+
+    def delete(self, ref: Ref | str) -> None:
+        """Delete the document at `ref` (below a link: the one it leads to) and the links to it. Raises NotFound."""
+        ref = self.absolute(ref)
+        draft, stored = self._target(ref)
+        found = draft.object(stored)
+        if found is None:
+            raise absent(ref)
+        draft.put_object(stored, None)
+        self._touch("delete", draft, stored)
+        self._delete_links(draft, stored, found)
+
+    def verify(self, ref: Ref | str, oid: str) -> None:
+        """Raise Conflict unless, before this transaction, the document at `ref` was the blob `oid` (ABSENT: was not)."""
+        ref = self.absolute(ref)
+        tree = self._base.tree(ref)
+        now = tree.oid(tree.locate(ref).stored) or ABSENT
+        if now != oid.lower():
+            expected = "there to be none" if oid == ABSENT else f"it at {oid}"
+            raise Conflict(f"'{ref}' is {'absent' if now == ABSENT else 'at ' + now}, but expected {expected}")
+
+    def link(self, ref: Ref | str, target: Ref | str) -> None:
+        """Make `ref` a link to `target`, which must exist; a link that is there already is pointed anew.
+
+        Raises Fatal where `ref` is a document, or where the link would hide documents below it.
+        """
+        ref, target = self.absolute(ref), self.absolute(target)
+        draft = self._draft(ref)
+        self._check_whole(ref)
+        self._check_whole(target)
+        if self._draft(target) is not draft:
+            raise Fatal(f"cannot link '{ref}' to '{target}': one is in the state store, the other in the intent store")
+        stored = self._spelling(draft, ref)
+        target_stored = self._link_end(draft, target)
+        before = draft.object(stored)
+        if before is not None and before.kind == "ref":
+            raise Fatal(f"cannot make '{ref}' a link: it is a document", hint="delete it first")
+        if before is not None and before.target == target_stored:
+            return
+        if before is None:
+            self._check_hides_nothing(draft, ref, stored)
+        else:
+            self._forget_link(draft, stored, before.body)
+        draft.put_object(stored, StoredObject("link", target_stored, before.links if before is not None else ()))
+        end = draft.object(target_stored)
+        assert end is not None
+        draft.put_object(target_stored, end.with_links({*end.links, stored}))
+        draft.locate(ref)  # raises LinkCycle
+        self._touch("link", draft, stored)
+
+    def unlink(self, ref: Ref | str) -> None:
+        """Take away the link at `ref` itself, and the links to it. Raises NotFound where there is none."""
+        ref = self.absolute(ref)
+        draft = self._draft(ref)
+        self._check_whole(ref)
+        stored = self._spelling(draft, ref)
+        found = draft.object(stored)
+        if found is None or found.kind != "link":
+            raise NotFound(f"'{ref}' is no link")
+        draft.put_object(stored, None)
+        self._touch("unlink", draft, stored)
+        self._forget_link(draft, stored, found.body)
+        self._delete_links(draft, stored, found)
+
+    def depend(self, ref: Ref | str, dependency: Ref | str) -> None:
+        """Record that the document at `ref` depends on another. Neither need exist; links are not followed."""
+        self._edge("depend", ref, dependency, present=True)
+
+    def undepend(self, ref: Ref | str, dependency: Ref | str) -> None:
+        """Take back what `depend` recorded. Raises NotFound where it was not."""
+        self._edge("undepend", ref, dependency, present=False)
+
+    def changes(self) -> list[tuple[StoreTree, dict[str, bytes | None]]]:
+        """What is to be written: for each store that changes, contents of files by path from its top."""
+        return [(base, draft.changes) for base, draft in self._drafts.items() if draft.changes]
+
+    def replay(self, newer: Transaction) -> None:
+        """Make the same changes in a transaction on a newer snapshot. Raises Conflict where that is not safe."""
+        for side in SIDES:
+            draft = self._drafts.get(self._trees[side]) if side in self._trees else None
+            if draft is not None:
+                draft.replay(newer._draft_of(newer._base.side(side)))
+        newer.touched.update(self.touched)
+
+    def _edge(self, verb: str, ref: Ref | str, dependency: Ref | str, *, present: bool) -> None:
+        ref, dependency = self.absolute(ref), self.absolute(dependency)
+        draft = self._draft(ref)
+        self._check_whole(ref)
+        self._check_whole(dependency)
+        files = edge_files(draft.layout.spellings(ref)[0], draft.layout.spellings(dependency)[0])
+        if not present and not any(draft.file(path) is not None for path in files):
+            raise NotFound(f"'{ref}' does not depend on '{dependency}'")
+        for path, content in files.items():
+            if present or draft.file(path) is not None:
+                draft.put(path, content if present else None)
+        self._touch(verb, draft, draft.layout.spellings(ref)[0])
+
+    def _draft(self, ref: Ref) -> Draft:
+        return self._draft_of(self._base.tree(ref))
+
+    def _draft_of(self, base: StoreTree) -> Draft:
+        if base not in self._drafts:
+            self._drafts[base] = Draft(base)
+        return self._drafts[base]
+
+    def _target(self, ref: Ref) -> tuple[Draft, str]:
+        """The draft and the stored ref that a change of `ref` acts on."""
+        self._check_whole(ref)
+        draft = self._draft(ref)
+        location = draft.locate(ref)
+        if location.fragment:
+            raise Fatal(f"cannot change '{ref}': it is a link to a part of '{location.stored}'")
+        return draft, location.stored
+
+    def _check_whole(self, ref: Ref) -> None:
+        if ref.fragment:
+            raise Fatal(
+                f"cannot change '{ref}': documents are changed as a whole",
+                hint=f"change '{ref.without_fragment()}' instead",
+            )
+        if ref.is_relative:
+            raise Fatal(f"cannot change '{ref}': it is relative to nothing")
+
+    def _spelling(self, draft: Draft, ref: Ref) -> str:
+        """The stored ref of the object at just `ref`: the spelling that exists, else the store's own."""
+        spellings = draft.layout.spellings(ref)
+        return next((s for s in spellings if draft.file(object_path(s)) is not None), spellings[0])
+
+    def _link_end(self, draft: Draft, target: Ref) -> str:
+        """The stored ref that a link to `target` names: itself where an object is there, else what it leads to."""
+        stored = self._spelling(draft, target)
+        if draft.file(object_path(stored)) is None:
+            location = draft.locate(target)
+            stored = location.stored
+            if location.fragment or draft.file(object_path(stored)) is None:
+                raise NotFound(f"cannot link to '{target}': there is no such document")
+        return stored
+
+    def _links_that_waited(self, draft: Draft, ref: Ref, stored: str) -> tuple[str, ...]:
+        """The link that led to a document which is only now made, as dangling links of other programs do."""
+        passed = draft.locate(ref).passed
+        link = draft.object(passed[-1]) if passed else None
+        return (passed[-1],) if link is not None and link.target == stored else ()
+
+    def _check_hides_nothing(self, draft: Draft, ref: Ref, stored: str) -> None:
+        for document in draft.documents_below(stored):
+            if draft.locate(Ref.parse(document)).stored == document:
+                shown = draft.layout.shown(document)
+                raise Fatal(
+                    f"cannot make '{ref}' a link: it would hide '{shown}'", hint="delete what is below it first"
+                )
+
+    def _delete_links(self, draft: Draft, stored: str, gone: StoredObject) -> None:
+        """Delete the links to an object that was deleted, and the links to those."""
+        for link in gone.links:
+            found = draft.object(link)
+            if found is not None and found.target == stored:
+                draft.put_object(link, None)
+                self._touch("unlink", draft, link)
+                self._delete_links(draft, link, found)
+
+    def _forget_link(self, draft: Draft, link: str, target: str) -> None:
+        """Take a link out of the list that its target keeps."""
+        end = draft.object(target.partition("#")[0])
+        if end is not None and link in end.links:
+            draft.put_object(target.partition("#")[0], end.with_links({*end.links} - {link}))
+
+    def _touch(self, verb: str, draft: Draft, stored: str) -> None:
+        self.touched[draft.layout.shown(stored)] = verb
+
+
+def commit_message(touched: dict[str, str], command: str, operation: str, subject: str | None) -> str:
+    """The message of a commit (design 5.2): subject, the refs one a line, and the trailers."""
+    if subject is None:
+        count = len(touched)
+        subject = f"{command} {next(iter(touched))}" if count == 1 else f"{command} {count} refs"
+    refs = sorted(touched)
+    listed = refs[:MOST_LISTED]
+    if len(refs) > MOST_LISTED:
+        listed.append(f"… and {len(refs) - MOST_LISTED} more")
+    body = "\n".join(listed)
+    return f"{subject}\n\n{body}\n\nOcuroot-Command: {command}\nOcuroot-Operation: {operation}\n"

@@ -1,0 +1,222 @@
+"""The tree of one store at one moment: documents by ref, links, and what is below (design 4.1, 5.1, 5.3).
+
+A `StoreTree` reads; it knows neither branches nor how to write. Its refs are *stored* refs (see layout.py), but
+for `locate` and `find`, which take a parsed `Ref` in any spelling.
+"""
+
+from __future__ import annotations
+
+from .documents import Document, Missing, select
+from .errors import Fatal
+from .layout import REFS, STORE_FILE, Layout, StoredObject, link_target, object_path
+from .refs import Ref, RefError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Final, Protocol
+
+    Node = Any
+
+    class Files(Protocol):
+        """Where files are read: a git repository or a directory. Nodes are its own, and never looked into here."""
+
+        def child(self, tree: Node, name: str) -> Node | None: ...
+        def children(self, tree: Node) -> Iterable[Node]: ...
+        def name(self, node: Node) -> str: ...
+        def is_tree(self, node: Node) -> bool: ...
+        def data(self, blob: Node) -> bytes: ...
+        def oid(self, node: Node) -> str: ...
+        def prepare_walk(self) -> None: ...
+
+
+MOST_STEPS: Final = 32
+"""Links followed one after the other before it is called a cycle."""
+
+
+class LinkCycle(Fatal):
+    """Links lead back to themselves, or on without end."""
+
+
+class Location:
+    """Where a ref leads: the stored ref behind all links, the fragment, and the stored refs passed on the way."""
+
+    __slots__ = ("fragment", "passed", "stored")
+
+    def __init__(self, stored: str, fragment: str, passed: list[str]) -> None:
+        self.stored = stored
+        self.fragment = fragment
+        self.passed = passed
+
+    @property
+    def text(self) -> str:
+        """The stored ref with its fragment."""
+        return f"{self.stored}#{self.fragment}" if self.fragment else self.stored
+
+
+class StoreTree:
+    """The files of one store, read through `files` from the tree `root` (None: an empty store)."""
+
+    def __init__(self, files: Files, root: Node | None, layout: Layout) -> None:
+        self.files = files
+        self.root = root
+        self.layout = layout
+        self._directories: dict[str, Node | None] = {"": root}
+
+    def node(self, path: str) -> Node | None:
+        """The node of a directory or file, by its path from the top of the store; None where there is none."""
+        if path in self._directories:
+            return self._directories[path]
+        above, _, name = path.rpartition("/")
+        parent = self.node(above)
+        found = None
+        if parent is not None and self.files.is_tree(parent):
+            found = self.files.child(parent, name)
+        self._directories[path] = found
+        return found
+
+    def file(self, path: str) -> bytes | None:
+        """The content of a file, by its path from the top of the store; None where there is none."""
+        above, _, name = path.rpartition("/")
+        directory = self.node(above)
+        if directory is None or not self.files.is_tree(directory):
+            return None
+        node = self.files.child(directory, name)
+        return None if node is None or self.files.is_tree(node) else self.files.data(node)
+
+    def names(self, path: str) -> list[str]:
+        """The names in a directory, in no order; none where there is no such directory."""
+        directory = self.node(path)
+        if directory is None or not self.files.is_tree(directory):
+            return []
+        return [self.files.name(node) for node in self.files.children(directory)]
+
+    def object(self, stored: str) -> StoredObject | None:
+        """The object at just this stored ref, links not followed; None where there is none. Raises Damaged."""
+        path = object_path(stored)
+        data = self.file(path)
+        return None if data is None else StoredObject.read(data, path)
+
+    def oid(self, stored: str) -> str | None:
+        """The id of the blob that holds the object at this stored ref, as `--if-match` takes it."""
+        node = self.node(object_path(stored))
+        return None if node is None or self.files.is_tree(node) else self.files.oid(node)
+
+    def locate(self, ref: Ref) -> Location:
+        """Where `ref` leads: the longest prefix that is a link is replaced by its target, again and again.
+
+        The ref need not exist. Raises LinkCycle.
+        """
+        spellings = self.layout.spellings(ref)
+        fragment = ref.fragment
+        passed: list[str] = []
+        while True:
+            stored, link, target = self._longest_link(spellings)
+            if link is None:
+                newest = self._newest_release(stored)
+                if newest is None:
+                    return Location(stored, fragment, passed)
+                link, target = newest
+            if stored in passed or len(passed) == MOST_STEPS:
+                shown = " -> ".join(self.layout.shown(step) for step in [*passed, stored][:4])
+                raise LinkCycle(f"too many links behind '{self.layout.shown(passed[0])}' ({shown} …): a cycle")
+            passed.append(stored)
+            target, hash_sign, target_fragment = target.partition("#")
+            rest = stored[len(link) :]
+            if hash_sign and rest:
+                # A link to a part of a document has nothing below it.
+                return Location(stored, fragment, passed)
+            fragment = "/".join(filter(None, (target_fragment, fragment)))
+            spellings = self._respell(target + rest)
+
+    def find(self, ref: Ref) -> tuple[Location, StoredObject | None]:
+        """Where `ref` leads, and the document there (None: there is none). Raises LinkCycle, Damaged."""
+        location = self.locate(ref)
+        found = self.object(location.stored)
+        return location, found if found is not None and found.kind == "ref" else None
+
+    def value(self, ref: Ref) -> tuple[Location, bool, Document]:
+        """Where `ref` leads, whether there is something, and what, fragment applied."""
+        location, found = self.find(ref)
+        if found is None:
+            return location, False, None
+        try:
+            return location, True, select(found.body, location.fragment)
+        except Missing:
+            return location, False, None
+
+    def _longest_link(self, spellings: list[str]) -> tuple[str, str | None, str]:
+        """Of several spellings of one ref the one that leads furthest: (stored ref, link prefix or None, target).
+
+        The first that exists is taken, or is reached by the longest link; where none is, the store's own word.
+        """
+        best: tuple[str, str | None, str] = (spellings[0], None, "")
+        for stored in spellings:
+            link, target = self._link_above(stored)
+            if link is not None and (best[1] is None or len(link) > len(best[1])):
+                best = stored, link, target
+            if link == stored:
+                return best
+            if link is None and self.file(object_path(stored)) is not None:
+                return stored, None, ""
+        return best
+
+    def _link_above(self, stored: str) -> tuple[str | None, str]:
+        """The longest prefix of a stored ref, or all of it, that is a link, and its target."""
+        segments = stored.split("/")
+        found: tuple[str | None, str] = (None, "")
+        prefix = ""
+        for segment in segments:
+            prefix = f"{prefix}/{segment}" if prefix else segment
+            if self.node(f"{REFS}/{prefix}") is None and not self._may_have(prefix):
+                break
+            path = object_path(prefix)
+            data = self.file(path)
+            target = link_target(data, path) if data is not None else None
+            if target is not None:
+                found = prefix, target
+        return found
+
+    def _may_have(self, stored: str) -> bool:
+        """Whether there may be something at or below a stored ref that has no directory (a draft overrides this)."""
+        return False
+
+    def _newest_release(self, stored: str) -> tuple[str, str] | None:
+        """Where `…/@` is no link but numbered releases exist, the highest is meant (5.3): (prefix, its target).
+
+        Not below `@/call` and `@/deploy`: what is current there is said by links alone, and their absence says
+        that nothing is deployed.
+        """
+        segments = stored.split("/")
+        if "@" not in segments or self.layout.side == "intent":
+            return None
+        at = segments.index("@")
+        if segments[at + 1 : at + 2] in (["call"], ["task"], ["deploy"]):
+            return None
+        package = "/".join(segments[:at])
+        prefix = f"{package}/@" if package else "@"
+        if not package or self.file(object_path(prefix)) is not None:
+            return None
+        for number in sorted(self.release_numbers(package), reverse=True):
+            release = f"{package}/{self.layout.release_segment(number)}"
+            if self.file(object_path(release)) is not None:
+                return prefix, release
+        return None
+
+    def release_numbers(self, package: str) -> list[int]:
+        """The numbers of the releases that have a directory below a stored package ref, in no order."""
+        numbers = map(self.layout.release_number, self.names(f"{REFS}/{package}"))
+        return [number for number in numbers if number is not None]
+
+    def _respell(self, stored: str) -> list[str]:
+        """The spellings of a stored ref, where it parses as one; itself where it does not."""
+        try:
+            spellings = self.layout.spellings(Ref.parse(stored))
+        except RefError:
+            return [stored]
+        return [stored, *(spelling for spelling in spellings if spelling != stored)]
+
+
+def is_store(files: Files, root: Node | None) -> bool:
+    """Whether a tree holds a store at its top."""
+    return root is not None and files.is_tree(root) and files.child(root, STORE_FILE) is not None

@@ -1,0 +1,700 @@
+"""repo.ocu.star and Starlark values: every documented form, every error with its place, and the bounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocuroot_git import starfile
+from ocuroot_git.errors import Fatal
+from ocuroot_git.starfile import RepoFile, ShellResult, StarlarkError, StoreSpec, evaluate, evaluate_value
+
+FILE = "sub/repo.ocu.star"
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def read(text, *, environ=None, shell=None, seconds=5.0):
+    return evaluate(text, FILE, environ=environ or {}, shell=shell, seconds=seconds)
+
+
+def error(text, **more):
+    with pytest.raises(StarlarkError) as caught:
+        read(text, **more)
+    assert "\n" not in caught.value.message
+    return caught.value
+
+
+def fields(record):
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def run(command):
+    """A shell as a caller would write it."""
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, errors="surrogateescape", check=False)
+    return ShellResult(done.stdout, done.stderr, done.stdout + done.stderr, done.returncode)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left():
+    before = set(os.listdir("/dev/fd"))
+    yield
+    with pytest.raises(ChildProcessError):  # neither a zombie nor a child that still runs
+        os.waitpid(-1, os.WNOHANG)
+    assert set(os.listdir("/dev/fd")) == before
+
+
+# What a file can say.
+
+
+def test_the_newer_form():
+    said = read("""
+ocuroot("0.3.0")
+repo_alias("my_repo")
+env_vars = host.env()
+store.set(
+    store.git(
+        "https://github.com/example/ocuroot-state.git",
+        branch="state",
+        create_branch=False,
+        path_prefix="deep/state",
+        support_files={"README.md": "# State\\n", ".github/CODEOWNERS": ""},
+    ),
+    intent=store.git(env_vars["INTENT"], branch="intent"),
+)
+remotes(["https://a.example/x.git", "git@b.example:x.git"])
+def again(commit):
+    host.shell("curl " + commit)
+    http.post("https://ci.example", headers={"Authorization": secrets.get("TOKEN")}, body=json.encode({"c": commit}))
+trigger(again)
+print("done", 1, [None], sep="-")
+""", environ={"INTENT": "../intent.git"})  # fmt: skip
+    assert said.requires == "0.3.0"
+    assert said.repo_alias == "my_repo"
+    assert fields(said.state) == {
+        "kind": "git",
+        "location": "https://github.com/example/ocuroot-state.git",
+        "branch": "state",
+        "create_branch": False,
+        "path_prefix": "deep/state",
+        "support_files": {"README.md": "# State\n", ".github/CODEOWNERS": ""},
+    }
+    assert said.intent is not None
+    assert (said.intent.location, said.intent.branch, said.intent.support_files) == ("../intent.git", "intent", {})
+    assert said.remotes == ("https://a.example/x.git", "git@b.example:x.git")
+    assert said.has_trigger
+    assert said.printed == ("done-1-[None]",)
+
+
+def test_a_file_that_says_nothing():
+    for text in ("", "# nothing\n", "x = 1", "\n\n"):
+        said = read(text)
+        assert isinstance(said, RepoFile)
+        assert fields(said) == {
+            "repo_alias": None,
+            "state": None,
+            "intent": None,
+            "remotes": (),
+            "requires": None,
+            "has_trigger": False,
+            "printed": (),
+        }
+
+
+def test_stores_in_a_directory():
+    said = read('store.set(store.fs("./.store/state"), intent=store.fs("/srv/intent"))')
+    assert isinstance(said.state, StoreSpec)
+    assert fields(said.state) == {
+        "kind": "fs",
+        "location": "./.store/state",
+        "branch": None,
+        "create_branch": None,
+        "path_prefix": None,
+        "support_files": {},
+    }
+    assert said.intent is not None
+    assert (said.intent.kind, said.intent.location) == ("fs", "/srv/intent")
+
+
+def test_one_store_for_both():
+    for text in ('store.set(store.git("u"))', 'store.set(store.git("u"), None)', 'store.set(state=store.git("u"))'):
+        said = read(text)
+        assert said.state is not None
+        assert (said.state.location, said.state.branch, said.intent) == ("u", None, None)
+
+
+def test_the_older_form_assigns_to_our_own_names():
+    said = read("""
+repo_alias = "push"
+repo_remotes = ["https://a.example/x.git"]
+env_vars = host.env()
+state_store = store.git(env_vars["REMOTE"], branch="state")
+intent_store = store.fs("intent")
+store = None
+print(repo_alias)
+""", environ={"REMOTE": "u"})  # fmt: skip
+    assert said.repo_alias == "push"
+    assert said.remotes == ("https://a.example/x.git",)
+    assert said.state is not None
+    assert said.intent is not None
+    assert (said.state.kind, said.state.location, said.state.branch) == ("git", "u", "state")
+    assert (said.intent.kind, said.intent.location) == ("fs", "intent")
+    assert said.printed == ("push",)
+
+
+def test_the_older_form_with_the_newer_alias_and_an_empty_intent():
+    said = read('repo_alias("minimal/repo")\nstate_store = store.fs("s")\nintent_store = None\n')
+    assert said.repo_alias == "minimal/repo"
+    assert said.state is not None
+    assert said.intent is None
+
+
+def test_a_call_counts_for_more_than_an_assignment():
+    said = read("""
+state_store = store.git("u", branch="state")
+intent_store = store.git("u", branch="intent")
+store.set(store.fs("here"))
+""")
+    assert said.state is not None
+    assert (said.state.location, said.intent) == ("here", None)
+
+
+IN_CI = """
+ocuroot("0.3.14")
+
+# The token decides how the state is reached
+def remote():
+    env_vars = env()
+    if "CI_TOKEN" not in env_vars:
+        return host.shell("echo git@git.example:team/app.git").stdout.strip()
+    return "https://x-access-token:{}@git.example/team/app.git".format(env_vars["CI_TOKEN"])
+
+url = remote()
+remotes([url])
+store.set(store.git(url, branch="state"), intent=store.git(url, branch="intent"))
+"""
+
+LOCAL_OR_NOT = '''
+"""Where the state of this repository lives."""
+ocuroot(">=0.3")
+owner, name = "team", "app"
+repo_alias("git.example/{}/{}".format(owner, name))
+
+def choose():
+    variables = host.env()
+    local = variables.get("LOCAL_MODE", "").lower() in ["1", "true", "yes"]
+    if local:
+        print("📁 local mode")
+        state, intent = [store.fs("./.ocuroot/" + part) for part in ("state", "intent")]
+        store.set(state, intent=intent)
+        return
+    env = variables.get("STAGE", "staging")
+    print("stage: %s, state: %s" % (env, store.git("u")))
+    store.set(store.git("ssh://git@git.example/{}/{}-state.git".format(owner, name), branch=env))
+
+choose()
+
+def do_trigger(commit):
+    token = host.env()["CI_TOKEN"]
+    body = json.encode({"ref": "main", "inputs": {"commit": commit}})
+    answer = http.post(url="https://git.example/api", body=body, headers={"Authorization": "token " + token})
+    if answer["status_code"] != 204:
+        print("failed: " + str(answer["status_code"]))
+
+trigger(do_trigger)
+'''
+
+WITH_FALLBACK = """
+repo_alias("ci/repo")
+settings = struct(branches = ["state", "intent"], limit = len("abc"))
+def setup_store():
+    found = host.shell("echo origin; exit 2", continue_on_error=True)
+    if found.exit_code != 0 or found.stdout.strip().startswith("git@"):
+        store.set(store.fs("./.state"))
+    else:
+        state, intent = [store.git(found.stdout, branch=b) for b in settings.branches]
+        store.set(state, intent = intent)
+setup_store()
+defaults = json.decode('{"retries": [1, 2.5]}')
+for number in defaults["retries"]:
+    if number > 1:
+        print(number)
+"""
+
+
+def test_a_file_for_ci():
+    said = read(IN_CI, environ={"CI_TOKEN": "t0k"})
+    assert said.state is not None
+    assert said.intent is not None
+    assert said.state.location == said.intent.location == "https://x-access-token:t0k@git.example/team/app.git"
+    assert said.remotes == (said.state.location,)
+    assert read(IN_CI, shell=run).remotes == ("git@git.example:team/app.git",)
+    assert error(IN_CI).message.startswith(f"{FILE}:8:16: host.shell is closed")
+
+
+def test_a_file_that_chooses_by_the_environment():
+    said = read(LOCAL_OR_NOT, environ={"LOCAL_MODE": "Yes"})
+    assert said.requires == ">=0.3"
+    assert said.repo_alias == "git.example/team/app"
+    assert said.state is not None
+    assert said.intent is not None
+    assert (said.state.location, said.intent.location) == ("./.ocuroot/state", "./.ocuroot/intent")
+    assert said.has_trigger
+    assert said.printed == ("📁 local mode",)
+    said = read(LOCAL_OR_NOT)
+    assert said.state is not None
+    assert (said.state.location, said.state.branch) == ("ssh://git@git.example/team/app-state.git", "staging")
+    assert said.printed[0].startswith('stage: staging, state: {"git": {"remote_url": "u", "branch": None')
+
+
+def test_a_file_that_asks_git():
+    said = read(WITH_FALLBACK, shell=run)
+    assert said.state is not None
+    assert (said.state.kind, said.state.location, said.printed) == ("fs", "./.state", ("2.5",))
+
+
+def test_the_environment_is_the_one_given_and_fresh_each_time():
+    text = 'first = host.env()\nfirst["A"] = "changed"\nprint(host.env())\nprint("HOME" in env())'
+    assert read(text, environ={"A": "a"}).printed == ('{"A": "a"}', "False")
+    assert read("print(host.env()['A�'])", environ={"A\udcff": "é\udc80😀"}).printed == ("é�😀",)
+
+
+def test_the_host():
+    assert read("print(host.os(), host.arch())").printed[0].startswith(platform.system().lower() + " ")
+
+
+def test_a_value_that_stands_alone_is_no_error():
+    for text in ("trigger", "store", "def f(): pass\nf", "lambda x: x"):
+        assert read(text).state is None
+
+
+def test_byte_order_mark_windows_line_ends_and_tabs():
+    assert read('\ufeffrepo_alias("x")\r\nremotes(["y"])\r\n').remotes == ("y",)
+    text = 'def f():\n\tif True:\n\t\treturn [\t"a\tb",\t# c\td\n\t\t]\nprint(f()[0])\t\n'
+    assert read(text).printed == ("a\tb",)
+    assert (
+        error(text + "if True:\n\tif True:\n\t\tq()\n").message
+        == f"{FILE}:8:3: variable `q` not found, did you mean `f`?"
+    )
+
+
+def test_f_strings():
+    assert read('x = 3\nprint(f"{x}")').printed == ("3",)
+
+
+# host.shell
+
+
+def test_the_shell_is_closed_unless_given():
+    for text, place in (
+        ('x = [\n  host.shell("touch pwned").stdout]', "2:3"),
+        ("host.shell()", "1:1"),
+        ('__run__("touch pwned", "sh", ".", {}, True)', "1:1"),
+    ):
+        caught = error(text)
+        assert caught.message == f"{FILE}:{place}: host.shell is closed: this file may run no commands"
+        assert caught.hint is not None
+        assert "git config --global ocuroot.allowShell true" in caught.hint
+    assert not os.path.exists("pwned")
+
+
+def test_the_shell_gives_a_struct():
+    said = read(
+        'r = host.shell("echo out; echo err >&2; exit 3", continue_on_error=True, mute=True)\n'
+        "print(type(r), r.stdout, r.stderr, r.combined_output, r.exit_code)",
+        shell=run,
+    )
+    assert said.printed == ("struct out\n err\n out\nerr\n 3",)
+
+
+def test_the_shell_takes_a_directory_an_environment_and_another_shell(tmp_path):
+    (tmp_path / "it's").mkdir()
+    text = """
+r = host.shell("pwd; echo $A ${BASH_VERSION:+bash}; printf '\\\\377'", dir="it's", env={"A": "it's", "B": ""}, shell="bash")
+print(r.stdout)
+"""
+    here = os.getcwd()
+    os.chdir(tmp_path)
+    try:
+        assert read(text, shell=run).printed == (f"{tmp_path}/it's\nit's bash\n�",)
+        assert ":2:5: host.shell: 'pwd; echo" in error(text.replace('"it\'s",', '"no",'), shell=run).message
+    finally:
+        os.chdir(here)
+
+
+def test_a_command_that_fails_ends_the_evaluation():
+    text = 'x = 1\ny = x + len(host.shell("echo why >&2; exit 3").stdout)\n'
+    caught = error(text, shell=run)
+    assert caught.message == f"{FILE}:2:13: host.shell: 'echo why >&2; exit 3' ended with status 3: why"
+    assert caught.hint == "with continue_on_error=True the file can go on"
+    caught = error('sh = host.shell\ndef f():\n  return sh("exit 4")\nf()', shell=run)
+    assert caught.message == f"{FILE}:3:3: host.shell: 'exit 4' ended with status 4"
+
+
+def test_wrong_arguments_of_the_shell():
+    for call, what in (
+        ("host.shell(3)", "value `3` of type `int` does not match the type annotation `str` for argument `command`"),
+        ("host.shell()", "missing parameter `command` for call to `host.shell`"),
+        ('host.shell("x", nope=1)', "found `nope` extra named parameter(s) for call to host.shell"),
+        ('host.shell("x", env={"A;b": ""})', "host.shell: 'A;b' cannot be the name of an environment variable"),
+    ):
+        assert error("x = 1 + " + call, shell=run).message == f"{FILE}:1:9: {what}"
+
+
+def test_commands_run_unbounded_and_write_to_no_stdout_of_ours(capfd):
+    limits = "ulimit -v; ulimit -t; ulimit -c"
+    ours = run(limits).stdout
+    assert read(f"print(host.shell({limits!r}).stdout)", shell=run).printed == (ours,)
+
+    def loud(command):
+        return ShellResult("", "", "", subprocess.run(command, shell=True, check=False).returncode)
+
+    read('host.shell("echo to stdout; echo to stderr >&2; cat")', shell=loud)  # and has no stdin to wait for
+    assert capfd.readouterr() == ("", "to stdout\nto stderr\n")
+
+
+def test_a_shell_that_raises():
+    def broken(command):
+        raise OSError(2, "no such shell", command)
+
+    assert error('host.shell("x")', shell=broken).message.startswith(f"{FILE}:1:1: ")
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # the language
+        ("x = \ny = 2", "1:5: parse error: unexpected new line here"),
+        ("x = 1\ndef f(:\n  pass", "2:7: parse error: unexpected symbol ':' here"),
+        ("x = 1\nstore.set(\n  store.git(\n\n", "3:13: parse error: unexpected end"),
+        ("import os", "1:1: parse error: cannot use reserved keyword `import`"),
+        ("x = 'abc", "1:5: parse error: unfinished string literal"),
+        ('load("x.star", "y")', "1:1: `load` is not allowed in this dialect"),
+        ('print("日本", zz)', "1:13: variable `zz` not found"),
+        ("def f():\n  return zz\n", "2:10: variable `zz` not found"),
+        ("x = 1\ny = x + 'a'", "2:5: operation `+` not supported for types `int` and `string`"),
+        ("def f(x):\n  return x['k']\n\nf({})", '2:10: key `"k"` was not found'),
+        ("fail('No\\nway\\x1b[0m --> a:1:1')", "1:1: fail: No way?[0m --> a:1:1"),
+        ("def f():\n  return f()\nf()", "2:10: starlark call stack overflow"),
+        ("host.shel()", "1:1: object of type `struct` has no attribute `shel`, did you mean `shell`?"),
+        ("x = json.decode('{')", "1:5: expecting property name enclosed in double quotes: line 1 column 2"),
+        ("json.decode('1E400')", "1:1: json.decode: 1E400 is too large"),
+        ("json.decode('[NaN]')", "1:1: json.decode: NaN is no JSON"),
+        ("json.decode()", "1:1: json.decode() missing 1 required positional argument: 'text'"),
+        ("json.encode(trigger)", "1:1: this cannot take a value of type `function`"),
+        # what the file calls
+        ("ocuroot()", "1:1: ocuroot() missing 1 required positional argument: 'version'"),
+        ("ocuroot(3)", "1:1: ocuroot: the version must be a string, not int"),
+        ("repo_alias(None)", "1:1: repo_alias: the alias must be a string, not None"),
+        ("repo_alias(' ')", "1:1: repo_alias: the alias is empty"),
+        ("repo_alias('x', 'y')", "1:1: repo_alias() takes 1 positional argument but 2 were given"),
+        ("repo_alias(trigger)", "1:1: this cannot take a value of type `function`"),
+        ("remotes('x')", "1:1: remotes must be a list, not string"),
+        ("remotes(['x', 1])", "1:1: remotes: each entry must be a string, not int"),
+        ("trigger()", "1:1: missing parameter `fn` for call to `trigger`"),
+        ("x = [trigger(3)]", "1:6: value `3` of type `int` does not match the type annotation `typing.Callable`"),
+        ("http.get('https://x')", "1:1: http and secrets can only be used in a function given to trigger"),
+        # stores
+        ("store.git()", "1:1: store.git() missing 1 required positional argument: 'remote_url'"),
+        ("store.git('')", "1:1: store.git: remote_url is empty"),
+        ("store.git(3)", "1:1: store.git: remote_url must be a string, not int"),
+        ("store.git('--upload-pack=x')", "1:1: store.git: remote_url begins with '-' or holds a control character"),
+        ("store.git('a\\nb')", "1:1: store.git: remote_url begins with '-' or holds a control character"),
+        ("x = 1\ny = [\n  store.git('u', branch=3)]", "3:3: store.git: branch must be a string, not int"),
+        ("store.git('u', branch='')", "1:1: store.git: branch is empty"),
+        ("store.git('u', create_branch='no')", "1:1: store.git: create_branch must be a bool, not string"),
+        ("store.git('u', create_branch=1)", "1:1: store.git: create_branch must be a bool, not int"),
+        ("store.git('u', brnch='x')", "1:1: store.git() got an unexpected keyword argument 'brnch'"),
+        ("store.git('u', path_prefix='a/../b')", "1:1: store.git: path_prefix must be a path below the top of the"),
+        ("store.git('u', support_files=['x'])", "1:1: store.git: support_files must be a dict, not list"),
+        ("store.git('u', support_files={'x': 3})", "1:1: store.git: what support_files has for 'x' must be a string"),
+        ("store.git('u', support_files={3: 'x'})", "1:1: store.git: a key of support_files must be a string, not int"),
+        ("store.fs()", "1:1: store.fs() missing 1 required positional argument: 'path'"),
+        ("store.fs('')", "1:1: store.fs: path is empty"),
+        ("store.set()", "1:1: store.set() missing 1 required positional argument: 'state'"),
+        ("store.set('x')", "1:1: store.set: the state store is neither store.git(…) nor store.fs(…)"),
+        ("store.set(None)", "1:1: store.set: the state store is neither store.git(…) nor store.fs(…)"),
+        ("store.set({'s3': {}})", "1:1: store.set: the state store is neither store.git(…) nor store.fs(…)"),
+        ("store.set({'fs': 3})", "1:1: store.set: the state store is neither store.git(…) nor store.fs(…)"),
+        ("store.set({'fs': {'path': 3}})", "1:1: store.set: the state store: path must be a string, not int"),
+        ("store.set(store.fs('x'), intent=3)", "1:1: store.set: the intent store is neither store.git(…) nor"),
+        ("store.set(store.fs('x'))\n\nstore.set(store.fs('x'))", "3:1: store.set is called a second time"),
+        # the older form
+        ("repo_alias = 3", "1:1: repo_alias must be a string, not int"),
+        ("x = 1\nstate_store = 's'\n", "2:1: state_store is neither store.git(…) nor store.fs(…)"),
+        ("state_store = trigger\n", "1:1: state_store is neither store.git(…) nor store.fs(…)"),
+        ("intent_store = None\nintent_store  = []", "2:1: intent_store is neither store.git(…) nor store.fs(…)"),
+        ("repo_remotes = 'x'", "1:1: repo_remotes must be a list, not string"),
+    ],
+)
+def test_errors_name_the_place(text, expected):
+    message = error(text).message
+    assert message.startswith(f"{FILE}:{expected}"), message
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/x", "../x", "a/../../x", "a/..", "./x", "a//b", "a/", "", ".git/config", ".GIT/x"]
+)
+def test_support_files_stay_below_the_top(path):
+    message = error(f"store.git('u', support_files={{'ok': '', {path!r}: 'x'}})").message
+    assert message.startswith(f"{FILE}:1:1: store.git: a key of support_files ")
+
+
+def test_the_library_is_missing_or_too_old(monkeypatch):
+    monkeypatch.setitem(sys.modules, "starlark", None)
+    for call in (lambda: read(""), lambda: evaluate_value("1")):
+        with pytest.raises(Fatal, match="needs the Python package starlark-pyo3") as caught:
+            call()
+        assert caught.value.hint == "pip install 'ocuroot-git[starlark]'"
+    monkeypatch.setitem(sys.modules, "starlark", types.ModuleType("starlark"))
+    with pytest.raises(Fatal, match=r"needs starlark-pyo3 2026\.1\.1 or newer"):
+        read("")
+
+
+# Bounds
+
+LOOP = "def f():\n  for i in range(2000000000):\n    x = i\n"
+
+
+def timed(text, seconds, **more):
+    start = time.monotonic()
+    message = error(text, seconds=seconds, **more).message
+    assert time.monotonic() - start < seconds + 1.5
+    return message
+
+
+def test_an_endless_loop_ends_in_time_and_in_place():
+    assert timed(LOOP + "f()", 0.3) == f"{FILE}:2:3: evaluation took longer than 0.3 s"
+    text = "x = 1\ny = [i\n for i in range(2000000000) if x == 2]"
+    assert timed(text, 0.3) == f"{FILE}:3:32: evaluation took longer than 0.3 s"
+    assert timed("x = 3\nfor i in range(60):\n  x = x * x", 0.3) == f"{FILE}: evaluation took longer than 0.3 s"
+    with pytest.raises(StarlarkError, match=r"^value: evaluation took longer than 0\.3 s"):
+        evaluate_value("[x for x in [3] for i in range(2000000000) if [i] == x]", seconds=0.3)
+
+
+def test_an_endless_loop_ends_after_so_many_steps(monkeypatch):
+    monkeypatch.setattr(starfile, "STEPS", 1_000_000)
+    assert timed(LOOP + "f()", 5) == f"{FILE}:2:3: evaluation took longer than 1000000 steps"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = [1] * 300000000",
+        "x = 'a' * 2000000000",
+        "x = ('b' * 1000000).join(['a'] * 1000000)",
+        "x = sorted(range(100000000))",
+        "def f():\n  x = 'ab'\n  for i in range(60):\n    x = x + x\nf()",
+        "x = ['a' * 1000000 + str(i) for i in range(10000000)]",
+        "for i in range(10000):\n  print('a' * 1000000)",
+        "x = []\nfor i in range(10000000):\n  x = [x]\nprint(len(str(x)))",
+        "x = " + "-" * 2000000 + "1",
+    ],
+)
+def test_a_bomb_is_an_error(text, capfd):
+    message = timed(text, 5)
+    assert message.startswith(f"{FILE}: evaluation ")
+    assert "memory" in message or "nest too deeply" in message
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_panic_of_the_library_is_an_error_and_seen_nowhere_else(capfd):
+    text = "x = 'ab'\nfor i in range(60):\n  x = x + x"
+    assert error(text).message == f"{FILE}: evaluation takes more than 512 MiB of memory"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_crash_of_the_child_is_an_error():
+    for crash, message in (
+        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "evaluation crashed: it seems to nest too deeply"),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "evaluation crashed: it ended with wait status 9"),
+        (lambda: os._exit(3), "evaluation crashed: it ended with wait status 768"),
+    ):
+        assert error('host.shell("x")', shell=lambda _, crash=crash: crash()).message == f"{FILE}: {message}"
+
+
+def test_a_command_that_takes_too_long_ends_too(tmp_path):
+    os.mkfifo(tmp_path / "alive")
+    alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        text = f'host.shell("exec >{tmp_path}/alive; echo yes; sleep 60; true")'
+        assert timed(text, 0.5, shell=run) == f"{FILE}: evaluation took longer than 0.5 s"
+        os.set_blocking(alive, True)
+        assert os.read(alive, 9) == b"yes\n"
+        assert os.read(alive, 9) == b""  # once no one has it open to write
+    finally:
+        os.close(alive)
+
+
+def test_an_interrupt_ends_the_child():
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(Interrupted):
+            read("for i in range(2000000000):\n  for j in range(2000000000):\n    x = j")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_no_process_to_be_had(monkeypatch):
+    def fork():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    assert error("").message == f"{FILE}: cannot start a process to evaluate it: Resource temporarily unavailable"
+
+
+def test_many_evaluations_in_one_process_and_in_threads():
+    results = []
+
+    def work(number):
+        for _ in range(5):
+            results.append((number, read(f"repo_alias('r{number}')").repo_alias))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [(number, f"r{number}") for number in range(4) for _ in range(5)]
+
+
+def test_nothing_is_printed_nor_flushed_nor_run_twice():
+    script = """
+import atexit, sys
+atexit.register(print, "exit handler")
+print("buffered", end=" ")
+from ocuroot_git.starfile import evaluate
+said = evaluate("print('hidden')", "f", environ={}, shell=None)
+try:
+    evaluate("x = ['a' * 1000000 + str(i) for i in range(1000000)]", "f", environ={}, shell=None)
+except Exception as error:
+    print(type(error).__name__, said.printed)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "buffered StarlarkError ('hidden',)\nexit handler\n"
+    assert done.stderr == ""
+
+
+def test_importing_the_module_is_cheap():
+    script = f"import sys; sys.path.insert(0, {ROOT!r}); import ocuroot_git.starfile; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True)
+    heavy = {"dataclasses", "typing", "enum", "re", "subprocess", "json", "inspect", "starlark", "signal", "shlex"}
+    assert not heavy & set(done.stdout.split())
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1", "1"),
+        ('"é\\n\\u2603<&>"', '"é\\n☃<&>"'),
+        ("None", "null"),
+        ("not True", "false"),
+        ('{"b": 1, "a": {"z": [], "y": ()}}', '{"b":1,"a":{"z":[],"y":[]}}'),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("-(1 << 70)", "-1180591620717411303424"),
+        ("[1.0, 0.1, 1e300, -0.0]", "[1.0,0.1,1e300,-0.0]"),
+        ('struct(b = 1, a = "x")', '{"b":1,"a":"x"}'),
+        ("[x * 2 for x in range(3) if x != 1]", "[0,4]"),
+        ('  {"a":\n      1}  # one\n\n', '{"a":1}'),
+        (
+            'json.decode(\'{"b": [1.0, null], "a": 123456789012345678901}\')',
+            '{"b":[1.0,null],"a":123456789012345678901}',
+        ),
+        ('json.decode(json.encode({"b": "é\\n", "a": [True]}))', '{"b":"é\\n","a":[true]}'),
+        ('"-".join(["a", "b"]).upper()', '"A-B"'),
+    ],
+)
+def test_values(text, expected):
+    assert evaluate_value(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "1:1: one expression is wanted, here are 0"),
+        ("# nothing", "1:1: one expression is wanted, here are 0"),
+        ("1, 2", "1:1: one expression is wanted, here are 2"),
+        ("x = 3", "1:3: parse error: unexpected symbol '=' here"),
+        ("x=3", "1:2: parse error: unexpected symbol '=' here"),
+        ("1\n2", "2:1: parse error: unexpected integer literal '2' here"),
+        ("1) + (2", "1:2: parse error: unexpected symbol ')' here"),
+        ('{"a": 1}}', "1:9: parse error: unexpected symbol '}' here"),
+        ('{"a":\n  1', "2:4: parse error: unexpected end"),
+        ("1 +\n", "1:4: parse error: unexpected end"),
+        ("[1,\n  2 + 'a']", "2:3: operation `+` not supported for types `int` and `string`"),
+        ("{'a':\n  zz}", "2:3: variable `zz` not found"),
+        ("host.env()", "1:1: variable `host` not found"),
+        ('{"a": 1, "a": 2}', '1:10: dictionary key repeated for `"a"`'),
+        ("{1: 2}", "1:1: the keys of a JSON object are strings, and 1 is of type int"),
+        ("lambda: 1", "1:1: a value of type function has no JSON form"),
+        ("[[len]]", "1:1: a value of type function has no JSON form"),
+        ("struct(a=[range(3)])", "1:1: a value of type range has no JSON form"),
+        ('float("nan")', "1:1: nan has no JSON form"),
+        ('{"a": float("-inf")}', "1:1: -inf has no JSON form"),
+        ("fail('no')", "1:1: fail: no"),
+    ],
+)
+def test_what_is_no_value(text, expected):
+    with pytest.raises(StarlarkError) as caught:
+        evaluate_value(text)
+    assert caught.value.message.startswith(f"value:{expected}"), caught.value.message
+
+
+def test_a_large_value():
+    value = {f"key{number}": list(range(20)) for number in range(5000)}
+    assert json.loads(evaluate_value(json.dumps(value))) == value
+
+
+def test_a_value_that_is_too_large():
+    with pytest.raises(StarlarkError, match="memory"):
+        evaluate_value('"a" * 100000000')
+
+
+TEXTS = st.text(st.characters(codec="utf-8"))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(VALUES)
+def test_a_value_comes_back_as_it_was(value):
+    got = evaluate_value(repr(value))
+    assert json.dumps(json.loads(got)) == json.dumps(value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS)
+def test_any_text_is_a_file_or_an_error(text):
+    for call in (lambda: read(text), lambda: evaluate_value(text)):
+        try:
+            call()
+        except StarlarkError as caught:
+            assert "\n" not in caught.message
+            assert "PanicException" not in caught.message
