@@ -6,14 +6,14 @@ BIN := $(VENV)/bin
 PREFIX ?= $(HOME)/.local
 EXTRAS := starlark,test,lint
 
-.PHONY: demo test lint bench install clean
+.PHONY: demo test lint docs bench install clean
 
 # The marker is newer than the requirements once the environment holds them.
 $(VENV)/.ready: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'git-ocuroot needs Python 3.10 or newer (set PYTHON=…)'; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo 'setting up $(VENV)'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(VENV)/.ready
@@ -26,6 +26,10 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The manual page and the completions are made from the tables of the commands.
+docs: $(VENV)/.ready
+	$(BIN)/python man/build.py
 
 bench: $(VENV)/.ready
 	$(BIN)/python fixtures/bench.py $(BENCH)

@@ -32,7 +32,7 @@ REPO_FILE: Final = "repo.ocu.star"
 
 
 class Spec:
-    """Where a store is said to be: a branch of this repository, a remote one, or a directory; and by whom it was said."""
+    """Where a store is said to be: on a branch of this repository, on a remote, or in a directory; and who said it."""
 
     __slots__ = ("branch", "directory", "prefix", "remote", "source")
 

@@ -7,7 +7,6 @@ each other, but there is no history, and a crash may leave a part of a change. U
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 
 from .errors import Fatal, NotFound
 from .objects import Moved
@@ -16,6 +15,7 @@ from .places import Version
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from .objects import Changes
     from .tree import Files
@@ -111,9 +111,13 @@ class Directory:
         os.makedirs(self.path, exist_ok=True)
         return self.write(self.read(), changes, "", "")
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self) -> AbstractContextManager[None]:
         """Wait until no other process writes here, and keep others waiting: by a lock on the directory, not a file."""
+        from contextlib import contextmanager
+
+        return contextmanager(self._hold_lock)()
+
+    def _hold_lock(self) -> Iterator[None]:
         import fcntl
 
         try:

@@ -159,7 +159,6 @@ class _Context:
 
     strict = True
     object_hook = None
-    memo: dict[str, str] = {}
 
     @staticmethod
     def object_pairs_hook(pairs: list[tuple[str, Document]]) -> dict[str, Document]:

@@ -1,6 +1,6 @@
 """Globs: patterns of refs (design section 6). Pure: a pattern in, an automaton over path segments out.
 
-    *          any run within a segment, also empty       [a-z]  [!a-z]   one character (of any kind), or not one of these
+    *          any run within a segment, also empty       [a-z] [!a-z]   one character (of any kind), one not of these
     ?          one character within a segment             {a,b{c,d}/*}    alternatives, nested, with anything inside
     **         any run, across segments                   \\x              the character x itself
     /**/       also a single /

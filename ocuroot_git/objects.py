@@ -387,7 +387,7 @@ def _explain(words: str, directory: str, git_dir: str | None) -> RepositoryError
         )
     if "extensions.refstorage" in words:
         return RepositoryError(
-            "the repository keeps its references as reftable or otherwise (extensions.refStorage), which libgit2 cannot read",
+            "the repository keeps its references in another format (extensions.refStorage), which libgit2 cannot read",
             hint="convert it: git refs migrate --ref-format=files",
         )
     if "unsupported extension name" in words:

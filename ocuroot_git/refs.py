@@ -223,7 +223,7 @@ def split_fragment(fragment: str, *, ref: str = "") -> list[str]:
             rest = key.replace("~0", "").replace("~1", "")
             if "~" in rest:
                 raise RefError(
-                    f"bad ref {_quoted(ref or '#' + fragment)}: in the key '{key}' of the fragment, '~' has no 0 or 1 after it",
+                    f"bad ref {_quoted(ref or '#' + fragment)}: in the key '{key}', '~' has no 0 or 1 after it",
                     hint="write '~1' for '/' and '~0' for '~' within a key",
                 )
             key = key.replace("~1", "/").replace("~0", "~")

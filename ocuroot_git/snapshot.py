@@ -36,7 +36,7 @@ class NoStore(StoreError):
 
 
 class Found:
-    """What a ref leads to: `ref` as it was asked for, `resolved` behind all links, whether there is a document, and it."""
+    """What a ref leads to: `ref` as it was asked for, `resolved` behind all links, whether it was found, and it."""
 
     __slots__ = ("found", "ref", "resolved", "value")
 

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import os
-import random
 import time
-from contextlib import ExitStack, contextmanager
 
 from .errors import Conflict, Fatal
 from .layout import SIDES, STORE_FILE, Layout
@@ -20,6 +18,7 @@ from .transaction import Transaction, commit_message
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import Final, TypeVar
 
     from .config import Settings
@@ -134,14 +133,17 @@ class Stores:
             except Moved as moved:
                 if time.monotonic() > deadline:
                     raise Conflict(
-                        f"lost the race for '{moved}' {tries} times in {self.settings.timeout:g} s; nothing was changed",
+                        f"lost the race for '{moved}' {tries} times in {self.settings.timeout:g} s; nothing changed",
                         hint="try again, or give it longer: git config ocuroot.timeout <seconds>",
                     ) from None
+            import random
+
             time.sleep(pause * random.random())
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    @contextmanager
-    def transaction(self, message: str | None = None, *, command: str = "update") -> Iterator[Transaction]:
+    def transaction(
+        self, message: str | None = None, *, command: str = "update"
+    ) -> AbstractContextManager[Transaction]:
         """A transaction as a block: what is changed in it is written at its end, or nothing is.
 
         Where another writer was faster, the same changes are made to the new tree, provided that all that the block
@@ -151,9 +153,15 @@ class Stores:
         >>> with stores.transaction("freeze for the holidays") as tx:
         ...     tx.set("+/custom/freeze", {"until": "2027-01-04"})
         """
-        block = Transaction(self.snapshot())
-        yield block
-        self.transact(block.replay, command=command, message=message)
+        from contextlib import contextmanager  # not at the top: that import would make `get` slower
+
+        @contextmanager
+        def block() -> Iterator[Transaction]:
+            transaction = Transaction(self.snapshot())
+            yield transaction
+            self.transact(transaction.replay, command=command, message=message)
+
+        return block()
 
     def set(self, ref: Ref | str, value: Document, *, message: str | None = None) -> None:
         """Make the document at `ref` be `value`, in a transaction of its own."""
@@ -178,6 +186,8 @@ class Stores:
     def _try(
         self, change: Callable[[Transaction], Result], command: str, message: str | None, operation: str
     ) -> Result:
+        from contextlib import ExitStack
+
         places = {self.where("state")[0], self.where("intent")[0]}
         with ExitStack() as turns:
             for place in places:

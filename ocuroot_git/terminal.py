@@ -57,7 +57,7 @@ class Terminal:
             sys.stdout.flush()
 
     def name(self, ref: str) -> str:
-        """A ref as a record of its own: quoted as git quotes paths where it would break the line, but not under `-z`."""
+        """A ref as a record of its own: quoted as git quotes paths where it would break the line; not under `-z`."""
         if self.end == "\0" or not any(char < " " or char in '"\\\x7f' for char in ref):
             return ref
         escapes = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}

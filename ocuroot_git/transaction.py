@@ -140,7 +140,7 @@ class Transaction(Snapshot):
         self._delete_links(draft, stored, found)
 
     def verify(self, ref: Ref | str, oid: str) -> None:
-        """Raise Conflict unless, before this transaction, the document at `ref` was the blob `oid` (ABSENT: was not)."""
+        """Raise Conflict unless, before this transaction, the document at `ref` was the blob `oid` (ABSENT: none)."""
         ref = self.absolute(ref)
         tree = self._base.tree(ref)
         now = tree.oid(tree.locate(ref).stored) or ABSENT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ TOP = Path(__file__).resolve().parent.parent
 FIXTURES = TOP / "fixtures"
 CONFORMANCE = FIXTURES / "conformance"
 PROGRAM = TOP / "bin" / "git-ocuroot"
+GOLDEN = TOP / "tests" / "golden"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,7 +26,7 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("home")
     (home / ".gitconfig").write_text(
         "[user]\n\tname = Test\n\temail = test@example.com\n"
-        '[init]\n\tdefaultBranch = main\n[maintenance]\n\tauto = false\n[gc]\n\tauto = 0\n[protocol "file"]\n\tallow = always\n'
+        "[init]\n\tdefaultBranch = main\n[maintenance]\n\tauto = false\n[gc]\n\tauto = 0\n"
     )
     before = dict(os.environ)
     for name in list(os.environ):
@@ -123,3 +125,17 @@ def unpack(name: str, where: Path) -> Path:
     with tarfile.open(CONFORMANCE / "stores" / f"{name}.tar") as archive:
         archive.extractall(where)
     return where
+
+
+def check_golden(name: str, text: str) -> None:
+    """Compare a longer output with the file of that name in `golden/`; `GOLDEN=write make test` writes it anew."""
+    path = GOLDEN / name
+    if os.environ.get("GOLDEN") == "write":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    wanted = path.read_text(encoding="utf-8") if path.exists() else ""
+    if text != wanted:
+        difference = difflib.unified_diff(
+            wanted.splitlines(keepends=True), text.splitlines(keepends=True), f"tests/golden/{name}", "what was printed"
+        )
+        raise AssertionError("".join(difference) + "\nif that is meant to be: GOLDEN=write make test")

@@ -26,7 +26,7 @@ def run(context: Context, options: Parsed) -> int:
         checked.append(tree)
         place, directory = snapshot.place(tree)
         checker = Checker(tree)
-        for finding in checker.run():
+        for finding in sorted(checker.run(), key=lambda finding: (finding.severity, finding.where)):
             errors += finding.severity == "error"
             context.terminal.record(f"{finding.severity}: {context.terminal.name(finding.where)}: {finding.what}")
         where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where

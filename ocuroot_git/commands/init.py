@@ -92,8 +92,8 @@ def _check_branch(settings: Settings, side: str, branch: str | None) -> None:
 
 COMMAND = Command(
     "init",
-    "Make the stores, and write the configuration that names them. Where they exist already, say so and change nothing; "
-    "where only a remote-tracking branch has one, take it.",
+    "Make the stores, and write the configuration that names them. Where they exist already, say so and change "
+    "nothing; where only a remote-tracking branch has one, take it.",
     "[<options>]",
     run,
     (

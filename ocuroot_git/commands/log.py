@@ -6,11 +6,11 @@ import time
 
 from ..documents import dump, to_bytes
 from ..errors import Fatal, UsageError
-from ..globs import Glob, GlobError
+from ..globs import Glob
 from ..history import COMMAND_TRAILER, OPERATION_TRAILER, ref_changes, trailer
 from ..layout import SIDES
 from ..options import Command, Option
-from ..refs import Ref, RefError
+from ..refs import RefError
 from .match import absolute_glob
 
 TYPE_CHECKING = False
@@ -34,13 +34,11 @@ def run(context: Context, options: Parsed) -> int:
     wanted = _wanted(context, snapshot, options.arguments)
     context.terminal.start_pager()
     context.terminal.colour(context.stores.settings.config)
-    count = 0
-    for commit, changes in _newest_first(snapshot, wanted):
+    for count, (commit, changes) in enumerate(_newest_first(snapshot, wanted), 1):
         if options.json:
             context.terminal.write(to_bytes(_line(commit, changes) + context.terminal.end))
         else:
-            _show(context, commit, changes, first=count == 0)
-        count += 1
+            _show(context, commit, changes, first=count == 1)
         if count == options.limit:
             break
     return 0
@@ -68,11 +66,7 @@ def _wanted(context: Context, snapshot: Snapshot, words: list[str]) -> Callable[
         tree = snapshot.tree(ref)
         refs.update(tree.layout.shown(stored) for stored in tree.layout.spellings(ref))
         refs.add(snapshot.resolve(ref))
-    try:
-        glob = Glob(*globs)
-    except GlobError:
-        Ref.parse(words[0])  # a bad ref rather than a bad pattern, where it has no wildcard
-        raise
+    glob = Glob(*globs)
     return lambda ref: ref in refs or glob.matches(ref)
 
 

@@ -1,0 +1,153 @@
+"""Make the manual page and the completions from the tables of the commands: `make docs`.
+
+What a command takes is said once, in its table; a test keeps the files made here in step with it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP))
+
+from ocuroot_git import __version__  # noqa: E402
+from ocuroot_git.cli import COMMANDS, load  # noqa: E402
+from ocuroot_git.options import COMMON, Command, Option  # noqa: E402
+
+
+def manual() -> str:
+    """The manual page, in roff: the prose of page.txt with the commands put in."""
+    prose = (TOP / "man" / "page.txt").read_text(encoding="utf-8")
+    lines = [f'.TH GIT-OCUROOT 1 "" "git-ocuroot {__version__}" "Git Manual"']
+    for block in prose.split("\n\n"):
+        lines += _block(block.strip("\n"))
+    return "\n".join(lines) + "\n"
+
+
+def _block(block: str) -> list[str]:
+    """A paragraph of page.txt: `# heading`, `* term: text`, indented literal text, `@commands`, `@common`, or prose."""
+    if block.startswith("# "):
+        return [f".SH {block[2:].upper()}"]
+    if block == "@commands":
+        return [line for name in COMMANDS for line in _command(load(name))]
+    if block == "@common":
+        return [line for option in COMMON for line in _option(option)]
+    if block.startswith("    "):
+        literal = [_escape(line[4:]) for line in block.split("\n")]
+        return [".PP", ".RS 4", ".nf", *literal, ".fi", ".RE"]
+    if block.startswith("* "):
+        lines = []
+        for item in ("\n" + block).split("\n* ")[1:]:
+            term, _, text = item.partition(": ")
+            lines += [".TP", f".B {_escape(term)}", _escape(" ".join(text.split()))]
+        return lines
+    return [".PP", _escape(" ".join(block.split()))]
+
+
+def _command(command: Command) -> list[str]:
+    lines = [".SS " + _escape(f"{command.name} {command.arguments}".rstrip()), _escape(command.summary)]
+    for option in command.options:
+        if option not in COMMON:
+            lines += _option(option)
+    if command.notes:
+        lines += [".PP", ".nf", *map(_escape, command.notes.strip("\n").splitlines()), ".fi"]
+    return lines
+
+
+def _option(option: Option) -> list[str]:
+    flags = ", ".join(option.flags) + (f" {option.metavar}" if option.metavar else "")
+    return [".TP", f".B {_escape(flags)}", _escape(option.help[:1].upper() + option.help[1:] + ".")]
+
+
+def _escape(text: str) -> str:
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\\&" + escaped if escaped.startswith((".", "'")) else escaped
+
+
+def bash() -> str:
+    """Completion for bash, which git's own completion finds by the name of the function."""
+    cases = []
+    for name in COMMANDS:
+        flags = " ".join(flag for option in load(name).options for flag in option.flags if flag.startswith("--"))
+        cases.append(f'    {name}) __gitcomp "{flags}" ;;')
+    return BASH.replace("@names", " ".join(COMMANDS)).replace("@cases", "\n".join(cases))
+
+
+def zsh() -> str:
+    """Completion for zsh."""
+    commands = "\n".join(f"    {_zsh_quote(f'{name}:{summary}')}" for name, summary in COMMANDS.items())
+    cases = []
+    for name in COMMANDS:
+        specs = []
+        for option in load(name).options:
+            for flag in option.flags:
+                value = f":{option.metavar.strip('<>')}:" if option.metavar else ""
+                if option.choices:
+                    value = f":{option.name}:({' '.join(option.choices)})"
+                end = "=" if option.metavar and flag.startswith("--") else ""
+                specs.append(_zsh_quote(f"{flag}{end}[{option.help.replace('[', '(').replace(']', ')')}]{value}"))
+        cases.append(f"  {name})\n    _arguments -S \\\n      " + " \\\n      ".join([*specs, "'*:ref:_git_ocuroot_refs'"]) + " ;;")
+    return ZSH.replace("@commands", commands).replace("@cases", "\n".join(cases))
+
+
+def _zsh_quote(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+BASH = r"""# bash completion for git ocuroot; found by git's own completion. Made by man/build.py.
+
+_git_ocuroot ()
+{
+    local cur words cword prev
+    # Refs hold '@', and may hold ':', which readline takes for the end of a word.
+    _get_comp_words_by_ref -n @:= cur words cword prev
+    local i=2 command
+    [[ ${words[i]} == state ]] && i=3
+    command=${words[i]}
+    if ((cword <= i)); then
+        __gitcomp "@names"
+        return
+    fi
+    if [[ $cur != -* ]]; then
+        local IFS=$'\n'
+        COMPREPLY=($(compgen -W "$(git ocuroot match --limit 1000 -- "${cur//[\\*?\[\]\{\}]/}**" 2>/dev/null)" -- "$cur"))
+        __ltrim_colon_completions "$cur" 2>/dev/null
+        return
+    fi
+    case $command in
+@cases
+    esac
+}
+"""
+
+ZSH = r"""#compdef git-ocuroot
+#description keep the state of software delivery in git
+# zsh completion for git ocuroot. Made by man/build.py.
+
+_git_ocuroot_refs () {
+  local -a refs
+  refs=(${(f)"$(git ocuroot match --limit 1000 -- "${PREFIX//[\\*?\[\]\{\}]/}**" 2>/dev/null)"})
+  compadd -Q -a refs
+}
+
+local -a commands
+commands=(
+@commands
+)
+
+_arguments -C '1:command:->command' '*::argument:->argument' && return
+case $state in
+command) _describe command commands ;;
+argument)
+  case $words[1] in
+@cases
+  esac ;;
+esac
+"""
+
+FILES = {"man/git-ocuroot.1": manual, "completion/git-ocuroot.bash": bash, "completion/_git-ocuroot": zsh}
+
+if __name__ == "__main__":
+    for name, make in FILES.items():
+        (TOP / name).write_text(make(), encoding="utf-8")

@@ -1,0 +1,74 @@
+"""The manual page, the completions and the README are in step with the commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TOP, Repo
+
+sys.path.insert(0, str(TOP / "man"))
+import build
+
+from ocuroot_git.cli import COMMANDS, load
+
+
+@pytest.mark.parametrize("name", build.FILES)
+def test_made_files_are_in_step(name: str) -> None:
+    assert (TOP / name).read_text(encoding="utf-8") == build.FILES[name](), "run 'make docs' and commit what it makes"
+
+
+def test_every_command_is_in_the_readme_and_has_its_name() -> None:
+    readme = (TOP / "README.md").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert load(name).name == name
+        assert f"`{name}" in readme, name
+
+
+def test_every_command_has_its_module() -> None:
+    modules = {path.stem.rstrip("_") for path in (TOP / "ocuroot_git" / "commands").glob("*.py")} - {""}
+    assert modules - {"__init"} == set(COMMANDS)
+
+
+def test_bash_completion(store: Repo, tmp_path: Path) -> None:
+    """The function is called as git's completion calls it, with stand-ins for what git and bash-completion provide."""
+    store.ocuroot("set", "+/environment/production", "x")
+    store.ocuroot("set", "+/environment/staging", "x")
+    script = tmp_path / "complete.bash"
+    script.write_text(
+        """
+_get_comp_words_by_ref () { words=("${TEST_WORDS[@]}"); cword=$((${#words[@]} - 1)); cur=${words[cword]}; }
+__gitcomp () { COMPREPLY=($(compgen -W "$1" -- "$cur")); }
+source "$1"
+complete_words () { TEST_WORDS=(git ocuroot "$@"); COMPREPLY=(); _git_ocuroot; printf '%s\\n' "${COMPREPLY[@]}" --; }
+complete_words m
+complete_words get +/environment/s
+complete_words match --no-
+complete_words state fs
+"""
+    )
+    done = subprocess.run(
+        ["bash", str(script), str(TOP / "completion" / "git-ocuroot.bash")],
+        cwd=store.path,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["match", "--", "+/environment/staging", "--", "--no-links", "--", "fsck", "--"], done
+
+
+def test_the_manual_page_is_good_roff() -> None:
+    groff = shutil.which("groff") or shutil.which("mandoc")
+    text = (TOP / "man" / "git-ocuroot.1").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        assert not line.startswith("'"), line
+        if line.startswith("."):
+            assert line.split()[0] in (".TH", ".SH", ".SS", ".PP", ".TP", ".B", ".RS", ".RE", ".nf", ".fi"), line
+    if groff:
+        words = ["-man", "-Tutf8", "-Kutf8", "-ww"] if groff.endswith("groff") else ["-Tlint", "-Wwarning"]
+        done = subprocess.run([groff, *words, str(TOP / "man" / "git-ocuroot.1")], capture_output=True, text=True)
+        assert not done.stderr, done.stderr
