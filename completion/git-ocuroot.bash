@@ -14,7 +14,8 @@ _git_ocuroot ()
     fi
     if [[ $cur != -* ]]; then
         local IFS=$'\n'
-        COMPREPLY=($(compgen -W "$(git ocuroot match --limit 1000 -- "${cur//[\\*?\[\]\{\}]/}**" 2>/dev/null)" -- "$cur"))
+        local refs=$(git ocuroot match --limit 1000 -- "${cur//[\\*?\[\]\{\}]/}**" 2>/dev/null)
+        COMPREPLY=($(compgen -W "$refs" -- "$cur"))
         __ltrim_colon_completions "$cur" 2>/dev/null
         return
     fi

@@ -87,7 +87,8 @@ def zsh() -> str:
                     value = f":{option.name}:({' '.join(option.choices)})"
                 end = "=" if option.metavar and flag.startswith("--") else ""
                 specs.append(_zsh_quote(f"{flag}{end}[{option.help.replace('[', '(').replace(']', ')')}]{value}"))
-        cases.append(f"  {name})\n    _arguments -S \\\n      " + " \\\n      ".join([*specs, "'*:ref:_git_ocuroot_refs'"]) + " ;;")
+        arguments = " \\\n      ".join(["_arguments -S", *specs, "'*:ref:_git_ocuroot_refs'"])
+        cases.append(f"  {name})\n    {arguments} ;;")
     return ZSH.replace("@commands", commands).replace("@cases", "\n".join(cases))
 
 
@@ -111,7 +112,8 @@ _git_ocuroot ()
     fi
     if [[ $cur != -* ]]; then
         local IFS=$'\n'
-        COMPREPLY=($(compgen -W "$(git ocuroot match --limit 1000 -- "${cur//[\\*?\[\]\{\}]/}**" 2>/dev/null)" -- "$cur"))
+        local refs=$(git ocuroot match --limit 1000 -- "${cur//[\\*?\[\]\{\}]/}**" 2>/dev/null)
+        COMPREPLY=($(compgen -W "$refs" -- "$cur"))
         __ltrim_colon_completions "$cur" 2>/dev/null
         return
     fi

@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import os
 
-from ocuroot_git.errors import Fatal
+from .errors import Fatal
+from .sandbox import Bounds, StarlarkError, in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
-MEMORY = 512 << 20  # bytes an evaluation may take beyond what this process holds already
-STEPS = 100_000_000  # some two seconds of work, and the same bound on every machine
-
-_TOO_BIG = f"evaluation takes more than {MEMORY >> 20} MiB of memory"
 _BUILTIN = "<builtin>"  # the file name of the preludes in the library's reports
 
 # The library's own json.decode sorts the keys, rounds large integers, and panics at 1e400.
@@ -85,10 +82,6 @@ _STORES: dict[str, dict[str, type]] = {
 _OLDER = {"repo_alias": "repo_alias", "repo_remotes": "remotes", "state_store": "state", "intent_store": "intent"}
 
 
-class StarlarkError(Fatal):
-    """What was to be evaluated cannot be; the message begins `file:line:column: ` where the place is known."""
-
-
 class StoreSpec:
     """Where a store is, as `repo.ocu.star` says it. What it leaves out is None or empty."""
 
@@ -145,9 +138,8 @@ def evaluate(
     Raises StarlarkError for a file that is wrong or exceeds its bounds, Fatal where the library is missing.
     """
 
-    def work(bounds: _Bounds) -> object:
+    def work(bounds: Bounds) -> object:
         run = _Run(text, filename, bounds)
-        run.parse(run.text)
         prelude = f"__open__ = {shell is not None}\n{_PRELUDE}"
         # The library converts what the last expression gives, which fails for a function: hence the None.
         module = run.evaluate(prelude, run.text + "\n\nNone", _builtins(run, environ, shell))
@@ -155,7 +147,7 @@ def evaluate(
         return run.said
 
     _need_library(filename)
-    return RepoFile(_in_child(work, filename, seconds))
+    return RepoFile(in_child(work, filename, seconds))
 
 
 def evaluate_value(text: str, *, seconds: float = 5.0) -> str:
@@ -164,14 +156,14 @@ def evaluate_value(text: str, *, seconds: float = 5.0) -> str:
     Raises StarlarkError for what is no expression or has no JSON form, Fatal where the library is missing.
     """
 
-    def work(bounds: _Bounds) -> object:
+    def work(bounds: Bounds) -> object:
         run = _Run(text, "value", bounds, shift=1)
         for left, right in ("()", "[]"):  # both, so that neither a statement nor `1) + (2` passes for an expression
             run.parse(f"{left}\n{run.text}\n{right}")
         return run.evaluate(_JSON, f"result = __json__(\n{run.text}\n)", {})["result"]
 
     _need_library("a Starlark value")
-    return str(_in_child(work, "value", seconds))
+    return str(in_child(work, "value", seconds))
 
 
 def _need_library(what: str) -> None:
@@ -181,13 +173,13 @@ def _need_library(what: str) -> None:
     except ImportError:
         raise Fatal(f"reading {what} needs the Python package starlark-pyo3", hint=hint) from None
     if not hasattr(starlark, "eval_with"):
-        raise Fatal(f"reading {what} needs starlark-pyo3 2026.1.1 or newer", hint=hint)
+        raise Fatal(f"reading {what} needs starlark-pyo3 2026.1.2 or newer", hint=hint)
 
 
 class _Run:
     """One evaluation, in the child: what the text said so far, and how reports of the library are told to the user."""
 
-    def __init__(self, text: str, filename: str, bounds: _Bounds, shift: int = 0) -> None:
+    def __init__(self, text: str, filename: str, bounds: Bounds, shift: int = 0) -> None:
         self.text = text.removeprefix("\ufeff").rstrip()  # behind a last line end the library loses its place
         self.lines = self.text.split("\n")
         self.filename = filename
@@ -261,12 +253,12 @@ class _Run:
         line, column = int(place[2]), int(place[3])
         if place[1] == _BUILTIN:  # raised by a prelude: the traceback has its caller's line, but no column
             line = int(re.findall(rf"^  \* {re.escape(self.filename)}:(\d+), in ", head, re.MULTILINE)[-1])
-            source = self.lines[line - 1 - self.shift]
+            source = self.lines[max(line - 1 - self.shift, 0)]
             column = max(source.find("host.shell"), len(source) - len(source.lstrip())) + 1
             message = message.removeprefix("fail: ")
         line -= self.shift
         end = len(self.lines), len(self.lines[-1])
-        if message.startswith("Parse error") and (line, column) > end:  # also at what `evaluate_value` puts behind it
+        if message.startswith("Parse error") and (line, column) > end:  # at what `evaluate` put behind it
             line, column, message = end[0], end[1] + 1, "parse error: unexpected end"
         return self.error(message, hint, f":{max(line, 1)}:{column}")
 
@@ -453,133 +445,3 @@ def _json_decode(text: str) -> object:
 def _utf8(text: str) -> str:
     """The text, fit for Starlark: the environment and what commands write may hold bytes that are not UTF-8."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-class _Bounds:
-    """The bounds on this process, a child. They are switched off while a command of `host.shell` runs.
-
-    While they are on nothing reaches stdout or stderr, where the library reports a panic before it raises it.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        import resource
-        import time
-
-        self.seconds = seconds
-        self.deadline = time.monotonic() + seconds
-        self.ticks = 0
-        self.null, self.stderr = os.open(os.devnull, os.O_RDWR), os.dup(2)
-        os.dup2(self.null, 0)
-        # Processor time, for a child that lost the parent who would end it.
-        limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_CPU: int(seconds) + 2}
-        if os.path.exists("/proc/self/statm"):  # where it does not, only time bounds the memory
-            with open("/proc/self/statm", encoding="ascii") as file:
-                limits[resource.RLIMIT_AS] = int(file.read().split()[0]) * resource.getpagesize() + MEMORY
-        self.limits = {kind: (limit, *resource.getrlimit(kind)) for kind, limit in limits.items()}
-        self.switch(on=True)
-
-    def switch(self, on: bool) -> None:
-        import resource
-
-        for kind, (limit, soft, hard) in self.limits.items():
-            bounded = limit if soft == resource.RLIM_INFINITY else min(limit, soft)
-            resource.setrlimit(kind, (bounded if on else soft, hard))
-        for number in 1, 2:  # also stdout, for what a command writes is no result of ours
-            os.dup2(self.null if on else self.stderr, number)
-
-    def exceeded(self) -> str | None:
-        """The message, once time or steps are up. The library asks every thousand steps."""
-        import time
-
-        self.ticks += 1
-        if self.ticks * 1000 > STEPS:
-            return f"evaluation took longer than {STEPS} steps"
-        return f"evaluation took longer than {self.seconds:g} s" if time.monotonic() > self.deadline else None
-
-
-def _in_child(work: Callable[[_Bounds], object], name: str, seconds: float) -> Any:
-    """What `work` returns, made to JSON and back, from a bounded child process; or the StarlarkError it raises.
-
-    The library asks whether to go on between two steps, but a single step may take all time and memory there is,
-    or crash. So the child, with the commands it runs, is ended from here soon after it should have ended by itself.
-    """
-    import json
-    import select
-    import time
-
-    deadline = time.monotonic() + seconds + 0.5
-    read, write = os.pipe()
-    try:
-        pid = os.fork()
-    except OSError as error:
-        os.close(read)
-        os.close(write)
-        raise StarlarkError(f"{name}: cannot start a process to evaluate it: {error.strerror}") from None
-    if not pid:
-        _be_child(work, name, seconds, write)
-    answer = bytearray()
-    late = False
-    try:
-        os.close(write)
-        poll = select.poll()
-        poll.register(read, select.POLLIN)
-        while not answer.endswith(b"\n"):  # the end of the file may come late: others fork, too, and hold it open
-            late = not poll.poll(max(0, deadline - time.monotonic()) * 1000)
-            chunk = b"" if late else os.read(read, 1 << 16)
-            if not chunk:
-                break
-            answer += chunk
-    finally:
-        os.close(read)
-        status = _end_child(pid, kill=not answer.endswith(b"\n"))
-    if late:
-        raise StarlarkError(f"{name}: evaluation took longer than {seconds:g} s")
-    if not answer.endswith(b"\n"):
-        guess = {6: "it seems to be out of memory", 11: "it seems to nest too deeply"}
-        reason = guess.get(os.WTERMSIG(status), f"it ended with wait status {status}")
-        raise StarlarkError(f"{name}: evaluation crashed: {reason}")
-    result = json.loads(answer)
-    if "message" in result:
-        raise StarlarkError(result["message"], hint=result["hint"])
-    return result["value"]
-
-
-def _be_child(work: Callable[[_Bounds], object], name: str, seconds: float, write: int) -> NoReturn:
-    """Answers through the pipe and ends, past all that the parent would do at its end, such as to flush its buffers."""
-    import faulthandler
-    import json
-
-    try:
-        faulthandler.disable()  # it keeps a stderr of its own
-        os.setpgid(0, 0)  # so that the commands of host.shell end with this process
-        try:
-            answer = json.dumps({"value": work(_Bounds(seconds))}).encode()
-            if len(answer) > MEMORY >> 3:
-                raise MemoryError
-        except StarlarkError as error:
-            answer = json.dumps({"message": error.message, "hint": error.hint}).encode()
-        except BaseException as error:
-            too_big = isinstance(error, MemoryError) or str(error) in ("out of memory", "PyObject pointer is null")
-            message = _TOO_BIG if too_big else f"{type(error).__name__}: {error}"
-            answer = json.dumps({"message": f"{name}: {message}", "hint": None}).encode()
-        rest = memoryview(answer + b"\n")
-        while rest:
-            rest = rest[os.write(write, rest) :]
-    finally:
-        os._exit(0)
-
-
-def _end_child(pid: int, kill: bool) -> int:
-    """The status of the child, which is gone after this."""
-    if kill:
-        import signal
-
-        for send in (os.killpg, os.kill):  # it may be too young to have a group
-            try:
-                send(pid, signal.SIGKILL)
-            except OSError:
-                continue
-    try:
-        return os.waitpid(pid, 0)[1]
-    except ChildProcessError:  # where SIGCHLD is ignored, the system has reaped it
-        return 0

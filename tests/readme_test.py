@@ -40,7 +40,9 @@ def test_examples(page: str, tmp_path: Path) -> None:
     assert len(answers) == 2 * len(pairs) + 1, done.stdout
     for (command, expected), printed in zip(pairs, answers[::2]):
         pattern = re.escape(expected).replace(re.escape("..."), ".*")
-        assert re.fullmatch(pattern, printed.rstrip("\n"), re.DOTALL), f"$ {command}\n{printed}\n--- expected\n{expected}"
+        assert re.fullmatch(pattern, printed.rstrip("\n"), re.DOTALL), (
+            f"$ {command}\n{printed}\n--- expected\n{expected}"
+        )
 
 
 def test_the_demo_runs(tmp_path: Path) -> None:
