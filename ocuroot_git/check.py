@@ -54,6 +54,7 @@ class Checker:
         root = self.tree.node(REFS)
         todo: list[tuple[str, Node]] = [("", root)] if root is not None else []
         files = self.tree.files
+        files.prefetch([node for _, node in todo], "all")
         while todo:
             stored, directory = todo.pop()
             if not files.is_tree(directory):
@@ -108,6 +109,17 @@ class Checker:
             yield Finding("warning", shown(stored), f"dangling link: there is no '{shown(end)}'")
         elif stored not in known[1]:
             yield Finding("warning", shown(stored), f"'{shown(end)}' does not list this link to it")
+        if self._is_circular(stored):
+            yield Finding("error", shown(stored), "the link leads in a circle")
+
+    def _is_circular(self, stored: str) -> bool:
+        try:
+            self.tree.locate(Ref.parse(self.tree.layout.shown(stored)))
+        except LinkCycle:
+            return True
+        except (RefError, Damaged):
+            pass  # reported where it stands, or followed by nobody
+        return False
 
     def _check_back_links(self, stored: str, links: tuple[str, ...]) -> Iterator[Finding]:
         shown = self.tree.layout.shown

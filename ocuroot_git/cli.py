@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Final
 
-    from .options import Command, Parsed
+    from .options import Command, Group, Parsed
 
 COMMANDS: Final = {
     "init": "make the stores and write the configuration",
@@ -26,13 +26,22 @@ COMMANDS: Final = {
     "match": "list the refs that match patterns",
     "set": "say what is wanted: write an intent",
     "delete": "delete an intent",
+    "diff": "compare intent with state",
+    "apply": "make state follow intent",
+    "release": "make releases, list and show them",
+    "run": "carry out the work of a release and record it",
+    "work": "show what is to be done, and do it",
     "resolve": "print the refs behind links",
     "parse": "show the parts of a ref",
     "log": "show who changed what, and when",
     "update": "change documents and links of any kind, all or nothing",
+    "fetch": "get what others wrote",
+    "push": "give others what was written here",
+    "sync": "bring the local stores and those of a remote together",
     "fsck": "check the stores",
     "export": "copy the stores to a directory",
     "import": "fill a new store from a directory",
+    "view": "show the stores in a browser",
 }
 """The commands, in the order in which help lists them. Each is a module in `commands/`."""
 
@@ -71,11 +80,11 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         return 141
 
 
-def load(name: str) -> Command:
-    """The command of a name."""
+def load(name: str) -> Command | Group:
+    """The command of a name, or the group of commands."""
     module = f"{__package__}.commands.{'import_' if name == 'import' else name}"
     __import__(module)
-    command: Command = sys.modules[module].COMMAND
+    command: Command | Group = sys.modules[module].COMMAND
     return command
 
 
@@ -92,8 +101,9 @@ def _dispatch(words: list[str], terminal: Terminal, environ: Mapping[str, str]) 
     if name not in COMMANDS:
         terminal.error("fatal: ", f"'{name}' is not a git-ocuroot command", _similar(name))
         return 129
-    command = load(name)
+    found = load(name)
     try:
+        found = command = found.select(words)
         options = command.parse(words)
         if options.help:
             terminal.write(command.usage().encode())
@@ -101,7 +111,7 @@ def _dispatch(words: list[str], terminal: Terminal, environ: Mapping[str, str]) 
         return _run(command, options, terminal, environ)
     except UsageError as error:
         terminal.complain("error: ", error.message)
-        terminal.complain("", command.usage().rstrip("\n"))
+        terminal.complain("", found.usage().rstrip("\n"))
         return error.status
 
 

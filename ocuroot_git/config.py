@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
 DEFAULT_BRANCH: Final = "state"
 DEFAULT_TIMEOUT: Final = 60.0
+_LONGEST_OPERATION: Final = 200
 REPO_FILE: Final = "repo.ocu.star"
 
 
 class Spec:
     """Where a store is said to be: on a branch of this repository, on a remote, or in a directory; and who said it."""
 
-    __slots__ = ("branch", "directory", "prefix", "remote", "source")
+    __slots__ = ("branch", "directory", "may_create", "prefix", "remote", "source", "support_files")
 
     def __init__(
         self,
@@ -44,20 +45,38 @@ class Spec:
         remote: str | None = None,
         directory: str | None = None,
         prefix: str | None = None,
+        may_create: bool = True,
+        support_files: Mapping[str, str] | None = None,
     ) -> None:
         self.source = source
+        self.may_create = may_create
+        self.support_files = support_files or {}
         self.branch = branch
         self.remote = remote
         self.directory = directory
         self.prefix = (prefix or "").strip("/")
 
 
+class Access:
+    """How one command uses remote stores: whether at all, how old an answer may be, and how its write is named."""
+
+    __slots__ = ("max_age", "offline", "operation")
+
+    def __init__(self, *, offline: bool = False, max_age: float | None = None, operation: str | None = None) -> None:
+        self.offline = offline
+        self.max_age = max_age
+        self.operation = operation
+
+
 class Settings:
     """The configuration of one repository, or of no repository where the stores are directories."""
 
-    def __init__(self, directory: str, environ: Mapping[str, str], package: str, release: str) -> None:
+    def __init__(
+        self, directory: str, environ: Mapping[str, str], package: str, release: str, access: Access | None = None
+    ) -> None:
         self.directory = directory
         self.environ = environ
+        self.access = access or Access()
         self.package = package
         self.release = release
         child = start_config(directory, environ)
@@ -91,11 +110,25 @@ class Settings:
     @property
     def timeout(self) -> float:
         """Seconds for which a lost race is tried again (`ocuroot.timeout`)."""
-        value = self.config.get("ocuroot.timeout")
+        return self.seconds("ocuroot.timeout", DEFAULT_TIMEOUT)
+
+    def seconds(self, key: str, default: float) -> float:
+        """A number of seconds in the configuration. Raises Fatal for what is none."""
+        value = self.config.get(key)
         try:
-            return float(value) if value else DEFAULT_TIMEOUT
+            return float(value) if value else default
         except ValueError:
-            raise Fatal(f"bad value '{value}' for 'ocuroot.timeout': it is a number of seconds") from None
+            raise Fatal(f"bad value '{value}' for '{key}': it is a number of seconds") from None
+
+    @property
+    def operation(self) -> str | None:
+        """The name of what this process writes: `--operation`, or `OCUROOT_OPERATION`. Raises Fatal for a bad one."""
+        name = self.access.operation or self.environ.get("OCUROOT_OPERATION")
+        if not name:
+            return None
+        if len(name) > _LONGEST_OPERATION or not name.isprintable() or name != name.strip():
+            raise Fatal(f"bad name of an operation: {name!r}", hint="it is one line of text, such as the id of the job")
+        return name
 
     def place(self, side: Side) -> tuple[Place, str]:
         """The place of a store, and the directory in it (empty: the top, or to be found there)."""
@@ -149,9 +182,9 @@ class Settings:
                 self._repo_file = self._evaluate(path)
         return self._repo_file
 
-    def configure(self, side: Side, *, branch: str) -> None:
-        """Take a branch for a store as if the configuration named it, as `init` is about to make it do."""
-        self._specs[side] = Spec("init", branch=branch)
+    def configure(self, side: Side, *, branch: str | None = None, remote: str | None = None) -> None:
+        """Take a branch, or one of a remote, for a store as if it were configured, as `init` is about to make it do."""
+        self._specs[side] = Spec("init", branch=branch or DEFAULT_BRANCH, remote=remote)
         self._places.pop(side, None)
 
     def remote_branch(self, place: Place) -> str | None:
@@ -172,11 +205,35 @@ class Settings:
         if spec.directory is not None:
             return Directory(spec.directory)
         if spec.remote is not None:
-            raise Fatal(
-                f"the store is on the remote '{spec.remote}' ({spec.source}): remote stores are not supported yet",
-                hint="fetch its branch, and name it: git config ocuroot.state.branch <branch>",
-            )
+            return self._open_remote(spec, spec.remote)
         return Branch(self.repository, spec.branch or DEFAULT_BRANCH, self.config, self.environ)
+
+    def _open_remote(self, spec: Spec, where: str) -> Place:
+        from .remote import Remote
+        from .target import Target
+
+        name: str | None = where
+        url = self.config.get(f"remote.{where}.url")
+        if url is None:
+            name, url = None, where
+        if not url.strip() or url.startswith("-"):
+            raise Fatal(f"bad URL '{url}' of a remote store ({spec.source})")
+        if not _is_url(url):
+            if name is None and "/" not in url and not os.path.isdir(os.path.join(self.directory, url)):
+                raise Fatal(
+                    f"no such remote: '{url}' ({spec.source})",
+                    hint="'git remote -v' lists those there are; or give a URL",
+                )
+            base = self.repository.work_tree or self.directory
+            url = os.path.abspath(os.path.join(base, os.path.expanduser(url)))
+        target = Target(
+            url,
+            spec.branch or DEFAULT_BRANCH,
+            name=name,
+            may_create=spec.may_create,
+            support_files=spec.support_files,
+        )
+        return Remote(self.repository, target, self.config, self.environ, self.access, self.timeout)
 
     def _from_environment(self, side: Side) -> Spec | None:
         variable = f"OCUROOT_{side.upper()}"
@@ -226,7 +283,14 @@ class Settings:
             return None
         if said.kind == "fs":
             return Spec(REPO_FILE, directory=os.path.join(self.repository.work_tree or "", said.location))
-        return Spec(REPO_FILE, remote=said.location, branch=said.branch or DEFAULT_BRANCH, prefix=said.path_prefix)
+        return Spec(
+            REPO_FILE,
+            remote=said.location,
+            branch=said.branch or DEFAULT_BRANCH,
+            prefix=said.path_prefix,
+            may_create=said.create_branch is not False,
+            support_files=said.support_files,
+        )
 
     def _evaluate(self, path: str) -> RepoFile:
         from .starfile import evaluate
@@ -261,12 +325,13 @@ def open_stores(
     environ: Mapping[str, str] | None = None,
     package: str = "",
     release: str = "",
+    access: Access | None = None,
 ) -> Stores:
     """The stores of the repository in `directory`; `package` and `release` are what relative refs are relative to.
 
     Raises RepositoryError where there is no repository, unless the stores turn out to be directories.
     """
-    return Stores(Settings(directory, os.environ if environ is None else environ, package, release))
+    return Stores(Settings(directory, os.environ if environ is None else environ, package, release, access))
 
 
 def name_of_url(url: str) -> str:

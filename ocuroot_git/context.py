@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import Error, Fatal
+from .errors import Fatal
 from .store import Stores
 
 TYPE_CHECKING = False
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
     from .terminal import Terminal
 
+LARGE = 1 << 20
+"""Bytes from which a document is better kept elsewhere (design 5.4)."""
+
 
 class Context:
     """The stores are opened when they are first asked for, so that `parse` needs none."""
@@ -22,15 +25,18 @@ class Context:
         self.terminal = terminal
         self.environ = environ
         self._stores: Stores | None = None
+        self._warned = False
 
     @property
     def stores(self) -> Stores:
         """The stores of the repository in the current directory. Raises RepositoryError."""
         if self._stores is None:
-            from .config import open_stores
+            from .config import Access, open_stores
 
+            options = self.options
+            access = Access(offline=options.offline, max_age=options.max_age, operation=options.operation)
             self._stores = open_stores(
-                ".", environ=self.environ, package=self.options.package, release=self.options.release
+                ".", environ=self.environ, package=options.package, release=options.release, access=access
             )
         return self._stores
 
@@ -43,16 +49,20 @@ class Context:
         """Both stores as they are now, or at a revision."""
         return self.stores.snapshot(at)
 
+    def check_size(self, text: str) -> None:
+        """Warn, once, of a document that is better kept elsewhere (design 5.4)."""
+        if not self._warned and len(text.encode(errors="surrogateescape")) > LARGE:
+            self._warned = True
+            self.terminal.warning(
+                "the value is over 1 MiB: state is not the place for artifacts; keep a reference to one"
+            )
+
     def read_value(self, value: str) -> str:
         """A value from the command line; `-` reads it from stdin, which ends with one newline that does not count."""
         if value != "-":
             return value
+        data: bytes = self.terminal.stdin().read()
         try:
-            data: bytes = self.terminal.stdin().read()
             return data.removesuffix(b"\n").decode()
-        except (OSError, ValueError) as error:
-            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it is closed"
-            raise Fatal(f"cannot read the value from standard input: {why}") from None
-
-
-__all__ = ["Context", "Error"]
+        except UnicodeDecodeError:
+            raise Fatal("cannot read the value from standard input: it is not UTF-8") from None

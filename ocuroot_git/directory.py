@@ -14,10 +14,11 @@ from .places import Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from .objects import Changes
+    from .objects import Changes, Scope
+    from .objects import Directory as ToVisit
     from .tree import Files
 
 
@@ -45,6 +46,16 @@ class DirectoryFiles:
         with os.scandir(tree.path) as entries:
             return [Entry(entry.path, entry.name, entry.is_dir()) for entry in entries if entry.name != ".git"]
 
+    def walk(self, todo: list[ToVisit], then: list[ToVisit], file: str) -> Iterator[tuple[str, Entry]]:
+        while todo:
+            directory, path, step = todo.pop()
+            for entry in self.children(directory):
+                if not entry.is_directory:
+                    if step.wanted and entry.name == file:
+                        yield path, entry
+                elif (after := step[entry.name]) is not None:
+                    then.append((entry, f"{path}/{entry.name}", after))
+
     def name(self, node: Entry) -> str:
         return node.name
 
@@ -64,6 +75,11 @@ class DirectoryFiles:
 
         data = self.data(node)
         return sha1(b"blob %d\0%s" % (len(data), data)).hexdigest()
+
+    is_partial = False
+
+    def prefetch(self, nodes: Iterable[Entry], scope: Scope = "self") -> None:
+        pass
 
     def prepare_walk(self) -> None:
         pass
@@ -98,17 +114,21 @@ class Directory:
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
         """Write the changes. There is nothing to compare: within its `turn` a writer is alone."""
-        try:
-            for path, data in changes.items():
-                self._write(os.path.join(self.path, path), data)
-        except OSError as error:
-            raise Fatal(f"cannot write '{error.filename}': {error.strerror}") from None
+        for path, data in changes.items():
+            file = os.path.join(self.path, path)
+            try:
+                self._write(file, data)
+            except OSError as error:
+                raise Fatal(f"cannot write '{error.filename or file}': {error.strerror}") from None
         return self.read()
 
     def create(self, changes: Changes) -> Version:
         if os.path.isdir(self.path) and os.listdir(self.path):
             raise Moved(self.path)
-        os.makedirs(self.path, exist_ok=True)
+        try:
+            os.makedirs(self.path, exist_ok=True)
+        except OSError as error:
+            raise Fatal(f"cannot make the directory '{self.path}': {error.strerror}") from None
         return self.write(self.read(), changes, "", "")
 
     def turn(self) -> AbstractContextManager[None]:
@@ -120,6 +140,9 @@ class Directory:
     def _hold_lock(self) -> Iterator[None]:
         import fcntl
 
+        if not os.path.lexists(self.path):
+            yield  # there is no store, as whoever reads it will find out
+            return
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
@@ -135,6 +158,15 @@ class Directory:
 
     def maintain(self) -> None:
         pass
+
+    def held_lock(self) -> str | None:
+        return None
+
+    def pause(self, tries: int) -> float:
+        return 0.0  # within its turn a writer is alone
+
+    def find_operation(self, operation: str, version: Version, since: str | None) -> Version | None:
+        raise Fatal(f"{self.where} has no history: it cannot tell whether '{operation}' was carried out already")
 
     def _write(self, path: str, data: bytes | None) -> None:
         directory = os.path.dirname(path)

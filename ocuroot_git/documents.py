@@ -75,6 +75,7 @@ def parse(text: str) -> Document:
         # Up to Python 3.12 the scanner finds its exception class in `json.decoder` only if that was imported.
         if "json.decoder" in sys.modules:
             raise
+        import json.decoder  # noqa: F401  (now the scanner finds it)
 
         return parse(text)
     except ValueError as error:

@@ -36,6 +36,10 @@ class Fatal(Error):
     status = 128
 
 
+class RemoteError(Fatal):
+    """A remote cannot be asked, or does not do what it is asked to."""
+
+
 class UsageError(Error):
     """The command line is not one the command understands (exit status 129)."""
 

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from subprocess import Popen
-    from typing import Final
+    from typing import Any, Final
 
     from .starfile import ShellResult
 
@@ -26,14 +26,29 @@ _OWN_SCOPES: Final = ("system", "global", "command")
 """The scopes of configuration that belong to the user, and not to the repository."""
 
 
+_GRACE: Final = 5.0
+"""Seconds that a child has to end by itself after its deadline, before it is killed."""
+
+
 class GitError(Fatal):
-    """The `git` program failed; the message holds its own words and the command that was run."""
+    """The `git` program failed; the message holds its own words and the command that was run, without passwords."""
 
     def __init__(self, arguments: Sequence[str], status: int, words: str) -> None:
         said = words.strip() or f"it ended with status {status}"
-        super().__init__(f"'git {' '.join(arguments)}' failed: {' / '.join(said.splitlines())}")
+        super().__init__(redact(f"'git {' '.join(arguments)}' failed: {' / '.join(said.splitlines())}"))
         self.exit_status = status
-        self.words = words
+        self.words = redact(words)
+
+
+class Done:
+    """How a `git` process ended: its status (None: it was stopped at its deadline), stdout, and stderr as text."""
+
+    __slots__ = ("err", "out", "status")
+
+    def __init__(self, status: int | None, out: bytes, err: str) -> None:
+        self.status = status
+        self.out = out
+        self.err = err
 
 
 class Child:
@@ -96,6 +111,87 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], *, data: bytes | N
     return done.stdout
 
 
+def execute(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    directory: str,
+    seconds: float,
+    data: bytes | None = None,
+    keep: Sequence[int] = (),
+) -> Done:
+    """Run a `git` that talks to others in a directory, for some seconds at most; every end is an answer.
+
+    At its deadline it is asked to end, so that it takes its own children along, then killed; in any case it is reaped.
+    `keep` are descriptors that it inherits.
+    """
+    import subprocess
+
+    try:
+        process = subprocess.Popen(
+            ["git", *arguments],
+            cwd=directory,
+            env=network_environ(environ, os.isatty(0)),
+            stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=keep,
+        )
+    except FileNotFoundError:
+        raise Fatal("the program 'git' is not on PATH", hint="git-ocuroot needs git 2.26 or newer") from None
+    status: int | None = None
+    try:
+        out, err = process.communicate(data, timeout=seconds)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        try:
+            out, err = process.communicate(timeout=_GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    return Done(status, out, err.decode(errors="replace"))
+
+
+def network_environ(environ: Mapping[str, str], is_interactive: bool) -> dict[str, str]:
+    """The environment of a `git` that talks to others: words we can read, and no question that nobody answers."""
+    changed = {**environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1"}
+    changed.pop("LANGUAGE", None)
+    if not is_interactive:
+        changed.setdefault("GIT_TERMINAL_PROMPT", "0")
+    return changed
+
+
+def with_config(environ: Mapping[str, str], values: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """An environment with configuration added, which gives way to what `-c` and `GIT_CONFIG_*` say there already.
+
+    Raises Fatal for a GIT_CONFIG_COUNT that git would refuse too.
+    """
+    try:
+        count = int(environ.get("GIT_CONFIG_COUNT") or 0)
+    except ValueError:
+        raise Fatal(f"bad value '{environ['GIT_CONFIG_COUNT']}' for GIT_CONFIG_COUNT") from None
+    known = [(environ[f"GIT_CONFIG_KEY_{n}"], environ[f"GIT_CONFIG_VALUE_{n}"]) for n in range(count)]
+    changed = {**environ, "GIT_CONFIG_COUNT": str(len(values) + count)}
+    for number, (key, value) in enumerate([*values, *known]):
+        changed[f"GIT_CONFIG_KEY_{number}"] = key
+        changed[f"GIT_CONFIG_VALUE_{number}"] = value
+    return changed
+
+
+def redact(text: str) -> str:
+    """A text without the passwords and tokens that URLs, headers and options in it carry."""
+    import re
+
+    text = re.sub(r"(\w://)[^/@\s']+@", r"\1***@", text)
+    text = re.sub(r"(?i)(authorization: *(?:[a-z]+ +)?)[^\s']+", r"\1***", text)
+    return re.sub(r"(?i)((?:token|password|passwd|secret)[=:] *)[^&\s']+", r"\1***", text)
+
+
 def start_config(directory: str, environ: Mapping[str, str]) -> Child:
     """Start the one call of `git config` whose answer `Config.read` reads."""
     return start(["-C", directory, "config", "--list", "-z", "--show-scope"], environ)
@@ -114,7 +210,7 @@ class Identities:
     def now(self) -> tuple[Identity, Identity]:
         """Author and committer of a commit made now; `Ocuroot <ocuroot@localhost>` where git knows none."""
         if not self._known:
-            self._known = [_parse_identity(*child.finish()) for child in self._children]
+            self._known = [self._read(role, child) for role, child in zip(("AUTHOR", "COMMITTER"), self._children)]
         author, committer = (
             known
             if f"GIT_{role}_DATE" in self._environ
@@ -123,12 +219,20 @@ class Identities:
         )
         return author, committer
 
+    def _read(self, role: str, child: Child) -> Identity:
+        status, out, words = child.finish()
+        if status == 0:
+            return _parse_identity(out)
+        if (
+            f"GIT_{role}_DATE" in self._environ
+        ):  # it is more likely wrong than that nobody is known, and must not be lost
+            raise GitError(["var", f"GIT_{role}_IDENT"], status, words)
+        return Identity("Ocuroot", "ocuroot@localhost", int(time.time()), 0)
 
-def _parse_identity(status: int, out: bytes, _: str) -> Identity:
+
+def _parse_identity(out: bytes) -> Identity:
     """Read what `git var GIT_AUTHOR_IDENT` said: `Name <email> seconds +0100`."""
     text = out.decode(errors="replace").strip()
-    if status != 0 or "> " not in text:
-        return Identity("Ocuroot", "ocuroot@localhost", int(time.time()), 0)
     who, _, when = text.rpartition("> ")
     name, _, email = who.partition(" <")
     seconds, _, zone = when.partition(" ")
@@ -164,10 +268,18 @@ class Config:
         found = self._values.get(_fold(key))
         return (found[-1][1] or "") if found else None
 
+    def stored(self, key: str) -> list[str]:
+        """All values of a key that stand in files, in git's order: what `-c` and the environment say is left out."""
+        return [value or "" for scope, value in self._values.get(_fold(key), ()) if scope != "command"]
+
     def get_bool(self, key: str, *, own: bool = False) -> bool:
         """Whether a key is set and true; `own`: where the repository's own configuration does not count."""
         found = [value for scope, value in self._values.get(_fold(key), ()) if not own or scope in _OWN_SCOPES]
         return bool(found) and _is_true(key, found[-1])
+
+    def all_keys(self) -> list[str]:
+        """Every key that is set."""
+        return list(self._values)
 
     def keys(self, section: str) -> list[str]:
         """The keys that begin with `section` and a dot, as git lists them."""
@@ -231,3 +343,11 @@ def start_pager(environ: Mapping[str, str]) -> Popen[bytes] | None:
         return None
     defaults = {"LESS": "FRX", "LV": "-c"}
     return subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env={**defaults, **environ})
+
+
+def browse(address: str, environ: Mapping[str, str]) -> None:
+    """Open an address in the browser that git would use (`web.browser`), and do not wait for it."""
+    import subprocess
+
+    quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    subprocess.Popen(["git", "web--browse", address], env=dict(environ), start_new_session=True, **quiet)

@@ -5,11 +5,11 @@ Commits are compared with their first parents, tree by tree; equal subtrees have
 
 from __future__ import annotations
 
-from .layout import REFS, stored_ref
+from .layout import REFS, object_path, stored_ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from typing import Final
 
     from .objects import Commit, Node, Repository
@@ -20,15 +20,35 @@ if TYPE_CHECKING:
 
 COMMAND_TRAILER: Final = "Ocuroot-Command"
 OPERATION_TRAILER: Final = "Ocuroot-Operation"
+_FIRST_WINDOW: Final = 4
+_LARGEST_WINDOW: Final = 256
+"""Commits whose trees are fetched together, where they have to be fetched: few for those who only want a few."""
 
 
 def commits(repository: Repository, start: str) -> Iterator[Commit]:
     """A commit and its ancestors along first parents, newest first."""
     oid: str | None = start
+    waiting, window = 0, _FIRST_WINDOW
     while oid is not None:
+        if repository.is_partial and waiting == 0:
+            _prefetch(repository, oid, window)
+            waiting, window = window, min(2 * window, _LARGEST_WINDOW)
+        waiting -= 1
         commit = repository.commit(oid)
         yield commit
         oid = commit.parents[0] if commit.parents else None
+
+
+def _prefetch(repository: Repository, start: str, window: int) -> None:
+    """Fetch the trees that comparing the next commits with their parents will read, all at once."""
+    from .hydrate import prefetch_changes
+
+    oids = [start]
+    while len(oids) <= window and (parents := repository.parents(oids[-1])):
+        oids.append(parents[0])
+    repository.prefetch_roots(oids)
+    roots = [repository.root(oid) for oid in oids]
+    prefetch_changes(repository, list(zip(roots[1:], roots)))
 
 
 def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[Change]:
@@ -62,20 +82,33 @@ def changed_refs(files: Files, old: Node | None, new: Node | None, directory: st
 
 
 def ref_changes(
-    repository: Repository, start: str, tree: StoreTree, directory: str, wanted: Callable[[str], bool]
+    repository: Repository,
+    start: str,
+    tree: StoreTree,
+    directory: str,
+    wanted: Callable[[str], bool],
+    only: Collection[str] | None = None,
 ) -> Iterator[tuple[Commit, list[Change]]]:
     """Each commit from `start` on that changed a wanted ref, with its changes, sorted; refs as they are shown.
 
-    `tree` and `directory` are of the store as it is at `start`: its dialect, and where it lies in the branch.
+    `tree` and `directory` are of the store as it is at `start`: its dialect, and where it lies in the branch. `only`
+    are the stored refs of all that is wanted, where these are known: commits that left them alone are passed over.
     """
     files = tree.files
+    files.prepare_walk()
     shown = tree.layout.shown
     newer: Commit | None = None
+    newer_ids: list[str | None] | None = None
     for commit in commits(repository, start):
-        if newer is not None:
+        ids = None if only is None else [_id_at(files, commit.root, directory + object_path(ref)) for ref in only]
+        if newer is not None and (ids is None or ids != newer_ids):
             yield from _changes_of(files, newer, commit.root, directory, shown, wanted)
-        newer = commit
+        newer, newer_ids = commit, ids
     if newer is not None:
+        if files.is_partial:
+            from .hydrate import prefetch_changes
+
+            prefetch_changes(files, [(None, newer.root)])
         yield from _changes_of(files, newer, None, directory, shown, wanted)
 
 
@@ -109,6 +142,11 @@ def _below(files: Files, root: Node | None, path: str) -> Node | None:
     for name in path.split("/"):
         node = files.child(node, name) if node is not None and files.is_tree(node) else None
     return node
+
+
+def _id_at(files: Files, root: Node, path: str) -> str | None:
+    node = _below(files, root, path)
+    return None if node is None else files.oid(node)
 
 
 def _by_name(files: Files, tree: Node | None) -> dict[str, Node]:

@@ -44,7 +44,8 @@ class Damaged(Fatal):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(
             f"damaged store: '{path}': {why}",
-            hint="other documents stay readable; 'git ocuroot fsck' lists all damage, 'git log -- <path>' who wrote it",
+            hint="other documents stay readable; 'git ocuroot fsck' lists all damage, and "
+            "'git log <branch> -- <path>' says who wrote it",
         )
         self.path = path
         self.why = why
@@ -73,7 +74,7 @@ class Layout:
         except DocumentError as error:
             raise StoreError(f"{where}: cannot read '{STORE_FILE}': {error.message}") from None
         version = info.get("version") if isinstance(info, dict) else None
-        if version not in DIALECTS or not isinstance(version, int):
+        if type(version) is not int or version not in DIALECTS:
             raise StoreError(
                 f"{where}: the store is of version {dump(version, None)}, which this program does not know",
                 hint="it knows versions 1, 2 and 3; a newer git-ocuroot may know more",

@@ -1,8 +1,9 @@
 """`match`: walk a store by an automaton over segments (design section 6).
 
 A directory is listed only where a wildcard stands, looked up in where the pattern admits only certain names, and
-never entered where nothing below could match. The walk takes directories in batches, so that what is not here
-yet can be fetched a batch at a time.
+never entered where nothing below could match. The walk goes down level by level until a level is wide; what lies
+below a wide level is walked directory by directory, by two processes where there are two processors for it and
+only names are asked for.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ from .refs import INTENT, STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Final
 
     from .globs import Glob, State
-    from .layout import Side
-    from .tree import Node, StoreTree
+    from .layout import Layout, Side
+    from .objects import Directory
+    from .tree import Files, Node, StoreTree
 
-_LARGE: Final = 2000
-"""Directories after which a walk is a large one, and worth preparing for."""
+_WIDE: Final = 2000
+"""Directories of one level from which on a walk is a large one: worth preparing for, and sharing."""
+_PIECES: Final = 64
+"""Parts of a shared walk: enough that the two processes end at about the same time."""
+_REMEMBERED: Final = 1 << 16
+"""How many names a step remembers: enough for what repeats in a store, bounded for what does not."""
 
 
 class Entry:
@@ -39,63 +45,132 @@ def match(tree: StoreTree, glob: Glob, side: Side | None = None) -> Iterator[Ent
 
     `side` leaves out the refs of the other side, where one tree holds both.
     """
-    root = tree.node(REFS)
-    if root is None or not tree.files.is_tree(root) or glob.start.dead:
-        return
-    files = tree.files
-    is_tree, name_of = files.is_tree, files.name
-    intent_tree = tree.layout.version > 1 and tree.layout.side == "intent"
-    shared = tree.layout.version == 1
-
-    # (directory, shown ref, stored ref, state after the ref, whether the ref has its marker)
-    todo: list[tuple[Node, str, str, State | None, bool]] = [(root, "", "", None, False)]
-    visited = 0
-
-    while todo:
-        directory, shown, stored, state, marked = todo.pop()
-        visited += 1
-        if visited == _LARGE:
-            files.prepare_walk()
-        wanted = state is not None and state.accepts and (marked or side != "intent")
-        below = glob.start if state is None else state.slash()
-        literals = () if below.dead else below.literals()
-        if literals is not None:
-            if wanted:
-                node = files.child(directory, OBJECT_FILE)
-                if node is not None:
-                    yield Entry(shown, stored, node)
-            if intent_tree and not marked:
-                literals = tuple(_stored_marker(literal) for literal in literals)
-            found = (files.child(directory, literal) for literal in literals)
-            entries: Iterable[Node] = [node for node in found if node is not None]
-        else:
-            entries = files.children(directory)
-        head = shown + "/" if shown else ""
-        stored_head = stored + "/" if stored else ""
-        for node in entries:
-            name = name_of(node)
-            if not is_tree(node):
-                if wanted and name == OBJECT_FILE and literals is None:
-                    yield Entry(shown, stored, node)
-                continue
-            segment, has_marker = name, marked
-            if not marked and name[0] in "@+":
-                if shared and side is not None and (name[0] == INTENT) != (side == "intent"):
-                    continue
-                if intent_tree:
-                    segment = INTENT + name[1:]
-                has_marker = True
-            after = below.through(segment)
-            if after.accepts or not after.slash().dead:
-                todo.append((node, head + segment, stored_head + name, after, has_marker))
+    shown = tree.layout.shown
+    for stored, node in _Walk(tree, glob, side).found():
+        yield Entry(shown(stored), stored, node)
 
 
-def _stored_marker(segment: str) -> str:
-    return STATE + segment[1:] if segment.startswith(INTENT) else segment
+def match_refs(tree: StoreTree, glob: Glob, side: Side | None = None) -> list[str]:
+    """As `match`, only the refs as they are printed: a large store is walked by two processes where that pays."""
+    return [tree.layout.shown(stored) for stored in _Walk(tree, glob, side).names()]
 
 
 def without_links(tree: StoreTree, entries: Iterator[Entry]) -> Iterator[Entry]:
     """Those entries that are documents, not links."""
+    if tree.files.is_partial:
+        entries = iter(known := list(entries))
+        tree.files.prefetch(entry.node for entry in known)
     for entry in entries:
         if link_target(tree.files.data(entry.node), object_path(entry.stored)) is None:
             yield entry
+
+
+class Step(dict[str, "Step | None"]):
+    """Where a walk stands in a directory: by the name of a directory below, the step there, or None: do not enter.
+
+    A dictionary, so that a name met again costs one look-up; `__missing__` works out the others.
+    """
+
+    __slots__ = ("_below", "_marked", "_rules", "is_endless", "literals", "wanted")
+
+    literals: tuple[str, ...] | None
+    """The only names below that lead on, or None where they cannot be counted."""
+    wanted: bool
+    """Whether the document of the directory itself matches."""
+    is_endless: bool
+    """Whether directories of any name and any depth are entered from here on, as below `**`."""
+
+    def __init__(self, rules: _Rules, state: State | None, marked: bool) -> None:
+        self._rules = rules
+        self._marked = marked
+        self._below = rules.glob.start if state is None else state.slash()
+        self.wanted = state is not None and state.accepts and (marked or rules.side != "intent")
+        anything = self._below.through("\0").slash()
+        self.is_endless = not anything.dead and anything.through("\0").slash() is anything
+        self.literals = () if self._below.dead else self._below.literals()
+        if self.literals and rules.is_intent_tree and not marked:
+            stored = (STATE + name[1:] if name.startswith(INTENT) else name for name in self.literals)
+            self.literals = tuple(dict.fromkeys(stored))
+
+    def __missing__(self, name: str) -> Step | None:
+        step = self._rules.step(self._below, name, self._marked)
+        if len(self) < _REMEMBERED:
+            self[name] = step
+        return step
+
+
+class _Rules:
+    """What leads where: the automaton of a pattern, with the markers `@` and `+` as the store's dialect has them."""
+
+    def __init__(self, layout: Layout, glob: Glob, side: Side | None) -> None:
+        self.glob = glob
+        self.side = side
+        self.is_intent_tree = layout.version > 1 and layout.side == "intent"
+        self._is_shared = layout.version == 1
+        self._steps: dict[tuple[State, bool], Step] = {}
+        self.start = Step(self, None, False)
+
+    def step(self, below: State, name: str, marked: bool) -> Step | None:
+        """Where the directory `name` leads; `marked`: whether the ref has its marker already."""
+        if not marked and name[0] in "@+":
+            if self._is_shared and self.side is not None and (name[0] == INTENT) != (self.side == "intent"):
+                return None
+            if self.is_intent_tree:
+                name = INTENT + name[1:]
+            marked = True
+        state = below.through(name)
+        if not state.accepts and state.slash().dead:
+            return None
+        step = self._steps.get((state, marked))
+        if step is None:
+            step = self._steps[state, marked] = Step(self, state, marked)
+        return step
+
+
+class _Walk:
+    """One walk over a store."""
+
+    def __init__(self, tree: StoreTree, glob: Glob, side: Side | None) -> None:
+        self._files: Files = tree.files
+        self._todo: list[Directory] = []
+        root = tree.node(REFS)
+        if root is not None and tree.files.is_tree(root) and not glob.start.dead:
+            below: list[Directory] = []
+            list(self._files.walk([(root, "", _Rules(tree.layout, glob, side).start)], below, OBJECT_FILE))
+            self._todo = [(node, path[1:], step) for node, path, step in below]
+
+    def found(self) -> Iterator[tuple[str, Node]]:
+        """The stored refs that match, and the nodes of their files."""
+        yield from self._levels()
+        yield from self._files.walk(self._todo, self._todo, OBJECT_FILE)
+
+    def names(self) -> list[str]:
+        """The stored refs that match."""
+        names = [stored for stored, _ in self._levels()]
+        if self._todo:
+            from .parallel import in_two
+
+            size = -(-len(self._todo) // _PIECES)  # neighbours stay together: they lie together in a pack
+            pieces = [self._todo[first : first + size] for first in range(0, len(self._todo), size)]
+            self._todo.clear()
+            walk = self._files.walk
+            names += in_two(pieces, lambda piece: [stored for stored, _ in walk(piece, piece, OBJECT_FILE)])
+        return names
+
+    def _levels(self) -> Iterator[tuple[str, Node]]:
+        """Go down level by level until there is nothing more, or a level is wide: that one stays to be visited."""
+        while self._todo and (len(self._todo) < _WIDE or self._files.is_partial):
+            if self._files.is_partial:
+                self._fetch()
+            level, self._todo = self._todo, []
+            yield from self._files.walk(level, self._todo, OBJECT_FILE)
+        if self._todo:
+            self._files.prepare_walk()
+
+    def _fetch(self) -> None:
+        """Fetch what is to be visited in two batches: what is needed whole, with all trees below it, and the rest."""
+        is_wide = len(self._todo) >= _WIDE
+        whole = [node for node, _, step in self._todo if is_wide or step.is_endless]
+        self._files.prefetch(whole, "trees")
+        if not is_wide:
+            self._files.prefetch(node for node, _, step in self._todo if not step.is_endless)

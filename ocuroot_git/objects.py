@@ -1,7 +1,4 @@
-"""The one door to libgit2: repositories, trees, blobs, commits and branches. Nothing else imports pygit2.
-
-`import pygit2` takes several times the start of the interpreter, most of it for parts that are not used here, so
-only its compiled core is loaded (design section 9). Where the other half is needed, `_cffi_half` loads it late.
+"""The one door to git's objects: repositories, trees, blobs, commits and branches, through libgit2.
 
 A *node* is a libgit2 object as it was found in a tree; nodes are handed to the methods here and never looked into.
 """
@@ -9,33 +6,39 @@ A *node* is a libgit2 object as it was found in a tree; nodes are handed to the 
 from __future__ import annotations
 
 import os
-import sys
 
+from . import libgit2
 from .errors import Fatal, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import ModuleType
-    from typing import Any, Final
+    from typing import Any, Final, Literal, Protocol
 
     Node = Any
     """A blob or tree of the repository, as libgit2 gives it."""
     Changes = Mapping[str, bytes | None]
     """New contents of files by path; None where the file is to go."""
 
-_OPEN_NO_SEARCH: Final = 1
-_OPEN_FROM_ENV: Final = 1 << 4
-_OPTION_ENABLE_CACHING: Final = 8
-_OPTION_STRICT_HASH_VERIFICATION: Final = 22
-_OPTION_SET_EXTENSIONS: Final = 32
+    class Step(Protocol):
+        """What a walk wants of a directory: whether its own file, and what below it, by name (None: do not enter)."""
+
+        wanted: bool
+        literals: tuple[str, ...] | None
+        is_endless: bool
+
+        def __getitem__(self, name: str, /) -> Step | None: ...
+
+    Directory = tuple[Node, str, Step]
+    """A directory to be visited: its node, its path, and what is wanted of it."""
+    Scope = Literal["self", "trees", "all"]
+    """What to fetch of a node: itself, the trees below it too, or everything below it."""
+
 _MODE_BLOB: Final = 0o100644
 _MODE_TREE: Final = 0o040000
+_TYPE_COMMIT: Final = 1
 _TYPE_TREE: Final = 2
-
-
-class RepositoryError(Fatal):
-    """A repository cannot be opened; the message names the cause."""
 
 
 class ObjectError(Fatal):
@@ -43,7 +46,12 @@ class ObjectError(Fatal):
 
 
 class Moved(Exception):
-    """A branch no longer stands where it was read, or is held by another process: the caller may try again."""
+    """A branch no longer stands where it was read, or is held by another process: the caller may try again.
+
+    Where the answer to a push was lost, `failure` is what was met; the change may be in the branch then, or not.
+    """
+
+    failure: Fatal | None = None
 
 
 class Identity:
@@ -84,6 +92,8 @@ class Repository:
         self.is_bare: bool = handle.is_bare
         self.common_dir = _common_dir(self.git_dir)
         self.work_tree: str | None = handle.workdir
+        self.fetch_missing: Callable[[list[str], Scope], None] | None = None
+        """Fetches objects by id, and what is below them as far as the scope says; None where nothing can be missing."""
         self._walks = False
 
     @classmethod
@@ -92,14 +102,7 @@ class Repository:
 
         Bare repositories, linked worktrees and alternates work. Raises RepositoryError, which names the cause.
         """
-        core = _load_core()
-        git_dir = environ.get("GIT_DIR")
-        path = os.path.join(directory, git_dir) if git_dir else directory
-        flags = _OPEN_FROM_ENV | (_OPEN_NO_SEARCH if git_dir else 0)
-        try:
-            return cls(core, _open(core, path, flags))
-        except core.GitError as error:
-            raise _explain(str(error), directory, git_dir) from None
+        return cls(*libgit2.open_repository(directory, environ.get("GIT_DIR")))
 
     # Reading
 
@@ -127,7 +130,14 @@ class Repository:
 
     def root(self, commit: str) -> Node:
         """The root tree of a commit."""
-        return self._commit(commit).tree
+        return self._root(self._commit(commit))
+
+    def tree(self, oid: str) -> Node:
+        """A tree by its id."""
+        try:
+            return self._look_up(self._core.Oid(hex=oid))
+        except (KeyError, self._core.GitError) as error:
+            raise ObjectError(f"cannot read tree {oid}: {_clean(error)}") from None
 
     def commit(self, oid: str) -> Commit:
         """A commit with its message."""
@@ -135,11 +145,15 @@ class Repository:
         return Commit(
             oid,
             tuple(str(parent) for parent in found.parent_ids),
-            found.tree,
+            self._root(found),
             found.raw_message.decode(errors="replace"),
             _identity(found.author),
             _identity(found.committer),
         )
+
+    def parents(self, oid: str) -> tuple[str, ...]:
+        """The parents of a commit, as far as they are here."""
+        return tuple(str(parent) for parent in self._commit(oid).parent_ids)
 
     def child(self, tree: Node, name: str) -> Node | None:
         """The entry of a tree by its name, or None."""
@@ -148,6 +162,8 @@ class Repository:
         except KeyError:
             if not name or "/" in name:
                 return None
+            if self._fetch_absent(tree):
+                return self.child(tree, name)
             self._check_readable(tree, name)
             return None
 
@@ -156,7 +172,39 @@ class Repository:
         try:
             return iter(tree)
         except (KeyError, self._core.GitError) as error:
+            if self._fetch_absent(tree):
+                return iter(tree)
             raise ObjectError(f"cannot read tree {tree.id}: {error}") from None
+
+    def walk(self, todo: list[Directory], then: list[Directory], file: str) -> Iterator[tuple[str, Node]]:
+        """Visit the directories of `todo`, which are taken out; those below that may hold a match go to `then`.
+
+        Yields the path of a directory and the node of the `file` in it, where a wanted directory has one. What
+        `match` does for every entry of a store is done here, where nodes may be looked into.
+        """
+        raw_file = file.encode()
+        while todo:
+            node, path, step = todo.pop()
+            wanted, entries = step.wanted, node
+            if step.literals is not None:
+                found = (self.child(node, name) for name in (*step.literals, *((file,) if wanted else ())))
+                entries = [entry for entry in found if entry is not None]
+            try:
+                for entry in entries:
+                    if entry.type == _TYPE_TREE:
+                        try:
+                            name = entry.name
+                        except UnicodeDecodeError:
+                            name = self.name(entry)
+                        after = step[name]
+                        if after is not None:
+                            then.append((entry, f"{path}/{name}", after))
+                    elif wanted and entry.raw_name == raw_file:
+                        yield path, entry
+            except (KeyError, self._core.GitError) as error:
+                if not self._fetch_absent(node):
+                    raise ObjectError(f"cannot read tree {node.id}: {error}") from None
+                todo.append((node, path, step))
 
     def name(self, node: Node) -> str:
         """The name under which a node was found; bytes that are no UTF-8 become surrogates."""
@@ -175,12 +223,38 @@ class Repository:
         try:
             data: bytes = blob.data
         except (KeyError, AttributeError, self._core.GitError) as error:
+            if self._fetch_absent(blob):
+                return self.data(blob)
             raise ObjectError(f"cannot read blob {blob.id}: {error}") from None
         return data
 
     def oid(self, node: Node) -> str:
         """The id of a node, in hexadecimal."""
         return str(node.id)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether objects may have to be fetched, so that it pays to say beforehand which ones: see `prefetch`."""
+        return self.fetch_missing is not None
+
+    def prefetch(self, nodes: Iterable[Node], scope: Scope = "self") -> None:
+        """Fetch those of some nodes that are not here, in one batch; with the scope `trees` also all trees below them.
+
+        With the scope `all` everything below them is fetched, whether they are here or not.
+        """
+        if self.fetch_missing is not None:
+            exists = self._handle.odb.exists
+            absent = {str(node.id) for node in nodes if scope == "all" or not exists(node.id)}
+            if absent:
+                self.fetch_missing(sorted(absent), scope)
+
+    def prefetch_roots(self, commits: Iterable[str]) -> None:
+        """Fetch the root trees of commits, in one batch."""
+        if self.fetch_missing is not None:
+            roots = {self._commit(oid).tree_id for oid in commits}
+            absent = [str(root) for root in roots if not self._handle.odb.exists(root)]
+            if absent:
+                self.fetch_missing(absent, "self")
 
     def prepare_walk(self) -> None:
         """Read many objects once each: stop libgit2 from keeping every one and from checking its hash.
@@ -189,9 +263,8 @@ class Repository:
         """
         if not self._walks:
             self._walks = True
-            ffi, lib = _cffi_half()
-            lib.git_libgit2_opts(_OPTION_STRICT_HASH_VERIFICATION, ffi.cast("int", 0))
-            lib.git_libgit2_opts(_OPTION_ENABLE_CACHING, ffi.cast("int", 0))
+            libgit2.switch_off(libgit2.STRICT_HASH_VERIFICATION)
+            libgit2.switch_off(libgit2.CACHING)
 
     # Writing
 
@@ -200,30 +273,35 @@ class Repository:
 
         Raises ObjectError where a file stands in the place of a directory, or where the objects cannot be written.
         """
-        nested: dict[str, Any] = {}
-        for path, data in changes.items():
-            *directories, name = path.split("/")
-            level = nested
-            for directory in directories:
-                level = level.setdefault(directory, {})
-            level[name] = data
+        # Else each entry is looked up again when it is put into a tree, though it was written just before.
+        libgit2.switch_off(libgit2.STRICT_OBJECT_CREATION)
         try:
-            oid = self._edit(base, nested, "")
+            oid = self._edit(base, _nested(changes), "")
             return self._look_up(oid) if oid is not None else None
         except (OSError, self._core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {_clean(error)}") from None
 
+    def check_edit(self, base: Node | None, changes: Changes) -> None:
+        """Raise ObjectError as `edit` would where a file stands in the place of a directory, or the reverse."""
+        todo = [("", base, _nested(changes))]
+        while todo:
+            path, tree, level = todo.pop()
+            for name, change in level.items() if tree is not None else ():
+                before = self.child(tree, name)
+                self._check_kind(before, change, path + name)
+                if isinstance(change, dict):
+                    todo.append((f"{path}{name}/", before, change))
+
     def _edit(self, base: Node | None, changes: dict[str, Any], path: str) -> Any:
+        if base is not None:
+            self._fetch_absent(base)
         builder = self._handle.TreeBuilder(base) if base is not None else self._handle.TreeBuilder()
         for name, change in changes.items():
             before = self.child(base, name) if base is not None else None
+            self._check_kind(before, change, path + name)
             if isinstance(change, dict):
-                if before is not None and not self.is_tree(before):
-                    raise ObjectError(f"damaged store: '{path}{name}' is a file where a directory should be")
                 oid, mode = self._edit(before, change, f"{path}{name}/"), _MODE_TREE
             else:
-                if before is not None and self.is_tree(before):
-                    raise ObjectError(f"damaged store: '{path}{name}' is a directory where a file should be")
                 oid, mode = (self._handle.create_blob(change) if change is not None else None), _MODE_BLOB
             if oid is not None:
                 builder.insert(name, oid, mode)
@@ -231,20 +309,25 @@ class Repository:
                 builder.remove(name)
         return builder.write() if len(builder) else None
 
+    def _check_kind(self, before: Node | None, change: dict[str, Any] | bytes | None, path: str) -> None:
+        if before is not None and self.is_tree(before) != isinstance(change, dict):
+            is_now, should_be = ("directory", "file") if self.is_tree(before) else ("file", "directory")
+            raise ObjectError(f"damaged store: '{path}' is a {is_now} where a {should_be} should be")
+
     def write_commit(self, tree: Node, parents: list[str], message: str, author: Identity, committer: Identity) -> str:
         """Write a commit; gives its id. Raises ObjectError."""
         signature = self._core.Signature
         try:
-            return str(
-                self._handle.create_commit(
-                    None,
-                    signature(author.name, author.email, author.time, author.offset),
-                    signature(committer.name, committer.email, committer.time, committer.offset),
-                    message,
-                    tree.id,
-                    [self._core.Oid(hex=parent) for parent in parents],
-                )
+            # In two steps, because libgit2's own `git_commit_create` reports no failure to write the object, and the
+            # branch would be moved to a commit that is not there (seen with libgit2 1.9.7).
+            commit = self._handle.create_commit_string(
+                signature(author.name, author.email, author.time, author.offset),
+                signature(committer.name, committer.email, committer.time, committer.offset),
+                message,
+                tree.id,
+                [self._core.Oid(hex=parent) for parent in parents],
             )
+            return str(self._handle.odb.write(_TYPE_COMMIT, commit.encode()))
         except (OSError, self._core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {_clean(error)}") from None
 
@@ -260,7 +343,7 @@ class Repository:
             if old is None:
                 self._handle.create_reference_direct(name, target, False, reason)
                 return
-            reference = self._handle.lookup_reference(name)
+            reference = self._handle.lookup_reference(name).resolve()
             if str(reference.target) != old:
                 raise Moved(name)
             reference.set_target(target, reason)
@@ -274,11 +357,15 @@ class Repository:
                 raise Moved(name) from None
             raise ObjectError(f"cannot move '{name}': {_clean(error)}") from None
 
+    def held_lock(self, name: str) -> str | None:
+        """The lock file by which another process holds a reference, or once held it before it was killed; or None."""
+        path = os.path.join(self.common_dir, f"{name}.lock")
+        return path if os.path.lexists(path) else None
+
     def checked_out_in(self, name: str) -> str | None:
         """The work tree in which a branch (full name) is checked out, also unborn or in a rebase; None for none."""
-        places = (
-            [] if self.is_bare else [(self.common_dir, self.work_tree or os.path.dirname(self.common_dir.rstrip("/")))]
-        )
+        main = self.work_tree if os.path.samefile(self.git_dir, self.common_dir) else None
+        places = [] if self.is_bare else [(self.common_dir, main or os.path.dirname(self.common_dir))]
         linked = os.path.join(self.common_dir, "worktrees")
         for entry in sorted(os.listdir(linked)) if os.path.isdir(linked) else ():
             administrative = os.path.join(linked, entry)
@@ -298,6 +385,18 @@ class Repository:
         except (KeyError, self._core.GitError) as error:
             raise ObjectError(f"cannot read commit {oid}: {_clean(error)}") from None
 
+    def _root(self, commit: Any) -> Node:
+        if self.fetch_missing is not None and not self._handle.odb.exists(commit.tree_id):
+            self.fetch_missing([str(commit.tree_id)], "self")
+        return commit.tree
+
+    def _fetch_absent(self, node: Node) -> bool:
+        """Fetch a node that is not here; whether that made a difference."""
+        if self.fetch_missing is None or self._handle.odb.exists(node.id):
+            return False
+        self.fetch_missing([str(node.id)], "self")
+        return bool(self._handle.odb.exists(node.id))
+
     def _look_up(self, oid: Any) -> Any:
         found = self._handle.git_object_lookup_prefix(oid)
         if found is None:
@@ -313,93 +412,10 @@ class Repository:
 
     def _sign_reflog(self, committer: Identity) -> None:
         """Let the reflog name the committer: libgit2's own guess ignores the environment."""
-        ffi, lib = _cffi_half()
+        ffi, lib = libgit2.other_half()
         pointer = ffi.new("git_repository **")
         ffi.buffer(pointer)[:] = self._handle._pointer[:]
         lib.git_repository_set_ident(pointer[0], committer.name.encode(), committer.email.encode())
-
-
-def _load_core() -> Any:
-    """pygit2's compiled core, without the package around it."""
-    loaded = sys.modules.get("pygit2._pygit2")
-    if loaded is not None:
-        return loaded
-    return _load_part("_pygit2")
-
-
-def _cffi_half() -> tuple[Any, Any]:
-    """pygit2's other half, `(ffi, lib)`: libgit2's global options, and what the core leaves out."""
-    loaded = sys.modules.get("pygit2._libgit2") or _load_part("_libgit2")
-    return loaded.ffi, loaded.lib
-
-
-def _load_part(part: str) -> Any:
-    """Import one compiled module of pygit2 under a stand-in for the package, which is taken away again.
-
-    So a program that imports all of pygit2 later, or has done so before, gets the real package.
-    """
-    name = f"pygit2.{part}"
-    if "pygit2" in sys.modules:
-        __import__(name)
-        return sys.modules[name]
-    for finder in sys.meta_path:
-        spec = finder.find_spec("pygit2", None) if hasattr(finder, "find_spec") else None
-        if spec is not None and spec.submodule_search_locations:
-            break
-    else:
-        raise Fatal("the Python package 'pygit2' is not installed", hint="pip install pygit2")
-    stand_in = type(sys)("pygit2")
-    stand_in.__path__ = list(spec.submodule_search_locations)
-    sys.modules["pygit2"] = stand_in
-    try:
-        __import__(name)
-        return sys.modules[name]
-    finally:
-        del sys.modules["pygit2"]
-
-
-def _open(core: Any, path: str, flags: int) -> Any:
-    try:
-        return core.Repository(core.init_file_backend(path, flags))
-    except core.GitError as error:
-        if "extensions.partialclone" not in str(error):
-            raise
-    # What is missing in a partial clone is a missing object, met where it is read; the repository is no obstacle.
-    ffi, lib = _cffi_half()
-    name = ffi.new("char[]", b"partialclone")
-    lib.git_libgit2_opts(_OPTION_SET_EXTENSIONS, ffi.new("char *[]", [name]), ffi.cast("size_t", 1))
-    return core.Repository(core.init_file_backend(path, flags))
-
-
-def _explain(words: str, directory: str, git_dir: str | None) -> RepositoryError:
-    """libgit2's reason why a repository cannot be opened, in terms of git."""
-    cause = words.rpartition(": ")[2] if ": " in words else words
-    if "not owned by current user" in words:
-        path = words.partition("'")[2].rpartition("'")[0]
-        return RepositoryError(
-            f"detected dubious ownership in repository at '{path}'",
-            hint=f"to trust it: git config --global --add safe.directory '{path}'",
-        )
-    if "object format" in words:
-        return RepositoryError(
-            f"the repository uses another object format than SHA-1 ({cause}), which libgit2 cannot read",
-            hint="keep the state in a repository made with 'git init --object-format=sha1'",
-        )
-    if "extensions.refstorage" in words:
-        return RepositoryError(
-            "the repository keeps its references in another format (extensions.refStorage), which libgit2 cannot read",
-            hint="convert it: git refs migrate --ref-format=files",
-        )
-    if "unsupported extension name" in words:
-        return RepositoryError(f"the repository uses an extension that libgit2 does not know: {cause.split()[-1]}")
-    if "not found" in words:
-        if git_dir:
-            return RepositoryError(f"not a git repository: '{git_dir}'")
-        return RepositoryError(
-            "not a git repository (or any of the parent directories): .git",
-            hint="'git init' makes one; 'git -C <directory> ocuroot …' uses another",
-        )
-    return RepositoryError(f"cannot open the repository at '{git_dir or directory}': {cause}")
 
 
 def _common_dir(git_dir: str) -> str:
@@ -414,6 +430,18 @@ def _identity(signature: Any) -> Identity:
         signature.time,
         signature.offset,
     )
+
+
+def _nested(changes: Changes) -> dict[str, Any]:
+    """Changes by directory: a dictionary for each directory in which something changes."""
+    nested: dict[str, Any] = {}
+    for path, data in changes.items():
+        *directories, name = path.split("/")
+        level = nested
+        for directory in directories:
+            level = level.setdefault(directory, {})
+        level[name] = data
+    return nested
 
 
 def _is_locked(words: str) -> bool:

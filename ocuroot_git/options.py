@@ -70,10 +70,15 @@ class Command:
         self.summary = summary
         self.arguments = arguments
         self.run = run
-        self.options = (*options, *COMMON)
+        names = {option.name for option in options}
+        self.options = (*options, *(option for option in COMMON if option.name not in names))
         self.least = least
         self.most = most
         self.notes = notes
+
+    def select(self, words: list[str]) -> Command:
+        """The command that `words` are for: this one. See `Group.select`."""
+        return self
 
     def usage(self) -> str:
         """The usage text, as git prints it."""
@@ -153,6 +158,40 @@ class Command:
             parsed.given[option.name] = taken
 
 
+class Group:
+    """A command that has commands of its own, each named in full: `run start`."""
+
+    __slots__ = ("commands", "name", "summary")
+
+    def __init__(self, name: str, summary: str, commands: tuple[Command, ...]) -> None:
+        self.name = name
+        self.summary = summary
+        self.commands = commands
+
+    def select(self, words: list[str]) -> Command:
+        """Take the first word for the command it names. Raises UsageError; `-h` gives a command that asks for help."""
+        if words[:1] in (["-h"], ["--help"]):
+            return Command(self.name, self.summary, "<command> [<options>]", _nothing, notes=self._listing())
+        if not words:
+            raise UsageError(f"'{self.name}' needs a command")
+        name = words.pop(0)
+        for command in self.commands:
+            if command.name == f"{self.name} {name}":
+                return command
+        raise UsageError(f"'{self.name}' has no command '{name}'")
+
+    def usage(self) -> str:
+        """The usage text: the commands."""
+        return f"usage: git ocuroot {self.name} <command> [<options>]\n\n{self._listing()}"
+
+    def _listing(self) -> str:
+        return "".join(f"    git ocuroot {command.name} {command.arguments}\n" for command in self.commands)
+
+
+def _nothing(context: Context, options: Parsed) -> int:
+    raise UsageError("a command is missing")
+
+
 class Parsed:
     """What a command line said: `arguments`, and each option by its longest name (`--no-links` is `no_links`)."""
 
@@ -170,6 +209,9 @@ class Parsed:
 COMMON: Final = (
     Option("--package", metavar="<path>", default="", help="the package that relative refs are relative to"),
     Option("--release", metavar="<n>", default="", help="the release that relative refs are relative to"),
+    Option("--offline", help="read what was fetched of remote stores before"),
+    Option("--max-age", metavar="<seconds>", number=True, help="fetch only if the last contact is longer ago"),
+    Option("--operation", metavar="<id>", help="the name of this write: run again under it, it has no second effect"),
     Option("-q", "--quiet", help="print results only, no remarks"),
     Option("-v", "--verbose", help="say more about what is done"),
     Option("-h", "--help", help="show this text"),

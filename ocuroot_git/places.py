@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 
 from .errors import Fatal
-from .git import GitError, Identities, run
+from .git import GitError, Identities, run, start
 from .objects import Identity, Moved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
-    from typing import Any, Final, Protocol
+    from typing import Final, Protocol
 
     from .git import Config
     from .objects import Changes, Repository
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     class Place(Protocol):
         """Where a store lies: files to read at a version, and a way to replace that version by another."""
 
-        files: Files
+        @property
+        def files(self) -> Files:
+            """Where the files of its versions are read."""
 
         @property
         def repository(self) -> Repository | None:
@@ -52,10 +54,29 @@ if TYPE_CHECKING:
         def maintain(self) -> None:
             """Tidy up after writing, once, at the end of a process."""
 
+        def held_lock(self) -> str | None:
+            """The file by which another process keeps writers out, as one that was killed goes on doing; or None."""
+
+        def pause(self, tries: int) -> float:
+            """Seconds to wait after so many lost races, at random."""
+
+        def find_operation(self, operation: str, version: Version, since: str | None) -> Version | None:
+            """The version before the commit that carries an operation, if one does in the history of a version.
+
+            `since` is a commit whose history is known not to have it; None: nothing is known.
+            """
+
 
 _FIRST: Final = Identity("Ocuroot", "ocuroot@localhost", 1767225600, 0)
 """Who makes the first commit of a store, everywhere and always: 2026-01-01T00:00:00Z."""
 _FIRST_MESSAGE: Final = "Create the store\n"
+
+
+MANY: Final = 64
+"""Files in one change from which on a pack is cheaper than loose objects, the start of git included."""
+_FIRST_PAUSE: Final = 0.002
+_LONGEST_PAUSE: Final = 0.1
+"""Seconds between tries after a lost race: doubling, with jitter. Spinning took 40 times the tries (measured)."""
 
 
 class Version:
@@ -68,6 +89,48 @@ class Version:
         self.root = root
 
 
+class Committer:
+    """Makes commits as git would in a repository: its idea of author and committer, and signed where it says so."""
+
+    def __init__(self, repository: Repository, config: Config, environ: Mapping[str, str]) -> None:
+        self.environ = _exactly(repository, environ)
+        self.directory = repository.work_tree or repository.git_dir
+        """Where git is started: it looks from there for hooks whose configured path is relative."""
+        self._config = config
+        self._identities: Identities | None = None
+
+    def prepare(self) -> None:
+        """Let git find out who writes, while the caller does something else."""
+        if self._identities is None:
+            self._identities = Identities(self.directory, self.environ)
+
+    def who(self) -> tuple[Identity, Identity]:
+        """Author and committer of a commit made now."""
+        self.prepare()
+        assert self._identities is not None
+        return self._identities.now()
+
+    def commit(self, objects: Repository, tree: Node, parents: list[str], message: str) -> str:
+        """Write a commit of a tree, beside the tree; gives its id. Raises ObjectError, or GitError from signing."""
+        author, committer = self.who()
+        if not self._config.get_bool("commit.gpgSign"):
+            return objects.write_commit(tree, parents, message, author, committer)
+        arguments = ["-C", self.directory, "commit-tree", "-S", objects.oid(tree)]
+        for parent in parents:
+            arguments += ["-p", parent]
+        who = {"GIT_OBJECT_DIRECTORY": os.path.join(objects.common_dir, "objects")}
+        for role, identity in (("AUTHOR", author), ("COMMITTER", committer)):
+            sign, minutes = "-" if identity.offset < 0 else "+", abs(identity.offset)
+            who[f"GIT_{role}_NAME"] = identity.name
+            who[f"GIT_{role}_EMAIL"] = identity.email
+            who[f"GIT_{role}_DATE"] = f"{identity.time} {sign}{minutes // 60:02}{minutes % 60:02}"
+        return run(arguments, {**self.environ, **who}, data=message.encode()).decode().strip()
+
+    def first_commit(self, objects: Repository, changes: Changes) -> str:
+        """Write the first commit of a store, which is the same everywhere; gives its id."""
+        return objects.write_commit(objects.edit(None, changes), [], _FIRST_MESSAGE, _FIRST, _FIRST)
+
+
 class Branch:
     """A branch of a repository as the place of a store. It is never checked out, and moved only by compare-and-swap."""
 
@@ -78,12 +141,16 @@ class Branch:
         self.reference = f"refs/heads/{name}"
         self.written = False
         self._config = config
-        self._environ = environ
-        self._identities: Identities | None = None
+        self.committer = Committer(repository, config, environ)
 
     @property
     def where(self) -> str:
         return f"branch '{self.name}'"
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment in which git finds the repository of this branch."""
+        return self.committer.environ
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Branch):
@@ -100,31 +167,30 @@ class Branch:
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
         self._refuse_checked_out()
-        tree = self.repository.edit(version.root, changes)
+        tree = self._edit(version, changes)
         if tree is None:
             raise Fatal(f"{self.where}: refusing to write an empty tree")
         if version.root is not None and tree.id == version.root.id:
             return version
-        author, committer = self._who()
-        parents = [version.oid] if version.oid else []
-        if self._config.get_bool("commit.gpgSign"):
-            oid = self._signed_commit(tree, parents, message, author, committer)
-        else:
-            oid = self.repository.write_commit(tree, parents, message, author, committer)
-        self._move(version.oid, oid, reason, committer)
+        oid = self.committer.commit(self.repository, tree, [version.oid] if version.oid else [], message)
+        self.move(version.oid, oid, reason)
         return Version(oid, tree)
 
+    def _edit(self, version: Version, changes: Changes) -> Node | None:
+        if len(changes) < MANY:
+            return self.repository.edit(version.root, changes)
+        from .bulk import edit_in_bulk
+
+        return edit_in_bulk(self.repository, self.committer.environ, version.oid, changes)
+
     def create(self, changes: Changes) -> Version:
-        self._refuse_checked_out()
-        tree = self.repository.edit(None, changes)
-        oid = self.repository.write_commit(tree, [], _FIRST_MESSAGE, _FIRST, _FIRST)
-        self._move(None, oid, "ocuroot: create the store", self._who()[1])
-        return Version(oid, tree)
+        oid = self.committer.first_commit(self.repository, changes)
+        self.move(None, oid, "ocuroot: create the store")
+        return Version(oid, self.repository.root(oid))
 
     def adopt(self, oid: str, reason: str) -> Version:
         """Make the branch, which does not exist, point to a commit that does. Raises Moved where it exists by now."""
-        self._refuse_checked_out()
-        self._move(None, oid, reason, self._who()[1])
+        self.move(None, oid, reason)
         return self.read()
 
     def turn(self) -> AbstractContextManager[None]:
@@ -135,60 +201,79 @@ class Branch:
 
     def prepare_write(self) -> None:
         """Let git find out who writes while the caller still reads."""
-        if self._identities is None:
-            self._identities = Identities(self.repository.git_dir, self._environ)
+        self.committer.prepare()
 
     def maintain(self) -> None:
         """Let git tidy up, as its own commands do after they wrote; at most once, and only after a write."""
         if self.written:
             self.written = False
-            try:
-                run(["-C", self.repository.git_dir, "maintenance", "run", "--auto", "--quiet"], self._environ)
-            except GitError:
-                pass  # what was to be written is written; git reports its own trouble at its next maintenance
+            arguments = ["-C", self.committer.directory, "maintenance", "run", "--auto", "--quiet"]
+            # What was to be written is written; git reports its own trouble at its next maintenance.
+            start(arguments, self.committer.environ).finish()
 
-    def _who(self) -> tuple[Identity, Identity]:
-        self.prepare_write()
-        assert self._identities is not None
-        return self._identities.now()
+    def held_lock(self) -> str | None:
+        return self.repository.held_lock(self.reference)
 
-    def _move(self, old: str | None, new: str, reason: str, committer: Identity) -> None:
+    def pause(self, tries: int) -> float:
+        from random import random
+
+        return float(min(_FIRST_PAUSE * 2 ** min(tries - 1, 16), _LONGEST_PAUSE)) * random()
+
+    def find_operation(self, operation: str, version: Version, since: str | None) -> Version | None:
+        return before_operation(self.repository, self.committer, operation, version, since)
+
+    def move(self, old: str | None, new: str, reason: str) -> None:
+        """Move the branch from `old` (None: it must not exist) to `new`. Raises Moved where it stands elsewhere."""
+        self._refuse_checked_out()
         if self._has_reference_hook():
             # libgit2 runs no hooks. git does, and compares the old value as well.
             try:
                 run(
-                    ["-C", self.repository.git_dir, "update-ref", "-m", reason, self.reference, new, old or "0" * 40],
-                    self._environ,
+                    ["-C", self.committer.directory, "update-ref", "-m", reason, self.reference, new, old or "0" * 40],
+                    self.committer.environ,
                 )
-            except GitError:
-                if self.repository.tip(self.reference) != old:
+            except GitError as error:
+                if self.repository.tip(self.reference) != old or f"{self.reference}.lock" in error.words:
                     raise Moved(self.reference) from None
                 raise
         else:
-            self.repository.move(self.reference, old, new, reason, committer)
+            self.repository.move(self.reference, old, new, reason, self.committer.who()[1])
         self.written = True
 
     def _has_reference_hook(self) -> bool:
         hooks = self._config.get("core.hooksPath") or os.path.join(self.repository.common_dir, "hooks")
-        base = self.repository.work_tree or self.repository.git_dir
-        return os.access(os.path.join(base, os.path.expanduser(hooks), "reference-transaction"), os.X_OK)
-
-    def _signed_commit(self, tree: Any, parents: list[str], message: str, author: Identity, committer: Identity) -> str:
-        arguments = ["-C", self.repository.git_dir, "commit-tree", "-S", self.repository.oid(tree)]
-        for parent in parents:
-            arguments += ["-p", parent]
-        who = {}
-        for role, identity in (("AUTHOR", author), ("COMMITTER", committer)):
-            sign, minutes = "-" if identity.offset < 0 else "+", abs(identity.offset)
-            who[f"GIT_{role}_NAME"] = identity.name
-            who[f"GIT_{role}_EMAIL"] = identity.email
-            who[f"GIT_{role}_DATE"] = f"{identity.time} {sign}{minutes // 60:02}{minutes % 60:02}"
-        return run(arguments, {**self._environ, **who}, data=message.encode()).decode().strip()
+        hooks = os.path.join(self.committer.directory, os.path.expanduser(hooks))
+        return os.access(os.path.join(hooks, "reference-transaction"), os.X_OK)
 
     def _refuse_checked_out(self) -> None:
         place = self.repository.checked_out_in(self.reference)
         if place is not None:
             raise Fatal(
                 f"refusing to move branch '{self.name}', which is checked out at '{place}'",
-                hint=f"check out another branch there: git -C {place} switch -",
+                hint=f"check out another branch there: git -C '{place}' switch -",
             )
+
+
+def before_operation(
+    repository: Repository, committer: Committer, operation: str, version: Version, since: str | None
+) -> Version | None:
+    """The parent of the commit that carries an operation, in the history of `version` down to `since`."""
+    if version.oid is None or version.oid == since:
+        return None
+    pattern = "^Ocuroot-Operation: " + "".join(f"\\{c}" if c in ".*[]^$\\" else c for c in operation) + "$"
+    span = [version.oid, *([f"^{since}"] if since else [])]
+    arguments = ["log", "-1", "--format=%H %P", f"--grep={pattern}", "--basic-regexp", *span, "--"]
+    found = run(arguments, {**committer.environ, "GIT_DIR": repository.git_dir}).decode().split()
+    if not found:
+        return None
+    parent = found[1] if len(found) > 1 else None
+    return Version(parent, repository.root(parent) if parent is not None else None)
+
+
+def _exactly(repository: Repository, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment in which git finds just this repository: a relative GIT_DIR would mislead it elsewhere."""
+    exact = {**environ, "GIT_DIR": repository.git_dir}
+    exact.pop("GIT_WORK_TREE", None)
+    if repository.work_tree is not None:
+        exact["GIT_WORK_TREE"] = repository.work_tree
+    return exact

@@ -28,6 +28,10 @@ LONGEST_SEGMENT: Final = 255
 RESERVED: Final = frozenset(("@object.json", "@ref.txt"))
 """The store's own file names, which no segment may bear."""
 
+_CHECKED: Final[set[str]] = set()
+_MOST_CHECKED: Final = 4096
+"""Segments found valid, and how many are remembered: a bulk write checks the same few again and again."""
+
 # What HFS+ drops from a file name; git's fsck, and so many a server, takes `.g\u200cit` for `.git`.
 _IGNORED_BY_HFS: Final = frozenset(
     chr(code)
@@ -220,10 +224,9 @@ def split_fragment(fragment: str, *, ref: str = "") -> list[str]:
         if not key:
             raise RefError(f"bad ref {_quoted(ref or '#' + fragment)}: a key of the fragment is empty")
         if "~" in key:
-            rest = key.replace("~0", "").replace("~1", "")
-            if "~" in rest:
+            if any(part[:1] not in ("0", "1") for part in key.split("~")[1:]):
                 raise RefError(
-                    f"bad ref {_quoted(ref or '#' + fragment)}: in the key '{key}', '~' has no 0 or 1 after it",
+                    f"bad ref {_quoted(ref or '#' + fragment)}: in the key {_quoted(key)}, '~' has no 0 or 1 after it",
                     hint="write '~1' for '/' and '~0' for '~' within a key",
                 )
             key = key.replace("~1", "/").replace("~0", "~")
@@ -233,7 +236,7 @@ def split_fragment(fragment: str, *, ref: str = "") -> list[str]:
 
 def _check_segment(text: str, segment: str, *, leading: bool) -> None:
     """Raise RefError unless `segment` can be a directory of a store, wherever it is checked out or pushed to."""
-    if segment == "." and leading:
+    if segment in _CHECKED or (segment == "." and leading):
         return
     if segment in (".", ".."):
         raise _bad(text, segment, "'.' stands only at the start, and '..' nowhere")
@@ -249,6 +252,8 @@ def _check_segment(text: str, segment: str, *, leading: bool) -> None:
         raise _bad(text, segment, f"it is longer than {LONGEST_SEGMENT} bytes")
     if is_dot_git(segment):
         raise _bad(text, segment, "git keeps that name for itself")
+    if len(_CHECKED) < _MOST_CHECKED:
+        _CHECKED.add(segment)
 
 
 def is_dot_git(segment: str) -> bool:
@@ -279,4 +284,5 @@ def version_key(ref: str) -> list[tuple[int, int, str]]:
             key.append((0, int(run), run) if run[0] in "0123456789" else (1, 0, run))
             run = ""
         run += char
+    key.append((1, 0, run))
     return key

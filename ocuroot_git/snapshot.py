@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from .errors import NotFound
 from .globs import Glob
-from .layout import SIDES, STORE_FILE, Layout, StoredObject, StoreError, object_path
-from .match import match, without_links
-from .refs import Ref
+from .layout import STORE_FILE, Layout, StoredObject, StoreError, object_path
+from .match import match, match_refs, without_links
+from .refs import Ref, RefError
 from .tree import StoreTree, is_store
 
 TYPE_CHECKING = False
@@ -96,6 +96,27 @@ class Snapshot:
 
     # Reading
 
+    def prefetch(self, refs: Iterable[Ref | str]) -> None:
+        """Say which refs will be looked up, so that of a remote store all of them are fetched together.
+
+        What is no ref is left for the look-up to complain about.
+        """
+        by_tree: dict[StoreTree, list[Ref]] = {}
+        for ref in refs:
+            try:
+                parsed = self.absolute(ref)
+            except RefError:
+                continue
+            tree = self.side("intent" if parsed.is_intent else "state")
+            if not tree.files.is_partial:
+                return
+            by_tree.setdefault(tree, []).append(parsed)
+        if by_tree:
+            from .hydrate import prefetch_refs
+
+            for tree, parsed_refs in by_tree.items():
+                prefetch_refs(tree, parsed_refs)
+
     def get(self, ref: Ref | str, default: Document = MISSING) -> Document:
         """The document at `ref`, links followed, or the part of it that the fragment names.
 
@@ -148,7 +169,14 @@ class Snapshot:
 
         `side` looks into one store only; what matches a pattern of `exclude` is left out. Raises GlobError.
         """
-        return sorted(entry.ref for _, entry in self.entries(globs, side=side, links=links, exclude=exclude))
+        if not links:
+            return sorted(entry.ref for _, entry in self.entries(globs, side=side, links=False, exclude=exclude))
+        glob, excluded = Glob(*globs), Glob(*exclude)
+        refs = [ref for tree, only in self._searched(side) for ref in match_refs(tree, glob, only)]
+        if not excluded.start.dead:
+            refs = [ref for ref in refs if not excluded.matches(ref)]
+        refs.sort()
+        return refs
 
     def entries(
         self, globs: Iterable[str], *, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
@@ -156,21 +184,27 @@ class Snapshot:
         """As `match`, in no order, with the tree and the node of each ref."""
         glob = Glob(*globs)
         excluded = Glob(*exclude)
-        for one in SIDES if side is None else (side,):
-            if side is None and one == "intent" and not self.has_intent():
-                continue
-            tree = self.side(one)
-            only: Side | None = one
-            if side is None and self.is_shared:
-                only = None
+        for tree, only in self._searched(side):
             found = match(tree, glob, only)
             if not links:
                 found = without_links(tree, found)
             for entry in found:
                 if excluded.start.dead or not excluded.matches(entry.ref):
                     yield tree, entry
-            if only is None:
-                return
+
+    def _searched(self, side: Side | None) -> Iterator[tuple[StoreTree, Side | None]]:
+        """The trees to be searched for the refs of a side, or of both; and of which side the refs must be there."""
+        if side is not None:
+            yield self.side(side), side
+            return
+        state = self.side("state")
+        if not self.has_intent():
+            yield state, "state"
+        elif self.is_shared:
+            yield state, None
+        else:
+            yield state, "state"
+            yield self.side("intent"), "intent"
 
     def entry_value(self, tree: StoreTree, entry: Entry) -> Found:
         """The document of a matched entry, as `get` of its ref would give it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Conflict, Fatal
+from .errors import Error, Fatal, RemoteError
 from .layout import SIDES, STORE_FILE, Layout
 from .objects import Moved
 from .refs import Ref
@@ -19,18 +19,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
-    from typing import Final, TypeVar
+    from typing import TypeVar
 
+    from .attempt import Attempt
     from .config import Settings
     from .documents import Document
     from .layout import Side
     from .places import Place, Version
 
     Result = TypeVar("Result")
-
-_FIRST_PAUSE: Final = 0.002
-_LONGEST_PAUSE: Final = 0.1
-"""Seconds between tries after a lost race: doubling, with jitter. Spinning took 40 times the tries (measured)."""
 
 
 class Stores:
@@ -40,6 +37,7 @@ class Stores:
         self.settings = settings
         self._base: Ref | None = None
         self._written: set[Place] = set()
+        self._operations = 0
 
     # Where
 
@@ -51,9 +49,8 @@ class Stores:
     def base(self) -> Ref:
         """What relative refs are relative to: this repo, and the package and release that were named."""
         if self._base is None:
-            self._base = Ref(repo=self.settings.repo_name(), path=self.settings.package, marker="@").replace(
-                release=self.settings.release
-            )
+            package = f"{self.settings.package.strip('/')}/" if self.settings.package else ""
+            self._base = Ref.parse(f"{self.settings.repo_name()}/-/{package}@{self.settings.release}")
         return self._base
 
     def no_store(self, place: Place) -> NoStore:
@@ -120,26 +117,22 @@ class Stores:
         Nothing is written where nothing changed. `command` is for the commit's trailer, `message` for its subject.
         Raises Conflict where a precondition fails, or where the race was lost for `ocuroot.timeout` seconds.
         """
-        operation = operation or os.urandom(16).hex()
+        from .attempt import Attempt  # late: whoever only reads needs no attempts
+
+        attempt = Attempt(command, message, *self._name(operation))
         deadline = time.monotonic() + self.settings.timeout
-        pause = _FIRST_PAUSE
-        tries = 0
         for side in SIDES:
             self.where(side)[0].prepare_write()
         while True:
-            tries += 1
+            attempt.tries += 1
             try:
-                return self._try(change, command, message, operation)
+                return self._try(attempt, change)
             except Moved as moved:
+                attempt.failure = moved.failure or attempt.failure
                 if time.monotonic() > deadline:
-                    raise Conflict(
-                        f"lost the race for '{moved}' {tries} times in {self.settings.timeout:g} s; nothing changed",
-                        hint="try again, or give it longer: git config ocuroot.timeout <seconds>",
-                    ) from None
-            import random
-
-            time.sleep(pause * random.random())
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                    raise attempt.given_up(str(moved), self.settings.timeout) from None
+                assert attempt.place is not None
+                time.sleep(attempt.place.pause(attempt.tries))
 
     def transaction(
         self, message: str | None = None, *, command: str = "update"
@@ -183,33 +176,57 @@ class Stores:
             place.maintain()
         self._written.clear()
 
-    def _try(
-        self, change: Callable[[Transaction], Result], command: str, message: str | None, operation: str
-    ) -> Result:
+    def _name(self, operation: str | None) -> tuple[str, bool]:
+        """The name of an operation, and whether it was given by the caller or the user, who may use it again.
+
+        The user names a process: what it writes first bears that name, and the rest numbered ones.
+        """
+        if operation is not None:
+            return operation, True
+        named = self.settings.operation
+        if named is None:
+            return os.urandom(16).hex(), False
+        self._operations += 1
+        return (named if self._operations == 1 else f"{named}.{self._operations}"), True
+
+    def _try(self, attempt: Attempt, change: Callable[[Transaction], Result]) -> Result:
         from contextlib import ExitStack
 
         places = {self.where("state")[0], self.where("intent")[0]}
         with ExitStack() as turns:
-            for place in places:
+            # In one order everywhere, lest two writers wait for each other.
+            for place in sorted(places, key=lambda place: place.where):
                 turns.enter_context(place.turn())
             snapshot = self.snapshot()
             transaction = Transaction(snapshot)
-            result = change(transaction)
-            changed = transaction.changes()
-            if not changed:
-                return result
-            by_place: dict[Place, dict[str, bytes | None]] = {}
-            for tree, changes in changed:
-                place, directory = snapshot.place(tree)
-                by_place.setdefault(place, {}).update({directory + path: data for path, data in changes.items()})
-            if len(by_place) > 1:
-                raise Fatal(
-                    "a transaction cannot change the state store and the intent store, which lie in two places",
-                    hint="change them one after the other",
-                )
-            (place, files), *_ = by_place.items()
-            text = commit_message(transaction.touched, command, operation, message)
-            subject = text.partition("\n")[0]
-            place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")
-            self._written.add(place)
+            failed: Error | None = None
+            try:
+                result = change(transaction)
+            except RemoteError as error:
+                raise attempt.explained(error) from None
+            except Error as error:
+                failed = error
+            before = attempt.find_done(snapshot)
+            if before is not None:
+                return change(Transaction(Snapshot(self, before)))
+            if failed is not None:
+                raise failed
+            self._write(attempt, snapshot, transaction)
             return result
+
+    def _write(self, attempt: Attempt, snapshot: Snapshot, transaction: Transaction) -> None:
+        by_place: dict[Place, dict[str, bytes | None]] = {}
+        for tree, changes in transaction.changes():
+            place, directory = snapshot.place(tree)
+            by_place.setdefault(place, {}).update({directory + path: data for path, data in changes.items()})
+        if len(by_place) > 1:
+            raise Fatal(
+                "a transaction cannot change the state store and the intent store, which lie in two places",
+                hint="change them one after the other",
+            )
+        for place, files in by_place.items():
+            text = commit_message(transaction.touched, attempt.command, attempt.operation, attempt.message)
+            subject = text.partition("\n")[0]
+            attempt.place = place
+            self._written.add(place)
+            place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from .errors import Fatal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +26,8 @@ _COLOURS: Final = {
     "yellow": "\x1b[33m",
     "cyan": "\x1b[36m",
 }
+_BATCH: Final = 10_000
+"""Records that are written at once."""
 
 
 class Terminal:
@@ -47,14 +51,24 @@ class Terminal:
         self.write((text + self.end).encode(errors="surrogateescape"))
 
     def write(self, data: bytes) -> None:
-        """Print bytes of a result."""
-        out = self._pager.stdin if self._pager is not None else sys.stdout.buffer
-        out.write(data)
+        """Print bytes of a result. Raises Fatal where stdout takes none, BrokenPipeError where its reader has gone."""
+        if self._pager is not None:
+            self._pager.stdin.write(data)
+        elif sys.stdout is None:
+            raise Fatal("cannot write to standard output: it is closed")
+        else:
+            try:
+                sys.stdout.buffer.write(data)
+            except OSError as error:
+                raise _unwritable(error) from None
 
     def flush(self) -> None:
-        """Let the reader have all that was printed so far."""
+        """Let the reader have all that was printed so far. Raises as `write` does."""
         if sys.stdout is not None:
-            sys.stdout.flush()
+            try:
+                sys.stdout.flush()
+            except OSError as error:
+                raise _unwritable(error) from None
 
     def name(self, ref: str) -> str:
         """A ref as a record of its own: quoted as git quotes paths where it would break the line; not under `-z`."""
@@ -63,6 +77,15 @@ class Terminal:
         escapes = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
         quoted = (escapes.get(c) or (f"\\{ord(c):03o}" if c < " " or c == "\x7f" else c) for c in ref)
         return '"' + "".join(quoted) + '"'
+
+    def names(self, refs: list[str]) -> None:
+        """Print many refs, each as `name` gives it. Few need quotes, so whole batches are asked whether one does."""
+        for first in range(0, len(refs), _BATCH):
+            batch = refs[first : first + _BATCH]
+            text = "".join(batch)
+            if not text.isprintable() or '"' in text or "\\" in text:
+                batch = [self.name(ref) for ref in batch]
+            self.record(self.end.join(batch))
 
     def remark(self, text: str) -> None:
         """Say something about what was done; not under `--quiet`."""
@@ -90,6 +113,9 @@ class Terminal:
             return
         try:
             self.flush()
+        except (Fatal, OSError):
+            pass  # the command meets it too, or did already
+        try:
             line = f"{prefix}{text}\n"
             sys.stderr.buffer.write(line.encode(errors="backslashreplace"))
             sys.stderr.flush()
@@ -141,7 +167,7 @@ class Terminal:
     def read_records(self) -> Iterator[str]:
         """The records on stdin, one after the other as they come: lines, or between NULs under `-z`.
 
-        Raises OSError where stdin is closed.
+        Raises Fatal where stdin is closed.
         """
         source = self.stdin()
         if self.end == "\n":
@@ -157,13 +183,21 @@ class Terminal:
             yield waiting.decode(errors="surrogateescape")
 
     def stdin(self) -> Any:
-        """The bytes of stdin. Raises OSError where it is closed."""
+        """The bytes of stdin. Raises Fatal where it is closed."""
         if sys.stdin is None:
-            raise OSError("standard input is closed")
+            raise Fatal("cannot read from standard input: it is closed")
         return sys.stdin.buffer
 
 
 def silence_stdout() -> None:
-    """After the reader of stdout has gone: keep the interpreter from complaining about it at exit."""
+    """Where stdout can take no more: keep the interpreter from finding that out again, and saying so, at exit."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
+
+
+def _unwritable(error: OSError) -> Exception:
+    """What to raise for an error of stdout: a closed pipe stays what it is, since it ends the program quietly."""
+    if isinstance(error, BrokenPipeError):
+        return error
+    silence_stdout()
+    return Fatal(f"cannot write to standard output: {error.strerror}")

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from .documents import Document, same
 from .errors import Conflict, Fatal, NotFound
-from .layout import OBJECT_FILE, REFS, SIDES, StoredObject, edge_files, object_path
-from .refs import Ref
+from .layout import OBJECT_FILE, REFS, SIDES, StoredObject, edge_files, object_path, stored_ref
+from .refs import Ref, RefError
 from .snapshot import Snapshot, absent
 from .tree import StoreTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Final
+
+    from .layout import Side
+    from .match import Entry
+
+    Query = tuple[tuple[str, ...], Side | None, bool, tuple[str, ...]]
+    """What `match` was asked for: globs, side, links, exclude."""
 
 ABSENT: Final = "0" * 40
 """The id that stands for "there is no such document", as in git-update-ref(1)."""
@@ -37,6 +43,7 @@ class Draft(StoreTree):
 
     def put(self, path: str, data: bytes | None) -> None:
         """Change a file; a change back to what it was is no change."""
+        self._targets.pop(stored_ref(path) or "", None)
         if path not in self.seen:
             self.seen[path] = self.base.file(path)
         if data == self.seen[path]:
@@ -91,7 +98,7 @@ class Draft(StoreTree):
                         yield above
 
     def _may_have(self, stored: str) -> bool:
-        return f"{REFS}/{stored}" in self._added
+        return True  # the look-up itself says so, and so `replay` notices what others put there meanwhile
 
 
 class Transaction(Snapshot):
@@ -102,10 +109,27 @@ class Transaction(Snapshot):
         self._trees, self._prefixes = base._trees, base._prefixes
         self._base = base
         self._drafts: dict[StoreTree, Draft] = {}
+        self._verified: list[tuple[Ref, str]] = []
+        self._matched: list[tuple[Query, list[tuple[str, str]]]] = []
         self.touched: dict[str, str] = {}
 
     def tree(self, ref: Ref) -> StoreTree:
         return self._draft(ref)
+
+    def entries(
+        self, globs: Iterable[str], *, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
+    ) -> Iterator[tuple[StoreTree, Entry]]:
+        """As `Snapshot.entries`, in the stores as they were before this transaction."""
+        query = (tuple(globs), side, links, tuple(exclude))
+        found = list(super().entries(query[0], side=side, links=links, exclude=query[3]))
+        self._matched.append((query, _fingerprint(found)))
+        return iter(found)
+
+    def match(
+        self, *globs: str, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
+    ) -> list[str]:
+        """As `Snapshot.match`, in the stores as they were before this transaction."""
+        return sorted(entry.ref for _, entry in self.entries(globs, side=side, links=links, exclude=exclude))
 
     def set(self, ref: Ref | str, value: Document) -> None:
         """Make the document at `ref` be `value`; below a link, the one the link leads to."""
@@ -114,6 +138,8 @@ class Transaction(Snapshot):
         before = draft.object(stored)
         if before is not None and same(before.body, value):
             return
+        if before is None:
+            self._check_has_release(draft, ref, stored)
         links = before.links if before is not None else self._links_that_waited(draft, ref, stored)
         body_type = draft.layout.body_type(ref, value, before)
         others = before.others if before is not None else None
@@ -142,6 +168,7 @@ class Transaction(Snapshot):
     def verify(self, ref: Ref | str, oid: str) -> None:
         """Raise Conflict unless, before this transaction, the document at `ref` was the blob `oid` (ABSENT: none)."""
         ref = self.absolute(ref)
+        self._verified.append((ref, oid))
         tree = self._base.tree(ref)
         now = tree.oid(tree.locate(ref).stored) or ABSENT
         if now != oid.lower():
@@ -205,6 +232,11 @@ class Transaction(Snapshot):
 
     def replay(self, newer: Transaction) -> None:
         """Make the same changes in a transaction on a newer snapshot. Raises Conflict where that is not safe."""
+        for ref, oid in self._verified:
+            newer.verify(ref, oid)
+        for (globs, side, links, exclude), found in self._matched:
+            if _fingerprint(newer.entries(globs, side=side, links=links, exclude=exclude)) != found:
+                raise Conflict(f"what matches '{' '.join(globs)}' was changed meanwhile by another writer")
         for side in SIDES:
             draft = self._drafts.get(self._trees[side]) if side in self._trees else None
             if draft is not None:
@@ -271,10 +303,23 @@ class Transaction(Snapshot):
         link = draft.object(passed[-1]) if passed else None
         return (passed[-1],) if link is not None and link.target == stored else ()
 
+    def _check_has_release(self, draft: Draft, ref: Ref, stored: str) -> None:
+        """Raise Fatal for what stands below `@` of no release: the first one, which `@` would mean, would hide it."""
+        package, marker, below = f"{stored}/".partition("/@/")
+        if marker and draft.layout.side != "intent" and below.partition("/")[0] not in ("call", "task", "deploy"):
+            raise Fatal(
+                f"cannot set '{ref}': '{package}' has no release yet",
+                hint=f"name the release: '{draft.layout.shown(package)}/{draft.layout.release_segment(1)}'",
+            )
+
     def _check_hides_nothing(self, draft: Draft, ref: Ref, stored: str) -> None:
         for document in draft.documents_below(stored):
-            if draft.locate(Ref.parse(document)).stored == document:
-                shown = draft.layout.shown(document)
+            shown = draft.layout.shown(document)
+            try:
+                reached = draft.locate(Ref.parse(shown)).stored
+            except RefError:
+                continue  # no ref leads there as it is
+            if reached == document:
                 raise Fatal(
                     f"cannot make '{ref}' a link: it would hide '{shown}'", hint="delete what is below it first"
                 )
@@ -298,9 +343,27 @@ class Transaction(Snapshot):
         self.touched[draft.layout.shown(stored)] = verb
 
 
+def _fingerprint(found: Iterable[tuple[StoreTree, Entry]]) -> list[tuple[str, str]]:
+    """What was found by `match`: each ref with the id of its content."""
+    return sorted((entry.ref, tree.files.oid(entry.node)) for tree, entry in found)
+
+
+def _checked_subject(text: str) -> str:
+    subject = text.strip()
+    if not subject:
+        raise Fatal("the message is empty")
+    try:
+        subject.encode()
+    except UnicodeEncodeError:
+        raise Fatal("the message is not UTF-8") from None
+    return subject
+
+
 def commit_message(touched: dict[str, str], command: str, operation: str, subject: str | None) -> str:
     """The message of a commit (design 5.2): subject, the refs one a line, and the trailers."""
-    if subject is None:
+    if subject is not None:
+        subject = _checked_subject(subject)
+    else:
         count = len(touched)
         subject = f"{command} {next(iter(touched))}" if count == 1 else f"{command} {count} refs"
     refs = sorted(touched)

@@ -25,6 +25,7 @@ def store_files(tree: StoreTree, directory: str = "") -> Iterator[tuple[str, byt
 
 def files_below(files: Files, root: Node, directory: str) -> Iterator[tuple[str, bytes]]:
     """As `store_files`, of a tree that is known to hold a store."""
+    files.prefetch([root], "all")
     marker = files.child(root, STORE_FILE)
     if marker is not None:
         yield directory + STORE_FILE, files.data(marker)

@@ -13,8 +13,10 @@ from .refs import Ref, RefError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any, Final, Protocol
+
+    from .objects import Directory, Scope
 
     Node = Any
 
@@ -23,11 +25,15 @@ if TYPE_CHECKING:
 
         def child(self, tree: Node, name: str) -> Node | None: ...
         def children(self, tree: Node) -> Iterable[Node]: ...
+        def walk(self, todo: list[Directory], then: list[Directory], file: str) -> Iterator[tuple[str, Node]]: ...
         def name(self, node: Node) -> str: ...
         def is_tree(self, node: Node) -> bool: ...
         def data(self, blob: Node) -> bytes: ...
         def oid(self, node: Node) -> str: ...
         def prepare_walk(self) -> None: ...
+        def prefetch(self, nodes: Iterable[Node], scope: Scope = "self") -> None: ...
+        @property
+        def is_partial(self) -> bool: ...
 
 
 MOST_STEPS: Final = 32
@@ -62,6 +68,7 @@ class StoreTree:
         self.root = root
         self.layout = layout
         self._directories: dict[str, Node | None] = {"": root}
+        self._targets: dict[str, str | None] = {}
 
     def node(self, path: str) -> Node | None:
         """The node of a directory or file, by its path from the top of the store; None where there is none."""
@@ -163,16 +170,17 @@ class StoreTree:
 
     def _link_above(self, stored: str) -> tuple[str | None, str]:
         """The longest prefix of a stored ref, or all of it, that is a link, and its target."""
-        segments = stored.split("/")
         found: tuple[str | None, str] = (None, "")
         prefix = ""
-        for segment in segments:
+        for segment in stored.split("/"):
             prefix = f"{prefix}/{segment}" if prefix else segment
-            if self.node(f"{REFS}/{prefix}") is None and not self._may_have(prefix):
-                break
-            path = object_path(prefix)
-            data = self.file(path)
-            target = link_target(data, path) if data is not None else None
+            if prefix not in self._targets:
+                if self.node(f"{REFS}/{prefix}") is None and not self._may_have(prefix):
+                    break
+                path = object_path(prefix)
+                data = self.file(path)
+                self._targets[prefix] = link_target(data, path) if data is not None else None
+            target = self._targets[prefix]
             if target is not None:
                 found = prefix, target
         return found
@@ -207,6 +215,11 @@ class StoreTree:
         """The numbers of the releases that have a directory below a stored package ref, in no order."""
         numbers = map(self.layout.release_number, self.names(f"{REFS}/{package}"))
         return [number for number in numbers if number is not None]
+
+    def next_steps(self, stored: str) -> list[str]:
+        """The stored refs to which the longest link on the way to a stored ref leads, in every spelling; or none."""
+        link, target = self._link_above(stored)
+        return [] if link is None else self._respell(target.partition("#")[0] + stored[len(link) :])
 
     def _respell(self, stored: str) -> list[str]:
         """The spellings of a stored ref, where it parses as one; itself where it does not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -99,11 +100,21 @@ def repo(tmp_path: Path) -> Repo:
     return made
 
 
+@pytest.fixture(scope="session")
+def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with an empty store, to be copied."""
+    path = tmp_path_factory.mktemp("store") / "repo"
+    path.mkdir()
+    made = Repo(path)
+    made.git("init", "-q")
+    made.ocuroot("init", "-q")
+    return path
+
+
 @pytest.fixture
-def store(repo: Repo) -> Repo:
+def store(store_template: Path, tmp_path: Path) -> Repo:
     """A repository with an empty store on the branch `state`."""
-    repo.ocuroot("init", "-q")
-    return repo
+    return Repo(Path(shutil.copytree(store_template, tmp_path / "repo")))
 
 
 @pytest.fixture
@@ -139,3 +150,48 @@ def check_golden(name: str, text: str) -> None:
             wanted.splitlines(keepends=True), text.splitlines(keepends=True), f"tests/golden/{name}", "what was printed"
         )
         raise AssertionError("".join(difference) + "\nif that is meant to be: GOLDEN=write make test")
+
+
+SHOP = "github.com/example/shop/-/api/release.ocu.star"
+SHOP_INSTRUCTIONS = f"""\
+set @/environment/production {{"name": "production", "attributes": {{"type": "prod", "region": "eu"}}}}
+set @/environment/staging {{"name": "staging", "attributes": {{"type": "staging"}}}}
+set @/custom/freeze {{"until": "2027-01-04", "by": "Zoë"}}
+set {SHOP}/@1 {{"commit": "aaa1"}}
+set {SHOP}/@1/commit/aaa1 {{"time": "2026-10-01T12:00:00Z"}}
+set {SHOP}/@1/call/build {{"type": "call", "output": {{"download_url": "https://example.com/1", "sizes": [10, 1.50]}}}}
+set {SHOP}/@1/call/build/1/status/complete {{"time": "2026-10-01T12:01:00Z"}}
+set {SHOP}/@1/deploy/production {{"type": "up"}}
+set {SHOP}/@2 {{"commit": "bbb2"}}
+set {SHOP}/@2/commit/bbb2 {{"time": "2026-10-02T12:00:00Z"}}
+set {SHOP}/@10 {{"commit": "ccc3"}}
+set {SHOP}/@10/call/build {{"type": "call", "output": {{"download_url": "https://example.com/10", "sizes": []}}}}
+set {SHOP}/+/deploy/production {{"release": "{SHOP}/@10"}}
+set +/environment/production {{"name": "production", "attributes": {{"type": "prod", "region": "eu"}}}}
+link {SHOP}/@ {SHOP}/@10
+link {SHOP}/@v1.0 {SHOP}/@1
+link {SHOP}/@/call/build {SHOP}/@10/call/build
+link {SHOP}/@/deploy/production {SHOP}/@1/deploy/production
+depend {SHOP}/@1/deploy/production {SHOP}/@1/call/build
+"""
+
+
+@pytest.fixture(scope="session")
+def shop_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a small store of a shop, to be copied."""
+    path = tmp_path_factory.mktemp("shop") / "repo"
+    path.mkdir()
+    made = Repo(path)
+    made.git("init", "-q")
+    made.git("remote", "add", "origin", "https://github.com/example/shop.git")
+    made.ocuroot("init", "-q")
+    date = "2026-10-02T12:00:00Z"
+    dated = {**os.environ, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    made.ocuroot("update", "--stdin", "-m", "open the shop", input=SHOP_INSTRUCTIONS, env=dated)
+    return path
+
+
+@pytest.fixture
+def shop(shop_template: Path, tmp_path: Path) -> Repo:
+    """A repository with the store that `SHOP_INSTRUCTIONS` make, on the branch `state`."""
+    return Repo(Path(shutil.copytree(shop_template, tmp_path / "shop")))

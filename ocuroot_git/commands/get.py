@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ..documents import dump, parse, to_bytes
 from ..errors import NotFound, UsageError
+from ..layout import Damaged
 from ..options import Command, Option
 from ..refs import RefError
+from ..tree import LinkCycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def run(context: Context, options: Parsed) -> int:
         raise UsageError("no ref was given")
     default = parse(options.default) if options.default is not None else None
     snapshot = context.snapshot(options.at)
+    snapshot.prefetch(options.arguments)
     for ref in options.arguments:
         try:
             value = snapshot.get(ref)
@@ -47,7 +50,7 @@ def _batch(context: Context, snapshot: Snapshot) -> int:
     for record in context.terminal.read_records():
         try:
             line = line_of(snapshot.look_up(record))
-        except RefError as error:
+        except (RefError, LinkCycle, Damaged) as error:  # of this one ref; the others can still be answered
             line = dump({"ref": record, "resolved": None, "found": False, "value": None, "error": error.message}, None)
         context.terminal.write(to_bytes(line + context.terminal.end))
         context.terminal.flush()

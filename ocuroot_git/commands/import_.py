@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 def run(context: Context, options: Parsed) -> int:
     name = options.arguments[0]
+    if not os.path.isdir(name):
+        raise Fatal(f"there is no directory '{name}'")
     source = Directory(name)
     stores = sides_in(source.files, source.read().root, f"'{name}'")
     files: dict[Place, dict[str, bytes | None]] = {}

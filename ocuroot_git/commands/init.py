@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from ..errors import Fatal
+import random
+import time
+
+from ..config import DEFAULT_BRANCH
+from ..errors import Conflict, Fatal
+from ..git import GitError
 from ..git import run as run_git
 from ..layout import SIDES, STORE_FILE, Layout, StoreError
 from ..objects import Moved
 from ..options import Command, Option
 from ..places import Branch
+from ..remote import Remote
 from ..tree import is_store
 
 TYPE_CHECKING = False
@@ -17,44 +23,53 @@ if TYPE_CHECKING:
     from ..options import Parsed
     from ..places import Place
 
+_CONFIG_IS_LOCKED = 255
+"""The exit status of `git config` for that."""
+
 
 def run(context: Context, options: Parsed) -> int:
     settings = context.stores.settings
     settings.repository  # noqa: B018  (raises where there is no repository)
     wanted = {"state": options.branch, "intent": options.intent_branch}
+    intent_remote = options.intent_remote or (options.remote if options.intent_branch else None)
+    remotes = {"state": options.remote, "intent": intent_remote}
     for side in SIDES:
-        _check_branch(settings, side, wanted[side])
-        if wanted[side]:
-            settings.configure(side, branch=wanted[side])
+        _check_branch(settings, side, wanted[side] or (remotes[side] and DEFAULT_BRANCH))
+        if wanted[side] or remotes[side]:
+            settings.configure(side, branch=wanted[side], remote=remotes[side])
     layout = Layout(int(options.dialect))
     made = {place: _make(context, place, layout) for place in {settings.place(side)[0]: None for side in SIDES}}
     for side in SIDES:
         place = settings.place(side)[0]
         if isinstance(place, Branch) and (wanted[side] or side == "state"):
-            key = f"ocuroot.{side}.branch"
-            if settings.config.get(key) != place.name:
-                run_git(["-C", settings.repository.git_dir, "config", key, place.name], context.environ)
+            _configure(settings, f"ocuroot.{side}.branch", place.name)
+        elif isinstance(place, Remote) and remotes[side]:
+            _configure(settings, f"ocuroot.{side}.branch", place.target.branch)
+            _configure(settings, f"ocuroot.{side}.remote", remotes[side])
     for place, what in made.items():
         context.terminal.remark(f"{what} {place.where}")
     return 0
 
 
+def _configure(settings: Settings, key: str, value: str) -> None:
+    if settings.config.get(key) != value:
+        _write_config(settings, key, value)
+
+
 def _make(context: Context, place: Place, layout: Layout) -> str:
     """Make a store at a place where there is none; says what was done, for a sentence with the place."""
-    try:
-        existing = place.read()
-        if existing.root is None or (place.repository is None and not place.files.children(existing.root)):
-            remote = context.stores.settings.remote_branch(place)
-            oid = place.repository.tip(remote) if remote is not None and place.repository is not None else None
-            if remote is not None and oid is not None and isinstance(place, Branch):
-                short = remote.removeprefix("refs/remotes/")
-                place.adopt(oid, f"ocuroot: branch from {short}")
-                return f"Took the store of '{short}' as"
-            place.create(_first_files(context, place, layout))
-            return "Made a store on"
-    except Moved:
-        pass  # another process was faster, and made the same first commit
-    root = place.read().root
+    deadline = time.monotonic() + context.stores.settings.timeout
+    while True:
+        root = place.read().root
+        if root is not None and (place.repository is not None or place.files.children(root)):
+            break
+        try:
+            return _create(context, place, layout)
+        except Moved as moved:
+            # Another process made the same first commit, or is about to and holds the lock of the branch.
+            if time.monotonic() > deadline:
+                raise Conflict(f"lost the race for '{moved}'; nothing changed", hint="try again") from None
+        _pause()
     sides = [place.files.child(root, side) for side in SIDES]
     if not is_store(place.files, root) and not all(is_store(place.files, side) for side in sides):
         raise StoreError(
@@ -62,6 +77,18 @@ def _make(context: Context, place: Place, layout: Layout) -> str:
             hint="name another branch: git ocuroot init --branch <branch>",
         )
     return "There is a store already on"
+
+
+def _create(context: Context, place: Place, layout: Layout) -> str:
+    """Make a store at a place where there is nothing, as `_make` does. Raises Moved."""
+    remote = context.stores.settings.remote_branch(place)
+    oid = place.repository.tip(remote) if remote is not None and place.repository is not None else None
+    if remote is not None and oid is not None and isinstance(place, Branch):
+        short = remote.removeprefix("refs/remotes/")
+        place.adopt(oid, f"ocuroot: branch from {short}")
+        return f"Took the store of '{short}' as"
+    place.create(_first_files(context, place, layout))
+    return "Made a store on"
 
 
 def _first_files(context: Context, place: Place, layout: Layout) -> dict[str, bytes | None]:
@@ -76,6 +103,23 @@ def _first_files(context: Context, place: Place, layout: Layout) -> dict[str, by
             prefix += f"{side}/"
         files[prefix + STORE_FILE] = Layout(layout.version, side).store_file()
     return files
+
+
+def _write_config(settings: Settings, key: str, value: str) -> None:
+    """Set a key of the configuration. Where another process holds its lock, git gives up at once; this waits for it."""
+    deadline = time.monotonic() + settings.timeout
+    while True:
+        try:
+            run_git(["-C", settings.directory, "config", key, value], settings.environ)
+            return
+        except GitError as error:
+            if error.exit_status != _CONFIG_IS_LOCKED or time.monotonic() > deadline:
+                raise
+        _pause()
+
+
+def _pause() -> None:
+    time.sleep(random.uniform(0.001, 0.02))
 
 
 def _check_branch(settings: Settings, side: str, branch: str | None) -> None:
@@ -98,7 +142,9 @@ COMMAND = Command(
     run,
     (
         Option("--branch", metavar="<branch>", help="the branch of the state store (default: state)"),
+        Option("--remote", metavar="<remote>", help="keep the state store there: the name of a remote, or a URL"),
         Option("--intent-branch", metavar="<branch>", help="the branch of the intent store (default: that of state)"),
+        Option("--intent-remote", metavar="<remote>", help="keep the intent store there"),
         Option(
             "--dialect", choices=("1", "3"), default="1", help="how refs are spelled: 3 is what Ocuroot 0.3.17 reads"
         ),

@@ -10,7 +10,7 @@ from ..globs import Glob
 from ..history import COMMAND_TRAILER, OPERATION_TRAILER, ref_changes, trailer
 from ..layout import SIDES
 from ..options import Command, Option
-from ..refs import RefError
+from ..remote import Remote
 from .match import absolute_glob
 
 TYPE_CHECKING = False
@@ -28,13 +28,17 @@ if TYPE_CHECKING:
 def run(context: Context, options: Parsed) -> int:
     if options.z:
         context.terminal.end = "\0"
+    for side in SIDES:
+        place, _ = context.stores.where(side)
+        if isinstance(place, Remote):
+            place.need_history()
     snapshot = context.snapshot(options.at)
     if options.limit == 0:
         return 0
-    wanted = _wanted(context, snapshot, options.arguments)
+    wanted, only = _wanted(context, snapshot, options.arguments)
     context.terminal.start_pager()
     context.terminal.colour(context.stores.settings.config)
-    for count, (commit, changes) in enumerate(_newest_first(snapshot, wanted), 1):
+    for count, (commit, changes) in enumerate(_newest_first(snapshot, wanted, only), 1):
         if options.json:
             context.terminal.write(to_bytes(_line(commit, changes) + context.terminal.end))
         else:
@@ -44,33 +48,36 @@ def run(context: Context, options: Parsed) -> int:
     return 0
 
 
-def _wanted(context: Context, snapshot: Snapshot, words: list[str]) -> Callable[[str], bool]:
+def _wanted(context: Context, snapshot: Snapshot, words: list[str]) -> tuple[Callable[[str], bool], set[str] | None]:
     """Which refs are asked for: those named, what they lead to, and those that match a pattern; all for no words.
 
-    A word is taken as a ref where it is one and holds no wildcard.
+    A word is taken as a ref where it holds no wildcard. Where none does, the stored refs are given as well.
     """
     if not words:
-        return lambda ref: True
+        return lambda ref: True, None
     refs: set[str] = set()
+    stored: set[str] = set()
     globs = []
     for word in words:
-        try:
-            ref = snapshot.absolute(word) if not set(word) & set("*?[{") else None
-        except RefError:
-            ref = None
-        if ref is None:
+        if set(word) & set("*?[{"):
             globs.append(absolute_glob(context, word))
             continue
+        ref = snapshot.absolute(word)
         if ref.fragment:
             raise UsageError(f"'{word}' names a part of a document; its history is that of '{ref.without_fragment()}'")
         tree = snapshot.tree(ref)
-        refs.update(tree.layout.shown(stored) for stored in tree.layout.spellings(ref))
-        refs.add(snapshot.resolve(ref))
+        spellings = {*tree.layout.spellings(ref), tree.locate(ref).stored}
+        stored |= spellings
+        refs.update(map(tree.layout.shown, spellings))
+    if not globs:
+        return refs.__contains__, stored
     glob = Glob(*globs)
-    return lambda ref: ref in refs or glob.matches(ref)
+    return lambda ref: ref in refs or glob.matches(ref), None
 
 
-def _newest_first(snapshot: Snapshot, wanted: Callable[[str], bool]) -> Iterator[tuple[Commit, list[Change]]]:
+def _newest_first(
+    snapshot: Snapshot, wanted: Callable[[str], bool], only: set[str] | None
+) -> Iterator[tuple[Commit, list[Change]]]:
     """The changes of both stores; those of two branches merged by time."""
     trees: list[StoreTree] = []
     for side in SIDES:
@@ -84,7 +91,7 @@ def _newest_first(snapshot: Snapshot, wanted: Callable[[str], bool]) -> Iterator
         start = snapshot.version(place).oid
         if place.repository is None or start is None:
             raise Fatal(f"{place.where} has no history", hint="a store on a branch has one")
-        histories.append(ref_changes(place.repository, start, tree, directory, wanted))
+        histories.append(ref_changes(place.repository, start, tree, directory, wanted, only))
     if len(histories) == 1:
         yield from histories[0]
         return

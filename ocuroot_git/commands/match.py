@@ -29,20 +29,32 @@ def run(context: Context, options: Parsed) -> int:
     snapshot = context.snapshot(options.at)
     globs = [absolute_glob(context, glob) for glob in options.arguments]
     exclude = [absolute_glob(context, glob) for glob in options.exclude]
-    found = list(snapshot.entries(globs, side=side, links=not options.no_links, exclude=exclude))
-    if options.count:
-        context.terminal.record(str(len(found)))
+    if options.count or not (options.values or options.json):
+        refs = snapshot.match(*globs, side=side, links=not options.no_links, exclude=exclude)
+        if options.count:
+            context.terminal.record(str(len(refs)))
+            return 0
+        if options.sort == "version":
+            refs.sort(key=version_key)
+        context.terminal.start_pager()
+        context.terminal.names(refs[: options.limit])
         return 0
+    found = list(snapshot.entries(globs, side=side, links=not options.no_links, exclude=exclude))
     key = version_key if options.sort == "version" else str
     found.sort(key=lambda pair: key(pair[1].ref))
     del found[len(found) if options.limit is None else options.limit :]
+    _prefetch(snapshot, found, values=options.values)
     context.terminal.start_pager()
     for tree, entry in found:
-        if options.values or options.json:
-            context.terminal.write(to_bytes(_line(snapshot, tree, entry, options) + context.terminal.end))
-        else:
-            context.terminal.record(context.terminal.name(entry.ref))
+        context.terminal.write(to_bytes(_line(snapshot, tree, entry, options) + context.terminal.end))
     return 0
+
+
+def _prefetch(snapshot: Snapshot, found: list[tuple[StoreTree, Entry]], *, values: bool) -> None:
+    for tree in {tree for tree, _ in found if tree.files.is_partial}:
+        tree.files.prefetch(entry.node for of, entry in found if of is tree)
+        if values:
+            snapshot.prefetch(entry.ref for of, entry in found if of is tree)
 
 
 def _line(snapshot: Snapshot, tree: StoreTree, entry: Entry, options: Parsed) -> str:
@@ -88,6 +100,7 @@ COMMAND = Command(
         Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
         Option("-z", help="end records with NUL"),
     ),
+    least=1,
     notes="""
 Patterns: * within a segment, ** across segments, ? one character, [a-z], [!a-z], {a,b}, \\ takes the next as it is.
 //… and ./-/… begin with the name of this repository.

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from ..options import Parsed
     from ..transaction import Transaction
 
-LARGE = 1 << 20
-"""Bytes from which a document is better kept elsewhere (design 5.4)."""
-
 
 def run(context: Context, options: Parsed) -> int:
     text, value = options.arguments
@@ -40,10 +37,7 @@ def run(context: Context, options: Parsed) -> int:
 def read_document(context: Context, value: str, form: str) -> Document:
     """The document that a value on the command line (`-`: stdin) stands for, in one of the three formats."""
     text = context.read_value(value)
-    if len(text) > LARGE:
-        context.terminal.warning(
-            "the value is over 1 MiB: state is not the place for artifacts; keep a reference to one"
-        )
+    context.check_size(text)
     if form == "string":
         try:
             text.encode()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ..documents import dump, to_bytes
+from ..errors import Fatal
 from ..globs import Glob
-from ..layout import SIDES, link_target, object_path
+from ..layout import SIDES, Damaged, link_target, object_path
 from ..match import match
 from ..options import Command, Option
+from ..sharing import standing
 from ..snapshot import NoStore
 
 TYPE_CHECKING = False
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from ..layout import Side
     from ..options import Parsed
     from ..snapshot import Snapshot
+    from ..terminal import Terminal
+    from ..tree import StoreTree
 
 
 def run(context: Context, options: Parsed) -> int:
@@ -23,6 +27,9 @@ def run(context: Context, options: Parsed) -> int:
     report: dict[str, Document] = {"repo": context.stores.base.repo}
     for side in SIDES:
         report[side] = _describe(context, snapshot, side)
+    report["work"] = None
+    if all(report[side]["exists"] for side in SIDES):
+        _add_work(snapshot, report)
     if options.json:
         context.terminal.write(to_bytes(dump(report, 2) + "\n"))
         return 0
@@ -31,7 +38,38 @@ def run(context: Context, options: Parsed) -> int:
     terminal.record(f"repository  {terminal.paint(report['repo'], 'bold')}")
     for side in SIDES:
         _show(context, side, report[side])
+    if report["work"]:
+        words = [f"{count} {what}" for what, count in report["work"].items()]
+        terminal.record(f"{'work':<11} {', '.join(words)}")
+    if "problem" in report:
+        terminal.record(f"{'work':<11} {terminal.paint('unknown', 'red')}: {report['problem']}")
     return 0
+
+
+def _add_work(snapshot: Snapshot, report: dict[str, Document]) -> None:
+    """Say what is to be done, or why that cannot be known: a document of another shape must not hide the rest."""
+    try:
+        report["work"] = _work(snapshot)
+    except Fatal as error:
+        report["problem"] = error.message
+
+
+def _work(snapshot: Snapshot) -> dict[str, int] | None:
+    """How many intents are not yet followed, and how many runs are in each state; none that are zero.
+
+    Not for a remote store, as in `_counts`.
+    """
+    from ..delivery.intent import differences
+    from ..delivery.survey import state_tree
+    from ..delivery.work import run_items
+
+    if state_tree(snapshot).files.is_partial:
+        return None
+    pending = len(differences(snapshot))
+    counts = {"pending intent" if pending == 1 else "pending intents": pending} if pending else {}
+    for item in run_items(snapshot) if state_tree(snapshot).layout.version == 1 else ():
+        counts[f"{item.state} runs"] = counts.get(f"{item.state} runs", 0) + 1
+    return counts
 
 
 def _describe(context: Context, snapshot: Snapshot, side: Side) -> dict[str, Document]:
@@ -43,12 +81,7 @@ def _describe(context: Context, snapshot: Snapshot, side: Side) -> dict[str, Doc
     except NoStore as error:
         return {**found, "exists": False, "problem": error.message, "hint": error.hint}
     place, directory = snapshot.place(tree)
-    documents = links = 0
-    for entry in match(tree, Glob("**"), side):
-        if link_target(tree.files.data(entry.node), object_path(entry.stored)) is None:
-            documents += 1
-        else:
-            links += 1
+    documents, links, damaged = _counts(tree, side)
     return {
         **found,
         "directory": directory.rstrip("/"),
@@ -56,7 +89,28 @@ def _describe(context: Context, snapshot: Snapshot, side: Side) -> dict[str, Doc
         "tip": snapshot.version(place).oid,
         "documents": documents,
         "links": links,
+        "damaged": damaged,
+        "sharing": standing(context.stores.settings, place),
     }
+
+
+def _counts(tree: StoreTree, side: Side) -> tuple[int | None, int | None, int | None]:
+    """How many documents and links there are, and how many files that are neither.
+
+    Not for a remote store, of which everything would have to be fetched.
+    """
+    if tree.files.is_partial:
+        return None, None, None
+    documents = links = damaged = 0
+    for entry in match(tree, Glob("**"), side):
+        try:
+            is_link = link_target(tree.files.data(entry.node), object_path(entry.stored)) is not None
+        except Damaged:
+            damaged += 1
+            continue
+        links += is_link
+        documents += not is_link
+    return documents, links, damaged
 
 
 def _show(context: Context, side: Side, report: dict[str, Document]) -> None:
@@ -68,7 +122,26 @@ def _show(context: Context, side: Side, report: dict[str, Document]) -> None:
     where = f", directory '{report['directory']}'" if report["directory"] else ""
     tip = f" at {terminal.paint(report['tip'][:12], 'yellow')}" if report["tip"] else ""
     terminal.record(f"{head}{where}{tip}, dialect {report['dialect']}")
-    terminal.record(f"{'':<11} {_count(report['documents'], 'document')}, {_count(report['links'], 'link')}")
+    if report["sharing"].get("remote") or report["sharing"].get("last_contact"):
+        terminal.record(f"{'':<11} {_sharing(terminal, report['sharing'])}")
+    if report["documents"] is not None:
+        words = [_count(report["documents"], "document"), _count(report["links"], "link")]
+        if report["damaged"]:
+            words.append(terminal.paint(f"{report['damaged']} damaged ('git ocuroot fsck' names them)", "red"))
+        terminal.record(f"{'':<11} {', '.join(words)}")
+
+
+def _sharing(terminal: Terminal, sharing: dict[str, Document]) -> str:
+    """How the place stands to its remote, as of the last contact."""
+    words = [f"remote '{sharing['remote']}'"] if sharing["remote"] else []
+    if "ahead" in sharing:
+        ahead, behind = sharing["ahead"], sharing["behind"]
+        if sharing["diverged"]:
+            words.append(terminal.paint(f"diverged: {ahead} ahead, {behind} behind", "red"))
+        else:
+            words.append(f"{ahead} ahead" if ahead else f"{behind} behind" if behind else "up to date")
+    words.append(f"last contact {sharing['last_contact'] or 'unknown'}")
+    return ", ".join(words)
 
 
 def _count(number: int, what: str) -> str:

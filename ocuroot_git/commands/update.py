@@ -35,13 +35,11 @@ def run(context: Context, options: Parsed) -> int:
         raise UsageError("update reads its instructions from stdin: give --stdin")
     if options.z:
         context.terminal.end = "\0"
-    try:
-        steps = list(_steps(context, options.z))
-    except OSError:
-        raise Fatal("cannot read the instructions from standard input: it is closed") from None
+    steps = list(_steps(context, options.z))
 
     def change(transaction: Transaction) -> None:
-        for where, step in steps:
+        transaction.prefetch(ref for _, refs, _ in steps for ref in refs)
+        for where, _, step in steps:
             try:
                 step(transaction)
             except Error as error:
@@ -52,8 +50,8 @@ def run(context: Context, options: Parsed) -> int:
     return 0
 
 
-def _steps(context: Context, nul: bool) -> Iterator[tuple[str, Step]]:
-    """Each instruction, parsed, and where it stands. All are parsed before the first is carried out."""
+def _steps(context: Context, nul: bool) -> Iterator[tuple[str, list[str], Step]]:
+    """Where each instruction stands, its refs, and itself. All are parsed before the first is carried out."""
     records = context.terminal.read_records()
     for number, record in enumerate(records, 1):
         where = f"{'instruction' if nul else 'line'} {number}"
@@ -69,7 +67,9 @@ def _steps(context: Context, nul: bool) -> Iterator[tuple[str, Step]]:
             for name, word in zip(names, words):
                 if not word:
                     raise Fatal(f"'{verb}' lacks the {name}")
-            yield where, _step(verb, words)
+            context.check_size(words[-1])
+            refs = [word for name, word in zip(names, words) if name in ("ref", "target", "dependency")]
+            yield where, refs, _step(verb, words)
         except Error as error:
             error.message = f"{where}: {error.message}"
             raise

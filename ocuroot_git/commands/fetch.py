@@ -1,0 +1,39 @@
+"""`git ocuroot fetch`: get what others wrote."""
+
+from __future__ import annotations
+
+from ..options import Command
+from ..sharing import each_place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..options import Parsed
+
+
+def run(context: Context, options: Parsed) -> int:
+    for where, sharing in each_place(context.stores, options.arguments):
+        if sharing is None:
+            context.terminal.remark(f"{where}: up to date with the remote")
+            continue
+        outcome = sharing.fetch()
+        if outcome.made:
+            context.terminal.remark(f"{where}: made from '{sharing.remote}'")
+        elif outcome.ahead and outcome.behind:
+            context.terminal.remark(
+                f"{where}: has diverged from '{sharing.remote}', "
+                f"{outcome.ahead} ahead and {outcome.behind} behind; 'git ocuroot sync' brings them together"
+            )
+        else:
+            context.terminal.remark(f"{where}: {outcome.moved} new from '{sharing.remote}', {outcome.ahead} to push")
+    return 0
+
+
+COMMAND = Command(
+    "fetch",
+    "Fetch the branches of the stores from a remote, and fast-forward the local ones that have nothing of their own.",
+    "[<remote>]",
+    run,
+    most=1,
+    notes="A remote store is asked for its tip; it needs no fetch otherwise.",
+)

@@ -1,0 +1,69 @@
+"""Fetching what a command will read of a partial store before it reads it, a level of the tree at a time (design 8.4).
+
+Where nothing can be missing these functions are not worth calling, and do nothing: see `Files.is_partial`. Without
+them everything works too, with one round trip for each object.
+"""
+
+from __future__ import annotations
+
+from .layout import object_path
+from .tree import MOST_STEPS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .refs import Ref
+    from .tree import Files, Node, StoreTree
+
+
+def prefetch_refs(tree: StoreTree, refs: Iterable[Ref]) -> None:
+    """Fetch what look-ups of many refs will read: the directories on the way, and the documents and links in them."""
+    waiting = {spelling for ref in refs for spelling in tree.layout.spellings(ref)}
+    seen: set[str] = set()
+    for _ in range(MOST_STEPS):
+        waiting -= seen
+        if not waiting:
+            return
+        seen |= waiting
+        _fetch_ways(tree, waiting)
+        waiting = {target for stored in waiting for target in tree.next_steps(stored)}
+
+
+def _fetch_ways(tree: StoreTree, stored_refs: Iterable[str]) -> None:
+    levels: list[set[str]] = []
+    for stored in stored_refs:
+        path = object_path(stored)
+        for depth, end in enumerate(end for end, char in enumerate(path) if char == "/"):
+            if depth == len(levels):
+                levels.append(set())
+            levels[depth].add(path[:end])
+    files = tree.files
+    directories: list[str] = []
+    for level in levels:
+        nodes = {path: node for path in level if (node := tree.node(path)) is not None and files.is_tree(node)}
+        files.prefetch(nodes.values())
+        directories += nodes
+    documents = (tree.node(object_path(path.partition("/")[2])) for path in directories if "/" in path)
+    files.prefetch(node for node in documents if node is not None)
+
+
+def prefetch_changes(files: Files, pairs: list[tuple[Node | None, Node | None]]) -> None:
+    """Fetch the trees that a comparison of each pair of trees will read, for all pairs at once."""
+    while pairs:
+        files.prefetch(node for pair in pairs if None not in pair for node in pair)
+        files.prefetch((node for pair in pairs if None in pair for node in pair if node is not None), "trees")
+        pairs = [below for before, after in pairs for below in _differing(files, before, after)]
+
+
+def _differing(files: Files, before: Node | None, after: Node | None) -> Iterable[tuple[Node | None, Node | None]]:
+    """The pairs of directories in two trees that are not the same."""
+    old, new = _directories(files, before), _directories(files, after)
+    for name in old.keys() | new.keys():
+        one, other = old.get(name), new.get(name)
+        if one is None or other is None or files.oid(one) != files.oid(other):
+            yield one, other
+
+
+def _directories(files: Files, tree: Node | None) -> dict[str, Node]:
+    return {} if tree is None else {files.name(node): node for node in files.children(tree) if files.is_tree(node)}

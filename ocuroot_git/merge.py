@@ -1,0 +1,172 @@
+"""Bring two versions of a store together, document by document (design 8.3).
+
+Three trees: the one at which both sides parted, ours, and theirs. What only one side changed is taken from it; what
+both changed in the same way is no conflict; the lists of links to a document merge as sets. What remains is a
+`Clash`, which the caller decides for one side or reports.
+"""
+
+from __future__ import annotations
+
+from .documents import dump, same
+from .history import changed_paths
+from .layout import REFS, StoredObject, object_path, stored_ref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from .objects import Node, Repository
+
+    Choice = Literal["ours", "theirs"] | None
+    """Which side wins where both changed a document to different values; None: neither."""
+
+
+class Clash:
+    """A document that both sides changed to different values: its ref, or the path of another file, and the values."""
+
+    __slots__ = ("ours", "theirs", "where")
+
+    def __init__(self, where: str, ours: str, theirs: str) -> None:
+        self.where = where
+        self.ours = ours
+        self.theirs = theirs
+
+
+class Merged:
+    """The outcome: what to change in their tree, by path (None: delete), and what clashed."""
+
+    __slots__ = ("changes", "clashes")
+
+    def __init__(self) -> None:
+        self.changes: dict[str, bytes | None] = {}
+        self.clashes: list[Clash] = []
+
+
+def merge_trees(
+    repository: Repository, base: Node | None, ours: Node | None, theirs: Node | None, choice: Choice
+) -> Merged:
+    """Merge our changes since `base` into their tree."""
+    merged = Merged()
+    ours_changed = sorted(path for _, path in changed_paths(repository, base, ours))
+    theirs_changed = {path for _, path in changed_paths(repository, base, theirs)}
+    for path in ours_changed:
+        mine = _file(repository, ours, path)
+        if path not in theirs_changed:
+            merged.changes[path] = mine
+            continue
+        yours = _file(repository, theirs, path)
+        if mine != yours:
+            result = _merge_file(merged, path, _file(repository, base, path), mine, yours, choice)
+            if result != yours:
+                merged.changes[path] = result
+    if not merged.clashes:
+        _mend_links(repository, theirs, merged, theirs_changed | set(ours_changed))
+    return merged
+
+
+def split(path: str) -> tuple[str, str | None]:
+    """The directory of the branch in which the store of a file lies, and the stored ref if it holds an object."""
+    segments = path.split("/")
+    if REFS not in segments:
+        return "", None
+    at = segments.index(REFS)
+    return "".join(f"{segment}/" for segment in segments[:at]), stored_ref("/".join(segments[at:]))
+
+
+def _merge_file(
+    merged: Merged, path: str, base: bytes | None, mine: bytes | None, yours: bytes | None, choice: Choice
+) -> bytes | None:
+    """The content that two changes of one file come to; a clash is recorded where nothing decides."""
+    _, ref = split(path)
+    if ref is None:
+        return _choose(merged, path, _shown(mine), _shown(yours), mine, yours, choice)
+    was, ours, theirs = _read(base, path), _read(mine, path), _read(yours, path)
+    links = _merge_links(was, ours, theirs)
+    if _equal(ours, theirs) or _equal(was, ours):
+        winner = theirs
+    elif _equal(was, theirs):
+        winner = ours
+    else:
+        said = _value(ours), _value(theirs)
+        result = _choose(merged, ref, *said, mine, yours, choice)
+        winner = ours if result is mine else theirs
+    return None if winner is None else winner.with_links(links).to_bytes()
+
+
+def _choose(
+    merged: Merged,
+    where: str,
+    ours: str,
+    theirs: str,
+    mine: bytes | None,
+    yours: bytes | None,
+    choice: Choice,
+) -> bytes | None:
+    if choice is None:
+        merged.clashes.append(Clash(where, ours, theirs))
+    return mine if choice == "ours" else yours
+
+
+def _merge_links(was: StoredObject | None, ours: StoredObject | None, theirs: StoredObject | None) -> set[str]:
+    before, mine, yours = (set(found.links) if found is not None else set() for found in (was, ours, theirs))
+    return ((before | mine | yours) - (before - mine)) - (before - yours)
+
+
+def _mend_links(repository: Repository, theirs: Node | None, merged: Merged, touched: set[str]) -> None:
+    """Make links and back-links agree where one side linked to what the other deleted, or deleted what it linked."""
+
+    def now(path: str) -> StoredObject | None:
+        data = merged.changes[path] if path in merged.changes else _file(repository, theirs, path)
+        return _read(data, path)
+
+    waiting = sorted(path for path in touched if path.endswith("/@object.json"))
+    while waiting:
+        path = waiting.pop()
+        top, ref = split(path)
+        found = now(path)
+        if ref is None or found is None:
+            continue
+        if found.target is not None:
+            end = top + object_path(found.target.partition("#")[0])
+            target = now(end)
+            if target is None:
+                merged.changes[path] = None  # deleting a document deletes the links to it
+                waiting += [top + object_path(link) for link in found.links]
+            elif ref not in target.links:
+                merged.changes[end] = target.with_links({*target.links, ref}).to_bytes()
+        kept = {link for link in found.links if _leads_to(now(top + object_path(link)), ref)}
+        if kept != set(found.links) and merged.changes.get(path, b"") is not None:
+            merged.changes[path] = found.with_links(kept).to_bytes()
+
+
+def _leads_to(link: StoredObject | None, ref: str) -> bool:
+    return link is not None and link.target is not None and link.target.partition("#")[0] == ref
+
+
+def _equal(one: StoredObject | None, other: StoredObject | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.kind == other.kind and one.body_type == other.body_type and same(one.body, other.body)
+
+
+def _value(found: StoredObject | None) -> str:
+    if found is None:
+        return "deleted"
+    return f"a link to '{found.target}'" if found.target is not None else dump(found.body, None)
+
+
+def _shown(data: bytes | None) -> str:
+    return "deleted" if data is None else f"{len(data)} bytes"
+
+
+def _read(data: bytes | None, path: str) -> StoredObject | None:
+    return None if data is None else StoredObject.read(data, path)
+
+
+def _file(repository: Repository, root: Node | None, path: str) -> bytes | None:
+    node = root
+    for name in path.split("/"):
+        if node is None or not repository.is_tree(node):
+            return None
+        node = repository.child(node, name)
+    return None if node is None or repository.is_tree(node) else repository.data(node)

@@ -1,0 +1,103 @@
+"""Work in two processes: the one place that forks. For large walks, which one processor alone would slow down.
+
+The second process only reads objects and writes its answer to a pipe, and then vanishes without flushing or closing
+what it shares with the first. It is collected whatever happens.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final, TypeVar
+
+    Piece = TypeVar("Piece")
+    Work = Callable[[list[Piece]], list[str]]
+    """Gives the results for one piece, which it may use up."""
+
+_SIGKILL: Final = 9  # the module `signal` would bring `enum` with it
+
+
+def in_two(pieces: list[list[Piece]], work: Work[Piece]) -> list[str]:
+    """The results of `work` on each of at most 256 pieces, all in one list, in no order.
+
+    Two processes share the pieces where there is a second processor, and where this process has no threads, which
+    a fork would leave behind. Where the second process fails, this one does its part again, and meets what it met.
+    """
+    if not _may_fork():
+        return [result for piece in pieces for result in work(piece)]
+    tickets, ticket_writer = os.pipe()
+    answers, answer_writer = os.pipe()
+    os.write(ticket_writer, bytes(range(len(pieces))))
+    os.close(ticket_writer)
+    pid = os.fork()
+    if pid == 0:
+        _be_second(tickets, answer_writer, pieces, work)
+    os.close(answer_writer)
+    done = False
+    try:
+        results, mine = _share(tickets, pieces, work)
+        answer = _read_all(answers)
+        done = True
+    finally:
+        os.close(tickets)
+        os.close(answers)
+        if not done:
+            os.kill(pid, _SIGKILL)
+        succeeded = _collect(pid)
+    if succeeded:
+        if answer:
+            results += answer.decode(errors="surrogateescape").split("\0")
+    else:
+        for number, piece in enumerate(pieces):
+            if number not in mine:
+                results += work(piece)
+    return results
+
+
+def _may_fork() -> bool:
+    try:
+        return len(os.sched_getaffinity(0)) > 1 and len(os.listdir("/proc/self/task")) == 1
+    except (AttributeError, OSError):
+        return False  # not Linux
+
+
+def _be_second(tickets: int, answer_writer: int, pieces: list[list[Piece]], work: Work[Piece]) -> None:
+    """The second process, from its start to its end. Its exit status is all that it says of an error."""
+    status = 1
+    try:
+        results, _ = _share(tickets, pieces, work)
+        results.sort()
+        waiting = memoryview("\0".join(results).encode(errors="surrogateescape"))
+        while waiting:
+            waiting = waiting[os.write(answer_writer, waiting) :]
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _share(tickets: int, pieces: list[list[Piece]], work: Work[Piece]) -> tuple[list[str], set[int]]:
+    """Work on one piece after the other, as long as there are tickets; gives the results, and which pieces."""
+    results: list[str] = []
+    taken = set()
+    while ticket := os.read(tickets, 1):
+        taken.add(ticket[0])
+        results += work(pieces[ticket[0]])
+    return results, taken
+
+
+def _read_all(fd: int) -> bytes:
+    parts = []
+    while part := os.read(fd, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _collect(pid: int) -> bool:
+    """Wait for the second process; whether it succeeded. Not known, so no, where the caller ignores SIGCHLD."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    except ChildProcessError:
+        return False

@@ -1,0 +1,59 @@
+"""Which stores are shared, and how: what the commands `fetch`, `push`, `sync` and `status` begin with."""
+
+from __future__ import annotations
+
+from .errors import Fatal
+from .layout import SIDES
+from .places import Branch
+from .remote import Remote
+from .sync import Sharing, remote_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .config import Settings
+    from .documents import Document
+    from .places import Place
+    from .store import Stores
+
+
+def each_place(stores: Stores, arguments: list[str]) -> Iterator[tuple[str, Sharing | None]]:
+    """The places of the stores in words, each with how to share it; None for a remote store, which was refreshed.
+
+    `arguments` may name the remote. Raises Fatal for what cannot be shared.
+    """
+    for place in dict.fromkeys(stores.where(side)[0] for side in SIDES):
+        if isinstance(place, Remote):
+            place.refresh()
+            yield place.where, None
+        elif isinstance(place, Branch):
+            remote = remote_of(stores.settings, place, arguments[0] if arguments else None)
+            yield place.where, Sharing(stores.settings, place, remote)
+        else:
+            raise Fatal(f"{place.where} is shared with nobody", hint="a store on a branch can be")
+
+
+def standing(settings: Settings, place: Place) -> dict[str, Document]:
+    """How a place stands to its remote as of the last contact: for `status`; empty where it has none."""
+    if isinstance(place, Remote):
+        return {"remote": place.target.name, "last_contact": _time(place.last_contact)}
+    if not isinstance(place, Branch):
+        return {}
+    try:
+        sharing = Sharing(settings, place, remote_of(settings, place, None))
+    except Fatal:
+        return {}  # there is no remote, or none that is meant
+    found: dict[str, Document] = {"remote": sharing.remote, "last_contact": _time(sharing.last_contact)}
+    here, there = place.read().oid, sharing.known()
+    if here is not None and there is not None:
+        ahead, behind = sharing.distance(here, there)
+        found |= {"ahead": ahead, "behind": behind, "diverged": bool(ahead and behind)}
+    return found
+
+
+def _time(seconds: float | None) -> str | None:
+    """A moment as RFC 3339, in UTC."""
+    import time
+
+    return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

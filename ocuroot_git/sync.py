@@ -1,0 +1,320 @@
+"""Sharing a local branch by hand: fetch it from a remote, push it, and bring the two together (design 8.3).
+
+All git commands run in the user's own repository, and touch no more than the branch and
+`refs/remotes/<remote>/<branch>`, as plain `git fetch` would. Nothing is moved before the remote has taken it, and what
+others rewrote is not followed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .errors import Conflict, Fatal
+from .git import GitError, run
+from .history import OPERATION_TRAILER
+from .merge import Clash, merge_trees, split
+from .objects import Moved
+from .places import Version
+from .transaction import commit_message
+from .transport import CUT, LOCKED, RACE, REFUSED, Transport, TransportError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .config import Settings
+    from .merge import Choice
+    from .places import Branch, Place
+
+
+class Outcome:
+    """What was done: the branch `moved` or `made` here, and how many commits were `pushed`."""
+
+    __slots__ = ("ahead", "behind", "made", "moved", "pushed", "replayed")
+
+    def __init__(self) -> None:
+        self.made = False
+        self.moved = 0
+        self.pushed = 0
+        self.replayed = 0
+        self.ahead = 0
+        self.behind = 0
+
+
+class Sharing:
+    """One local branch and one remote."""
+
+    def __init__(self, settings: Settings, branch: Branch, remote: str) -> None:
+        self.branch = branch
+        self.remote = remote
+        self.repository = branch.repository
+        self.tracking = f"refs/remotes/{remote}/{branch.name}"
+        self._environ: Mapping[str, str] = branch.environ
+        self._directory = self.repository.work_tree or self.repository.git_dir
+        self._timeout = settings.timeout
+        self._transport = Transport(self._directory, self._environ, remote, remote, settings.timeout)
+
+    # The three commands
+
+    def fetch(self) -> Outcome:
+        """Fetch the remote's branch; take over what is new in it where there is nothing of our own. Raises Fatal."""
+        outcome = Outcome()
+        there = self._fetch()
+        here = self.branch.read().oid
+        if here is None:
+            self.branch.adopt(there, f"ocuroot: branch from {self.remote}/{self.branch.name}")
+            outcome.made = True
+            return outcome
+        outcome.ahead, outcome.behind = self.distance(here, there)
+        if outcome.behind and not outcome.ahead:
+            self._check_stores(there)
+            self.branch.move(here, there, f"ocuroot: fast-forward to {self.remote}")
+            outcome.moved, outcome.behind = outcome.behind, 0
+        return outcome
+
+    def push(self, choice: Choice, *, fetch_first: bool = False) -> Outcome:
+        """Push the branch; where the remote's has moved, replay on it what was changed here.
+
+        Raises Conflict, with nothing moved, where both sides changed a document and `choice` does not decide.
+        """
+        outcome = Outcome()
+        deadline = time.monotonic() + self._timeout
+        tries = 0
+        while True:
+            here = self.branch.read()
+            known = self.known()
+            if fetch_first or tries or known is None:
+                known = self._fetch(may_be_missing=True)
+            if here.oid is None:
+                if known is None:
+                    raise Fatal(f"there is no {self.branch.where}, neither here nor on '{self.remote}'")
+                self.branch.adopt(known, f"ocuroot: branch from {self.remote}/{self.branch.name}")
+                outcome.made = True
+                return outcome
+            tries += 1
+            if self._push_once(here, known, choice, outcome):
+                return outcome
+            if time.monotonic() > deadline:
+                raise Conflict(f"lost the race for '{self.remote}' {tries} times in {self._timeout:g} s")
+            time.sleep(self.branch.pause(tries) * 10)
+
+    def known(self) -> str | None:
+        """Where the remote's branch stood at the last contact."""
+        return self.repository.tip(self.tracking)
+
+    def distance(self, here: str, there: str) -> tuple[int, int]:
+        """How many commits we are ahead, and behind."""
+        said = self._git("rev-list", "--left-right", "--count", f"{here}...{there}", "--").split()
+        return int(said[0]), int(said[1])
+
+    @property
+    def last_contact(self) -> float | None:
+        """When the remote was last asked by these commands, in seconds since the epoch; None: never."""
+        try:
+            return os.stat(self._contact_file).st_mtime
+        except OSError:
+            return None
+
+    # Pushing
+
+    def _push_once(self, here: Version, known: str | None, choice: Choice, outcome: Outcome) -> bool:
+        """Push once; whether that was it. Raises what cannot be tried again."""
+        assert here.oid is not None
+        target = here.oid
+        ahead, behind = (1, 0) if known is None else self.distance(here.oid, known)
+        if known is not None and behind:
+            self._check_stores(known)
+            if ahead:
+                self._check_not_rewritten(here.oid, known)
+                target = self._replay(here, known, choice, outcome)
+            else:
+                target = known
+        if target != known:
+            failure = self._transport.push(target, self.branch.reference)
+            if failure is not None:
+                if self._may_try_again(failure, known):
+                    return False
+                raise failure
+            outcome.pushed = max(1, ahead)
+        self._touch()
+        try:
+            if target != here.oid:
+                self.branch.move(here.oid, target, f"ocuroot: sync with {self.remote}")
+                outcome.moved = behind
+        except Moved:
+            return False  # another process here has written meanwhile: that is to be pushed too
+        self._track(target)
+        return True
+
+    def _may_try_again(self, failure: TransportError, known: str | None) -> bool:
+        if failure.kind == REFUSED:
+            return self._transport.tip(self.branch.reference) != known
+        return failure.kind in (RACE, LOCKED, CUT)
+
+    def _replay(self, here: Version, known: str, choice: Choice, outcome: Outcome) -> str:
+        """Make one commit on the remote's tip of all that was changed here since the two parted; gives its id."""
+        assert here.oid is not None
+        base = self._base(here.oid, known)
+        theirs = self.repository.root(known)
+        merged = merge_trees(self.repository, self.repository.root(base), here.root, theirs, choice)
+        if merged.clashes:
+            raise self._conflict(merged.clashes)
+        outcome.replayed = len(merged.changes)
+        if not merged.changes:
+            return known
+        tree = self.repository.edit(theirs, merged.changes)
+        message = self._message(base, here.oid, [split(path)[1] or path for path in sorted(merged.changes)])
+        return self.branch.committer.commit(self.repository, tree, [known], message)
+
+    def _message(self, base: str, here: str, refs: list[str]) -> str:
+        """The message of a replay: it says what was replayed, and bears the names of all operations in it (P4)."""
+        format_ = f"--format=%(trailers:key={OPERATION_TRAILER},valueonly)"
+        operations = [line for line in self._git("log", format_, f"{base}..{here}", "--").split("\n") if line]
+        subjects = self._git("log", "--format=%s", f"{base}..{here}", "--").splitlines()
+        subject = subjects[0] if len(subjects) == 1 else f"replay {len(subjects)} commits"
+        first, *others = operations or [os.urandom(16).hex()]
+        message = commit_message(dict.fromkeys(refs, "sync"), "sync", first, subject)
+        return message + "".join(f"{OPERATION_TRAILER}: {operation}\n" for operation in others)
+
+    def _base(self, here: str, known: str) -> str:
+        """The commit at which the two parted. Raises Fatal for histories that have none."""
+        try:
+            return self._git("merge-base", here, known)
+        except GitError:
+            pass
+        if os.path.exists(os.path.join(self.repository.common_dir, "shallow")):
+            raise Fatal(
+                f"{self.branch.where} and that of '{self.remote}' have no common commit in this shallow clone",
+                hint=f"fetch more of their history: git fetch --deepen=100 {self.remote} {self.branch.name}",
+            )
+        raise Fatal(
+            f"{self.branch.where} and that of '{self.remote}' have unrelated histories: they are two stores",
+            hint=f"to take theirs: git branch -m {self.branch.name} <another-name> && git ocuroot fetch {self.remote}",
+        )
+
+    def _conflict(self, clashes: list[Clash]) -> Conflict:
+        said = "; ".join(
+            f"'{clash.where}' is {clash.ours} here and {clash.theirs} on '{self.remote}'" for clash in clashes
+        )
+        return Conflict(f"changed on both sides: {said}", hint="--ours or --theirs decides, for all of them")
+
+    def _check_stores(self, known: str) -> None:
+        """Whether what the remote's branch holds is a store of the version we write. Raises StoreError."""
+        from .layout import SIDES, STORE_FILE, Layout, StoreError
+
+        root, ours = self.repository.root(known), self.branch.read().root
+        where = f"branch '{self.branch.name}' of '{self.remote}'"
+        found = False
+        for directory in ("", *SIDES):
+            versions = []
+            for top, name in ((ours, self.branch.where), (root, where)):
+                node = self.repository.child(top, directory) if directory and top is not None else top
+                file = (
+                    self.repository.child(node, STORE_FILE)
+                    if node is not None and self.repository.is_tree(node)
+                    else None
+                )
+                if file is not None:
+                    versions.append(Layout.read(self.repository.data(file), name).version)
+                    found = found or top is root
+            if len(versions) == 2 and versions[0] != versions[1]:
+                raise StoreError(f"{where} is of version {versions[1]}, and the one here of version {versions[0]}")
+        if not found and not self._holds_prefixed_store(root):
+            raise StoreError(f"{where} is no store: it has no '{STORE_FILE}'")
+
+    def _holds_prefixed_store(self, root: object) -> bool:
+        from .layout import STORE_FILE
+
+        names = self._git("ls-tree", "-r", "--name-only", self.repository.oid(root), "--").splitlines()
+        return any(name.endswith("/" + STORE_FILE) for name in names)
+
+    # Fetching
+
+    def _fetch(self, *, may_be_missing: bool = False) -> str:
+        """Bring the remote-tracking branch up to date; gives where it stands. Not forced: see P7."""
+        known = self.known()
+        depth = ("--depth=1",) if known is None and self._is_shallow() else ()
+        try:
+            self._transport.fetch([f"{self.branch.reference}:{self.tracking}"], *depth, large=True)
+        except TransportError as error:
+            if "find remote ref" in error.message and self._transport.tip(self.branch.reference) is None:
+                if known is not None:
+                    raise Fatal(
+                        f"branch '{self.branch.name}' of '{self.remote}' is gone; it was at {known[:12]}",
+                        hint=f"if that is meant: git update-ref -d {self.tracking}",
+                    ) from None
+                if may_be_missing:
+                    return None  # type: ignore[return-value]
+                raise Fatal(
+                    f"there is no branch '{self.branch.name}' on '{self.remote}'",
+                    hint=f"'git ocuroot push {self.remote}' makes it",
+                ) from None
+            if "(non-fast-forward)" in error.message:
+                raise self._rewritten(known or "") from None
+            raise
+        self._touch()
+        there = self.known()
+        assert there is not None
+        return there
+
+    def _check_not_rewritten(self, here: str, there: str) -> None:
+        """Whether the remote's branch still has all of it that ours is built on, as far as its reflog tells (P7)."""
+        try:
+            fork = self._git("merge-base", "--fork-point", self.tracking, here)
+        except GitError:
+            return  # its reflog knows nothing of ours, or there is none
+        try:
+            self._git("merge-base", "--is-ancestor", fork, there)
+        except GitError:
+            raise self._rewritten(fork) from None
+
+    def _rewritten(self, known: str) -> Fatal:
+        name = self.branch.name
+        return Fatal(
+            f"branch '{name}' of '{self.remote}' was rewritten: {known[:12]}, which it had, is no longer in it",
+            hint=f"if that is meant, take theirs: git fetch {self.remote} +{name}:{self.tracking} and "
+            f"git branch -f {name} {self.remote}/{name}",
+        )
+
+    def _track(self, oid: str) -> None:
+        """What git itself does after a push, where the remote's configuration maps the branch: we always do."""
+        if self.known() != oid:
+            self._git("update-ref", "-m", "ocuroot: push", self.tracking, oid)
+
+    def _is_shallow(self) -> bool:
+        return os.path.exists(os.path.join(self.repository.common_dir, "shallow"))
+
+    def _git(self, *arguments: str) -> str:
+        return run(["-C", self._directory, *arguments], self._environ).decode(errors="replace").strip()
+
+    @property
+    def _contact_file(self) -> str:
+        return os.path.join(self.repository.common_dir, "ocuroot", "contact", self.remote, self.branch.name, "at")
+
+    def _touch(self) -> None:
+        os.makedirs(os.path.dirname(self._contact_file), exist_ok=True)
+        with open(self._contact_file, "wb"):
+            os.utime(self._contact_file)
+
+
+def remote_of(settings: Settings, place: Place, name: str | None) -> str:
+    """The remote that a local branch is shared with: the one named, else that of the branch, `origin`, or the only one.
+
+    Raises Fatal where there is none, or no such one.
+    """
+    keys = settings.config.keys("remote")
+    remotes = list(dict.fromkeys(key.split(".", 1)[1].rpartition(".")[0] for key in keys if key.endswith(".url")))
+    known = "'git remote -v' lists those there are"
+    if name is not None:
+        if name not in remotes:
+            raise Fatal(f"no such remote: '{name}'", hint=f"'git remote add <name> <url>' makes one; {known}")
+        return name
+    configured = settings.config.get(f"branch.{getattr(place, 'name', '')}.remote")
+    for candidate in (configured, "origin", remotes[0] if len(remotes) == 1 else None):
+        if candidate in remotes:
+            assert candidate is not None
+            return candidate
+    if remotes:
+        raise Fatal("which remote? There is no 'origin'", hint=f"name one; {known}")
+    raise Fatal("there is no remote to share with", hint="git remote add origin <url>")

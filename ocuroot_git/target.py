@@ -1,0 +1,112 @@
+"""What a remote store is, and how git is told to reach it from a repository of the tool's own (design 4.3, 8.1).
+
+The user's credentials, proxies and the like are configured for the user's repository, which git does not see when it
+works in another one: `carried` is what has to be passed on, and `without_repository` what must not be.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+    from .git import Config
+
+REMOTE: Final = "store"
+"""What the remote is called in the tool's own repository. Its URL is passed in, and written nowhere."""
+_CARRIED: Final = (
+    "http.",
+    "credential.",
+    "url.",
+    "ssh.",
+    "protocol.",
+    "core.sshcommand",
+    "core.askpass",
+    "core.gitproxy",
+)
+"""The configuration that decides how git reaches a remote: it holds for the tool's own repository too."""
+_CARRIED_OF_REMOTE: Final = ("pushurl", "proxy", "proxyauthmethod", "uploadpack", "receivepack", "vcs")
+_RESET_BY_EMPTY: Final = ("helper", "extraheader", "proxyauthmethod")
+_LOCAL_VARIABLES: Final = frozenset(
+    (
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_NAMESPACE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    )
+)
+"""What binds git to the user's repository: `git rev-parse --local-env-vars`, and a few of its own."""
+
+
+class Target:
+    """What a remote store is: its URL, the remote's name in the user's configuration if it has one, and its branch.
+
+    `may_create` and `support_files` are for making the branch: whether, and with which files at its top.
+    """
+
+    __slots__ = ("branch", "may_create", "name", "support_files", "url")
+
+    def __init__(
+        self,
+        url: str,
+        branch: str,
+        *,
+        name: str | None = None,
+        may_create: bool = True,
+        support_files: Mapping[str, str],
+    ) -> None:
+        self.url = url
+        self.branch = branch
+        self.name = name
+        self.may_create = may_create
+        self.support_files = support_files
+
+    def directory(self) -> str:
+        """The name of the tool's own repository for this URL: readable, and never two URLs the same."""
+        from hashlib import sha1
+
+        from .git import redact
+
+        bare = redact(self.url)  # a new token is no new remote
+        readable = "".join(c if c.isalnum() or c in "-_." else "-" for c in bare.rstrip("/").rpartition("/")[2])
+        return f"{readable.removesuffix('.git').lstrip('.-')[:40]}-{sha1(os.fsencode(bare)).hexdigest()[:10]}.git"
+
+
+def without_repository(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what binds git to the user's repository."""
+    return {name: value for name, value in environ.items() if name not in _LOCAL_VARIABLES}
+
+
+def carried(target: Target, config: Config, own: Config) -> list[tuple[str, str]]:
+    """The configuration of the user's repository that the tool's own (`own`) does not see by itself, as (key, value).
+
+    So credentials reach git whichever way they are configured there: in the repository's own file, or in one
+    that is included for this repository only.
+    """
+    values = [(f"remote.{REMOTE}.url", target.url)]
+    for key in config.all_keys():
+        if not key.startswith(_CARRIED):
+            continue
+        wanted, there = config.stored(key), own.stored(key)
+        if wanted[: len(there)] == there:
+            missing = wanted[len(there) :]
+        else:
+            missing = ["", *wanted] if key.endswith(_RESET_BY_EMPTY) else wanted
+        values += [(key, value) for value in missing]
+    for name in _CARRIED_OF_REMOTE if target.name else ():
+        found = config.get(f"remote.{target.name}.{name}")
+        if found:
+            values.append((f"remote.{REMOTE}.{name}", found))
+    return values

@@ -1,0 +1,496 @@
+"""Bad input and bad luck at the command line: each its own message, exit status and hint, and nothing half done."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROGRAM, SHOP, Repo, run_program
+
+DEEP = 100_000
+
+
+def failed(
+    repo: Repo, status: int, message: str, hint: str | None, *words: str, printed: str = "", **options: object
+) -> None:
+    """Run a command, which must end with just this status, this one `fatal:` line and this hint, changing nothing."""
+    before = state_of(repo)
+    done = repo.run(*words, **options)
+    expected = f"fatal: {message}\n" + (f"hint: {hint}\n" if hint else "")
+    assert (done.stderr, done.returncode, done.stdout) == (expected, status, printed)
+    assert state_of(repo) == before
+
+
+def state_of(repo: Repo) -> tuple[str, str, str, str]:
+    """All that a failed command must leave as it was: references, HEAD, configuration, index and work tree."""
+    return (
+        repo.git("for-each-ref"),
+        (repo.path / ".git" / "HEAD").read_text(),
+        (repo.path / ".git" / "config").read_text(),
+        repo.git("status", "--porcelain", "--ignored"),
+    )
+
+
+# Refs, patterns, fragments
+
+TYPES = "the types are call, commit, custom, deploy, environment, op, push"
+
+
+@pytest.mark.parametrize(
+    ("ref", "why", "hint"),
+    [
+        ("", "it is empty", None),
+        ("a//b", "segment 2 of 3 is empty", None),
+        ("a/../b/@1", "segment '..': '.' stands only at the start, and '..' nowhere", None),
+        ("a/-/b/@1/strange/x", "segment 'strange': it is not a type", TYPES),
+        ("a/-/b/@1/call", "segment 'call': a type needs a name after it", None),
+        ("a/-/b/@1/@2", "segment '@2': a ref has one marker ('@' or '+')", None),
+        ("a/-/b@c/@1", "segment 'b@c': '@' cannot stand inside a segment of a repo or path", None),
+        ("a/.GIT/@1", "segment '.GIT': git keeps that name for itself", None),
+        ("a/-/@object.json/x", "segment '@object.json': it is a file name of the store's own", None),
+        ("a/-/b/@1/call/x\ty", "segment 'x\\ty': it holds a control character", None),
+        ("a/-/b#x", "it has a fragment, but names neither a release nor a part of one", None),
+        ("@/custom/a#x//y", "a key of the fragment is empty", None),
+        (
+            "@/custom/a#~~01",
+            "in the key '~~01', '~' has no 0 or 1 after it",
+            "write '~1' for '/' and '~0' for '~' within a key",
+        ),
+        (
+            "@/custom/a#x~2",
+            "in the key 'x~2', '~' has no 0 or 1 after it",
+            "write '~1' for '/' and '~0' for '~' within a key",
+        ),
+    ],
+)
+def test_a_ref_that_does_not_parse(store: Repo, ref: str, why: str, hint: str | None) -> None:
+    shown = ref.replace("\t", "\\t")
+    failed(store, 128, f"bad ref '{shown}': {why}", hint, "get", ref)
+
+
+def test_a_long_segment(store: Repo) -> None:
+    segment = "x" * 256
+    failed(
+        store,
+        128,
+        f"bad ref '@/custom/{segment}': segment '{segment}': it is longer than 255 bytes",
+        None,
+        "get",
+        f"@/custom/{segment}",
+    )
+    assert store.run("get", "--default=1", f"@/custom/{segment[1:]}").stdout == "1\n"
+
+
+@pytest.mark.parametrize("command", ["get", "resolve", "parse", "log", "delete"])
+def test_every_command_names_the_segment(store: Repo, command: str) -> None:
+    failed(store, 128, "bad ref 'a/-/b/@1/nope/x': segment 'nope': it is not a type", TYPES, command, "a/-/b/@1/nope/x")
+
+
+def test_bytes_that_are_no_utf8(store: Repo) -> None:
+    done = run_program("get", b"@/custom/\xff", cwd=store.path)  # type: ignore[arg-type]
+    assert done.returncode == 128
+    assert done.stderr.endswith("it is not valid UTF-8\n") and done.stderr.startswith("fatal: bad ref '@/custom/")
+    done = run_program("set", "+/custom/x", b"\xff", cwd=store.path)  # type: ignore[arg-type]
+    assert (done.returncode, done.stderr) == (128, "fatal: the value is not UTF-8\n")
+    done = run_program("set", "-m", b"\xff", "+/custom/x", "1", cwd=store.path)  # type: ignore[arg-type]
+    assert (done.returncode, done.stderr) == (128, "fatal: the message is not UTF-8\n")
+
+
+@pytest.mark.parametrize("message", ["", " \n\n"])
+def test_an_empty_message(store: Repo, message: str) -> None:
+    failed(store, 128, "the message is empty", None, "set", "-m", message, "+/custom/x", "1")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "column", "why"),
+    [
+        ("a/{b,c", 3, "'{' is never closed"),
+        ("a/[bc", 3, "'[' is never closed"),
+        ("a/[]", 3, "a '[…]' with nothing in it"),
+        ("[z-a]", 3, "the range 'z-a' is empty"),
+        ("{a,{b}", 1, "'{' is never closed"),
+    ],
+)
+def test_a_pattern_that_does_not_parse(store: Repo, pattern: str, column: int, why: str) -> None:
+    message, hint = f"bad pattern '{pattern}': column {column}: {why}", "'\\' before a character takes it as it is"
+    failed(store, 128, message, hint, "match", pattern)
+    failed(store, 128, message, hint, "match", "--exclude", pattern, "**")
+    failed(store, 128, message, hint, "log", pattern)
+
+
+def test_a_fragment_into_nothing(shop: Repo) -> None:
+    for ref in (f"{SHOP}/@1#nothing", f"{SHOP}/@1#commit/x", f"{SHOP}/@1/call/build#output/sizes/2"):
+        failed(shop, 1, f"no such part: '{ref}'", None, "get", ref)
+
+
+def test_a_ref_without_a_repository(shop: Repo) -> None:
+    ref = "api/release.ocu.star/@1"
+    failed(
+        shop,
+        1,
+        f"no such document: '{ref}'",
+        f"the ref names no repository; in this one it would be '//{ref}'",
+        "get",
+        ref,
+    )
+    failed(shop, 1, "no such document: '@/custom/none'", None, "get", "@/custom/none")
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1, column 1: a value is expected here"),
+        ("nope", "line 1, column 1: a value is expected here"),
+        ('{"a": 1,\n "b": }', "line 2, column 7: a value is expected here"),
+        ('{"a": 1,\n\n  "a": 2}', 'line 3, column 3: the key "a" appears twice'),
+        ("[1, NaN]", "line 1, column 5: NaN is no JSON number"),
+        ("[\n-Infinity]", "line 2, column 1: -Infinity is no JSON number"),
+        ("{} {}", "line 1, column 4: there is more after the end of the value"),
+        ('"a\nb"', "line 1, column 3: invalid control character"),
+        ("[" * DEEP + "]" * DEEP, "it is nested too deeply"),
+    ],
+)
+def test_json_that_does_not_parse(store: Repo, text: str, message: str) -> None:
+    message = f"bad JSON: {message}"
+    failed(store, 128, message, None, "set", "-f", "json", "+/custom/x", "-", input=text)
+    if "\n" not in text:
+        failed(
+            store,
+            128,
+            f"line 1: {message}" if text else "line 1: 'set' lacks the JSON",
+            None,
+            "update",
+            "--stdin",
+            input=f"set +/custom/x {text}\n",
+        )
+
+
+def test_default_that_is_no_json(store: Repo) -> None:
+    failed(store, 128, "bad JSON: line 1, column 1: a value is expected here", None, "get", "--default=x", "@/custom/a")
+
+
+def test_a_value_from_a_closed_stdin(store: Repo) -> None:
+    message = "fatal: cannot read from standard input: it is closed\n"
+    for words in ("set +/custom/x -", "update --stdin", "get --batch"):
+        done = shell(store, f"{words} <&-")
+        assert (done.returncode, done.stdout, done.stderr) == (128, "", message), words
+    assert store.ocuroot("match", "**") == ""
+
+
+def test_a_value_that_is_no_utf8(store: Repo) -> None:
+    done = store.run("set", "+/custom/x", "-", input=b"a\xff", text=False)
+    assert (done.returncode, done.stderr) == (
+        128,
+        b"fatal: cannot read the value from standard input: it is not UTF-8\n",
+    )
+
+
+def test_a_large_value_warns(store: Repo) -> None:
+    done = store.run("set", "+/custom/x", "-", input="x" * (1 << 20))
+    assert (done.returncode, done.stderr) == (0, "")
+    done = store.run("set", "+/custom/y", "-", input="x" * ((1 << 20) + 1))
+    warning = "warning: the value is over 1 MiB: state is not the place for artifacts; keep a reference to one\n"
+    assert (done.returncode, done.stderr) == (0, warning)
+    done = store.run("set", "+/custom/z", "-", input="é" * (1 << 19) + "x")
+    assert (done.returncode, done.stderr) == (0, warning)
+
+
+# What a command may do
+
+NO_INTENT = "'@/custom/x' is no intent: only refs with '+' are set and deleted by hand"
+NO_INTENT_HINT = "intents become state by 'git ocuroot apply'; pipelines write state with 'git ocuroot update --stdin'"
+
+
+def test_setting_a_state_ref(store: Repo) -> None:
+    failed(store, 128, NO_INTENT, NO_INTENT_HINT, "set", "@/custom/x", "1")
+    failed(store, 128, NO_INTENT, NO_INTENT_HINT, "delete", "@/custom/x")
+
+
+def test_setting_a_part(store: Repo) -> None:
+    failed(
+        store,
+        128,
+        "cannot change '+/custom/x#a': documents are changed as a whole",
+        "change '+/custom/x' instead",
+        "set",
+        "+/custom/x#a",
+        "1",
+    )
+
+
+def test_deleting_what_is_not_there(store: Repo) -> None:
+    failed(store, 1, "no such document: '+/custom/x'", None, "delete", "+/custom/x")
+
+
+def test_a_link_cycle(store: Repo) -> None:
+    store.ocuroot(
+        "update", "--stdin", input="set @/custom/end 1\nlink @/custom/a @/custom/end\nlink @/custom/b @/custom/a\n"
+    )
+    message = "line 1: too many links behind '@/custom/a' (@/custom/a -> @/custom/b -> @/custom/a …): a cycle"
+    failed(store, 128, message, None, "update", "--stdin", input="link @/custom/a @/custom/b\n")
+    # One made by hand.
+    store.ocuroot("export", "-q", "out")
+    for name, target in (("a", "b"), ("b", "a")):
+        path = store.path / "out/refs/@/custom" / name / "@object.json"
+        path.write_text(f'{{"kind": "link", "body": "@/custom/{target}"}}')
+    store.git("config", "ocuroot.state.path", "out")
+    store.git("config", "--unset", "ocuroot.state.branch")
+    for command in ("get", "resolve"):
+        failed(store, 128, message.removeprefix("line 1: "), None, command, "@/custom/a")
+    assert store.ocuroot("match", "@/custom/*") == "@/custom/a\n@/custom/b\n@/custom/end"
+    lines = store.ocuroot("get", "--batch", input="@/custom/a\n@/custom/end\n").split("\n")
+    assert '"error": "too many links' in lines[0] and '"found": true' in lines[1]
+
+
+# Stores
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    for command in (["get", "@/custom/x"], ["match", "**"], ["status"], ["init"], ["set", "+/custom/x", "1"], ["log"]):
+        done = run_program(*command, cwd=tmp_path, env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)})
+        assert (done.returncode, done.stdout) == (128, ""), command
+        assert done.stderr == (
+            "fatal: not a git repository (or any of the parent directories): .git\n"
+            "hint: 'git init' makes one; 'git -C <directory> ocuroot …' uses another\n"
+        )
+    assert run_program("parse", "@/custom/x", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["get", "@/custom/x"], ["match", "**"], ["set", "+/custom/x", "1"], ["fsck"], ["export", "out"], ["resolve", "@"]],
+    ids=lambda words: words[0],
+)
+def test_no_store(repo: Repo, words: list[str]) -> None:
+    failed(repo, 128, "no store: there is no branch 'state'", "'git ocuroot init' makes one", *words)
+    repo.git("config", "ocuroot.state.path", "nowhere")
+    message = f"no store: there is no directory '{repo.path / 'nowhere'}'"
+    failed(repo, 128, message, "'git ocuroot init' makes one", *words)
+
+
+def test_a_branch_that_is_no_store(repo: Repo) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "code")
+    repo.git("branch", "state")
+    message = "branch 'state' is no store: it has no '.ocuroot-store'"
+    hint = "name another branch: git config ocuroot.state.branch <branch>"
+    for words in (["get", "@/custom/x"], ["set", "+/custom/x", "1"], ["match", "**"]):
+        failed(repo, 128, message, hint, *words)
+    message = "branch 'state' exists, and is no store: it has no '.ocuroot-store'"
+    failed(repo, 128, message, "name another branch: git ocuroot init --branch <branch>", "init")
+
+
+@pytest.mark.parametrize("version", ["4", "17", '"1"', "1.5", "null", "true"])
+def test_another_store_version(repo: Repo, version: str) -> None:
+    write_store_file(repo, f'{{"version": {version}}}')
+    message = f"branch 'state': the store is of version {version}, which this program does not know"
+    hint = "it knows versions 1, 2 and 3; a newer git-ocuroot may know more"
+    failed(repo, 128, message, hint, "get", "@/custom/x")
+    failed(repo, 128, message, hint, "set", "+/custom/x", "1")
+
+
+def test_a_damaged_store_file(repo: Repo) -> None:
+    write_store_file(repo, "version 1")
+    message = "branch 'state': cannot read '.ocuroot-store': bad JSON: line 1, column 1: a value is expected here"
+    failed(repo, 128, message, None, "get", "@/custom/x")
+
+
+def write_store_file(repo: Repo, text: str) -> None:
+    blob = repo.git("hash-object", "-w", "--stdin", input=text)
+    tree = repo.git("mktree", input=f"100644 blob {blob}\t.ocuroot-store\n")
+    repo.git("branch", "state", repo.git("commit-tree", "-m", "a store", tree))
+
+
+def test_an_unknown_revision(store: Repo) -> None:
+    for command in (["get", "--at", "nope", "@/custom/x"], ["match", "--at=nope", "**"], ["log", "--at=nope"]):
+        failed(store, 1, "bad revision 'nope'", None, *command)
+
+
+# Usage
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["get"], "no ref was given"),
+        (["get", "--nope", "x"], "unknown option '--nope'"),
+        (["get", "-x"], "unknown switch '-x'"),
+        (["get", "--format"], "option '--format' requires a value"),
+        (["get", "--format", "xml", "@/custom/x"], "option '--format' is one of json, compact, raw, not 'xml'"),
+        (["get", "--batch=1"], "option '--batch' takes no value"),
+        (["get", "--batch", "@/custom/x"], "--batch reads the refs from stdin, and takes neither refs nor --default"),
+        (["match"], "an argument is missing"),
+        (
+            ["match", "--state", "--intent", "*"],
+            "--state and --intent exclude each other; without either both stores are searched",
+        ),
+        (["match", "--limit", "-1", "*"], "option '--limit' takes a number, not '-1'"),
+        (["match", "--s", "*"], "ambiguous option '--s' (could be --state or --sort)"),
+        (["set", "+/custom/x"], "an argument is missing"),
+        (["set", "+/custom/x", "1", "2"], "too many arguments: '2'"),
+        (
+            ["set", "--if-absent", "--if-match", "absent", "+/custom/x", "1"],
+            "--if-absent and --if-match exclude each other",
+        ),
+        (
+            ["set", "--if-match", "abc", "+/custom/x", "1"],
+            "'abc' is no id: give all 40 hexadecimal digits, as 'git ocuroot match --json' prints them",
+        ),
+        (["delete"], "an argument is missing"),
+        (["delete", "--if-match", "1" * 40, "+/custom/x", "+/custom/y"], "--if-match goes with one ref"),
+        (["update"], "update reads its instructions from stdin: give --stdin"),
+        (["log", "+/custom/x#a"], "'+/custom/x#a' names a part of a document; its history is that of '+/custom/x'"),
+        (["status", "x"], "too many arguments: 'x'"),
+        (["init", "--dialect", "2"], "option '--dialect' is one of 1, 3, not '2'"),
+    ],
+)
+def test_usage_errors(store: Repo, words: list[str], message: str) -> None:
+    before = state_of(store)
+    done = store.run(*words)
+    first, rest = done.stderr.split("\n", 1)
+    assert (done.returncode, done.stdout, first) == (129, "", f"error: {message}")
+    assert rest.startswith(f"usage: git ocuroot {words[0]} ") and "-h, --help" in rest
+    assert state_of(store) == before
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("metch", "did you mean 'match'?"), ("frobnicate", "'git ocuroot -h' lists the commands")]
+)
+def test_an_unknown_command(repo: Repo, word: str, hint: str) -> None:
+    failed(repo, 129, f"'{word}' is not a git-ocuroot command", hint, word)
+    failed(repo, 129, f"'{word}' is not a git-ocuroot command", hint, "state", word)
+
+
+def test_hints_can_be_turned_off(repo: Repo) -> None:
+    failed(repo, 128, "no store: there is no branch 'state'", None, "match", "*", env={**os.environ, "GIT_ADVICE": "0"})
+
+
+def test_tracebacks_on_demand_only(repo: Repo) -> None:
+    done = repo.run("match", "*", env={**os.environ, "GIT_TRACE_OCUROOT": "1"})
+    assert "Traceback (most recent call last):" in done.stderr
+    assert done.stderr.endswith("fatal: no store: there is no branch 'state'\nhint: 'git ocuroot init' makes one\n")
+
+
+# Standard streams that are closed, full or interrupted
+
+
+def shell(repo: Repo, line: str) -> subprocess.CompletedProcess[str]:
+    """Run one command line of the program in a shell, for what only a shell does to the standard streams."""
+    return subprocess.run(
+        ["bash", "-c", f'"$PYTHON" "$PROGRAM" {line}'],
+        cwd=repo.path,
+        env={**os.environ, "PYTHON": sys.executable, "PROGRAM": str(PROGRAM)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    "words", ["get @/custom/freeze", "match '**'", "status", "log", "-h", "get -h", "--version", "parse @/custom/x"]
+)
+def test_output_that_nobody_can_take(shop: Repo, words: str) -> None:
+    done = shell(shop, f"{words} >&-")
+    assert (done.returncode, done.stderr) == (128, "fatal: cannot write to standard output: it is closed\n")
+    done = shell(shop, f"{words} >/dev/full")
+    assert (done.returncode, done.stderr) == (
+        128,
+        "fatal: cannot write to standard output: No space left on device\n",
+    )
+
+
+def test_closed_streams_do_no_harm(shop: Repo) -> None:
+    for number, closing in enumerate((">&-", "2>&-", "<&-", "<&- >&-", ">&- 2>&-", "<&- 2>&-", "<&- >&- 2>&-")):
+        done = shell(shop, f"set +/custom/x {number} {closing}")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), closing
+        assert shop.value("+/custom/x") == str(number)
+        assert shop.git("log", "-1", "--format=%an", "state") == "Test"
+        done = shell(shop, f"get @/custom/nothing {closing}")
+        assert (done.returncode, done.stdout) == (1, ""), closing
+    assert shop.git("fsck", "--strict") == ""
+
+
+def test_a_closed_pipe_ends_quietly(store: Repo) -> None:
+    lines = "".join(f"set @/custom/{number:05} 1\n" for number in range(20_000))
+    store.ocuroot("update", "--stdin", input=lines)
+    done = shell(store, "match '**' | head -1; echo ${PIPESTATUS[0]}")
+    assert (done.stdout, done.stderr) == ("@/custom/00000\n141\n", "")
+    done = shell(store, "match --values '**' | head -1 >/dev/null; echo ${PIPESTATUS[0]}")
+    assert (done.stdout, done.stderr) == ("141\n", "")
+    done = shell(store, "get --batch < <(while :; do echo @/custom/00001; done) | head -1; echo ${PIPESTATUS[0]}")
+    assert (done.stdout.split("\n")[1], done.stderr) == ("141", "")
+
+
+def test_a_reader_that_has_gone_leaves_the_error(store: Repo) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, PROGRAM, "get", "@/custom/nothing"],
+            cwd=store.path,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "fatal: no such document: '@/custom/nothing'\n")
+
+
+def test_ctrl_c_while_it_prints(store: Repo) -> None:
+    lines = "".join(f"set @/custom/{number:05}{'x' * 100} 1\n" for number in range(10_000))
+    store.ocuroot("update", "--stdin", input=lines)
+    before = state_of(store)
+    # Once the first line is here, the rest is more than the pipe holds: the program is still printing.
+    for words in (["match", "--values", "**"], ["match", "**"]):
+        running = subprocess.Popen(
+            [sys.executable, PROGRAM, *words], cwd=store.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert running.stdout is not None and running.stderr is not None
+        assert running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        running.stdout.read()
+        assert (running.wait(timeout=60), running.stderr.read()) == (-signal.SIGINT, b"")
+        running.stdout.close()
+        running.stderr.close()
+    assert state_of(store) == before
+
+
+def test_ctrl_c_while_it_waits_for_input(store: Repo) -> None:
+    before = state_of(store)
+    running = subprocess.Popen(
+        [sys.executable, PROGRAM, "update", "--stdin"],
+        cwd=store.path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert running.stdin is not None
+    # More than the pipe holds: when all of it is written, the program has begun to read.
+    running.stdin.write(b"".join(b"set @/custom/%d 1\n" % number for number in range(10_000)))
+    running.stdin.flush()
+    running.send_signal(signal.SIGINT)
+    assert running.communicate(timeout=60)[1] == b""
+    assert running.returncode == -signal.SIGINT
+    assert state_of(store) == before
+
+
+def test_input_from_a_terminal(store: Repo) -> None:
+    """A person may type the value, and end it with Ctrl-D."""
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, PROGRAM, "set", "+/custom/x", "-"], cwd=store.path, stdin=theirs, stderr=subprocess.PIPE
+    )
+    os.close(theirs)
+    os.write(ours, b"typed\n\x04")
+    assert running.communicate(timeout=60)[1] == b""
+    os.close(ours)
+    assert (running.returncode, store.value("+/custom/x")) == (0, "typed")

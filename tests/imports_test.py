@@ -1,0 +1,218 @@
+"""Who may import what (design section 11), read from the code; and what each command loads, seen in real processes."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import TOP, Repo
+
+PACKAGE = TOP / "ocuroot_git"
+
+LAYERS = {
+    "words": "errors refs globs documents layout",
+    "objects": "libgit2 objects git parallel sandbox starfile",
+    "store": "tree match places bulk directory snapshot transaction store config history check transfer",
+    "sharing": "attempt target remote transport hydrate sync merge replay sharing",
+    "delivery": "delivery",
+    "terminal": "options terminal context",
+    "commands": "commands view cli __main__",
+}
+"""The layers of the design, lowest first; a module imports from its own and those below."""
+
+PURE = {"os", "io", "pathlib", "subprocess", "socket", "time", "tempfile", "shutil"}
+"""What does input or output, and so is nothing for words."""
+
+
+@functools.cache
+def modules() -> list[tuple[str, ast.Module]]:
+    """Every module of the package by its dotted name within it, parsed, without what only the type checker reads."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        found.append((name, Running().visit(ast.parse(path.read_text(encoding="utf-8")))))
+    return found
+
+
+class Running(ast.NodeTransformer):
+    """Takes out `if TYPE_CHECKING:` blocks, which never run."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt] | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return [self.visit(statement) for statement in node.orelse]
+        return self.generic_visit(node)
+
+
+def imports(name: str, tree: ast.AST) -> Iterator[str]:
+    """What a module imports, anywhere in it: dotted names, its own package's beginning with a dot."""
+    package = name.split(".")[:-1] if name not in ("commands", "view", "delivery") else [name]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1]
+            base = [*above, *(node.module.split(".") if node.module else [])]
+            yield from ("." + ".".join(base if base else [alias.name]) for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and called(node) in ("__import__", "import_module", "_load_part"):
+            first = node.args[0]
+            if isinstance(first, ast.Constant):
+                yield str(first.value)
+
+
+def called(node: ast.Call) -> str:
+    """The name of what is called, with the name before the dot where there is one."""
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        before = f"{function.value.id}." if isinstance(function.value, ast.Name) else ""
+        return before + function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def users_of(*roots: str) -> set[str]:
+    return {name for name, tree in modules() for found in imports(name, tree) if found.split(".")[0] in roots}
+
+
+def test_only_objects_knows_libgit2() -> None:
+    assert users_of("pygit2", "_pygit2", "_libgit2", "cffi") == {"libgit2"}
+    assert {name for name, tree in modules() if ".libgit2" in imports(name, tree)} == {"objects"}
+
+
+def test_few_doors_to_processes() -> None:
+    """git in one module, the commands of runs in another; two that fork, and never run a program."""
+    assert users_of("subprocess", "multiprocessing", "pty", "asyncio") == {"git", "delivery.process"}
+    starters = ("fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp", "startfile")
+    forbidden = {f"os.{verb}" for verb in starters} | {
+        f"os.{verb}{how}" for verb in ("exec", "spawn") for how in ENDINGS
+    }
+    found = {
+        name: {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)} & forbidden
+        for name, tree in modules()
+    }
+    assert {name: verbs for name, verbs in found.items() if verbs} == {
+        "git": {"os.posix_spawnp"},
+        "parallel": {"os.fork"},
+        "sandbox": {"os.fork"},
+    }
+
+
+ENDINGS = ("v", "ve", "vp", "vpe", "l", "le", "lp", "lpe")
+
+
+def test_rich_is_imported_late_and_in_one_place() -> None:
+    assert users_of("rich") == {"delivery.display"}
+    for name, tree in modules():
+        at_start = ast.Module([node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))], [])
+        assert "rich" not in {found.split(".")[0] for found in imports(name, at_start)}, name
+
+
+def test_few_read_the_environment() -> None:
+    readers = set()
+    for name, tree in modules():
+        for node in ast.walk(tree):
+            attribute = f"{node.value.id}.{node.attr}" if is_attribute(node) else ""
+            if attribute in ("os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"):
+                readers.add(name)
+    assert readers <= {"cli", "config", "git"}
+
+
+def is_attribute(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+
+
+def test_layers() -> None:
+    rank = {name: number for number, names in enumerate(LAYERS.values()) for name in names.split()}
+    # The store opens remote places, and they are places: the two layers are one for this test.
+    rank |= dict.fromkeys(LAYERS["sharing"].split(), rank["store"])
+    wrong = []
+    for name, tree in modules():
+        if name == "__init__":
+            continue
+        mine = rank.get(name.split(".")[0])
+        assert mine is not None, f"'{name}' is in no layer: put it into one"
+        for found in imports(name, tree):
+            other = found.split(".")[1] if found.startswith(".") and len(found) > 1 else None
+            if other in rank and rank[other] > mine:
+                wrong.append(f"{name} imports {found}, of a layer above its own")
+            elif mine == 0 and found.split(".")[0] in PURE:
+                wrong.append(f"{name} is of words, which do no input or output, and imports {found}")
+    assert not wrong
+
+
+# What a command loads
+
+PROBE = """
+import sys
+sys.path[:0] = sys.argv.pop(1).split(":")
+before = set(sys.modules)
+from ocuroot_git.cli import main
+status = main()
+sys.stderr.write("\\n" + " ".join(sorted(set(sys.modules) - before)))
+sys.exit(status)
+"""
+
+HEAVY = {
+    *("cffi", "ssl", "rich", "re", "json", "typing", "argparse", "subprocess", "enum", "dataclasses", "inspect"),
+    *("logging", "threading", "random", "tempfile", "pathlib", "pygit2", "pygit2.enums", "starlark", "flask", "socket"),
+}
+"""What costs too much for a command that a CI job runs a hundred times."""
+
+BUDGETS = {
+    ("get", "+/environment/x"): 36,
+    ("get", "--default", "0", "@/environment/nowhere"): 36,
+    ("match", "+/**"): 37,
+    ("resolve", "+/environment/x"): 36,
+    ("parse", "+/environment/x"): 30,
+    ("log", "-n", "1"): 43,
+    ("fsck",): 38,
+    ("set", "+/environment/x", "other"): 52,
+    ("delete", "+/environment/x"): 53,
+    ("update", "--stdin"): 53,
+}
+"""How many modules a command may load beyond those that the interpreter starts with."""
+
+
+@pytest.fixture
+def filled(store: Repo) -> Repo:
+    store.ocuroot("set", "+/environment/x", "value")
+    return store
+
+
+def loaded(repo: Repo, *arguments: str) -> set[str]:
+    """The modules that a command loads, in an interpreter without the hooks of this environment."""
+    path = f"{TOP}:{sysconfig.get_path('platlib')}"
+    command = [sys.executable, "-I", "-S", "-c", PROBE, path, *arguments]
+    done = subprocess.run(command, cwd=repo.path, input="", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rpartition("\n")[2].split())
+
+
+@pytest.mark.parametrize(("arguments", "budget"), BUDGETS.items(), ids=map(" ".join, BUDGETS))
+def test_budget(filled: Repo, arguments: tuple[str, ...], budget: int) -> None:
+    names = loaded(filled, *arguments)
+    assert not names & HEAVY
+    assert len(names) <= budget, sorted(names)
+    assert len(names) > budget - 10, "the budget is far above what is loaded: lower it"
+
+
+@pytest.mark.parametrize("arguments", [("get", "+/environment/x"), ("match", "+/**"), ("parse", "+/environment/x")])
+def test_reading_loads_no_cffi(filled: Repo, arguments: tuple[str, ...]) -> None:
+    assert not {name for name in loaded(filled, *arguments) if "cffi" in name or name.endswith("_libgit2")}
+
+
+def test_import_times_show_the_same(filled: Repo) -> None:
+    """The interpreter's own account, of the launcher as it is installed."""
+    program = Path(TOP / "bin" / "git-ocuroot")
+    command = [sys.executable, "-X", "importtime", str(program), "get", "+/environment/x"]
+    done = subprocess.run(command, cwd=filled.path, capture_output=True, text=True, check=True)
+    names = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+    assert done.stdout == '"value"\n'
+    after = set(names[names.index("ocuroot_git.cli") :])
+    assert "pygit2._pygit2" in after and not after & HEAVY

@@ -1,0 +1,222 @@
+"""Real servers on the loopback interface, and a proxy in front of them that counts bytes and cuts connections."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.server
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+USER, PASSWORD = "job", "s3cret-token"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def git_daemon(directory: Path) -> Iterator[int]:
+    """`git daemon` that serves, and takes pushes to, all repositories below a directory; gives its port."""
+    port = free_port()
+    command = ["git", "daemon", "--export-all", "--enable=receive-pack", f"--base-path={directory}", "--reuseaddr"]
+    process = subprocess.Popen(
+        [*command, "--listen=127.0.0.1", f"--port={port}", str(directory)], stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        # The daemon is a child of `git`, which passes the signal on.
+        process.terminate()
+        process.wait()
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, "the server does not start"
+            time.sleep(0.01)
+
+
+class _Backend(http.server.BaseHTTPRequestHandler):
+    """`git http-backend` as a CGI program behind basic authentication."""
+
+    protocol_version = "HTTP/1.1"
+    server: HttpServer
+
+    def do_GET(self) -> None:
+        self._serve(b"")
+
+    def do_POST(self) -> None:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b""
+            while size := int(self.rfile.readline().strip(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._serve(body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+    def _serve(self, body: bytes) -> None:
+        expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if self.headers.get("Authorization") != expected:
+            self._answer(401, [("WWW-Authenticate", 'Basic realm="git"')], b"who are you?\n")
+            return
+        if self.server.unavailable > 0:
+            self.server.unavailable -= 1
+            self._answer(503, [], b"later\n")
+            return
+        path, _, query = self.path.partition("?")
+        environ = {
+            **os.environ,
+            "GIT_PROJECT_ROOT": str(self.server.directory),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type") or "",
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding") or "",
+            "CONTENT_LENGTH": str(len(body)),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",
+            "REMOTE_USER": USER,
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        done = subprocess.run(["git", "http-backend"], env=environ, input=body, capture_output=True)
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = [tuple(line.split(": ", 1)) for line in head.decode().split("\r\n") if ": " in line]
+        status = next((int(value.split()[0]) for name, value in headers if name == "Status"), 200)
+        self._answer(status, [(name, value) for name, value in headers if name != "Status"], content)
+
+    def _answer(self, status: int, headers: list, content: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+class HttpServer(http.server.ThreadingHTTPServer):
+    """Serves the repositories below a directory; the next `unavailable` requests are answered with 503."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Backend)
+        self.directory = directory
+        self.unavailable = 0
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+@contextlib.contextmanager
+def http_server(directory: Path) -> Iterator[HttpServer]:
+    server = HttpServer(directory)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Proxy:
+    """Passes connections on to a port. `bytes` counts both ways.
+
+    `cut_after`: close each connection after so many bytes from the server. `lose_answers`: so many pushes reach the
+    server and are carried out to their end, but what it answers after it has the pack is thrown away.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.bytes = 0
+        self.connections = 0
+        self.lost = 0
+        self.cut_after: int | None = None
+        self.lose_answers = 0
+        self._target = port
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        server = socket.create_connection(("127.0.0.1", self._target))
+        sent_pack = threading.Event()
+        forward = threading.Thread(target=self._forward, args=(client, server, sent_pack), daemon=True)
+        forward.start()
+        received, losing = 0, False
+        with contextlib.suppress(OSError):
+            while data := server.recv(1 << 16):
+                received += len(data)
+                self._count(len(data))
+                if sent_pack.is_set() and not losing:
+                    with self._lock:
+                        losing = self.lose_answers > 0
+                        self.lose_answers -= losing
+                        self.lost += losing
+                if losing:
+                    continue
+                if self.cut_after is not None and received > self.cut_after:
+                    break
+                client.sendall(data)
+        for side in (client, server):
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+            side.close()
+
+    def _forward(self, client: socket.socket, server: socket.socket, sent_pack: threading.Event) -> None:
+        tail = b""
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                self._count(len(data))
+                if b"PACK" in tail + data:
+                    sent_pack.set()
+                tail = data[-3:]
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+
+    def _count(self, number: int) -> None:
+        with self._lock:
+            self.bytes += number
+
+
+@contextlib.contextmanager
+def proxy(port: int) -> Iterator[Proxy]:
+    made = Proxy(port)
+    try:
+        yield made
+    finally:
+        made.close()

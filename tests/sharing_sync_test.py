@@ -1,0 +1,273 @@
+"""A local branch shared by hand: `fetch`, `push` and `sync`, in full and CI clones; how changes come together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Repo
+
+
+class Team:
+    """A bare repository and clones of it with a store on the local branch `state`."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.bare = Repo(top / "shared.git")
+        self.bare.path.mkdir()
+        self.bare.git("init", "-q", "--bare")
+        first = self.clone("first")
+        first.git("commit", "-q", "--allow-empty", "-m", "code")
+        first.git("push", "-q", "origin", "HEAD:main")
+        first.ocuroot("init", "-q")
+        update(first, 'set @/custom/base {"n": 1}', "set @/custom/other 1")
+        first.ocuroot("push", "-q")
+        self.one, self.two = self.clone("one"), self.clone("two")
+        for clone in (self.one, self.two):
+            clone.ocuroot("init", "-q")
+
+    def clone(self, name: str, *options: str) -> Repo:
+        Repo(self.top).git("clone", "-q", *options, f"file://{self.bare.path}", name)
+        return Repo(self.top / name)
+
+
+def update(repo: Repo, *lines: str, operation: str | None = None) -> None:
+    repo.ocuroot("update", "--stdin", *(["--operation", operation] if operation else []), input="\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    return Team(tmp_path)
+
+
+def tips(team: Team, clone: Repo) -> tuple[str, str, str]:
+    """Where the branch stands here, where it was seen on the remote, and where it stands there."""
+    here, seen = clone.git("rev-parse", "state", "origin/state").split()
+    return here, seen, team.bare.git("rev-parse", "state")
+
+
+def test_changes_of_both_sides_come_together(team: Team) -> None:
+    update(team.one, 'set @/custom/base {"n": 2}', "set @/custom/mine 1")
+    update(team.two, "set @/custom/theirs 1", "delete @/custom/other")
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("push", "-q")
+    assert len(set(tips(team, team.two))) == 1
+    assert team.two.ocuroot("match", "**").split() == ["@/custom/base", "@/custom/mine", "@/custom/theirs"]
+    assert team.two.value("@/custom/base") == {"n": 2}
+    team.one.ocuroot("sync", "-q")
+    assert len({*tips(team, team.one), *tips(team, team.two)}) == 1
+    assert team.bare.git("log", "--merges", "--format=%h", "state") == ""
+    assert team.one.run("fsck").returncode == 0
+
+
+def test_a_replay_keeps_the_names_of_operations(team: Team) -> None:
+    update(team.one, "set @/custom/a 1")
+    update(team.two, "set @/custom/b 1", operation="job 1")
+    update(team.two, "set @/custom/c 1", operation="job 2")
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("push", "-q")
+    carried = team.bare.git("log", "-1", "--format=%(trailers:key=Ocuroot-Operation,valueonly)", "state")
+    assert set(carried.splitlines()) == {"job 1", "job 2"}
+    team.one.ocuroot("sync", "-q")
+    update(team.one, "set @/custom/b 2", operation="job 1")
+    assert team.one.value("@/custom/b") == 1
+
+
+def test_a_conflict_names_both_sides_and_moves_nothing(team: Team) -> None:
+    update(team.one, 'set @/custom/base {"n": 2}')
+    update(team.two, 'set @/custom/base {"n": 3}', "delete @/custom/other")
+    update(team.one, "set @/custom/other 2")
+    team.one.ocuroot("push", "-q")
+    before = team.two.git("for-each-ref", "refs/heads"), team.bare.git("for-each-ref")
+    for command in ("push", "sync"):
+        done = team.two.run(command)
+        assert done.returncode == 3
+        assert """'@/custom/base' is {"n": 3} here and {"n": 2} on 'origin'""" in done.stderr
+        assert "'@/custom/other' is deleted here and 2 on 'origin'" in done.stderr
+        assert "--ours" in done.stderr
+    assert (team.two.git("for-each-ref", "refs/heads"), team.bare.git("for-each-ref")) == before
+    assert team.two.run("push", "--ours", "--theirs").returncode == 129
+    team.two.ocuroot("push", "-q", "--ours")
+    assert team.two.ocuroot("match", "**") == "@/custom/base"
+    assert team.two.value("@/custom/base") == {"n": 3}
+
+
+def test_theirs_wins_where_it_is_told_to(team: Team) -> None:
+    update(team.one, 'set @/custom/base {"n": 2}')
+    update(team.two, 'set @/custom/base {"n": 3}', "set @/custom/mine 1")
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("sync", "-q", "--theirs")
+    assert team.two.value("@/custom/base") == {"n": 2}
+    assert team.two.value("@/custom/mine") == 1
+
+
+def test_the_same_change_on_both_sides_is_no_conflict(team: Team) -> None:
+    for clone in (team.one, team.two):
+        update(clone, 'set @/custom/base {"n": 9}')
+        clone.ocuroot("push", "-q")
+    assert len(set(tips(team, team.two))) == 1
+
+
+def test_links_and_lists_of_links_merge_as_sets(team: Team) -> None:
+    update(team.one, "link @/custom/l1 @/custom/base", "link @/custom/gone @/custom/other")
+    update(team.two, "link @/custom/l2 @/custom/base", "delete @/custom/other")
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("push", "-q")
+    stored = json.loads(team.bare.git("show", "state:refs/@/custom/base/@object.json"))
+    assert stored["links"] == ["@/custom/l1", "@/custom/l2"]
+    # What one side deleted takes along the link that the other made to it.
+    assert team.two.ocuroot("match", "**").split() == ["@/custom/base", "@/custom/l1", "@/custom/l2"]
+    done = team.two.run("fsck")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_link_made_here_to_what_was_deleted_there_goes_too(team: Team) -> None:
+    update(team.one, "delete @/custom/other")
+    update(team.two, "link @/custom/l @/custom/other", "link @/custom/k @/custom/l")
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("push", "-q")
+    assert team.two.ocuroot("match", "**") == "@/custom/base"
+    assert team.two.run("fsck").stdout == ""
+
+
+def test_links_pointed_anew_on_one_side(team: Team) -> None:
+    update(team.one, "link @/custom/l @/custom/base")
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("sync", "-q")
+    update(team.one, "link @/custom/l @/custom/other")
+    update(team.two, "link @/custom/m @/custom/base")
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("push", "-q")
+    assert team.two.ocuroot("resolve", "@/custom/l", "@/custom/m").split() == ["@/custom/other", "@/custom/base"]
+    assert team.two.run("fsck").stdout == ""
+    update(team.one, "depend @/custom/base @/custom/other")
+    team.one.ocuroot("sync", "-q")
+
+
+def test_a_ci_clone_works_and_stays_as_it_was(team: Team) -> None:
+    clone = team.clone("ci", "--depth=1", "--single-branch", "--branch=main")
+    clone.git("checkout", "-q", "--detach")
+    for key in ("name", "email"):
+        clone.git("config", f"user.{key}", "")
+    before = clone.git("status", "--porcelain=v2", "--branch"), (clone.path / ".git" / "config").read_text()
+    clone.ocuroot("fetch", "-q")
+    assert clone.value("@/custom/base") == {"n": 1}
+    update(team.one, "set @/custom/x 1")
+    team.one.ocuroot("push", "-q")
+    update(clone, "set @/custom/y 1")
+    clone.ocuroot("push", "-q")
+    assert clone.ocuroot("match", "@/custom/?").split() == ["@/custom/x", "@/custom/y"]
+    assert len(set(tips(team, clone))) == 1
+    # The history between is there: only the unknown branch was fetched with a depth.
+    assert len(clone.git("rev-list", "state").split()) == 3
+    assert (clone.git("status", "--porcelain=v2", "--branch"), (clone.path / ".git" / "config").read_text()) == before
+    assert clone.git("rev-parse", "--is-shallow-repository") == "true"
+    clone.git("fetch", "-q")
+
+
+def test_a_full_clone_stays_full(team: Team) -> None:
+    update(team.one, "set @/custom/x 1")
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("sync", "-q")
+    assert team.two.git("rev-parse", "--is-shallow-repository") == "false"
+    assert not (team.two.path / ".git" / "FETCH_HEAD").exists()
+    assert team.two.git("fsck", "--no-dangling") == ""
+
+
+def test_status_says_how_the_branch_stands(team: Team) -> None:
+    def standing() -> dict[str, object]:
+        found = json.loads(team.two.ocuroot("status", "--json"))["state"]["sharing"]
+        return {key: found.get(key) for key in ("ahead", "behind", "diverged")}
+
+    assert standing() == {"ahead": 0, "behind": 0, "diverged": False}
+    update(team.one, "set @/custom/x 1")
+    team.one.ocuroot("push", "-q")
+    team.two.git("fetch", "-q")
+    assert standing() == {"ahead": 0, "behind": 1, "diverged": False}
+    update(team.two, "set @/custom/y 1")
+    assert standing() == {"ahead": 1, "behind": 1, "diverged": True}
+    assert "diverged: 1 ahead, 1 behind" in team.two.ocuroot("status")
+    assert "diverged" in team.two.run("fetch").stderr
+    assert json.loads(team.two.ocuroot("status", "--json"))["state"]["sharing"]["last_contact"].endswith("Z")
+
+
+def test_rewritten_and_deleted_branches_are_not_followed(team: Team) -> None:
+    update(team.one, "set @/custom/x 1")
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("sync", "-q")
+    team.bare.git("update-ref", "refs/heads/state", "state~1")
+    update(team.two, "set @/custom/y 1")
+    here = team.two.git("rev-parse", "state")
+    for command in ("fetch", "sync"):
+        done = team.two.run(command)
+        assert done.returncode == 128
+        assert "was rewritten" in done.stderr
+    # Not either where plain git has followed already: the reflog knows what our branch is built on.
+    other = team.bare.git("commit-tree", "-p", "state", "-m", "other", "state^{tree}")
+    team.bare.git("update-ref", "refs/heads/state", other)
+    team.two.git("fetch", "-q")
+    done = team.two.run("sync")
+    assert (done.returncode, "was rewritten" in done.stderr) == (128, True)
+    team.bare.git("update-ref", "-d", "refs/heads/state")
+    done = team.two.run("sync")
+    assert (done.returncode, "is gone" in done.stderr) == (128, True)
+    assert team.two.git("rev-parse", "state") == here
+
+
+def test_unrelated_histories_and_other_versions(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+    lone = make_repo("lone")
+    lone.git("remote", "add", "origin", str(team.bare.path))
+    root = lone.git("hash-object", "-w", "--stdin", input='{"version": 1}\n')
+    tree = lone.git("mktree", input=f"100644 blob {root}\t.ocuroot-store\n")
+    lone.git("update-ref", "refs/heads/state", lone.git("commit-tree", "-m", "another", tree))
+    done = lone.run("sync")
+    assert (done.returncode, "unrelated histories" in done.stderr) == (128, True)
+    team.two.git("fetch", "-q", "origin", "state")
+    blob = team.bare.git("hash-object", "-w", "--stdin", input='{"version": 3}\n')
+    newer = team.bare.git("mktree", input=f"100644 blob {blob}\t.ocuroot-store\n")
+    team.bare.git("update-ref", "refs/heads/state", team.bare.git("commit-tree", "-p", "state", "-m", "v3", newer))
+    done = team.two.run("sync")
+    assert (done.returncode, "of version 3, and the one here of version 1" in done.stderr) == (128, True)
+
+
+def test_two_who_create_the_store_at_once_agree(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+    empty = make_repo("empty.git", "--bare")
+    clones = [make_repo(name) for name in ("three", "four")]
+    for number, clone in enumerate(clones):
+        clone.git("remote", "add", "origin", str(empty.path))
+        clone.ocuroot("init", "-q")
+        update(clone, f"set @/custom/n{number} 1")
+        clone.ocuroot("push", "-q")
+    assert clones[1].ocuroot("match", "**").split() == ["@/custom/n0", "@/custom/n1"]
+
+
+def test_remotes_that_are_none(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+    for bad in ("nowhere", "a b", "file:///tmp/x"):
+        done = team.one.run("sync", bad)
+        assert (done.returncode, "no such remote" in done.stderr) == (128, True)
+    assert team.one.run("sync", "-x").returncode == 129
+    assert team.one.run("sync", "--", "-x").returncode == 128
+    lone = make_repo("lone")
+    lone.ocuroot("init", "-q")
+    done = lone.run("push")
+    assert (done.returncode, "no remote to share with" in done.stderr) == (128, True)
+    lone.git("remote", "add", "origin", str(team.top / "gone.git"))
+    done = lone.run("push")
+    assert (done.returncode, "there is no repository at 'origin'" in done.stderr) == (128, True)
+
+
+def test_a_push_refused_by_policy_moves_nothing(team: Team) -> None:
+    update(team.one, "set @/custom/x 1")
+    team.one.ocuroot("push", "-q")
+    update(team.two, "set @/custom/y 1")
+    hook = team.bare.path / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho no >&2\nexit 1\n")
+    hook.chmod(0o755)
+    here = team.two.git("rev-parse", "state")
+    done = team.two.run("push")
+    assert (done.returncode, "its own rules" in done.stderr) == (128, True)
+    assert team.two.git("rev-parse", "state") == here
+    hook.unlink()
+    team.two.ocuroot("push", "-q")
+    assert len(set(tips(team, team.two))) == 1

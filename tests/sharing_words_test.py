@@ -1,0 +1,129 @@
+"""What git and its servers say, recorded, and the class each is put in: retry, stop, login or policy (design 8.6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocuroot_git.git import redact, with_config
+from ocuroot_git.transport import HANDLING, Transport, classify_push, classify_transfer, parse_push
+
+BRANCH = "refs/heads/state"
+
+
+def rejected(summary: str, reason: str) -> str:
+    return f"To https://example.com/r.git\n!\tabc123:{BRANCH}\t[{summary}] ({reason})\nDone\n"
+
+
+REJECTIONS = [
+    ("rejected", "fetch first", "retry"),
+    ("rejected", "non-fast-forward", "retry"),
+    ("rejected", "stale info", "retry"),
+    ("rejected", "already exists", "retry"),
+    ("rejected", "zuerst anfordern", "retry"),  # git's own comparison counts, in whatever language it is put
+    ("rejected", "récupérer d'abord", "retry"),
+    ("remote rejected", "cannot lock ref 'refs/heads/state': is at 1a but expected 2b", "retry"),
+    ("remote rejected", "cannot lock ref 'refs/heads/state': reference already exists", "retry"),
+    ("remote rejected", "failed to update ref", "retry"),
+    ("remote rejected", "failed to lock", "retry"),
+    ("remote rejected", "incorrect old value provided", "retry"),
+    ("remote rejected", "reference already exists", "retry"),
+    ("remote rejected", "non-fast-forward", "retry"),
+    ("remote rejected", "stale info", "retry"),
+    ("remote rejected", "Unable to create '/srv/r.git/refs/heads/state.lock': File exists.", "retry"),
+    ("remote rejected", "Internal Server Error", "retry"),
+    ("remote failure", "remote failed to report status", "retry"),
+    ("remote rejected", "pre-receive hook declined", "policy"),
+    ("remote rejected", "update hook declined", "policy"),
+    ("remote rejected", "hook declined", "policy"),
+    ("remote rejected", "protected branch hook declined", "policy"),
+    ("remote rejected", "push declined due to repository rule violations", "policy"),
+    ("remote rejected", "push declined due to email privacy restrictions", "policy"),
+    ("remote rejected", "You are not allowed to push code to protected branches on this project.", "policy"),
+    ("remote rejected", "prohibited by Gerrit: not permitted: update", "policy"),
+    ("remote rejected", "TF402455: Pushes to this branch are not permitted; you must use a pull request", "policy"),
+    ("remote rejected", "denying non-fast-forward refs/heads/state (you should pull first)", "policy"),
+    ("remote rejected", "branch is currently checked out", "policy"),
+    ("remote rejected", "deletion prohibited", "policy"),
+    ("remote rejected", "repository is over its quota", "policy"),
+    ("remote rejected", "shallow update not allowed", "policy"),
+    ("remote rejected", "permission denied", "policy"),
+    ("remote rejected", "read-only", "policy"),
+    ("remote rejected", "etwas, das niemand kennt", "stop"),  # a retry only where the tip moved
+]
+
+
+@pytest.mark.parametrize(("summary", "reason", "handling"), REJECTIONS)
+def test_a_rejection_is_put_in_its_class(summary: str, reason: str, handling: str) -> None:
+    kind = classify_push(1, rejected(summary, reason), "error: failed to push some refs", BRANCH)
+    assert kind is not None
+    assert HANDLING[kind] == handling
+
+
+TRANSFERS = [
+    ("fatal: Authentication failed for 'https://example.com/r.git/'", "login"),
+    ("fatal: could not read Username for 'https://example.com': terminal prompts disabled", "login"),
+    ("git@example.com: Permission denied (publickey).\nfatal: Could not read from remote repository.", "login"),
+    ("Host key verification failed.\nfatal: Could not read from remote repository.", "login"),
+    ("fatal: unable to access 'https://example.com/': The requested URL returned error: 403", "login"),
+    ("remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://x/'", "login"),
+    ("fatal: remote error: access denied or repository not exported: /r.git", "stop"),
+    ("remote: Repository not found.\nfatal: repository 'https://example.com/r.git/' not found", "stop"),
+    ("fatal: '/srv/r.git' does not appear to be a git repository\nfatal: Could not read from remote", "stop"),
+    ("remote: The project you were looking for could not be found or you don't have permission to view it.", "stop"),
+    ("fatal: unable to access 'https://nowhere/': Could not resolve host: nowhere", "retry"),
+    ("fatal: unable to access 'https://x/': Failed to connect to x port 443: Connection refused", "retry"),
+    ("fatal: unable to connect to 127.0.0.1:\n127.0.0.1[0: 127.0.0.1]: errno=Connection refused", "retry"),
+    ("fatal: the remote end hung up unexpectedly\nfatal: early EOF\nfatal: index-pack failed", "retry"),
+    ("error: RPC failed; curl 18 transfer closed with outstanding read data remaining", "retry"),
+    ("fatal: unable to access 'https://x/': The requested URL returned error: 503", "retry"),
+    ("fatal: unable to access 'https://x/': The requested URL returned error: 429", "retry"),
+    ("fatal: protocol error: unheard of", "stop"),
+]
+
+
+@pytest.mark.parametrize(("words", "handling"), TRANSFERS)
+def test_a_failed_transfer_is_put_in_its_class(words: str, handling: str) -> None:
+    assert HANDLING[classify_transfer(words)] == handling
+    assert HANDLING[classify_push(128, "", words, BRANCH) or ""] == handling
+
+
+def test_a_push_that_was_done_is_no_failure() -> None:
+    done = f"To /srv/r.git\n \tabc:{BRANCH}\tabc123..def456\nDone\n"
+    made = f"To /srv/r.git\n*\tabc:{BRANCH}\t[new branch]\nDone\n"
+    same = f"To /srv/r.git\n=\tabc:{BRANCH}\t[up to date]\nDone\n"
+    assert [classify_push(0, out, "", BRANCH) for out in (done, made, same)] == [None, None, None]
+
+
+def test_a_push_that_had_no_answer_leaves_open_what_happened() -> None:
+    assert classify_push(None, "", "", BRANCH) == "cut"
+    assert classify_push(0, "", "fatal: the remote end hung up unexpectedly", BRANCH) == "cut"
+
+
+def test_only_the_line_of_the_branch_counts() -> None:
+    out = f"To x\n!\ta:refs/heads/state2\t[rejected] (fetch first)\n \tb:{BRANCH}\t1..2\nDone\n"
+    answer = parse_push(out, BRANCH)
+    assert answer is not None
+    assert (answer.flag, answer.summary, answer.reason) == (" ", "1..2", "")
+    assert parse_push("nonsense\n\t\t\n!!\tx\ty", BRANCH) is None
+
+
+def test_passwords_do_not_reach_messages() -> None:
+    said = redact("fatal: https://job:s3cret@example.com/r.git: Authorization: Basic czNjcmV0, token=s3cret&x=1")
+    assert "s3cret" not in said
+    assert "czNjcmV0" not in said
+    assert "example.com/r.git" in said
+
+
+def test_a_failure_names_the_command_and_git_s_own_words() -> None:
+    transport = Transport("/", {"PATH": "/usr/bin:/bin"}, "file:///no/such:pw@repository", "the remote", 20)
+    with pytest.raises(Exception) as caught:
+        transport.tip(BRANCH)
+    assert "does not appear to be a git repository" in str(caught.value)
+    assert "git -c protocol.version=2 ls-remote" in str(caught.value)
+
+
+def test_configuration_is_added_before_what_the_environment_says() -> None:
+    environ = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "a.b", "GIT_CONFIG_VALUE_0": "user"}
+    changed = with_config(environ, [("a.b", "ours")])
+    assert changed["GIT_CONFIG_COUNT"] == "2"
+    assert [changed[f"GIT_CONFIG_VALUE_{n}"] for n in range(2)] == ["ours", "user"]
