@@ -1,0 +1,51 @@
+"""`git ocuroot apply`: make state follow intent (design section 7)."""
+
+from __future__ import annotations
+
+from ..errors import Fatal, UsageError
+from ..options import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..delivery.intent import Applied
+    from ..options import Parsed
+
+
+def run(context: Context, options: Parsed) -> int:
+    from ..delivery import intent
+
+    if bool(options.arguments) == options.all:
+        raise UsageError("name intents, or give --all")
+    refs = None if options.all else options.arguments
+    if options.dry_run:
+        applied = intent.tried(context.snapshot(), refs, strict=refs is not None)
+    else:
+        applied = intent.apply(context.stores, refs)
+    return report(context, applied)
+
+
+def report(context: Context, applied: Applied) -> int:
+    """Print what was acted on. Raises Fatal where an intent could not be applied."""
+    for difference in applied.acted:
+        context.terminal.record(f"{difference.status}\t{context.terminal.name(difference.ref)}")
+    for error in applied.errors.values():
+        context.terminal.error("error: ", error.message, error.hint)
+    if applied.errors:
+        count = len(applied.errors)
+        raise Fatal(f"{count} intent{'s' if count > 1 else ''} could not be applied; the others were")
+    return 0
+
+
+COMMAND = Command(
+    "apply",
+    "Make state follow intents: copy or delete custom documents and environments, and make the runs that deployments "
+    "need. Applying again changes nothing.",
+    "[<options>] (--all | <intent-ref>...)",
+    run,
+    (
+        Option("--all", help="all intents that state does not follow"),
+        Option("--dry-run", help="only say what would be acted on"),
+    ),
+    notes="Prints the intents that were acted on; 'work any' then executes the runs.",
+)

@@ -1,0 +1,77 @@
+"""`git ocuroot diff`: intent against state (design sections 6 and 7)."""
+
+from __future__ import annotations
+
+from ..documents import dump, to_bytes
+from ..options import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..delivery.intent import Difference
+    from ..options import Parsed
+
+_COLOURS = {"A": "green", "M": "cyan", "D": "red"}
+
+
+def run(context: Context, options: Parsed) -> int:
+    from ..delivery.intent import differences
+
+    terminal = context.terminal
+    if options.z:
+        terminal.end = "\0"
+    found = differences(context.snapshot())
+    terminal.start_pager()
+    terminal.colour(context.stores.settings.config)
+    with_status = options.name_status or terminal.is_interactive
+    for difference in found:
+        if options.json:
+            terminal.write(to_bytes(dump(_document(difference), None) + terminal.end))
+        elif options.patch:
+            _show_patch(context, difference)
+        else:
+            letter = terminal.paint(difference.status, _COLOURS[difference.status])
+            name = terminal.name(difference.ref)
+            terminal.record(f"{letter}\t{name}" if with_status else name)
+    return 1 if found and options.exit_code else 0
+
+
+def _document(difference: Difference) -> dict[str, object]:
+    return {
+        "status": difference.status,
+        "ref": difference.ref,
+        "state": difference.state,
+        "wanted": difference.wanted,
+        "actual": difference.actual,
+    }
+
+
+def _show_patch(context: Context, difference: Difference) -> None:
+    from difflib import unified_diff
+
+    terminal = context.terminal
+    before = [] if difference.status == "A" else dump(difference.actual).splitlines()
+    after = [] if difference.status == "D" else dump(difference.wanted).splitlines()
+    from_name = "/dev/null" if difference.status == "A" else difference.state
+    to_name = "/dev/null" if difference.status == "D" else difference.ref
+    terminal.record(terminal.paint(f"diff {difference.ref}", "bold"))
+    for line in unified_diff(before, after, from_name, to_name, lineterm=""):
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+        terminal.record(terminal.paint(line, style) if style else line)
+
+
+COMMAND = Command(
+    "diff",
+    "Show the intents that state does not follow yet: those that 'apply' is for, and those whose runs are still on.",
+    "[<options>]",
+    run,
+    (
+        Option("--exit-code", help="exit with 1 where there are differences"),
+        Option("--name-status", help="print A, M or D before each ref, as on a terminal"),
+        Option("-p", "--patch", help="show the differences themselves"),
+        Option("--json", help="print a JSON line for each, with both documents"),
+        Option("-z", help="end records with NUL"),
+    ),
+    most=0,
+    notes="A is wanted and not there, M is there otherwise, D is there and no longer wanted.",
+)

@@ -1,0 +1,207 @@
+"""`git ocuroot release`: make, list and show releases (design section 7)."""
+
+from __future__ import annotations
+
+from ..documents import Document, dump, to_bytes
+from ..errors import Fatal, NotFound
+from ..options import Command, Group, Option
+from ..refs import Ref, RefError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..delivery.model import Fields
+    from ..options import Parsed
+
+
+def new(context: Context, options: Parsed) -> int:
+    from ..delivery import releases
+
+    path = options.arguments[0]
+    package = package_ref(options.repo or context.stores.base.repo, path)
+    commit = _commit(context, options)
+    release = releases.new(
+        context.stores,
+        package,
+        commit,
+        _definition(context, options, path, commit),
+        tags=options.tag,
+        force=options.force,
+    )
+    context.terminal.record(release)
+    return 0
+
+
+def package_ref(repo: str, path: str) -> str:
+    """The ref of a package, `repo/-/path`. Raises RefError for what cannot be one."""
+    path = path.removeprefix("//").strip("/")
+    ref = Ref.parse(f"{repo}/-/{path}")
+    if ref.marker or ref.type or not ref.path:
+        raise RefError(f"'{path}' is no path of a package", hint="such as services/web/package.ocu.star")
+    return str(ref)
+
+
+def _commit(context: Context, options: Parsed) -> str:
+    """The id of the commit that is released. Raises NotFound for one that this repository does not have."""
+    revision = options.commit or "HEAD"
+    if options.repo and options.repo != context.stores.base.repo:
+        if len(revision) in (40, 64) and not set(revision) - set("0123456789abcdef"):
+            return str(revision)
+        raise Fatal(
+            f"'{revision}' cannot be looked up in another repository",
+            hint=f"give the whole id of a commit of '{options.repo}': --commit <id>",
+        )
+    return context.stores.settings.repository.resolve(revision)
+
+
+def _definition(context: Context, options: Parsed, path: str, commit: str) -> Document:
+    """The package: from the file that was named, from stdin, or from the file at its path in the commit."""
+    from ..delivery.releases import read_package
+
+    named = options.package
+    if named == "-":
+        return read_package(context.read_value("-"), "standard input")
+    if named:
+        try:
+            with open(named, encoding="utf-8") as file:
+                return read_package(file.read(), f"'{named}'")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Fatal(f"cannot read '{named}': {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+    data = _file_at(context, commit, path) if not options.repo else None
+    if data is None:
+        raise NotFound(f"the commit has no file '{path}'", hint="--package names the file that defines the package")
+    try:
+        return read_package(data.decode(), f"'{path}'")
+    except (Fatal, UnicodeDecodeError):
+        raise Fatal(
+            f"'{path}' does not define the package in JSON", hint="--package names a file that does, '-' is stdin"
+        ) from None
+
+
+def _file_at(context: Context, commit: str, path: str) -> bytes | None:
+    """A file of a commit of this repository; None where there is none."""
+    repository = context.stores.settings.repository
+    node = repository.root(commit)
+    for name in path.removeprefix("//").strip("/").split("/"):
+        node = repository.child(node, name) if node is not None and repository.is_tree(node) else None
+    return None if node is None or repository.is_tree(node) else repository.data(node)
+
+
+def listing(context: Context, options: Parsed) -> int:
+    from ..delivery import releases
+
+    if options.z:
+        context.terminal.end = "\0"
+    repo = context.stores.base.repo
+    packages = [package_ref(repo, text) if "/-/" not in text else str(Ref.parse(text)) for text in options.arguments]
+    found = releases.listing(context.snapshot(), packages)
+    terminal = context.terminal
+    terminal.start_pager()
+    terminal.colour(context.stores.settings.config)
+    for line in found:
+        if options.json:
+            terminal.write(to_bytes(dump(line, None) + terminal.end))
+        elif options.z or not terminal.is_interactive:
+            terminal.record(terminal.name(line["ref"]))
+        else:
+            terminal.record(_row(context, line))
+    return 0
+
+
+def _row(context: Context, line: Fields) -> str:
+    paint = context.terminal.paint
+    tags = f" ({', '.join(line['tags'])})" if line["tags"] else ""
+    work = ", ".join(f"{count} {status}" for status, count in sorted(line["work"].items()))
+    when = str(line["time"] or "")[:19]
+    return f"{paint(line['ref'], 'bold')}{tags}  {paint(line['commit'][:12], 'yellow')}  {when}  {work}"
+
+
+def show(context: Context, options: Parsed) -> int:
+    from ..delivery import releases
+    from ..delivery.survey import find_release
+
+    snapshot = context.snapshot()
+    shown = releases.pipeline(snapshot, find_release(snapshot, options.arguments[0]))
+    terminal = context.terminal
+    if options.json:
+        terminal.write(to_bytes(dump(shown) + "\n"))
+        return 0
+    terminal.start_pager()
+    terminal.colour(context.stores.settings.config)
+    terminal.record(f"release  {terminal.paint(shown['ref'], 'bold')}")
+    terminal.record(f"commit   {terminal.paint(shown['commit'], 'yellow')}")
+    if shown["tags"]:
+        terminal.record(f"tags     {', '.join(shown['tags'])}")
+    for phase in shown["phases"]:
+        terminal.record(f"phase    {terminal.paint(phase['name'], 'bold')}")
+        for work in phase["work"]:
+            terminal.record(f"    {_work_line(context, work)}")
+    return 0
+
+
+_COLOURS = {"complete": "green", "failed": "red", "running": "cyan", "pending": "yellow"}
+
+
+def _work_line(context: Context, work: Fields) -> str:
+    status = work["status"]
+    colour = _COLOURS.get(status)
+    painted = context.terminal.paint(f"{status:<14}", colour) if colour else f"{status:<14}"
+    what = f"{work['kind']} {work['name']}"
+    return f"{what:<32} {painted} {_remark(work)}".rstrip()
+
+
+def _remark(work: Fields) -> str:
+    if work.get("waits_for"):
+        return f"waits for {', '.join(work['waits_for'])}"
+    if work.get("deployed"):
+        return "deployed"
+    if work.get("type") == "down":
+        return "taken down" if work["status"] == "complete" else "to be taken down"
+    if work["kind"] == "deploy" and work["status"] == "complete":
+        other = work["deployed_release"]
+        return f"replaced by {other}" if other else "taken down"
+    return ""
+
+
+COMMAND = Group(
+    "release",
+    "Make releases of packages, list them, and show how their work stands.",
+    (
+        Command(
+            "release new",
+            "Make the next release of a package, with a pending run for each piece of its work, and print its ref.",
+            "[<options>] <path>",
+            new,
+            (
+                Option("--repo", metavar="<repo>", help="the repository of the package, if it is not this one"),
+                Option("--commit", metavar="<rev>", help="the commit that is released (default: HEAD)"),
+                Option("--package", metavar="<file>", default="", help="the package in JSON ('-': stdin)"),
+                Option("--tag", metavar="<tag>", many=True, help="make this tag lead to the release"),
+                Option("--force", help="also where the commit has a release already"),
+            ),
+            least=1,
+            most=1,
+            notes="Without --package, the file at <path> in the commit is read, which must be JSON.\n"
+            "Exit status: 0; 1 for an unknown commit; 3 where the commit has a release already.",
+        ),
+        Command(
+            "release list",
+            "List the releases of packages, or of all packages.",
+            "[<options>] [<path>...]",
+            listing,
+            (
+                Option("--json", help="print a JSON line for each release"),
+                Option("-z", help="end records with NUL"),
+            ),
+        ),
+        Command(
+            "release show",
+            "Show a release as a pipeline: its phases, the work in each, and how that stands.",
+            "[<options>] <release>",
+            show,
+            (Option("--json", help="print a JSON object"),),
+            least=1,
+            most=1,
+        ),
+    ),
+)

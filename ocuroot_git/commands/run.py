@@ -1,0 +1,193 @@
+"""`git ocuroot run`: start, log, finish, execute and retry runs (design section 7)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..documents import parse
+from ..errors import Fatal, UsageError
+from ..options import Command, Group, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..delivery.model import RunRef
+    from ..options import Parsed
+
+
+def start(context: Context, options: Parsed) -> int:
+    from ..delivery import runs
+    from ..delivery.survey import find_work
+
+    work, number = find_work(context.snapshot(), options.arguments[0])
+    run = context.stores.transact(lambda tx: runs.start(tx, work, number), command="run start", message=f"start {work}")
+    context.terminal.record(run.ref)
+    return 0
+
+
+def log(context: Context, options: Parsed) -> int:
+    from ..delivery.recorder import append_from
+    from ..delivery.survey import find_run, require_own_dialect
+
+    snapshot = context.snapshot()
+    require_own_dialect(snapshot, "write logs")
+    run = find_run(snapshot, options.arguments[0])
+    try:
+        descriptor = context.terminal.stdin().fileno()
+    except OSError:
+        raise Fatal("cannot read the log from standard input: it is closed") from None
+    append_from(context.stores, run, descriptor, context.terminal.warning)
+    return 0
+
+
+def finish(context: Context, options: Parsed) -> int:
+    from ..delivery import ending
+    from ..delivery.execute import pair
+    from ..delivery.survey import find_run
+
+    if not options.status:
+        raise UsageError("how did it end? give --status complete, failed or cancelled")
+    outputs = parse(context.read_value(options.outputs)) if options.outputs is not None else {}
+    if not isinstance(outputs, dict):
+        raise Fatal("bad outputs: --outputs takes a JSON object")
+    outputs.update(pair(text) for text in options.output)
+    run = find_run(context.snapshot(), options.arguments[0])
+    ending.finish(context.stores, run, options.status, outputs=outputs, tags=options.tag)
+    return 0
+
+
+def execute(context: Context, options: Parsed) -> int:
+    from ..delivery import execute as execution
+    from ..delivery import model
+    from ..delivery.process import Signals
+    from ..delivery.survey import find_work
+
+    if options.timeout is not None and options.timeout <= 0:
+        raise UsageError("option '--timeout' takes a number of seconds above 0")
+    reference, *command = options.arguments
+    work, number = find_work(context.snapshot(), reference)
+    with Signals() as stop:
+        how = execution.How(
+            environ=context.environ,
+            directory=os.getcwd(),
+            top=top_of(context),
+            stop=stop,
+            output=_pass_on,
+            warn=context.terminal.warning,
+            command=command or None,
+            timeout=options.timeout,
+        )
+        outcome = execution.execute(
+            context.stores, work, number, how, lambda run: context.terminal.remark(f"{run}: started")
+        )
+        why = f" ({outcome.why})" if outcome.why else ""
+        context.terminal.remark(f"{outcome.run}: {outcome.status}{why}")
+    if outcome.status == model.COMPLETE:
+        return 0
+    return outcome.exit_status or 1
+
+
+def top_of(context: Context) -> str:
+    """Where the commands of releases run: at the top of the work tree, or here where there is none."""
+    try:
+        return context.stores.settings.repository.work_tree or os.getcwd()
+    except Fatal:
+        return os.getcwd()  # the stores are directories, and there is no repository
+
+
+def _pass_on(run: RunRef, stream: int, data: bytes) -> None:
+    """Write what the command prints to where this program prints, byte by byte the same; a reader may leave early."""
+    out = sys.stdout if stream == 1 else sys.stderr
+    if out is None:
+        return
+    try:
+        out.buffer.write(data)
+        out.buffer.flush()
+    except BrokenPipeError:
+        from ..terminal import silence_stdout
+
+        if stream == 1:
+            silence_stdout()  # the run goes on, and is recorded, whoever listens
+
+
+def retry(context: Context, options: Parsed) -> int:
+    from ..delivery import runs
+    from ..delivery.survey import find_release, find_run
+    from ..refs import Ref
+
+    reference = options.arguments[0]
+    snapshot = context.snapshot()
+    if Ref.parse(reference).type:
+        run = find_run(snapshot, reference)
+        made = [context.stores.transact(lambda tx: runs.retry(tx, run), command="run retry", message=f"retry {run}")]
+    else:
+        release = find_release(snapshot, reference)
+        made = context.stores.transact(lambda tx: runs.retry_release(tx, release), command="run retry")
+    for one in made:
+        context.terminal.record(one.ref)
+    return 0
+
+
+COMMAND = Group(
+    "run",
+    "Carry out the work of a release, and record how it went.",
+    (
+        Command(
+            "run start",
+            "Set the pending run of a piece of work running, or make its next one, fill in its inputs, and print its "
+            "ref. Fails where the run has to wait.",
+            "[<options>] <work-ref>",
+            start,
+            least=1,
+            most=1,
+            notes="Exit status: 0; 1 where there is no such work; 3 where it waits, or is running.",
+        ),
+        Command(
+            "run log",
+            "Append stdin to the logs of a run (of the last run, where a piece of work is named).",
+            "[<options>] <run>",
+            log,
+            least=1,
+            most=1,
+        ),
+        Command(
+            "run finish",
+            "End a run: record status and outputs, point the links to it, and make the runs that follow from it.",
+            "[<options>] --status (complete | failed | cancelled) <run>",
+            finish,
+            (
+                Option("--status", choices=("complete", "failed", "cancelled"), help="how it ended"),
+                Option("--output", metavar="<key>=<value>", many=True, help="an output, a string"),
+                Option("--outputs", metavar="<json>", help="outputs as a JSON object ('-': read it from stdin)"),
+                Option("--tag", metavar="<tag>", many=True, help="make this tag lead to the run's release"),
+            ),
+            least=1,
+            most=1,
+            notes="Exit status: 0; 1 where there is no such run; 3 where it is not running.",
+        ),
+        Command(
+            "run exec",
+            "Start a run, carry out its command (or the one given), show and record what it prints, and end the run by "
+            "the command's exit status.",
+            "[<options>] <work-ref> [-- <command>...]",
+            execute,
+            (Option("--timeout", metavar="<seconds>", number=True, help="end the command after so long"),),
+            least=1,
+            notes="""
+The command finds its inputs in $OCUROOT_INPUT_<NAME>, the refs in $OCUROOT_RELEASE, $OCUROOT_RUN and
+$OCUROOT_ENVIRONMENT, and writes outputs to the file $OCUROOT_OUTPUT, as key=value or key<<END … END.
+Exit status: that of the command; 128 + n where signal n ended it; 124 after a time-out; 3 where the run waits.
+""",
+        ),
+        Command(
+            "run retry",
+            "Make a new pending run in the place of one that failed, or of all of a release that failed; print them.",
+            "[<options>] (<run> | <release>)",
+            retry,
+            least=1,
+            most=1,
+            notes="Exit status: 0; 1 where there is no such run; 3 where nothing failed.",
+        ),
+    ),
+)

@@ -1,0 +1,148 @@
+"""`git ocuroot work`: what is to be done, and doing it (design section 7)."""
+
+from __future__ import annotations
+
+from ..documents import dump, to_bytes
+from ..errors import UsageError
+from ..options import Command, Group, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..delivery.display import Plain
+    from ..delivery.work import Item, Result
+    from ..options import Parsed
+    from ..store import Stores
+
+_COLOURS = {"ready": "green", "waiting": "yellow", "blocked": "red", "running": "cyan"}
+
+
+def listing(context: Context, options: Parsed) -> int:
+    from ..delivery.work import todo
+
+    terminal = context.terminal
+    if options.z:
+        terminal.end = "\0"
+    items = todo(context.snapshot())
+    terminal.start_pager()
+    terminal.colour(context.stores.settings.config)
+    for item in items:
+        if options.json:
+            terminal.write(to_bytes(dump(item.to_document(), None) + terminal.end))
+        else:
+            terminal.record(_line(context, item))
+    return 0
+
+
+def _line(context: Context, item: Item) -> str:
+    state = context.terminal.paint(f"{item.state:<8}", _COLOURS[item.state])
+    what = f"{item.kind} {item.type}" if item.type else item.kind
+    reasons = f"\t{', '.join(item.reasons)}" if item.reasons else ""
+    return f"{state} {what:<9} {context.terminal.name(item.ref)}{reasons}"
+
+
+def do(context: Context, options: Parsed) -> int:
+    from ..delivery.execute import How
+    from ..delivery.process import Signals
+    from ..delivery.work import Worker
+    from .run import top_of
+
+    if options.jobs < 1:
+        raise UsageError("option '--jobs' takes a number above 0")
+    if options.operation:
+        raise UsageError("'work any' writes more than once, and takes no --operation")
+    if options.dry_run:
+        return _dry_run(context)
+    top = top_of(context)
+    display = _display(context)
+    with Signals() as stop:
+        how = How(
+            environ=context.environ,
+            directory=top,
+            top=top,
+            stop=stop,
+            output=display.output,
+            warn=display.note,
+            command=["sh", "-c", options.exec] if options.exec else None,
+            with_description=bool(options.exec),
+        )
+        try:
+            result = Worker(lambda: _open_stores(context), how, display, options.jobs).run()
+        finally:
+            display.close()
+    _summarise(context, result)
+    if stop.signal:
+        return 128 + stop.signal
+    return 1 if result.failed else 0
+
+
+def _open_stores(context: Context) -> Stores:
+    """Stores for one thread. No name of the user's is for what they write: it would be the same one again and again."""
+    from ..config import open_stores
+
+    environ = {name: value for name, value in context.environ.items() if name != "OCUROOT_OPERATION"}
+    return open_stores(".", environ=environ)
+
+
+def _display(context: Context) -> Plain:
+    from ..delivery import display
+
+    return display.Live(context.terminal) if context.terminal.is_interactive else display.Plain(context.terminal)
+
+
+def _dry_run(context: Context) -> int:
+    from ..delivery.work import READY, todo
+
+    for item in todo(context.snapshot()):
+        if item.state == READY:
+            verb = {"intent": "apply", "op": "handle", "run": "execute"}[item.kind]
+            context.terminal.record(f"{verb}\t{context.terminal.name(item.ref)}")
+    return 0
+
+
+def _summarise(context: Context, result: Result) -> None:
+    from ..delivery.work import run_items
+
+    for error in result.errors.values():
+        context.terminal.error("error: ", error.message, error.hint)
+    counts: dict[str, int] = {}
+    for outcome in result.outcomes:
+        counts[outcome.status] = counts.get(outcome.status, 0) + 1
+    for item in run_items(context.snapshot()):
+        counts[item.state] = counts.get(item.state, 0) + 1
+    words = [f"{count} {what}" for what, count in counts.items()]
+    context.terminal.remark(f"runs: {', '.join(words)}" if words else "nothing to do")
+
+
+COMMAND = Group(
+    "work",
+    "Show what is to be done, and do it.",
+    (
+        Command(
+            "work list",
+            "List what is to be done: intents to apply, ops, and runs; and whether each is ready, waiting (for what), "
+            "blocked by something that failed, or running.",
+            "[<options>]",
+            listing,
+            (
+                Option("--json", help="print a JSON line for each"),
+                Option("-z", help="end records with NUL"),
+            ),
+            most=0,
+        ),
+        Command(
+            "work any",
+            "Apply all intents, handle ops, and execute the runs that are ready, again and again until nothing is. "
+            "Several at once share the work: no run is executed twice.",
+            "[<options>]",
+            do,
+            (
+                Option("--dry-run", help="only say what would be done first"),
+                Option("--exec", metavar="<command>", help="run this (by sh) for each run, its description on stdin"),
+                Option("--jobs", metavar="<n>", number=True, default=1, help="runs at the same time (default: 1)"),
+            ),
+            most=0,
+            notes="Prints how each run ended. Exit status: 0; 1 where a run failed or an intent could not be applied.",
+        ),
+    ),
+)

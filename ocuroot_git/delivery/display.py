@@ -1,0 +1,117 @@
+"""What `work any` shows while it works: a live table on a terminal, plain lines elsewhere (design section 7)."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from . import model
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..terminal import Terminal
+    from .execute import Outcome
+    from .model import RunRef
+
+
+class Plain:
+    """Lines: what runs print, behind the run's name, on stderr; how each run ended, on stdout."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._lock = threading.Lock()
+        self._begun: dict[RunRef, float] = {}
+        self._rests: dict[tuple[RunRef, int], bytes] = {}
+
+    def begun(self, run: RunRef) -> None:
+        with self._lock:
+            self._begun[run] = time.monotonic()
+            self._terminal.remark(f"{run}: started")
+
+    def output(self, run: RunRef, stream: int, data: bytes) -> None:
+        with self._lock:
+            *lines, rest = (self._rests.get((run, stream), b"") + data).split(b"\n")
+            self._rests[run, stream] = rest[-4096:]
+            for line in lines:
+                self._say(run, line)
+
+    def ended(self, outcome: Outcome) -> None:
+        with self._lock:
+            for stream in (1, 2):
+                if rest := self._rests.pop((outcome.run, stream), b""):
+                    self._say(outcome.run, rest)
+            took = time.monotonic() - self._begun.pop(outcome.run, time.monotonic())
+            self._show_end(outcome, took)
+
+    def note(self, text: str) -> None:
+        with self._lock:
+            self._terminal.remark(text)
+
+    def close(self) -> None:
+        """Nothing is kept open between lines."""
+
+    def _say(self, run: RunRef, line: bytes) -> None:
+        self._terminal.remark(f"{_short(run)} | {line.removesuffix(bytes([13])).decode(errors='replace')}")
+
+    def _show_end(self, outcome: Outcome, took: float) -> None:
+        why = f" ({outcome.why})" if outcome.why else ""
+        self._terminal.record(f"{outcome.status}\t{outcome.run}")
+        self._terminal.flush()
+        self._terminal.remark(f"{outcome.run}: {outcome.status} in {took:.1f} s{why}")
+
+
+class Live(Plain):
+    """A table of the runs that are on, redrawn in place, above which ended runs scroll by."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        from rich.console import Console
+        from rich.live import Live as Screen
+
+        self._last: dict[RunRef, str] = {}
+        self._screen = Screen(get_renderable=self._table, console=Console(), refresh_per_second=4, transient=True)
+        self._screen.start()
+
+    def close(self) -> None:
+        self._screen.stop()
+
+    def begun(self, run: RunRef) -> None:
+        with self._lock:
+            self._begun[run] = time.monotonic()
+
+    def note(self, text: str) -> None:
+        with self._lock:
+            self._print(text, "yellow")
+
+    def _say(self, run: RunRef, line: bytes) -> None:
+        self._last[run] = "".join(c for c in line.decode(errors="replace") if c.isprintable())
+
+    def _show_end(self, outcome: Outcome, took: float) -> None:
+        style = "green" if outcome.status == model.COMPLETE else "red"
+        why = f"  {outcome.why}" if outcome.why else ""
+        self._last.pop(outcome.run, None)
+        self._print(f"{outcome.status:<9} {took:7.1f} s  {outcome.run}{why}", style)
+
+    def _print(self, text: str, style: str) -> None:
+        from rich.text import Text
+
+        self._screen.console.print(Text(text, style=style))
+
+    def _table(self) -> Any:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        now = time.monotonic()
+        for run, begun in list(self._begun.items()):
+            last = Text(self._last.get(run, ""), style="dim", no_wrap=True, overflow="ellipsis")
+            table.add_row(Text(f"{now - begun:7.1f} s", style="cyan"), Text(_short(run)), last)
+        return table
+
+
+def _short(run: RunRef) -> str:
+    """A run as people call it: the package's path, the release and the work."""
+    path = run.work.package.partition("/-/")[2] or run.work.package
+    return f"{path} @{model.release_number(run.work.release)} {run.work.kind}/{run.work.name}"

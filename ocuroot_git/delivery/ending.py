@@ -1,0 +1,222 @@
+"""The end of runs: outputs, links (design 5.3), the intent that corresponds, and what follows (section 7)."""
+
+from __future__ import annotations
+
+from ..documents import same
+from ..errors import NotFound
+from ..refs import INTENT, STATE, Ref
+from . import model
+from .model import DEPLOY, DOWN, UP, Intent, ModelError, Run, RunRef, WorkRef
+from .redeploy import redeploy_dependants, redeploy_if_changed
+from .runs import cancel, enter, intent_id, mark, pending, require_claim
+from .survey import (
+    deployed,
+    deployments,
+    newest_release,
+    packages,
+    read_function,
+    read_run,
+    require_own_dialect,
+    runs_in,
+    state_tree,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    from ..snapshot import Snapshot
+    from ..store import Stores
+    from ..transaction import Transaction
+    from .model import Fields, Function
+
+    Result = TypeVar("Result")
+
+
+def finish(
+    stores: Stores,
+    run: RunRef,
+    status: str,
+    *,
+    outputs: Fields | None = None,
+    tags: Iterable[str] = (),
+    owner: str | None = None,
+    also: Callable[[Transaction], None] | None = None,
+) -> None:
+    """End a run: its status and outputs, the links of 5.3, the intent, and the runs that follow from it.
+
+    With `owner`, only while that claim holds (ClaimLost); `also` is changed in the same commit, as the rest of the
+    logs is. Raises WrongStatus where the run has ended, ModelError for a bad tag.
+    """
+    tags = [checked_tag(tag) for tag in tags]
+
+    def check(tx: Transaction) -> Function:
+        require_own_dialect(tx, "finish a run")
+        function = read_function(tx, run)
+        if owner is not None:
+            require_claim(tx, run, owner)
+        model.check_transition(run.ref, function.status, status)
+        return function
+
+    def change_intent(tx: Transaction) -> None:
+        function = check(tx)
+        if status == model.COMPLETE and read_run(tx, run).type == UP:
+            _write_intent(tx, run, function)
+
+    def change_state(tx: Transaction) -> None:
+        function = check(tx)
+        if also is not None:
+            also(tx)
+        _end(tx, run, function, status, outputs or {})
+        for tag in tags:
+            tx.link(f"{run.work.package}/{STATE}{tag}", run.work.release)
+
+    transact_both(stores, change_intent, change_state, "run finish", f"{status} {run}")
+
+
+def _end(tx: Transaction, run: RunRef, function: Function, status: str, outputs: Fields) -> None:
+    function.outputs = outputs
+    document = read_run(tx, run)
+    document.output = outputs
+    enter(tx, run, function, status)
+    tx.set(run.ref, document.to_document())
+    if status == model.COMPLETE:
+        _complete(tx, run, document, function)
+
+
+def _complete(tx: Transaction, run: RunRef, document: Run, function: Function) -> None:
+    work = run.work
+    tx.set(work.ref, document.to_document())
+    if document.type == UP:
+        _record_up(tx, run, function)
+    elif document.type == DOWN:
+        _record_down(tx, run, document, function)
+    elif _is_newest(tx, run):
+        tx.link(work.current, run.ref)
+    redeploy_dependants(tx, run)
+
+
+def _is_newest(tx: Transaction, run: RunRef) -> bool:
+    """Whether no run of a newer release has completed this call: a slow build of an old one changes nothing."""
+    link = tx.object(run.work.current)
+    if link is None or link.target is None:
+        return True
+    try:
+        now = RunRef.parse(link.target)
+    except ModelError:
+        return True
+    order = (model.release_number(run.work.release), run.number)
+    return order >= (model.release_number(now.work.release), now.number)
+
+
+def _record_up(tx: Transaction, run: RunRef, function: Function) -> None:
+    work = run.work
+    before = deployed(tx, work.package, work.name)
+    _forget_dependencies(tx, work, before)
+    tx.link(work.current, run.ref)
+    for ref in _dependencies(function):
+        tx.depend(work.current, ref)
+    # What was to be done to another release there, because it was deployed, has lost its reason.
+    for other in pending(tx, work):
+        if other.work != work and (
+            read_function(tx, other).cause == model.BY_INPUT or read_run(tx, other).type == DOWN
+        ):
+            cancel(tx, other, "another release was deployed")
+    redeploy_if_changed(tx, work.package, work.name)
+
+
+def _record_down(tx: Transaction, run: RunRef, document: Run, function: Function) -> None:
+    work = run.work
+    before = deployed(tx, work.package, work.name)
+    if before is not None and before.work == work:
+        _forget_dependencies(tx, work, before)
+        tx.unlink(work.current)
+        newest = newest_release(tx, work.package)
+        if newest is not None and newest != work.release:
+            # Without a link of its own, `@/deploy/<env>` leads to the newest release's document: it must not say `up`.
+            seen = f"{newest}/{DEPLOY}/{work.name}"
+            if tx.exists(seen):
+                tx.set(seen, document.to_document())
+    if function.cause == model.BY_ENVIRONMENT and not remove_deserted(tx, work.name, ending=run):
+        newest = newest_release(tx, work.package)
+        if newest is not None and tx.exists(model.environment_ref(work.name)) and is_wanted(tx, work.name):
+            mark(tx, newest, model.CHECK_ENVIRONMENTS)  # the environment was set again meanwhile
+
+
+def remove_deserted(tx: Transaction, name: str, *, ending: RunRef | None = None) -> bool:
+    """Remove an environment that is no longer wanted, once nothing is deployed there or on its way; whether it went."""
+    ref = model.environment_ref(name)
+    if is_wanted(tx, name) or not tx.exists(ref) or deployments(tx, only=name):
+        return False
+    for package in packages(state_tree(tx)):
+        if any(run != ending for run in runs_in(tx, package, name, model.RUNNING)):
+            return False
+    tx.delete(ref)
+    return True
+
+
+def is_wanted(snapshot: Snapshot, name: str) -> bool:
+    """Whether there is an intent for an environment; where there is no intent store, nobody wants it gone."""
+    return not snapshot.has_intent() or snapshot.exists(f"{INTENT}/environment/{name}")
+
+
+def _dependencies(function: Function) -> set[str]:
+    """The refs of the documents that the inputs of a deployment refer to."""
+    refs = [given.ref for given in function.inputs.values() if given.ref is not None]
+    return {str(Ref.parse(ref).without_fragment()) for ref in refs}
+
+
+def _forget_dependencies(tx: Transaction, work: WorkRef, before: RunRef | None) -> None:
+    for ref in _dependencies(read_function(tx, before)) if before is not None else ():
+        try:
+            tx.undepend(work.current, ref)
+        except NotFound:
+            pass  # another program deployed it, and recorded no dependencies
+
+
+def _write_intent(tx: Transaction, run: RunRef, function: Function) -> None:
+    """Make the intent say what was deployed, so that `diff` is empty, unless it was changed while the run was on.
+
+    Runs that follow from an intent, or from an input, leave it alone: it may ask for something newer by now.
+    """
+    if function.cause in (model.BY_INTENT, model.BY_INPUT) or intent_id(tx, run.work) != function.intent:
+        return
+    ref = run.work.intent
+    before = tx.get(ref, None)
+    others = Intent.read(before, ref).others if isinstance(before, dict) and "release" in before else {}
+    wanted = Intent(run.work.release, function.overrides, others).to_document()
+    if before is None or not same(before, wanted):
+        tx.set(ref, wanted)
+
+
+def transact_both(
+    stores: Stores,
+    change_intent: Callable[[Transaction], None],
+    change_state: Callable[[Transaction], Result],
+    command: str,
+    message: str | None = None,
+) -> Result:
+    """Change intent and state: in one commit where one place holds both, else the intent first.
+
+    After a crash between the two, the intent asks for what the state does not yet say, and is asked again; the other
+    way round, a deployment without an intent would look like one to be taken down.
+    """
+    if stores.where("state")[0] == stores.where("intent")[0]:
+
+        def change(tx: Transaction) -> Result:
+            change_intent(tx)
+            return change_state(tx)
+
+        return stores.transact(change, command=command, message=message)
+    stores.transact(change_intent, command=command, message=message)
+    return stores.transact(change_state, command=command, message=message)
+
+
+def checked_tag(tag: str) -> str:
+    """A tag for a release (design section 3). Raises ModelError."""
+    if not tag or not all(c.isascii() and (c.isalnum() or c in "._-") for c in tag) or tag in (".", ".."):
+        raise ModelError(f"bad tag '{tag}': a tag is made of letters, digits, '.', '_' and '-'")
+    if tag.isdigit():
+        raise ModelError(f"bad tag '{tag}': it is all digits, and so the number of a release")
+    return tag

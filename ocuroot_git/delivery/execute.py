@@ -1,0 +1,301 @@
+"""`run exec`: claim a run, run its command, record what it prints and gives, and end the run (design section 7)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+
+from ..documents import Document, dump, to_bytes
+from ..errors import Error, Fatal
+from . import ending, model, process, runs
+from .model import DEPLOY, DOWN, ModelError, RunRef, WorkRef, timestamp, variable_name
+from .recorder import Recorder, lease_of
+from .survey import environment, read_function, read_release, read_run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Final
+
+    from ..snapshot import Snapshot
+    from ..store import Stores
+    from ..transaction import Transaction
+    from .model import Fields, Function
+    from .process import Stop
+
+LARGEST_OUTPUT: Final = 1 << 20
+"""Bytes in the file of outputs; larger ones belong elsewhere, with a reference to them as the output."""
+
+
+class NoCommand(Fatal):
+    """A run has no command: its function names none, and none was given."""
+
+
+class OutputError(Fatal, ValueError):
+    """The file of outputs does not parse; the message names the line."""
+
+
+class How:
+    """How commands are run: where, with which environment, for how long, and who is told.
+
+    `command` (a list of words) takes the place of the release's own; `with_description` gives it the run's
+    description on stdin. `output` is given what is printed: the run, the stream (1 or 2), and bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        directory: str,
+        top: str,
+        stop: Stop,
+        output: Callable[[RunRef, int, bytes], None],
+        warn: Callable[[str], None],
+        command: list[str] | None = None,
+        with_description: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        self.environ = environ
+        self.directory = directory
+        self.top = top
+        self.stop = stop
+        self.output = output
+        self.warn = warn
+        self.command = command
+        self.with_description = with_description
+        self.timeout = timeout
+
+
+class Outcome:
+    """How a run ended: its status, the exit status of its command, and why, where that is no plain exit."""
+
+    __slots__ = ("exit_status", "run", "status", "why")
+
+    def __init__(self, run: RunRef, status: str, exit_status: int, why: str) -> None:
+        self.run = run
+        self.status = status
+        self.exit_status = exit_status
+        self.why = why
+
+
+def execute(
+    stores: Stores,
+    work: WorkRef,
+    number: int | None,
+    how: How,
+    begun: Callable[[RunRef], None] = lambda run: None,
+) -> Outcome:
+    """Start the open run of a piece of work, or its next one, and carry it to its end; `begun` is told which it is.
+
+    Raises what `runs.start` raises, and NoCommand, both before anything is changed; ClaimLost where the run was
+    taken over by another while its command ran, which is ended then.
+    """
+    owner = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
+    lease = lease_of(stores)
+
+    def claim(tx: Transaction) -> tuple[RunRef, list[str] | None, Fields]:
+        run = runs.start(tx, work, number, owner=owner, until=timestamp(time.time() + lease))
+        function = read_function(tx, run)
+        return run, how.command or command_of(tx, run, function), describe(tx, run, function)
+
+    run, command, description = stores.transact(claim, command="run start", message=f"start {work}")
+    if stores.settings.operation is not None:
+        before = _done_before(stores, run, owner)
+        if before is not None:
+            return before
+    begun(run)
+    recorder = Recorder(stores, run, owner=owner, lease=lease, warn=how.warn)
+    outputs: Fields = {}
+    if command is None:
+        status, exit_status, why = model.COMPLETE, 0, ""
+    else:
+        status, exit_status, why, outputs = _run(run, command, description, how, recorder)
+    if why:
+        recorder.say(f"[git-ocuroot: {why}]")
+    recorder.finish_lines()
+    _finish(stores, run, status, outputs, owner, recorder, exit_status)
+    return Outcome(run, status, exit_status, why)
+
+
+def _done_before(stores: Stores, run: RunRef, owner: str) -> Outcome | None:
+    """How the run ended that an earlier process made under the same name of an operation (design 8.5), if one did."""
+    snapshot = stores.snapshot()
+    status = read_function(snapshot, run).status
+    if status == model.RUNNING:
+        runs.require_claim(snapshot, run, owner)
+        return None
+    why = "it was run under this name of an operation before"
+    return Outcome(run, status, 0 if status == model.COMPLETE else 1, why)
+
+
+def _run(
+    run: RunRef, command: list[str], description: Fields, how: How, recorder: Recorder
+) -> tuple[str, int, str, Fields]:
+    """Run the command; gives the status, the exit status, why it is no plain one, and the outputs."""
+
+    def output(stream: int, data: bytes) -> None:
+        recorder.feed(stream, data)
+        how.output(run, stream, data)
+
+    with tempfile.TemporaryDirectory(prefix="git-ocuroot-") as scratch:
+        output_file = os.path.join(scratch, "output")
+        open(output_file, "wb").close()
+        stdin = os.devnull
+        if how.with_description:
+            stdin = os.path.join(scratch, "description")
+            with open(stdin, "wb") as file:
+                file.write(to_bytes(dump(description) + "\n"))
+        try:
+            ended = process.run(
+                command,
+                environ=_environment(how.environ, description, output_file),
+                directory=how.directory if how.command else how.top,
+                stdin=stdin,
+                timeout=how.timeout,
+                stop=how.stop,
+                output=output,
+                tick=recorder.tick,
+            )
+        except runs.ClaimLost:
+            raise
+        except Error as error:
+            return model.FAILED, 128, error.message, {}
+        status = model.COMPLETE if ended.status == 0 else model.FAILED
+        why = ended.why or (f"it ended with status {ended.status}" if ended.status else "")
+        try:
+            return status, ended.status, why, read_outputs(output_file)
+        except OutputError as error:
+            return model.FAILED, ended.status or 128, f"{why}; {error.message}" if why else error.message, {}
+
+
+def _finish(
+    stores: Stores, run: RunRef, status: str, outputs: Fields, owner: str, recorder: Recorder, exit_status: int
+) -> None:
+    try:
+        ending.finish(stores, run, status, outputs=outputs, owner=owner, also=recorder.append)
+    except runs.ClaimLost:
+        raise
+    except Error as error:
+        error.message = f"the command of '{run}' ended with status {exit_status}, but that is not recorded: {error}"
+        given = "".join(f" --output {key}=…" for key in outputs)
+        error.hint = f"once the store can be written to: git ocuroot run finish {run} --status {status}{given}"
+        raise
+
+
+def command_of(snapshot: Snapshot, run: RunRef, function: Function) -> list[str] | None:
+    """The command that the release gives for a run; None for a `down` of which it says nothing: there is nothing to do.
+
+    Raises NoCommand where the function is one that only another program can execute.
+    """
+    line = function.fn.get("run")
+    if isinstance(line, str) and line:
+        return ["sh", "-c", line]
+    if not function.fn and read_run(snapshot, run).type == DOWN and _is_put_up_by_command(snapshot, run):
+        return None
+    raise NoCommand(
+        f"'{run}' has no command: its function says no 'run'",
+        hint=f"give one: git ocuroot run exec {run.work} -- <command>",
+    )
+
+
+def _is_put_up_by_command(snapshot: Snapshot, run: RunRef) -> bool:
+    package = read_release(snapshot, run.work.release).package
+    return any(spec.function(model.UP).get("run") for spec in package.specs() if spec.kind == DEPLOY)
+
+
+def describe(snapshot: Snapshot, run: RunRef, function: Function) -> Fields:
+    """A run's description: what `work any --exec` gives its command on stdin."""
+    work = run.work
+    found = environment(snapshot, work.name) if work.kind == DEPLOY else None
+    return {
+        "run": run.ref,
+        "work": work.ref,
+        "release": work.release,
+        "package": work.package,
+        "commit": read_release(snapshot, work.release).commit,
+        "type": read_run(snapshot, run).type,
+        "name": work.name,
+        "environment": found.to_document() if found is not None else None,
+        "fn": function.fn,
+        "inputs": {name: given.value for name, given in function.inputs.items()},
+    }
+
+
+def _environment(environ: Mapping[str, str], description: Fields, output_file: str) -> dict[str, str]:
+    found = {name: value for name, value in environ.items() if not name.startswith(_OWN)}
+    found.update(OCUROOT_RELEASE=description["release"], OCUROOT_RUN=description["run"], OCUROOT_OUTPUT=output_file)
+    if description["type"] != model.CALL:
+        found["OCUROOT_ENVIRONMENT"] = description["name"]
+    for name, value in description["inputs"].items():
+        found[variable_name(name)] = value if isinstance(value, str) else dump(value, None)
+    return found
+
+
+_OWN: Final = (
+    "OCUROOT_INPUT_",
+    "OCUROOT_RELEASE",
+    "OCUROOT_RUN",
+    "OCUROOT_ENVIRONMENT",
+    "OCUROOT_OUTPUT",
+    "OCUROOT_OPERATION",
+)
+"""What a command must not inherit: of a run around this one, and the name of what *this* process writes."""
+
+
+def read_outputs(path: str) -> dict[str, Document]:
+    """The outputs that a command wrote to its file. Raises OutputError."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST_OUTPUT + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise OutputError(f"cannot read the outputs: {error.strerror}") from None
+    if len(data) > LARGEST_OUTPUT:
+        raise OutputError(f"bad outputs: they are over {LARGEST_OUTPUT >> 20} MiB")
+    try:
+        return parse_outputs(data.decode())
+    except UnicodeDecodeError:
+        raise OutputError("bad outputs: they are not UTF-8") from None
+
+
+def parse_outputs(text: str) -> dict[str, Document]:
+    """Outputs in the form of GitHub's: `key=value` lines, and `key<<END`, lines of a value, `END`. Raises OutputError.
+
+    >>> parse_outputs("version=1.2\\nnotes<<EOF\\ntwo\\nlines\\nEOF\\n")
+    {'version': '1.2', 'notes': 'two\\nlines'}
+    """
+    outputs: dict[str, Document] = {}
+    lines = enumerate(text.split("\n"), 1)
+    for number, line in lines:
+        line = line.removesuffix("\r")
+        if not line:
+            continue
+        key, equals, value = line.partition("=")
+        head, heredoc, end = line.partition("<<")
+        if heredoc and end and "=" not in head:
+            key, value = head, _heredoc(lines, end, number)
+        elif not equals:
+            raise OutputError(f"bad outputs: line {number}: neither 'key=value' nor 'key<<END': '{line[:80]}'")
+        if not key.strip():
+            raise OutputError(f"bad outputs: line {number}: the key is empty")
+        outputs[key.strip()] = value
+    return outputs
+
+
+def _heredoc(lines: enumerate[str], end: str, start: int) -> str:
+    value: list[str] = []
+    for _, line in lines:
+        if line.removesuffix("\r") == end:
+            return "\n".join(value)
+        value.append(line)
+    raise OutputError(f"bad outputs: line {start}: the value that begins here has no end '{end}'")
+
+
+def pair(text: str) -> tuple[str, str]:
+    """An output on the command line, `key=value`. Raises ModelError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ModelError(f"bad output '{text}': it is not key=value")
+    return key, value

@@ -1,0 +1,46 @@
+"""The inputs of work: those of the release, overridden by the intent, and filled in when a run starts (design 7)."""
+
+from __future__ import annotations
+
+from ..refs import Ref
+from . import model
+from .model import MISSING, Function, Input, Intent, WorkRef
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..snapshot import Snapshot
+    from .model import Fields, Inputs
+
+
+def fill(snapshot: Snapshot, inputs: Inputs) -> tuple[Inputs, list[str]]:
+    """The inputs with their values, and the names of those whose ref leads to nothing and that have no default."""
+    filled: Inputs = {}
+    missing = []
+    for name, given in inputs.items():
+        value = given.value
+        if given.ref is not None:
+            found = snapshot.look_up(given.ref)
+            value = found.value if found.found else given.default
+        if value is MISSING:
+            missing.append(name)
+        filled[name] = Input(value, given.ref, given.default, given.others)
+    return filled, missing
+
+
+def with_overrides(snapshot: Snapshot, work: WorkRef, function: Function) -> tuple[Fields, Inputs]:
+    """What the intent gives for a deployment, if it names this very release, and all inputs with that in them."""
+    own = {name: given.unfilled() for name, given in function.inputs.items()}
+    intent = read_intent(snapshot, work)
+    if intent is None or snapshot.resolve(intent.release) != work.release:
+        return {}, own
+    overriding = model.read_inputs(intent.input, f"'{work.intent}'", work.release)
+    return intent.input, {**own, **overriding}
+
+
+def read_intent(snapshot: Snapshot, work: WorkRef) -> Intent | None:
+    """What is wanted in an environment, its release made absolute; None where nothing is. Raises ModelError."""
+    if not snapshot.has_intent() or not snapshot.exists(work.intent):
+        return None
+    intent = Intent.read(snapshot.get(work.intent), work.intent)
+    intent.release = str(Ref.parse(intent.release).absolute(Ref.parse(work.intent)))
+    return intent

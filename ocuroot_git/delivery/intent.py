@@ -1,0 +1,405 @@
+"""Intent against state: what differs, and making state follow (`diff` and `apply`; design sections 6 and 7).
+
+    +/custom/…, P/+N/custom/…    by value; `P/+/…` is for the newest release
+    +/environment/<name>         by value
+    P/+/deploy/<env>             the release that is deployed there, and the inputs that the intent gives
+
+State without an intent counts as to be deleted. `apply` only ever makes the first step, in one commit: it copies
+documents, and makes pending runs for what takes longer; so a difference can stand until those are complete.
+"""
+
+from __future__ import annotations
+
+from ..documents import same
+from ..errors import Conflict, Fatal, NotFound
+from ..layout import OBJECT_FILE, REFS
+from ..refs import INTENT, STATE, Ref, RefError
+from ..transaction import Transaction
+from . import ending, model, runs
+from .inputs import read_intent
+from .model import DEPLOY, DOWN, UP, Environment, Intent, ModelError, RunRef, WorkRef
+from .survey import (
+    OldDialect,
+    deployed,
+    deployments,
+    environment,
+    intent_tree,
+    last_run,
+    newest_release,
+    packages,
+    prefetch,
+    read_function,
+    read_release,
+    read_run,
+    require_own_dialect,
+    state_tree,
+    status_of,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..documents import Document
+    from ..snapshot import Snapshot
+    from ..store import Stores
+    from ..tree import StoreTree
+
+_BAD = (ModelError, RefError, NotFound, Conflict, OldDialect)
+"""What can be wrong with one intent, and must not keep the others from being applied."""
+
+
+class Difference:
+    """An intent that state does not follow: `status` (A, M, D), its ref, the ref in state, and both documents."""
+
+    __slots__ = ("actual", "ref", "state", "status", "wanted")
+
+    def __init__(self, ref: str, state: str, wanted: Document, actual: Document) -> None:
+        self.status = "D" if wanted is None else "A" if actual is None else "M"
+        self.ref = ref
+        self.state = state
+        self.wanted = wanted[0] if wanted is not None else None
+        self.actual = actual[0] if actual is not None else None
+
+    @property
+    def kind(self) -> str:
+        return Ref.parse(self.ref).type
+
+
+def differences(snapshot: Snapshot) -> list[Difference]:
+    """Where state does not follow intent, in byte order of the intent's refs. Raises NoStore, also for a missing intent
+    store: an empty one would mean that all is to be deleted.
+    """
+    found = [*_custom(snapshot), *_environments(snapshot), *_deployments(snapshot)]
+    return sorted(found, key=lambda difference: difference.ref)
+
+
+# Comparing. Documents are kept in a tuple of one, because a document may itself be null.
+
+
+def _custom(snapshot: Snapshot) -> Iterator[Difference]:
+    actual = {ref: (snapshot.get(ref),) for ref in _custom_refs(state_tree(snapshot), STATE)}
+    wanted: dict[str, str] = {}
+    for ref in _custom_refs(intent_tree(snapshot), INTENT):
+        state = state_ref(snapshot, Ref.parse(ref))
+        # Where `+/custom/x` and `+3/custom/x` mean the same document, the one that names the release counts.
+        if state not in wanted or Ref.parse(ref).replace(marker=STATE) == Ref.parse(state):
+            wanted[state] = ref
+    yield from _compare(snapshot, wanted, actual)
+
+
+def _custom_refs(tree: StoreTree, marker: str) -> Iterator[str]:
+    """The refs of the custom documents of one side, global and of releases; none that lie hidden below a link."""
+    first = INTENT if marker == INTENT and tree.layout.version == 1 else STATE
+    heads = [
+        f"{package}/{name}"
+        for package in packages(tree)
+        for name in tree.names(f"{REFS}/{package}")
+        if name[0] == first and name != OBJECT_FILE
+    ]
+    prefetch(tree, heads)
+    todo = [f"{first}/custom"]
+    for head in heads:
+        found = tree.object(head)
+        if found is None or found.kind == "ref":
+            todo.append(f"{head}/custom")
+    prefetch(tree, todo, "trees")
+    yield from _documents_below(tree, todo)
+
+
+def _documents_below(tree: StoreTree, heads: list[str]) -> Iterator[str]:
+    """The refs, as they are printed, of all documents below some stored refs."""
+    todo = list(heads)
+    while todo:
+        head = todo.pop()
+        for name in tree.names(f"{REFS}/{head}"):
+            if name == OBJECT_FILE:
+                continue
+            below = f"{head}/{name}"
+            todo.append(below)
+            if tree.object(below) is not None:
+                try:
+                    yield str(Ref.parse(tree.layout.shown(below)))
+                except RefError:
+                    continue  # a document whose path is no ref: nobody can have asked for it
+
+
+def _environments(snapshot: Snapshot) -> Iterator[Difference]:
+    intents = _documents_below(intent_tree(snapshot), [_stored_intent(snapshot, "environment")])
+    wanted = {str(Ref.parse(ref).replace(marker=STATE)): ref for ref in intents}
+    actual = {ref: (snapshot.get(ref),) for ref in _documents_below(state_tree(snapshot), [f"{STATE}/environment"])}
+    yield from _compare(snapshot, wanted, actual)
+
+
+def _compare(snapshot: Snapshot, wanted: dict[str, str], actual: dict[str, tuple[Document]]) -> Iterator[Difference]:
+    """Compare by value: `wanted` has the intent's ref for each ref in state, `actual` the document there."""
+    for state, ref in wanted.items():
+        value = (snapshot.get(ref),)
+        before = actual.get(state)
+        if before is None or not same(before[0], value[0]):
+            yield Difference(ref, state, value, before)
+    for state, before in actual.items():
+        if state not in wanted:
+            yield Difference(str(Ref.parse(state).replace(marker=INTENT)), state, None, before)
+
+
+def _deployments(snapshot: Snapshot) -> Iterator[Difference]:
+    current = deployments(snapshot)
+    wanted = dict.fromkeys(_deploy_intents(snapshot))
+    for package, name in {**wanted, **current}:
+        work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
+        run = current.get((package, name))
+        actual = None
+        if run is not None:
+            actual = (Intent(run.work.release, _how_deployed(snapshot, run).overrides).to_document(),)
+        if (package, name) not in wanted:
+            yield Difference(work.intent, work.current, None, actual)
+        elif run is None or not is_as_wanted(snapshot, work, run):
+            yield Difference(work.intent, work.current, (snapshot.get(work.intent),), actual)
+
+
+def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
+    """Whether what is deployed is what the intent says, and nothing is about to take it down."""
+    try:
+        intent = read_intent(snapshot, work)
+        if intent is None or snapshot.resolve(intent.release) != run.work.release:
+            return False
+        given = model.read_inputs(intent.input, f"'{work.intent}'", run.work.release)
+    except _BAD:
+        return False  # `apply` says what is wrong with it
+    function = _how_deployed(snapshot, run)
+    if not all(one.unfilled().wants_the_same(_had(function, name)) for name, one in given.items()):
+        return False
+    if any(name not in given for name in function.overrides):
+        return False
+    last = last_run(snapshot, run.work)
+    if last is None or last == run:
+        return True
+    return not (read_run(snapshot, last).type == DOWN and status_of(snapshot, last) == model.PENDING)
+
+
+def _how_deployed(snapshot: Snapshot, run: RunRef) -> model.Function:
+    """The function of a run that is deployed; in dialects 2 and 3 the run's document itself has it."""
+    if snapshot.exists(run.function):
+        return read_function(snapshot, run)
+    listed = snapshot.get(f"{run.work.current}#functions", None)
+    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
+    return model.Function.read({"current": {**first, "status": model.COMPLETE}}, run.ref)
+
+
+def _had(function: model.Function, name: str) -> model.Input | None:
+    given = function.inputs.get(name)
+    return given.unfilled() if given is not None else None
+
+
+def _deploy_intents(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """The deploy intents that there are: package and environment."""
+    tree = intent_tree(snapshot)
+    directory = _stored_intent(snapshot, DEPLOY)
+    return [(package, name) for package in packages(tree) for name in _children(tree, f"{package}/{directory}")]
+
+
+def _stored_intent(snapshot: Snapshot, type_: str) -> str:
+    """`+/<type>` as the intent store spells it in its paths."""
+    return f"{INTENT if intent_tree(snapshot).layout.version == 1 else STATE}/{type_}"
+
+
+def _children(tree: StoreTree, head: str) -> list[str]:
+    """The names of the documents just below a stored ref."""
+    names = [name for name in tree.names(f"{REFS}/{head}") if name != OBJECT_FILE]
+    return sorted(name for name in names if tree.object(f"{head}/{name}") is not None)
+
+
+def state_ref(snapshot: Snapshot, intent: Ref) -> str:
+    """The ref in state that an intent is about: behind all links, but for a deployment, whose link itself counts."""
+    ref = intent.replace(marker=STATE)
+    return str(ref) if ref.type == DEPLOY else snapshot.resolve(ref)
+
+
+# Applying
+
+
+class Applied:
+    """What `apply` did: the intents it acted on, and errors by the ref of the intent they are about."""
+
+    def __init__(self) -> None:
+        self.acted: list[Difference] = []
+        self.errors: dict[str, Fatal] = {}
+
+
+def apply(stores: Stores, refs: list[str] | None) -> Applied:
+    """Make the first step towards some intents, or all of them (None). Raises for a bad one where refs are named.
+
+    Applying all, a bad intent is left out and its error returned, so that one mistake does not stop deliveries.
+    """
+
+    return ending.transact_both(
+        stores,
+        lambda tx: _forget_intents(tx, refs),
+        lambda tx: _change_state(tx, refs, strict=refs is not None),
+        "apply",
+    )
+
+
+def tried(snapshot: Snapshot, refs: list[str] | None, *, strict: bool) -> Applied:
+    """What `apply` would do now; nothing is written. Unless `strict`, the error of a bad intent is returned."""
+    trial = Transaction(snapshot)
+    _forget_intents(trial, refs)
+    return _change_state(trial, refs, strict=strict)
+
+
+def _forget_intents(tx: Transaction, refs: list[str] | None) -> None:
+    """Delete the deploy intents of environments that are to go: nothing is wanted there."""
+    for difference in _chosen(tx, refs):
+        if difference.kind == "environment" and difference.status == "D":
+            for package, name in _deploy_intents(tx):
+                work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
+                if difference.state == model.environment_ref(name):
+                    tx.delete(work.intent)
+
+
+def _change_state(tx: Transaction, refs: list[str] | None, *, strict: bool) -> Applied:
+    """The part of `apply` that changes state."""
+    applied = Applied()
+    for difference in sorted(_chosen(tx, refs), key=_order):
+        touched = len(tx.touched)
+        try:
+            _apply(tx, difference)
+        except _BAD as error:
+            error.message = f"cannot apply '{difference.ref}': {error.message}"
+            if strict:
+                raise
+            applied.errors[difference.ref] = Fatal(error.message, hint=error.hint)
+        if len(tx.touched) > touched:
+            applied.acted.append(difference)
+    return applied
+
+
+def _order(difference: Difference) -> tuple[int, str]:
+    """Environments come first, since deployments need them, and go before what is deployed in them does."""
+    kinds = ("environment", "custom", DEPLOY)
+    return kinds.index(difference.kind), difference.ref
+
+
+def _chosen(snapshot: Snapshot, refs: list[str] | None) -> list[Difference]:
+    found = differences(snapshot)
+    if refs is None:
+        return found
+    chosen = []
+    for text in refs:
+        ref = snapshot.absolute(text)
+        if ref.type not in ("custom", "environment", DEPLOY) or (ref.type == DEPLOY and (ref.release or ref.is_global)):
+            raise Fatal(
+                f"cannot apply '{text}': it is no intent that state can follow",
+                hint="those are +/environment/…, +/custom/…, …/+1/custom/… and …/+/deploy/<environment>",
+            )
+        state = state_ref(snapshot, ref)
+        about = [one for one in found if one.ref == str(ref) or one.state == state]
+        if not about and not snapshot.exists(ref) and not snapshot.exists(state):
+            raise NotFound(f"no such intent: '{ref}', and nothing in state that it could be about")
+        chosen += [one for one in about if one not in chosen]
+    return chosen
+
+
+def _apply(tx: Transaction, difference: Difference) -> None:
+    ref = Ref.parse(difference.ref)
+    if ref.type == "custom":
+        _apply_custom(tx, difference)
+    elif ref.type == "environment":
+        if difference.status == "D":
+            _take_away_environment(tx, ref.name)
+        else:
+            _apply_environment(tx, difference)
+    else:
+        work = WorkRef(str(ref.replace(marker=STATE, type="", name="")), DEPLOY, ref.name)
+        require_own_dialect(tx, "apply a deployment")
+        if difference.status == "D":
+            _take_down(tx, work, model.BY_INTENT)
+        else:
+            _put_up(tx, work)
+
+
+def _apply_custom(tx: Transaction, difference: Difference) -> None:
+    if difference.status == "D":
+        tx.delete(difference.state)
+        return
+    state = Ref.parse(difference.state)
+    if not state.release and not state.is_global:
+        raise NotFound(f"'{state.replace(type='', name='')}' has no release yet that it could be for")
+    tx.set(state, difference.wanted)
+
+
+def _apply_environment(tx: Transaction, difference: Difference) -> None:
+    Environment.read(difference.wanted, difference.state)
+    tx.set(difference.state, difference.wanted)
+    if state_tree(tx).layout.version == 1:
+        for package in packages(state_tree(tx)):
+            newest = newest_release(tx, package)
+            if newest is not None and model.release_number(newest):
+                runs.mark(tx, newest, model.CHECK_ENVIRONMENTS)
+
+
+def _take_away_environment(tx: Transaction, name: str) -> None:
+    """Cancel what is pending for an environment, take down what is there, and let it go when nothing is left."""
+    there = deployments(tx, only=name)
+    if there:
+        require_own_dialect(tx, "take down what is deployed there")
+    if state_tree(tx).layout.version == 1:
+        for package in packages(state_tree(tx)):
+            runs.cancel_pending(tx, package, name, model.BY_ENVIRONMENT, lambda run: read_run(tx, run).type != DOWN)
+        for package, _ in there:
+            _take_down(tx, WorkRef(f"{package}/{STATE}", DEPLOY, name), model.BY_ENVIRONMENT)
+    ending.remove_deserted(tx, name)
+
+
+def _take_down(tx: Transaction, work: WorkRef, cause: str) -> None:
+    """A pending `down` of what is deployed, unless there is one; while another run of it is on, nothing yet."""
+    runs.cancel_pending(
+        tx,
+        work.package,
+        work.name,
+        cause,
+        lambda run: read_function(tx, run).cause == model.BY_INTENT and read_run(tx, run).type == UP,
+    )
+    run = deployed(tx, work.package, work.name)
+    if run is None:
+        return
+    last = last_run(tx, run.work)
+    if last is not None and read_function(tx, last).status in model.OPEN:
+        if read_run(tx, last).type == DOWN or read_function(tx, last).status != model.PENDING:
+            return
+        runs.cancel(tx, last, cause)
+    runs.make(tx, run.work, DOWN, cause)
+
+
+def _put_up(tx: Transaction, work: WorkRef) -> None:
+    """A pending `up` of the release that is wanted, unless it is on its way already. Raises for a bad intent."""
+    intent = read_intent(tx, work)
+    assert intent is not None
+    release = tx.resolve(intent.release)
+    parsed = Ref.parse(release)
+    if parsed.type or not parsed.release or model.package_of(release) != work.package:
+        raise ModelError(f"'{intent.release}' is no release of '{work.package}'")
+    if not tx.exists(release):
+        raise NotFound(f"there is no release '{intent.release}'")
+    wanted = WorkRef(release, DEPLOY, work.name)
+    where = environment(tx, work.name)
+    if where is None:
+        raise NotFound(f"there is no environment '{work.name}'")
+    if read_release(tx, release).package.find(DEPLOY, work.name, where) is None:
+        raise NotFound(f"'{release}' has no deployment for the environment '{work.name}'")
+    model.read_inputs(intent.input, f"'{work.intent}'", release)
+    runs.cancel_pending(tx, work.package, work.name, model.BY_INTENT, lambda run: _is_outdated(tx, run, wanted))
+    last = last_run(tx, wanted)
+    if last is not None and read_function(tx, last).status in model.OPEN:
+        return
+    run = deployed(tx, work.package, work.name)
+    if run is None or not is_as_wanted(tx, work, run):
+        runs.make(tx, wanted, UP, model.BY_INTENT)
+
+
+def _is_outdated(tx: Transaction, run: RunRef, wanted: WorkRef) -> bool:
+    """Whether a pending run was made for an earlier intent: for another release, or to take down what is wanted."""
+    if run.work == wanted:
+        return read_run(tx, run).type == DOWN
+    return read_function(tx, run).cause == model.BY_INTENT

@@ -1,0 +1,473 @@
+"""The shapes of the delivery model's documents (design section 7). Pure: values in, typed values out, and back.
+
+Those of a release's document, which is a world of its own, are in `package`; no other module knows any.
+
+Every type has `read(value, ref)`, which raises ModelError where the document at `ref` is not of its shape, and
+`to_document()`, which gives back what was read, changed fields replaced and unknown fields kept.
+
+    R = repo/-/path/@N                       Release, with its Package: phases of work
+    W = R/call/<name>, R/deploy/<env>        WorkRef; the document is the last completed Run
+    W/<n>                                    RunRef; the document is a Run
+    W/<n>/functions/1                        Function: how it runs, with which inputs, and its history
+    W/<n>/status/<status>                    a marker; that of `running` is the Claim of who runs it
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from ..documents import Document, dump, same
+from ..errors import Conflict, Fatal
+from ..refs import INTENT, STATE, Ref, RefError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    Fields = dict[str, Any]
+
+CALL: Final = "call"
+DEPLOY: Final = "deploy"
+UP: Final = "up"
+DOWN: Final = "down"
+
+PENDING: Final = "pending"
+RUNNING: Final = "running"
+PAUSED: Final = "paused"
+COMPLETE: Final = "complete"
+FAILED: Final = "failed"
+FAILED_RETRIED: Final = "failed_retried"
+CANCELLED: Final = "cancelled"
+
+TRANSITIONS: Final = {
+    PENDING: (RUNNING, CANCELLED),
+    RUNNING: (RUNNING, PAUSED, COMPLETE, FAILED, CANCELLED),
+    PAUSED: (RUNNING, FAILED, CANCELLED),
+    COMPLETE: (),
+    FAILED: (FAILED_RETRIED,),
+    FAILED_RETRIED: (),
+    CANCELLED: (),
+}
+"""From each status the ones that may follow; running follows itself where a claim that ran out is taken over."""
+STATUSES: Final = tuple(TRANSITIONS)
+OPEN: Final = (PENDING, RUNNING, PAUSED)
+"""The statuses of a run that has not ended. A piece of work has one such run at most, and it is the last."""
+
+# Why a run was made: kept in `current.cause` of its function.
+BY_RELEASE: Final = "release"
+BY_ENVIRONMENT: Final = "environment"
+BY_INTENT: Final = "intent"
+BY_INPUT: Final = "input"
+BY_HAND: Final = "start"
+
+CHECK_ENVIRONMENTS: Final = "check_envs"
+
+MISSING: Final = object()
+"""The value or default of an input that has none; no document is this."""
+
+
+class ModelError(Fatal, ValueError):
+    """A document does not have the shape that its place asks for; the message names the place and the field."""
+
+
+class WrongStatus(Conflict):
+    """A run is not in a status from which it could do what was asked."""
+
+
+def check_transition(run: str, old: str, new: str) -> None:
+    """Raise WrongStatus unless a run may go from one status to another."""
+    if new not in TRANSITIONS.get(old, ()):
+        what = {RUNNING: "start", FAILED_RETRIED: "retry"}.get(new, "finish")
+        raise WrongStatus(f"cannot {what} '{run}': it is {old}")
+
+
+# Addresses
+
+
+@dataclass(frozen=True)
+class WorkRef:
+    """A piece of work in a release: `kind` is `call` or `deploy`, `name` that of the call or the environment."""
+
+    release: str
+    kind: str
+    name: str
+
+    @property
+    def ref(self) -> str:
+        return f"{self.release}/{self.kind}/{self.name}"
+
+    @property
+    def package(self) -> str:
+        return package_of(self.release)
+
+    @property
+    def current(self) -> str:
+        """The link to the run that is current for the package (design 5.3)."""
+        return f"{self.package}/{STATE}/{self.kind}/{self.name}"
+
+    @property
+    def intent(self) -> str:
+        """The intent of a deployment."""
+        return f"{self.package}/{INTENT}/{self.kind}/{self.name}"
+
+    def run(self, number: int) -> RunRef:
+        return RunRef(self, number)
+
+    def __str__(self) -> str:
+        return self.ref
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """A run of a piece of work."""
+
+    work: WorkRef
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> RunRef:
+        """Read the ref of a run, `R/deploy/production/2`. Raises ModelError."""
+        work, number = parse_work(text)
+        if number is None:
+            raise ModelError(f"'{text}' is no run", hint="a run has a number, as in …/@1/call/build/1")
+        return cls(work, number)
+
+    @property
+    def ref(self) -> str:
+        return f"{self.work.ref}/{self.number}"
+
+    @property
+    def function(self) -> str:
+        return f"{self.ref}/functions/1"
+
+    @property
+    def logs(self) -> str:
+        return f"{self.ref}/logs"
+
+    def status(self, status: str) -> str:
+        """The ref of the marker of a status."""
+        return f"{self.ref}/status/{status}"
+
+    def __str__(self) -> str:
+        return self.ref
+
+
+def parse_work(ref: Ref | str) -> tuple[WorkRef, int | None]:
+    """The work, and the number of the run if there is one, that a ref names. Raises ModelError."""
+    parsed = Ref.parse(ref) if isinstance(ref, str) else ref
+    name, _, rest = parsed.name.partition("/")
+    is_run = rest.isascii() and rest.isdigit()
+    if parsed.type not in (CALL, DEPLOY) or parsed.marker != STATE or (rest and not is_run):
+        raise ModelError(
+            f"'{ref}' is neither work nor a run",
+            hint="work is …/@1/call/build or …/@1/deploy/production, a run has a number after it",
+        )
+    release = str(parsed.replace(type="", name="", fragment=""))
+    return WorkRef(release, parsed.type, name), int(rest) if rest else None
+
+
+def package_of(release: str) -> str:
+    """The package of a release: `repo/-/path` of `repo/-/path/@1`."""
+    return release.rpartition("/")[0]
+
+
+def release_number(release: str) -> int:
+    """The number of a release, from its ref in any dialect; 0 for a tag."""
+    digits = release.rpartition("/")[2].removeprefix(STATE).removeprefix("r")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def environment_ref(name: str) -> str:
+    """The ref of an environment."""
+    return f"{STATE}/environment/{name}"
+
+
+# Documents
+
+
+@dataclass
+class Environment:
+    """`@/environment/<name>`: a place to deploy to."""
+
+    name: str
+    attributes: dict[str, str]
+    others: Fields = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Document, ref: str) -> Environment:
+        fields = fields_of(value, ref)
+        name = fields.pop("name", None)
+        expected = Ref.parse(ref).name
+        if "/" in expected:
+            raise ModelError(f"'{ref}': the name of an environment is one segment")
+        if name != expected:
+            raise ModelError(f"'{ref}': the environment's name is {dump(name, None)}, but its ref says '{expected}'")
+        attributes = fields.pop("attributes", None) or {}
+        if not isinstance(attributes, dict):
+            raise ModelError(f"'{ref}': attributes is not an object")
+        for key, attribute in attributes.items():
+            if not isinstance(attribute, str):
+                raise ModelError(f"'{ref}': the attribute '{key}' is {dump(attribute, None)}, not a string")
+        return cls(expected, attributes, fields)
+
+    def to_document(self) -> Fields:
+        return {"name": self.name, "attributes": self.attributes, **self.others}
+
+    def has(self, attributes: dict[str, str]) -> bool:
+        """Whether the environment has all of these attributes."""
+        return all(self.attributes.get(key) == value for key, value in attributes.items())
+
+
+@dataclass
+class Input:
+    """An input of work: a value, or a ref (and a default) from which the value is filled in when a run starts."""
+
+    value: Document = MISSING
+    ref: str | None = None
+    default: Document = MISSING
+    others: Fields = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Document, where: str) -> Input:
+        fields = fields_of(value, where)
+        given, ref, default = fields.pop("value", MISSING), fields.pop("ref", None), fields.pop("default", MISSING)
+        if ref is None and given is MISSING:
+            raise ModelError(f"{where}: an input has a value or a ref")
+        if ref is not None and not isinstance(ref, str):
+            raise ModelError(f"{where}: the ref of the input is {dump(ref, None)}, not a string")
+        return cls(given, ref, default, fields)
+
+    def to_document(self) -> Fields:
+        known: Fields = {"ref": self.ref} if self.ref is not None else {}
+        if self.default is not MISSING:
+            known["default"] = self.default
+        if self.value is not MISSING:
+            known["value"] = self.value
+        return {**known, **self.others}
+
+    def absolute(self, release: str, where: str) -> Input:
+        """The same input, its ref as seen from a release. Raises ModelError where it is relative to nothing."""
+        if self.ref is None:
+            return self
+        try:
+            ref = Ref.parse(self.ref).absolute(Ref.parse(release))
+        except RefError as error:
+            raise ModelError(f"{where}: {error.message}", hint=error.hint) from None
+        is_document = ref.type in ("environment", "custom") if ref.is_global else bool(ref.repo and ref.marker)
+        if not is_document:
+            raise ModelError(
+                f"{where}: the ref '{self.ref}' is relative to nothing",
+                hint="'./call/build#output/x' is of this release, './@/…' of this package, '//path/@/…' of this repo",
+            )
+        return Input(self.value, str(ref), self.default, self.others)
+
+    def unfilled(self) -> Input:
+        """The same input as it is before a run starts: what a ref led to is left out."""
+        return self if self.ref is None else Input(MISSING, self.ref, self.default, self.others)
+
+    def wants_the_same(self, other: Input | None) -> bool:
+        """Whether two inputs say the same, whatever their refs lead to at the moment."""
+        if other is None or self.ref != other.ref:
+            return False
+        if self.ref is None:
+            return same(self.value, other.value)
+        if MISSING in (self.default, other.default):
+            return self.default is other.default
+        return same(self.default, other.default)
+
+
+Inputs = dict[str, Input]
+
+
+def read_inputs(value: Document, where: str, release: str) -> Inputs:
+    """The inputs of work in a release, refs made absolute. Raises ModelError."""
+    if value is None:
+        return {}
+    fields = fields_of(value, f"{where}: inputs")
+    inputs = {}
+    names: dict[str, str] = {}
+    for name, given in fields.items():
+        here = f"{where}: input '{name}'"
+        other = names.setdefault(variable_name(name), name)
+        if other != name or not name:
+            raise ModelError(f"{here}: it has no name of its own for the environment: {variable_name(name)}")
+        inputs[name] = Input.read(given, here).absolute(release, here)
+    return inputs
+
+
+def write_inputs(inputs: Inputs) -> Fields:
+    """The document of inputs."""
+    return {name: given.to_document() for name, given in inputs.items()}
+
+
+def variable_name(name: str) -> str:
+    """The name of the environment variable that hands an input to a command."""
+    return "OCUROOT_INPUT_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in name).upper()
+
+
+@dataclass
+class Run:
+    """`W/<n>`, and `W` for the last that completed."""
+
+    type: str
+    release: str
+    entrypoint: str
+    output: Fields
+    others: Fields = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Document, ref: str) -> Run:
+        fields = fields_of(value, f"'{ref}'")
+        type_ = fields.pop("type", None)
+        if type_ not in (CALL, UP, DOWN):
+            raise ModelError(f"'{ref}': the type is {dump(type_, None)}, not call, up or down")
+        release, entrypoint = fields.pop("release", ""), fields.pop("entrypoint", "")
+        output = fields.pop("output", None) or {}
+        if not (isinstance(release, str) and isinstance(entrypoint, str) and isinstance(output, dict)):
+            raise ModelError(f"'{ref}': release, entrypoint or output is not of its type")
+        return cls(type_, release, entrypoint, output, fields)
+
+    def to_document(self) -> Fields:
+        known = {"type": self.type, "release": self.release, "entrypoint": self.entrypoint, "output": self.output}
+        return {**known, **self.others}
+
+
+@dataclass
+class Function:
+    """`<run>/functions/1`: what is executed, its dependencies and inputs, and through which statuses it went.
+
+    Beyond design 7, `cause` says why the run was made, `overrides` which inputs came from the intent, `intent` the
+    id of the intent's document when the run started (see ending.py), and `ended_by` what cancelled it.
+    """
+
+    fn: Fields
+    status: str
+    dependencies: list[str]
+    inputs: Inputs
+    outputs: Fields = field(default_factory=dict)
+    history: list[Fields] = field(default_factory=list)
+    cause: str = ""
+    overrides: Fields = field(default_factory=dict)
+    intent: str = ""
+    ended_by: str = ""
+    others: Fields = field(default_factory=dict)
+    outer: Fields = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Document, ref: str) -> Function:
+        outer = fields_of(value, f"'{ref}'")
+        current = fields_of(outer.pop("current", None), f"'{ref}': current")
+        history = outer.pop("history", None) or []
+        status = current.pop("status", None)
+        if status not in STATUSES:
+            raise ModelError(f"'{ref}': the status is {dump(status, None)}, which is none")
+        inputs = current.pop("inputs", None) or {}
+        current.pop("id", None)
+        return cls(
+            fn=current.pop("fn", None) or {},
+            status=status,
+            dependencies=current.pop("dependencies", None) or [],
+            inputs={name: Input.read(given, f"'{ref}': input '{name}'") for name, given in inputs.items()},
+            outputs=current.pop("outputs", None) or {},
+            history=history if isinstance(history, list) else [],
+            cause=current.pop("cause", ""),
+            overrides=current.pop("overrides", None) or {},
+            intent=current.pop("intent", ""),
+            ended_by=current.pop("ended_by", ""),
+            others=current,
+            outer=outer,
+        )
+
+    def to_document(self) -> Fields:
+        current: Fields = {"id": "1", "fn": self.fn, "status": self.status}
+        optional = {
+            "dependencies": self.dependencies,
+            "inputs": write_inputs(self.inputs),
+            "outputs": self.outputs,
+            "cause": self.cause,
+            "overrides": self.overrides,
+            "intent": self.intent,
+            "ended_by": self.ended_by,
+        }
+        current.update({key: value for key, value in optional.items() if value})
+        return {"current": {**current, **self.others}, "history": self.history, **self.outer}
+
+    def enter(self, run: str, status: str, when: str) -> None:
+        """Go to another status. Raises WrongStatus where the model does not allow that."""
+        check_transition(run, self.status, status)
+        self.status = status
+        self.history = [*self.history, {"time": when, "status": status}]
+
+
+@dataclass
+class Claim:
+    """`<run>/status/running`: since when a run is running, and, where an executor holds it, who and until when."""
+
+    time: str
+    owner: str = ""
+    until: str = ""
+    others: Fields = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Document, ref: str) -> Claim:
+        fields = fields_of(value, f"'{ref}'")
+        time_, owner, until = (fields.pop(key, "") for key in ("time", "owner", "until"))
+        if not all(isinstance(text, str) for text in (time_, owner, until)):
+            raise ModelError(f"'{ref}': time, owner or until is not a string")
+        return cls(time_, owner, until, fields)
+
+    def to_document(self) -> Fields:
+        lease = {"owner": self.owner, "until": self.until} if self.owner else {}
+        return {"time": self.time, **lease, **self.others}
+
+    def ran_out(self, now: float) -> bool:
+        """Whether an executor held the run and did not renew its claim; one without an end never runs out."""
+        return bool(self.until) and seconds_of(self.until) < now
+
+
+@dataclass
+class Intent:
+    """`repo/-/path/+/deploy/<env>`: the release that is wanted there, and inputs that override the release's own."""
+
+    release: str
+    input: Fields = field(default_factory=dict)
+    others: Fields = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, value: Document, ref: str) -> Intent:
+        fields = fields_of(value, f"'{ref}'")
+        release = fields.pop("release", None)
+        if not isinstance(release, str) or not release:
+            raise ModelError(f"'{ref}': the release is {dump(release, None)}, not a ref")
+        return cls(release, fields_of(fields.pop("input", None) or {}, f"'{ref}': input"), fields)
+
+    def to_document(self) -> Fields:
+        return {"release": self.release, **({"input": self.input} if self.input else {}), **self.others}
+
+
+# Time
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """A moment (default: now) as RFC 3339, in UTC."""
+    moment = time.time() if seconds is None else seconds
+    whole, fraction = divmod(int(moment * 1_000_000), 1_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{fraction:06}Z"
+
+
+def seconds_of(text: str) -> float:
+    """The moment that an RFC 3339 text names. Raises ModelError."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        raise ModelError(f"'{text}' is no time") from None
+
+
+def fields_of(value: Document, where: str) -> Fields:
+    """A copy of a JSON object. Raises ModelError for anything else."""
+    if not isinstance(value, dict):
+        raise ModelError(f"{where}: {'it is missing' if value is None else 'it is not a JSON object'}")
+    return dict(value)

@@ -1,0 +1,152 @@
+"""The shapes of releases and packages: phases of work, as `repo/-/path/@N` has them (design section 7). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..documents import Document, dump
+from ..refs import Ref, RefError
+from .model import CALL, DEPLOY, DOWN, UP, Environment, Inputs, ModelError, fields_of, read_inputs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .model import Fields
+
+
+@dataclass
+class WorkSpec:
+    """A piece of work as a package defines it. A deployment names its environment, or attributes to select some."""
+
+    kind: str
+    name: str
+    selector: dict[str, str] | None
+    fields: Fields
+    where: str
+
+    @classmethod
+    def read(cls, value: Document, where: str) -> WorkSpec:
+        outer = fields_of(value, where)
+        kinds = [kind for kind in (CALL, DEPLOY) if outer.get(kind) is not None]
+        if len(kinds) != 1:
+            raise ModelError(f"{where}: work is one of {{'call': …}} and {{'deploy': …}}")
+        kind = kinds[0]
+        fields = fields_of(outer[kind], where)
+        name = fields.get("name" if kind == CALL else "environment") or ""
+        selector = None
+        if kind == DEPLOY and fields.get("environments") is not None:
+            if name:
+                raise ModelError(f"{where}: a deployment has 'environment' or 'environments', not both")
+            selector = fields_of(fields["environments"], f"{where}: environments").get("attributes") or {}
+            if not isinstance(selector, dict) or not all(isinstance(v, str) for v in selector.values()):
+                raise ModelError(f"{where}: the attributes that select environments are not strings")
+        elif not isinstance(name, str) or not name:
+            raise ModelError(f"{where}: a {kind} has no {'name' if kind == CALL else 'environment'}")
+        if name:
+            where = f"{where} ({kind} '{name}')"
+            _check_name(name, where)
+        for function in ("fn",) if kind == CALL else (UP, DOWN):
+            if fields.get(function) is not None:
+                _check_function(fields[function], f"{where}: {function}")
+        return cls(kind, name, selector, fields, where)
+
+    def function(self, type_: str) -> Fields:
+        """The function that a run of a type (`call`, `up`, `down`) executes; empty where the package names none."""
+        return dict(self.fields.get("fn" if type_ == CALL else type_) or {})
+
+    def inputs(self, release: str) -> Inputs:
+        """The inputs, as seen from a release. Raises ModelError."""
+        return read_inputs(self.fields.get("inputs"), self.where, release)
+
+    def names(self, environments: dict[str, Environment]) -> list[str]:
+        """The names of the work this stands for: one deployment for each environment that is selected."""
+        if self.selector is None:
+            return [self.name]
+        return [name for name, environment in sorted(environments.items()) if environment.has(self.selector)]
+
+
+@dataclass
+class Phase:
+    name: str
+    work: list[WorkSpec]
+
+
+@dataclass
+class Package:
+    """How a package is released: phases of work, each begun when all work of the one before is complete."""
+
+    phases: list[Phase]
+
+    @classmethod
+    def read(cls, value: Document, where: str) -> Package:
+        listed = fields_of(value, where).get("phases")
+        if not isinstance(listed, list) or not listed:
+            raise ModelError(f"{where}: the package has no phases")
+        phases = []
+        for number, given in enumerate(listed, 1):
+            fields = fields_of(given, f"{where}: phase {number}")
+            name = fields.get("name") or ""
+            if not isinstance(name, str):
+                raise ModelError(f"{where}: phase {number}: the name is not a string")
+            here = f"{where}: phase '{name}'" if name else f"{where}: phase {number}"
+            work = fields.get("work") or []
+            if not isinstance(work, list):
+                raise ModelError(f"{here}: work is not a list")
+            phases.append(Phase(name, [WorkSpec.read(one, f"{here}: work {n}") for n, one in enumerate(work, 1)]))
+        return cls(phases)
+
+    def specs(self) -> Iterator[WorkSpec]:
+        for phase in self.phases:
+            yield from phase.work
+
+    def find(self, kind: str, name: str, environment: Environment | None) -> tuple[int, WorkSpec] | None:
+        """The number of the phase and the definition of a piece of work; None where the package has none such.
+
+        `environment` is the environment of that name, where there is one: it may be selected by its attributes.
+        """
+        for number, phase in enumerate(self.phases):
+            for spec in phase.work:
+                if spec.kind != kind:
+                    continue
+                if spec.selector is None:
+                    if spec.name == name:
+                        return number, spec
+                elif environment is not None and environment.has(spec.selector):
+                    return number, spec
+        return None
+
+
+@dataclass
+class Release:
+    """`repo/-/path/@N`: one numbered snapshot of a package. The package is kept as it was given."""
+
+    commit: str
+    package: Package
+    document: Fields
+
+    @classmethod
+    def read(cls, value: Document, ref: str) -> Release:
+        fields = fields_of(value, f"'{ref}'")
+        commit = fields.get("commit")
+        if not isinstance(commit, str):
+            raise ModelError(f"'{ref}': the commit is {dump(commit, None)}, not a string")
+        return cls(commit, Package.read(fields.get("package"), f"'{ref}'"), fields)
+
+    def to_document(self) -> Fields:
+        return self.document
+
+
+def _check_name(name: str, where: str) -> None:
+    try:
+        Ref.parse(f"r/-/p/@1/{CALL}/{name}")
+    except RefError as error:
+        raise ModelError(f"{where}: '{name}' cannot be a name: {error.message.partition(': ')[2]}") from None
+    if "/" in name:
+        raise ModelError(f"{where}: '{name}' cannot be a name: it holds a '/'")
+
+
+def _check_function(value: Document, where: str) -> None:
+    fields = fields_of(value, where)
+    if not isinstance(fields.get("run") or "", str):
+        raise ModelError(f"{where}: run is not a string")

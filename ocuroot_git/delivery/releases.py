@@ -1,0 +1,251 @@
+"""Releases: made with their work, listed, and shown as a pipeline (design section 7)."""
+
+from __future__ import annotations
+
+from ..errors import Conflict, Fatal
+from ..globs import escape
+from ..layout import OBJECT_FILE, REFS
+from ..refs import STATE, Ref
+from . import model, runs
+from .ending import checked_tag
+from .model import CALL, DEPLOY, UP, ModelError, WorkRef
+from .package import Package
+from .survey import (
+    deployed,
+    environments,
+    last_run,
+    last_runs_of,
+    packages,
+    read_function,
+    read_release,
+    read_run,
+    releases,
+    require_own_dialect,
+    state_tree,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..documents import Document
+    from ..snapshot import Snapshot
+    from ..store import Stores
+    from ..transaction import Transaction
+    from .model import Environment, Fields
+    from .package import WorkSpec
+
+
+def new(
+    stores: Stores, package: str, commit: str, definition: Document, *, tags: Iterable[str] = (), force: bool = False
+) -> str:
+    """Make the next release of a package (`repo/-/path`): number, marker, links and pending runs in one commit.
+
+    Gives its ref. Raises Conflict where the commit has a release already, unless `force`; ModelError for a package
+    that cannot be released.
+    """
+    tags = [checked_tag(tag) for tag in tags]
+
+    def change(tx: Transaction) -> str:
+        require_own_dialect(tx, "make a release")
+        if not force:
+            _refuse_second(tx, package, commit)
+        number = _next_number(tx, package)
+        release = f"{package}/{STATE}{number}"
+        known = environments(tx)
+        read = Package.read(definition, f"package '{package}'")
+        _check(read, release, known)
+        tx.create(release, {"commit": commit, "package": definition})
+        tx.create(f"{release}/commit/{commit}", {"time": model.timestamp()})
+        for name in ("", *tags):
+            tx.link(f"{package}/{STATE}{name}", release)
+        for spec in read.specs():
+            for name in spec.names(known):
+                runs.make(tx, WorkRef(release, spec.kind, name), _TYPES[spec.kind], model.BY_RELEASE)
+        return release
+
+    return stores.transact(change, command="release new", message=f"release {package}")
+
+
+_TYPES = {CALL: CALL, DEPLOY: UP}
+
+
+def check_environments(tx: Transaction, release: str) -> None:
+    """Make the deployments that a release's package wants and that are not there yet, because environments changed.
+
+    What was put off or taken down together with its environment is made again; what a person took down is not.
+    """
+    known = environments(tx)
+    for spec in read_release(tx, release).package.specs():
+        for name in spec.names(known) if spec.kind == DEPLOY else ():
+            work = WorkRef(release, DEPLOY, name)
+            last = last_run(tx, work)
+            if last is None or (name in known and _went_with_environment(tx, last)):
+                runs.make(tx, work, UP, model.BY_ENVIRONMENT)
+
+
+def _went_with_environment(snapshot: Snapshot, run: model.RunRef) -> bool:
+    function = read_function(snapshot, run)
+    if function.status == model.CANCELLED:
+        return function.ended_by == model.BY_ENVIRONMENT
+    is_down = function.status == model.COMPLETE and read_run(snapshot, run).type == model.DOWN
+    return is_down and function.cause == model.BY_ENVIRONMENT
+
+
+def _refuse_second(tx: Transaction, package: str, commit: str) -> None:
+    found = tx.match(f"{escape(package)}/@*/commit/{escape(commit)}", side="state")
+    if found:
+        release = found[-1].partition("/commit/")[0]
+        raise Conflict(f"'{release}' is a release of this commit already", hint="--force makes another one")
+
+
+def _next_number(tx: Transaction, package: str) -> int:
+    """One more than the highest number in use. What people put below a number that is none yet does not use it."""
+    tree = state_tree(tx)
+    for number in sorted(tree.release_numbers(package), reverse=True):
+        names = set(tree.names(f"{REFS}/{package}/{STATE}{number}"))
+        if OBJECT_FILE in names or names - {"custom"}:
+            return number + 1
+    return 1
+
+
+def _check(package: Package, release: str, known: dict[str, Environment]) -> None:
+    """Raise ModelError for what is seen to be wrong before the first run: doubles, and work that waits for itself."""
+    seen: dict[str, WorkSpec] = {}
+    waits: dict[str, set[str]] = {}
+    before: set[str] = set()
+    for phase in package.phases:
+        here: set[str] = set()
+        for spec in phase.work:
+            inputs = spec.inputs(release)
+            needed = {
+                given.ref.partition("#")[0] for given in inputs.values() if given.ref and given.default is model.MISSING
+            }
+            for name in spec.names(known):
+                work = WorkRef(release, spec.kind, name)
+                if work.ref in seen:
+                    raise ModelError(
+                        f"{spec.where}: {spec.kind} '{name}' is named twice; first in {seen[work.ref].where}"
+                    )
+                seen[work.ref] = spec
+                waits[work.ref] = before | {work.ref if ref == work.current else ref for ref in needed}
+                here.add(work.ref)
+        before = here or before
+    _refuse_cycle(waits, seen)
+
+
+def _refuse_cycle(waits: dict[str, set[str]], seen: dict[str, WorkSpec]) -> None:
+    """Take away what can run, again and again; where something is left, it waits for itself."""
+    left = dict(waits)
+    while True:
+        able = [ref for ref, needed in left.items() if not needed & left.keys()]
+        if not able:
+            break
+        for ref in able:
+            del left[ref]
+    for ref, needed in left.items():
+        names = [f"'{_short(other)}'" for other in sorted(needed & left.keys())]
+        raise ModelError(
+            f"{seen[ref].where}: it depends on itself: '{_short(ref)}' waits for {', '.join(names)}",
+            hint="an input that may not be there yet takes a default",
+        )
+
+
+def _short(work: str) -> str:
+    return "/".join(work.rsplit("/", 2)[1:])
+
+
+# Showing
+
+
+def listing(snapshot: Snapshot, only: list[str]) -> list[Fields]:
+    """The releases of packages (of all where none is named), in order, with how their work stands."""
+    require_own_dialect(snapshot, "list releases")
+    found = []
+    for package in only or packages(state_tree(snapshot)):
+        numbers = releases(snapshot, package)
+        found += [_line(snapshot, f"{package}/{STATE}{n}", newest=n == numbers[-1]) for n in numbers]
+    return found
+
+
+def _line(snapshot: Snapshot, release: str, *, newest: bool) -> Fields:
+    document = read_release(snapshot, release)
+    link_names = [link.rpartition("/")[2][1:] for link in _links(snapshot, release)]
+    statuses: dict[str, int] = {}
+    for _, status in _work_status(snapshot, release):
+        statuses[status] = statuses.get(status, 0) + 1
+    return {
+        "ref": release,
+        "package": model.package_of(release),
+        "commit": document.commit,
+        "time": snapshot.get(f"{release}/commit/{document.commit}#time", None),
+        "tags": sorted(name for name in link_names if name),
+        "newest": newest,
+        "work": statuses,
+    }
+
+
+def _links(snapshot: Snapshot, release: str) -> list[str]:
+    found = snapshot.object(release)
+    return [link for link in (found.links if found is not None else ()) if Ref.parse(link).type == ""]
+
+
+def _work_status(snapshot: Snapshot, release: str) -> list[tuple[model.RunRef, str]]:
+    return list(last_runs_of(snapshot, release))
+
+
+def pipeline(snapshot: Snapshot, release: str) -> Fields:
+    """A release as a picture: its phases, the work in each, and how that stands.
+
+    Work has `kind`, `name`, `run` (its last), `type`, `status`, for a deployment whether it is `deployed` now, and
+    `waits_for`, in words, where it is pending. Work that has no run yet has the status `none`.
+    """
+    require_own_dialect(snapshot, "show a release")
+    document = read_release(snapshot, release)
+    known = environments(snapshot)
+    shown = set()
+    phases: list[Fields] = []
+    for phase in document.package.phases:
+        work = [WorkRef(release, spec.kind, name) for spec in phase.work for name in spec.names(known)]
+        shown.update(work)
+        phases.append({"name": phase.name, "work": [_describe(snapshot, one) for one in work]})
+    others = [run.work for run, _ in _work_status(snapshot, release) if run.work not in shown]
+    if others:
+        # Deployments to environments that are gone, or no longer have the attributes that the package asks for.
+        phases.append({"name": "no longer wanted", "work": [_describe(snapshot, one) for one in others]})
+    newest = snapshot.resolve(f"{model.package_of(release)}/{STATE}") == release
+    return {**_line(snapshot, release, newest=newest), "phases": phases}
+
+
+def _describe(snapshot: Snapshot, work: WorkRef) -> Fields:
+    run = last_run(snapshot, work)
+    if run is None:
+        return {"kind": work.kind, "name": work.name, "ref": work.ref, "run": None, "status": "none"}
+    function = read_function(snapshot, run)
+    described: Fields = {
+        "kind": work.kind,
+        "name": work.name,
+        "ref": work.ref,
+        "run": run.ref,
+        "type": read_run(snapshot, run).type,
+        "status": function.status,
+    }
+    if work.kind == DEPLOY:
+        current = deployed(snapshot, work.package, work.name)
+        described["deployed"] = current is not None and current.work == work
+        described["deployed_release"] = current.work.release if current is not None else None
+    if function.status == model.PENDING:
+        described["waits_for"] = [reason.what for reason in runs.what_it_waits_for(snapshot, run, function)]
+    return described
+
+
+def read_package(text: str, where: str) -> Document:
+    """The definition of a package from JSON text. Raises Fatal, which names `where` it came from."""
+    from ..documents import DocumentError, parse
+
+    try:
+        return parse(text)
+    except DocumentError as error:
+        raise Fatal(
+            f"{where}: {error.message}", hint='a package is JSON: {"phases": [{"name", "work": […]}]}'
+        ) from None

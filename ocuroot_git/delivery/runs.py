@@ -1,0 +1,294 @@
+"""Runs: made, started, held on to, cancelled and retried (design section 7); `ending` ends them.
+
+The functions change a `Transaction`. A run's `functions/1` holds its status, and the marker below `status/` follows
+in the same commit.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ..errors import Conflict, Fatal, NotFound
+from ..globs import escape
+from ..refs import STATE, Ref
+from . import model
+from .inputs import fill, with_overrides
+from .model import DEPLOY, DOWN, UP, Claim, Function, ModelError, Run, RunRef, WorkRef, WrongStatus
+from .survey import (
+    deployed,
+    environment,
+    environments,
+    last_run,
+    last_runs_of,
+    read_function,
+    read_release,
+    read_run,
+    require_own_dialect,
+    runs_in,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..snapshot import Snapshot
+    from ..transaction import Transaction
+    from .model import Environment, Fields, Inputs
+    from .package import Package, WorkSpec
+
+
+class Waits(Conflict):
+    """A run cannot start yet; the message says for what it waits."""
+
+
+class ClaimLost(Conflict):
+    """The run is no longer ours: it was ended, or taken over after our claim ran out."""
+
+
+# Making runs
+
+
+def make(tx: Transaction, work: WorkRef, type_: str, cause: str) -> RunRef:
+    """Make the next run of a piece of work, pending; one before it that failed is thereby retried.
+
+    Raises NotFound where the release does not define the work, Conflict where a run of it is open.
+    """
+    release = read_release(tx, work.release)
+    where = environment(tx, work.name) if work.kind == DEPLOY else None
+    phase, spec = _definition(release.package, work, type_, where)
+    last = last_run(tx, work)
+    before = read_function(tx, last) if last is not None else None
+    if last is not None and before is not None:
+        if before.status in model.OPEN:
+            raise Conflict(f"there is a run of '{work}' already: '{last}' is {before.status}")
+        if before.status == model.FAILED:
+            enter(tx, last, before, model.FAILED_RETRIED)
+    run = work.run(last.number + 1 if last is not None else 1)
+    inputs: Inputs = spec.inputs(work.release)
+    dependencies = []
+    if type_ == DOWN:
+        # What was put up is taken down with the inputs it had, wherever their refs lead to by now.
+        up = deployed(tx, work.package, work.name)
+        inputs = read_function(tx, up).inputs if up is not None else {}
+    else:
+        dependencies = dependencies_of(work.release, release.package, phase, environments(tx))
+    now = model.timestamp()
+    history: list[Fields] = [{"time": now, "status": model.PENDING}]
+    function = Function(spec.function(type_), model.PENDING, dependencies, inputs, history=history, cause=cause)
+    tx.create(run.ref, Run(type_, work.release, run.function, {}).to_document())
+    tx.create(run.function, function.to_document())
+    tx.create(run.status(model.PENDING), {"time": now})
+    return run
+
+
+def _definition(package: Package, work: WorkRef, type_: str, where: Environment | None) -> tuple[int, WorkSpec]:
+    found = package.find(work.kind, work.name, where)
+    if found is None and type_ == DOWN:
+        # The environment lost the attributes by which it was selected, or is gone.
+        found = next(((0, spec) for spec in package.specs() if spec.selector is not None), None)
+    if found is None:
+        raise NotFound(f"'{work.release}' has no {_KINDS[work.kind]} '{work.name}'")
+    return found
+
+
+_KINDS = {model.CALL: "call", DEPLOY: "deployment to"}
+
+
+def dependencies_of(release: str, package: Package, phase: int, known: dict[str, Environment]) -> list[str]:
+    """The globs that must match before work of a phase may start: completion of all work of the one before.
+
+    A phase whose selectors select nothing has no work; then it is the one before that.
+    """
+    for before in reversed(package.phases[:phase]):
+        found = [WorkRef(release, spec.kind, name) for spec in before.work for name in spec.names(known)]
+        if found:
+            return [f"{escape(work.ref)}/*/status/{model.COMPLETE}" for work in found]
+    return []
+
+
+# Starting
+
+
+def start(tx: Transaction, work: WorkRef, number: int | None = None, *, owner: str = "", until: str = "") -> RunRef:
+    """Set the open run of a piece of work running, or its next one where none is open; `number` asks for that one.
+
+    A claim that ran out is taken over. Raises Waits, and WrongStatus where the run cannot start.
+    """
+    require_own_dialect(tx, "start a run")
+    run = last_run(tx, work)
+    if number is not None and (run is None or run.number != number):
+        raise WrongStatus(f"cannot start '{work}/{number}': the last run is '{run or 'none'}'")
+    function = read_function(tx, run) if run is not None else None
+    if run is None or function is None or (number is None and function.status not in model.OPEN):
+        type_ = model.CALL if work.kind == model.CALL else UP
+        if run is not None and function is not None and function.status == model.FAILED:
+            type_ = read_run(tx, run).type
+        run = make(tx, work, type_, model.BY_HAND)
+        function = read_function(tx, run)
+    if function.status == model.RUNNING:
+        if not is_abandoned(tx, run):
+            raise WrongStatus(f"cannot start '{run}': it is running{_held_by(_claim(tx, run))}")
+    else:
+        model.check_transition(run.ref, function.status, model.RUNNING)
+        reasons = what_it_waits_for(tx, run, function)
+        if reasons:
+            raise Waits(f"cannot start '{run}': it waits for {', '.join(reason.what for reason in reasons)}")
+        _fill(tx, run, function)
+    enter(tx, run, function, model.RUNNING, Claim(model.timestamp(), owner, until))
+    return run
+
+
+def _fill(tx: Transaction, run: RunRef, function: Function) -> None:
+    """Give the inputs their values; those of an intent that names this release override the release's own."""
+    type_ = read_run(tx, run).type
+    if type_ == UP:
+        function.overrides, function.inputs = with_overrides(tx, run.work, function)
+        function.intent = intent_id(tx, run.work)
+    if type_ != DOWN:
+        function.inputs, _ = fill(tx, function.inputs)
+
+
+class Reason:
+    """Why a run does not start: `what` it waits for, in words, and whether that can come by itself."""
+
+    __slots__ = ("blocks", "what")
+
+    def __init__(self, what: str, *, blocks: bool = False) -> None:
+        self.what = what
+        self.blocks = blocks
+
+
+def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function) -> list[Reason]:
+    """What a pending run waits for; nothing where it is ready."""
+    type_ = read_run(snapshot, run).type
+    reasons = []
+    if type_ != DOWN:
+        reasons += [_unmet(snapshot, glob) for glob in function.dependencies if not snapshot.match(glob, side="state")]
+        _, inputs = with_overrides(snapshot, run.work, function) if type_ == UP else ({}, function.inputs)
+        _, missing = fill(snapshot, inputs)
+        reasons += [Reason(f"input '{name}' ({inputs[name].ref})") for name in missing]
+    if run.work.kind == DEPLOY:
+        if type_ == UP and environment(snapshot, run.work.name) is None:
+            reasons.append(Reason(f"environment '{model.environment_ref(run.work.name)}'"))
+        # Two releases on their way to one place at once would leave there whichever was slower.
+        for other in runs_in(snapshot, run.work.package, run.work.name, model.RUNNING):
+            if other != run:
+                reasons.append(Reason(f"'{other}', which is running"))
+    return reasons
+
+
+def _unmet(snapshot: Snapshot, glob: str) -> Reason:
+    head = glob.removesuffix(f"/*/status/{model.COMPLETE}").replace("\\", "")
+    try:
+        work, _ = model.parse_work(head)
+    except (ModelError, Fatal):
+        return Reason(f"'{glob}'")
+    last = last_run(snapshot, work)
+    status = read_function(snapshot, last).status if last is not None else ""
+    if status in (model.FAILED, model.CANCELLED):
+        return Reason(f"'{last}', which {'failed' if status == model.FAILED else 'was cancelled'}", blocks=True)
+    return Reason(f"'{work}'")
+
+
+# Running
+
+
+def renew(tx: Transaction, run: RunRef, owner: str, until: str) -> None:
+    """Hold on to a claim. Raises ClaimLost where it is no longer ours."""
+    claim = require_claim(tx, run, owner)
+    claim.until = until
+    tx.set(run.status(model.RUNNING), claim.to_document())
+
+
+def require_claim(snapshot: Snapshot, run: RunRef, owner: str) -> Claim:
+    """The claim on a run, if it is the owner's. Raises ClaimLost."""
+    status = read_function(snapshot, run).status
+    if status != model.RUNNING:
+        raise ClaimLost(f"'{run}' is {status}: someone else ended it")
+    claim = _claim(snapshot, run)
+    if claim.owner != owner:
+        raise ClaimLost(f"'{run}' is run by '{claim.owner}' now, who took it over when our claim had run out")
+    return claim
+
+
+def _claim(snapshot: Snapshot, run: RunRef) -> Claim:
+    ref = run.status(model.RUNNING)
+    return Claim.read(snapshot.get(ref), ref)
+
+
+def is_abandoned(snapshot: Snapshot, run: RunRef) -> bool:
+    """Whether a running run may be taken over, because who ran it did not renew the claim."""
+    return _claim(snapshot, run).ran_out(time.time())
+
+
+def _held_by(claim: Claim) -> str:
+    return f" (by '{claim.owner}' until {claim.until})" if claim.owner else ""
+
+
+# Changing what is there
+
+
+def enter(tx: Transaction, run: RunRef, function: Function, status: str, claim: Claim | None = None) -> None:
+    """Let a run go to another status: its function's document, and the marker. Raises WrongStatus."""
+    old, now = function.status, claim.time if claim is not None else model.timestamp()
+    function.enter(run.ref, status, now)
+    if old != status and tx.exists(run.status(old)):
+        tx.delete(run.status(old))
+    tx.set(run.status(status), claim.to_document() if claim is not None else {"time": now})
+    tx.set(run.function, function.to_document())
+
+
+def cancel(tx: Transaction, run: RunRef, ended_by: str) -> None:
+    """Cancel a pending run, and keep why."""
+    function = read_function(tx, run)
+    function.ended_by = ended_by
+    enter(tx, run, function, model.CANCELLED)
+
+
+def pending(tx: Transaction, work: WorkRef) -> list[RunRef]:
+    """The pending runs of a package in an environment, of whatever release."""
+    found = runs_in(tx, work.package, work.name, model.PENDING)
+    return [run for run in found if read_function(tx, run).status == model.PENDING]
+
+
+def cancel_pending(tx: Transaction, package: str, name: str, ended_by: str, which: Callable[[RunRef], bool]) -> None:
+    """Cancel those pending runs of a package in an environment that `which` chooses."""
+    for run in pending(tx, WorkRef(f"{package}/{STATE}", DEPLOY, name)):
+        if which(run):
+            cancel(tx, run, ended_by)
+
+
+def mark(tx: Transaction, release: str, op: str) -> None:
+    """Leave a marker at a release: something to be looked at (`R/op/<name>`)."""
+    ref = f"{release}/op/{op}"
+    if not tx.exists(ref):
+        tx.set(ref, {"time": model.timestamp()})
+
+
+def intent_id(snapshot: Snapshot, work: WorkRef) -> str:
+    """What the intent of a deployment is at the moment: the id of its document, or `absent`."""
+    ref = Ref.parse(work.intent)
+    tree = snapshot.tree(ref)
+    return tree.oid(tree.locate(ref).stored) or "absent"
+
+
+# Retrying
+
+
+def retry(tx: Transaction, run: RunRef) -> RunRef:
+    """Make a new pending run in the place of one that failed. Raises WrongStatus."""
+    require_own_dialect(tx, "retry a run")
+    function = read_function(tx, run)
+    model.check_transition(run.ref, function.status, model.FAILED_RETRIED)
+    if last_run(tx, run.work) != run:
+        raise WrongStatus(f"cannot retry '{run}': a later run has followed it")
+    return make(tx, run.work, read_run(tx, run).type, function.cause)
+
+
+def retry_release(tx: Transaction, release: str) -> list[RunRef]:
+    """Retry every run of a release that failed. Raises WrongStatus where none did."""
+    require_own_dialect(tx, "retry a release")
+    failed = [run for run, status in last_runs_of(tx, release) if status == model.FAILED]
+    if not failed:
+        raise WrongStatus(f"nothing to retry: no work of '{release}' has failed")
+    return [retry(tx, run) for run in failed]

@@ -1,0 +1,237 @@
+"""What is to be done, and doing it: `work list` and `work any` (design section 7).
+
+Two `work any` at once share the work without talking to each other: a run is executed by the one whose commit sets
+it running, and each looks again at the store when it has a hand free.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from ..errors import Conflict, Error, Fatal
+from . import intent, model, releases, runs
+from .execute import NoCommand, Outcome, execute
+from .model import RunRef, WorkRef
+from .survey import last_runs, ops, read_function, read_run, require_own_dialect, state_tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final, Protocol
+
+    from ..snapshot import Snapshot
+    from ..store import Stores
+    from ..transaction import Transaction
+    from .execute import How
+    from .model import Fields
+
+    class Display(Protocol):
+        """Who is told of what `work any` does, by several threads at once."""
+
+        def begun(self, run: RunRef) -> None: ...
+        def output(self, run: RunRef, stream: int, data: bytes) -> None: ...
+        def ended(self, outcome: Outcome) -> None: ...
+        def note(self, text: str) -> None: ...
+
+
+READY: Final = "ready"
+WAITING: Final = "waiting"
+BLOCKED: Final = "blocked"
+RUNNING: Final = "running"
+
+MOST_RUNS: Final = 10
+"""Runs of one piece of work by one `work any`; more of them follow from each other without end."""
+
+
+class Item:
+    """Something to be done: an `intent` to apply, an `op` to look at, or a `run`; its state, and what it waits for."""
+
+    __slots__ = ("kind", "made", "reasons", "ref", "state", "type")
+
+    def __init__(
+        self, kind: str, ref: str, state: str, *, type: str = "", reasons: list[str] | None = None, made: str = ""
+    ) -> None:
+        self.kind = kind
+        self.ref = ref
+        self.state = state
+        self.type = type
+        self.reasons = reasons or []
+        self.made = made
+
+    def to_document(self) -> Fields:
+        known: Fields = {"kind": self.kind, "ref": self.ref, "state": self.state}
+        if self.type:
+            known["type"] = self.type
+        return {**known, "waits_for": self.reasons}
+
+
+def todo(snapshot: Snapshot) -> list[Item]:
+    """All that is to be done, in the order in which `work any` would take it up: intents, ops, then runs by age."""
+    items = _intent_items(snapshot)
+    if state_tree(snapshot).layout.version != 1:
+        return items
+    for release, name in ops(snapshot):
+        known = name == model.CHECK_ENVIRONMENTS
+        reasons = [] if known else ["a program that knows this op"]
+        items.append(Item("op", f"{release}/op/{name}", READY if known else BLOCKED, reasons=reasons))
+    return items + run_items(snapshot)
+
+
+def _intent_items(snapshot: Snapshot) -> list[Item]:
+    """An intent is ready while `apply` would change something, and then waits for the runs that make it true."""
+    applied = intent.tried(snapshot, None, strict=False)
+    acted = {difference.ref for difference in applied.acted}
+    items = []
+    for difference in intent.differences(snapshot):
+        state, reasons = (READY, []) if difference.ref in acted else (WAITING, ["its runs"])
+        if difference.ref in applied.errors:
+            state, reasons = BLOCKED, [applied.errors[difference.ref].message]
+        items.append(Item("intent", difference.ref, state, type=difference.status, reasons=reasons))
+    return items
+
+
+def run_items(snapshot: Snapshot) -> list[Item]:
+    """The runs that have not ended, by age: what was asked for last is done last, and so stays."""
+    items = [_run_item(snapshot, run, status) for run, status in last_runs(snapshot) if status in model.OPEN]
+    return sorted(items, key=lambda item: (item.made, model.release_number(RunRef.parse(item.ref).work.release)))
+
+
+def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> Item:
+    function = read_function(snapshot, run)
+    made = str(function.history[0].get("time", "")) if function.history else ""
+    type_ = read_run(snapshot, run).type
+    if status == model.RUNNING:
+        if runs.is_abandoned(snapshot, run):
+            return Item("run", run.ref, READY, type=type_, reasons=["whose claim ran out"], made=made)
+        return Item("run", run.ref, RUNNING, type=type_, made=made)
+    reasons = runs.what_it_waits_for(snapshot, run, function)
+    state = BLOCKED if any(reason.blocks for reason in reasons) else WAITING if reasons else READY
+    return Item("run", run.ref, state, type=type_, reasons=[reason.what for reason in reasons], made=made)
+
+
+def prepare(stores: Stores) -> dict[str, Fatal]:
+    """Apply all intents and handle all ops; gives the errors of intents that cannot be applied, by their ref."""
+    applied = intent.apply(stores, None)
+
+    def handle(tx: Transaction) -> None:
+        for release, name in ops(tx):
+            if name == model.CHECK_ENVIRONMENTS:
+                releases.check_environments(tx, release)
+                tx.delete(f"{release}/op/{name}")
+
+    stores.transact(handle, command="work any")
+    return applied.errors
+
+
+def _place(run: RunRef) -> str:
+    """What runs of must follow each other, in the order in which they were made: one package in one environment."""
+    return run.work.current if run.work.kind == model.DEPLOY else run.work.ref
+
+
+class Result:
+    """What `work any` did: how its runs ended, and what it could not do."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.errors: dict[str, Error] = {}
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.errors) or any(outcome.status != model.COMPLETE for outcome in self.outcomes)
+
+
+class Worker:
+    """Does what is ready until nothing is. `open_stores` gives each thread stores of its own, as libgit2 asks for."""
+
+    def __init__(self, open_stores: Callable[[], Stores], how: How, display: Display, jobs: int) -> None:
+        self._open_stores = open_stores
+        self._how = how
+        self._display = display
+        self._jobs = jobs
+        self._ended: queue.SimpleQueue[tuple[RunRef, Outcome | Error | BaseException]] = queue.SimpleQueue()
+        self._running: set[RunRef] = set()
+        self._left_alone: set[RunRef] = set()
+        self._counts: dict[WorkRef, int] = {}
+        self.result = Result()
+
+    def run(self) -> Result:
+        """Work until nothing is ready, or until asked to stop. Raises what went wrong that is no run's fault."""
+        stores = self._open_stores()
+        require_own_dialect(stores.snapshot(), "do work")
+        try:
+            while not self._how.stop.count:
+                ready = self._look(stores)
+                if not ready and not self._running:
+                    break
+                self._do(ready)
+        finally:
+            while self._running:
+                self._collect()
+            stores.finish()
+        return self.result
+
+    def _look(self, stores: Stores) -> list[RunRef]:
+        """Apply and handle what there is, and find the runs that are ready."""
+        self.result.errors.update(prepare(stores))
+        ready = []
+        places = {_place(run) for run in self._running}
+        for item in run_items(stores.snapshot()):
+            run = RunRef.parse(item.ref)
+            if item.state == READY and run not in self._left_alone and _place(run) not in places:
+                ready.append(run)
+                places.add(_place(run))
+        return ready
+
+    def _do(self, ready: list[RunRef]) -> None:
+        """Execute runs; comes back when one ended and there is a hand free for what may be ready by then."""
+        waiting = list(ready)
+        while not self._how.stop.count:
+            while waiting and len(self._running) < self._jobs:
+                self._begin(waiting.pop(0))
+            if not self._running:
+                return
+            self._collect()
+            if not waiting:
+                return
+
+    def _begin(self, run: RunRef) -> None:
+        count = self._counts[run.work] = self._counts.get(run.work, 0) + 1
+        if count > MOST_RUNS:
+            self._left_alone.add(run)
+            self.result.errors[run.ref] = Fatal(
+                f"'{run}' is left alone after {MOST_RUNS} runs of '{run.work}'",
+                hint="do its inputs refer, by way of others, to its own outputs?",
+            )
+            return
+        self._running.add(run)
+        threading.Thread(target=self._execute, args=(run,), name=run.ref).start()
+
+    def _execute(self, run: RunRef) -> None:
+        try:
+            stores = self._open_stores()
+            outcome = execute(stores, run.work, run.number, self._how, self._display.begun)
+            stores.finish()
+            self._ended.put((run, outcome))
+        except BaseException as error:
+            self._ended.put((run, error))
+
+    def _collect(self) -> None:
+        """Wait for the end of a run."""
+        run, outcome = self._ended.get()
+        self._running.discard(run)
+        if isinstance(outcome, Outcome):
+            self.result.outcomes.append(outcome)
+            self._display.ended(outcome)
+        elif isinstance(outcome, runs.ClaimLost):
+            self._display.note(f"{outcome}")
+        elif isinstance(outcome, Conflict):
+            self._display.note(f"{run}: another was faster ({outcome})")
+        elif isinstance(outcome, NoCommand):
+            self._left_alone.add(run)
+            self._display.note(f"left for others: {outcome}")
+        elif isinstance(outcome, Error):
+            self._left_alone.add(run)
+            self.result.errors[run.ref] = outcome
+        else:
+            raise outcome

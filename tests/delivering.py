@@ -1,0 +1,93 @@
+"""What the tests of delivery share: packages in JSON, and short ways to the commands."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from conftest import PROGRAM, Repo
+
+ENVIRONMENTS = {"staging": "staging", "production": "prod"}
+
+
+def call(name: str, run: str = "true", **fields: Any) -> dict[str, Any]:
+    """A call whose function runs a shell command."""
+    return {"call": {"name": name, "fn": {"name": name, "run": run}, **fields}}
+
+
+def deploy(environment: str | None = None, up: str = "true", down: str = "true", **fields: Any) -> dict[str, Any]:
+    """A deployment to one environment, or, with `environments={…}`, to those that have some attributes."""
+    where = {"environment": environment} if environment else {}
+    functions = {"up": {"name": "up", "run": up}, "down": {"name": "down", "run": down}}
+    return {"deploy": {**where, **functions, **fields}}
+
+
+def package(*phases: list[dict[str, Any]]) -> dict[str, Any]:
+    """A package of phases, each a list of work."""
+    return {"phases": [{"name": f"phase{number}", "work": work} for number, work in enumerate(phases, 1)]}
+
+
+def prepare(repo: Repo, *environments: str) -> Repo:
+    """Give a repository with a store a name, a commit, and environments, in intent and in state."""
+    repo.git("config", "ocuroot.repoAlias", "shop")
+    repo.git("commit", "-q", "--allow-empty", "-m", "first")
+    if environments:
+        made = [(name, {"name": name, "attributes": {"type": ENVIRONMENTS.get(name, "prod")}}) for name in environments]
+        steps = [f"set {side}/environment/{name} {json.dumps(value)}\n" for name, value in made for side in "+@"]
+        repo.ocuroot("update", "--stdin", input="".join(steps))
+    return repo
+
+
+def copy_of(repo: Repo, path: Path) -> Repo:
+    """A copy of a repository at a path that does not exist: faster than to make the same again."""
+    shutil.copytree(repo.path, path)
+    return Repo(path)
+
+
+def want_environment(repo: Repo, name: str, **attributes: str) -> None:
+    attributes = attributes or {"type": ENVIRONMENTS.get(name, "prod")}
+    repo.ocuroot("set", "-f=json", f"+/environment/{name}", json.dumps({"name": name, "attributes": attributes}))
+
+
+def release(repo: Repo, definition: object, path: str = "web", *options: str) -> str:
+    """Make a release, whatever was released of this commit before; gives its ref."""
+    arguments = ["release", "new", path, "--package", "-", "--force", *options]
+    return repo.ocuroot(*arguments, input=json.dumps(definition))
+
+
+def diff(repo: Repo) -> list[str]:
+    """The lines of `diff --name-status`."""
+    return repo.ocuroot("diff", "--name-status").splitlines()
+
+
+def work_any(repo: Repo, *options: str) -> list[str]:
+    """Run `work any`, which must succeed; gives how each run ended."""
+    done = repo.run("work", "any", *options)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return done.stdout.splitlines()
+
+
+def refused(repo: Repo, status: int, words: str, *arguments: str, **options: Any) -> str:
+    """Run a command that must fail with a status and words, and change nothing; gives stderr."""
+    before = repo.git("rev-parse", "--verify", "-q", "state", check=False)
+    done = repo.run(*arguments, **options)
+    assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
+    assert words in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert repo.git("rev-parse", "--verify", "-q", "state", check=False) == before
+    return done.stderr
+
+
+def begin(repo: Repo, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start the program, and do not wait for it."""
+    command = [sys.executable, str(PROGRAM), *arguments]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=repo.path, text=True, **{**pipes, **options})
+
+
+def commits(repo: Repo, branch: str = "state") -> int:
+    return int(repo.git("rev-list", "--count", branch))

@@ -1,0 +1,312 @@
+"""`run exec`: what a CI step calls. Real commands, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PROGRAM, Repo
+from delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
+
+BUILD = "shop/-/web/@1/call/build"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A store with a release that has a call `build`."""
+    repo = Repo(tmp_path_factory.mktemp("made"))
+    repo.git("init", "-q")
+    repo.ocuroot("init", "-q")
+    prepare(repo)
+    release(repo, package([call("build", "echo default")]))
+    return repo
+
+
+@pytest.fixture
+def shop(made: Repo, tmp_path: Path) -> Repo:
+    return copy_of(made, tmp_path / "shop")
+
+
+def status(repo: Repo, run: str = f"{BUILD}/1") -> str:
+    """The one status of a run, from its marker, which must agree with its function."""
+    (ref,) = repo.ocuroot("match", f"{run}/status/*").splitlines()
+    found = ref.rsplit("/", 1)[1]
+    assert repo.value(f"{run}/functions/1#current/status") == found
+    return found
+
+
+def messages(repo: Repo, run: str = f"{BUILD}/1") -> list[tuple[int, str]]:
+    return [(entry["stream"], entry["message"]) for entry in repo.value(f"{run}/logs")]  # type: ignore[attr-defined]
+
+
+def wait_for(path: Path) -> None:
+    """Wait until a command has made a file; fails after a time in which it would have, many times over."""
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_output_goes_through_and_is_recorded(shop: Repo) -> None:
+    script = r"printf 'one\ntwo \033[1m[abc] :x:\n'; printf 'three' >&2; printf 'no newline'"
+    done = shop.run("run", "exec", "-q", BUILD, "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "one\ntwo \033[1m[abc] :x:\nno newline", "three")
+    assert status(shop) == "complete"
+    assert sorted(messages(shop)) == [(1, "no newline"), (1, "one"), (1, "two \033[1m[abc] :x:"), (2, "three")]
+    entry = shop.value(f"{BUILD}/1/logs")[0]  # type: ignore[index]
+    assert set(entry) == {"timestamp", "message", "stream", "attributes"}
+
+
+def test_the_command_of_the_release_is_the_default(shop: Repo) -> None:
+    assert shop.run("run", "exec", BUILD).stdout == "default\n"
+
+
+def test_output_appears_while_the_command_runs(shop: Repo) -> None:
+    gate = shop.path / "gate"
+    running = begin(
+        shop, "run", "exec", BUILD, "--", "sh", "-c", f"echo first; while ! test -e {gate}; do sleep 0.05; done"
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == "first\n"
+    assert status(shop) == "running"
+    gate.touch()
+    assert running.wait(60) == 0
+
+
+@pytest.mark.parametrize("code", [1, 42, 255])
+def test_the_exit_status_is_that_of_the_command(shop: Repo, code: int) -> None:
+    done = shop.run("run", "exec", BUILD, "--", "sh", "-c", f"exit {code}")
+    assert done.returncode == code
+    assert status(shop) == "failed"
+    assert (2, f"[git-ocuroot: it ended with status {code}]") in messages(shop)
+
+
+def test_a_command_that_is_not_there(shop: Repo) -> None:
+    assert shop.run("run", "exec", BUILD, "--", "no-such-program").returncode == 127
+    assert status(shop) == "failed"
+
+
+def test_a_command_that_is_killed(shop: Repo) -> None:
+    done = shop.run("run", "exec", BUILD, "--", "sh", "-c", "kill -SEGV $$")
+    assert done.returncode == 128 + signal.SIGSEGV
+    assert status(shop) == "failed"
+    assert (2, "[git-ocuroot: it was killed by SIGSEGV]") in messages(shop)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_are_passed_on(shop: Repo, number: signal.Signals) -> None:
+    trapped, ready = shop.path / "trapped", shop.path / "ready"
+    script = f"trap 'touch {trapped}; exit 7' INT TERM; touch {ready}; while :; do sleep 0.05; done"
+    running = begin(shop, "run", "exec", BUILD, "--", "sh", "-c", script)
+    wait_for(ready)
+    running.send_signal(number)
+    assert running.wait(60) == 7
+    assert trapped.exists()
+    assert status(shop) == "failed"
+    assert (2, f"[git-ocuroot: it was ended by {number.name}]") in messages(shop)
+
+
+def test_a_command_that_ends_well_after_a_signal_has_failed(shop: Repo) -> None:
+    ready = shop.path / "ready"
+    running = begin(
+        shop, "run", "exec", BUILD, "--", "sh", "-c", f"trap 'exit 0' TERM; touch {ready}; while :; do sleep 0.05; done"
+    )
+    wait_for(ready)
+    running.terminate()
+    assert running.wait(60) == 128 + signal.SIGTERM
+    assert status(shop) == "failed"
+
+
+def test_a_time_out_ends_the_command_and_all_it_started(shop: Repo) -> None:
+    children = shop.path / "children"
+    script = f"sleep 600 & echo $! > {children}; sleep 600"
+    done = shop.run("run", "exec", BUILD, "--timeout", "1", "--", "sh", "-c", script)
+    assert done.returncode == 124
+    assert status(shop) == "failed"
+    assert (2, "[git-ocuroot: it took longer than 1 s]") in messages(shop)
+    assert_gone(int(children.read_text()))
+
+
+def assert_gone(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.02)
+
+
+def test_what_is_left_in_the_background_is_not_waited_for(shop: Repo) -> None:
+    pid = shop.path / "pid"
+    done = shop.run("run", "exec", BUILD, "--", "sh", "-c", f"sleep 600 & echo $! > {pid}")
+    assert (done.returncode, status(shop)) == (0, "complete")
+    os.kill(int(pid.read_text()), signal.SIGKILL)  # it was left alone, and so it is ours to end
+
+
+def test_a_killed_executor_takes_its_command_along(shop: Repo) -> None:
+    pid = shop.path / "pid"
+    running = begin(
+        shop, "run", "exec", BUILD, "--", "sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600"
+    )
+    wait_for(pid)
+    running.kill()
+    assert_gone(int(pid.read_text()))
+    assert status(shop) == "running"
+
+
+def test_inputs_and_outputs(store: Repo) -> None:
+    prepare(store, "staging")
+    inputs = {
+        "version": {"value": "1.2 beta"},
+        "count": {"value": 3},
+        "build-flags": {"value": {"a": [True, None]}},
+        "late": {"ref": "./custom/late", "default": "none"},
+        "env": {"ref": "@/environment/staging#attributes/type"},
+    }
+    web = release(store, package([deploy("staging", inputs=inputs)]))
+    script = r"""
+        env | grep ^OCUROOT_ | grep -v OUTPUT | sort
+        printf 'url=https://x.example.com?a=b\n\nempty=\nnotes<<EOF\none\n\ntwo=2\nEOF\n' >> $OCUROOT_OUTPUT
+    """
+    environ = {**os.environ, "OCUROOT_INPUT_STALE": "1", "OCUROOT_OPERATION": "job-1"}
+    done = store.run(
+        "run", "exec", "./deploy/staging", "--package=web", "--release=1", "--", "sh", "-c", script, env=environ
+    )
+    assert done.stdout.splitlines() == [
+        "OCUROOT_ENVIRONMENT=staging",
+        'OCUROOT_INPUT_BUILD_FLAGS={"a": [true, null]}',
+        "OCUROOT_INPUT_COUNT=3",
+        "OCUROOT_INPUT_ENV=staging",
+        "OCUROOT_INPUT_LATE=none",
+        "OCUROOT_INPUT_VERSION=1.2 beta",
+        f"OCUROOT_RELEASE={web}",
+        f"OCUROOT_RUN={web}/deploy/staging/1",
+    ]
+    outputs = {"url": "https://x.example.com?a=b", "empty": "", "notes": "one\n\ntwo=2"}
+    assert store.value(f"{web}/deploy/staging/1#output") == outputs
+    assert store.value("//web/@/deploy/staging#output") == outputs
+    assert store.value(f"{web}/deploy/staging/1/functions/1#current/outputs") == outputs
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no equals sign", "line 1: neither 'key=value' nor 'key<<END': 'no equals sign'"),
+        ("a=1\n=2", "line 2: the key is empty"),
+        ("a=1\nb<<EOF\nx", "line 2: the value that begins here has no end 'EOF'"),
+        ("a=\\377", "not UTF-8"),
+    ],
+)
+def test_outputs_that_do_not_parse_fail_the_run(shop: Repo, text: str, words: str) -> None:
+    done = shop.run("run", "exec", BUILD, "--", "sh", "-c", 'printf "$1" > $OCUROOT_OUTPUT', "sh", text)
+    assert done.returncode == 128
+    assert words in done.stderr
+    assert status(shop) == "failed"
+
+
+def test_the_name_of_an_operation_has_one_effect(shop: Repo) -> None:
+    count = shop.path / "count"
+    for _ in range(2):
+        done = shop.run("run", "exec", "--operation=job-7", BUILD, "--", "sh", "-c", f"echo x >> {count}")
+        assert done.returncode == 0, done.stderr
+    assert count.read_text() == "x\n"
+    assert shop.ocuroot("match", f"{BUILD}/*/status/*") == f"{BUILD}/1/status/complete"
+
+
+def test_a_run_that_was_ended_by_others_ends_its_command(shop: Repo) -> None:
+    shop.git("config", "ocuroot.lease", "1")
+    pid = shop.path / "pid"
+    running = begin(
+        shop, "run", "exec", BUILD, "--", "sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600"
+    )
+    wait_for(pid)
+    shop.ocuroot("run", "finish", f"{BUILD}/1", "--status", "cancelled")
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 3
+    assert "is cancelled: someone else ended it" in err
+    assert_gone(int(pid.read_text()))
+    assert status(shop) == "cancelled"
+
+
+def test_a_claim_is_renewed_while_the_command_runs(shop: Repo) -> None:
+    shop.git("config", "ocuroot.lease", "0.6")
+    done = shop.run("run", "exec", BUILD, "--", "sh", "-c", "sleep 2")
+    assert (done.returncode, status(shop)) == (0, "complete")
+    # Flushes are for logs and leases only; their number does not grow with the time by more than the lease asks for.
+    assert 3 <= int(shop.git("rev-list", "--count", "--grep=^log ", "state")) <= 15
+
+
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+"""
+"""Runs a command and prints the most memory that a process of it took, in KiB."""
+
+
+def test_fifty_megabytes_of_output(shop: Repo) -> None:
+    before = commits(shop)
+    line = "a line of output, as a build prints it by the hundred thousand"
+    script = f"echo the beginning; yes '{line}' | head -c 50000000; echo; echo the end"
+    program = [sys.executable, "-c", PEAK, sys.executable, str(PROGRAM), "run", "exec", "-q", BUILD]
+    done = subprocess.run([*program, "--", "sh", "-c", script], cwd=shop.path, capture_output=True, check=True)
+    assert len(done.stdout) == 50_000_000 + len("the beginning\n\nthe end\n")
+    assert int(done.stderr.split()[-1]) < 150_000
+    assert commits(shop) - before <= 12
+
+    logs = shop.ocuroot("get", f"{BUILD}/1/logs", "--format=compact")
+    assert len(logs) < 3 << 20
+    entries = json.loads(logs)
+    assert (entries[0]["message"], entries[-1]["message"]) == ("the beginning", "the end")
+    (marker,) = [entry for entry in entries if entry["attributes"]]
+    assert "left out here" in marker["message"]
+    kept = len(entries) - 1
+    assert int(marker["attributes"]["omitted_lines"]) + kept == 50_000_000 // (len(line) + 1) + 3
+
+
+def test_run_log_appends_stdin(shop: Repo) -> None:
+    shop.ocuroot("run", "start", BUILD)
+    shop.ocuroot("run", "log", f"{BUILD}/1", input="one\ntwo\n")
+    shop.ocuroot("run", "log", BUILD, input="three")
+    assert messages(shop) == [(1, "one"), (1, "two"), (1, "three")]
+    long = "x" * 100_000 + "\n"
+    shop.ocuroot("run", "log", BUILD, input=long * 60)
+    entries = shop.value(f"{BUILD}/1/logs")
+    assert len(json.dumps(entries)) < 3 << 20
+    (marker,) = [entry for entry in entries if entry["attributes"]]  # type: ignore[attr-defined]
+    # Appending to what was cut keeps the count.
+    shop.ocuroot("run", "log", BUILD, input=long * 60)
+    (again,) = [entry for entry in shop.value(f"{BUILD}/1/logs") if entry["attributes"]]  # type: ignore[attr-defined]
+    kept = sum(len(entry["message"]) for entry in shop.value(f"{BUILD}/1/logs") if not entry["attributes"])  # type: ignore[attr-defined]
+    assert int(again["attributes"]["omitted_bytes"]) > int(marker["attributes"]["omitted_bytes"])
+    assert int(again["attributes"]["omitted_bytes"]) + kept >= 12_000_000
+
+
+def test_a_run_without_a_command(store: Repo) -> None:
+    prepare(store)
+    release(store, package([{"call": {"name": "build", "fn": {"name": "build", "pos": "web:1:1"}}}]))
+    refused(store, 128, "has no command", "run", "exec", BUILD)
+    assert status(store) == "pending"
+    done = store.run("work", "any")
+    assert done.returncode == 0
+    assert "left for others" in done.stderr
+
+
+def test_logs_are_bounded_in_memory_by_their_size() -> None:
+    from ocuroot_git.delivery.logs import HEAD, TAIL, Log, entry_of
+
+    log = Log()
+    for number in range(100_000):
+        log.add(entry_of(str(number), 1, "t"))
+    entries = log.to_document()
+    marker = next(entry for entry in entries if entry["attributes"])
+    at = entries.index(marker)
+    assert int(entries[at - 1]["message"]) + 1 + int(marker["attributes"]["omitted_lines"]) == int(
+        entries[at + 1]["message"]
+    )
+    assert len(json.dumps(entries)) < HEAD + TAIL
+    assert Log.read(entries).to_document() == entries
