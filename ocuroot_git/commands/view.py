@@ -1,0 +1,101 @@
+"""`git ocuroot view`: the stores in a browser, read-only and local (design section 10).
+
+Flask and waitress are imported only here, when the command runs.
+"""
+
+from __future__ import annotations
+
+from ..config import DEFAULT_BRANCH, Access
+from ..config import open_stores as open_in
+from ..errors import Fatal, UsageError
+from ..options import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..context import Context
+    from ..options import Parsed
+    from ..store import Stores
+
+_CONTACT = 4.0
+"""Seconds for which one contact with a remote store serves, unless `--max-age` says otherwise."""
+_LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+
+
+def run(context: Context, options: Parsed) -> int:
+    try:
+        from ..view.app import View, create_app
+        from ..view.differences import compared
+        from ..view.server import address_of, listen, serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("flask", "waitress"):
+            raise
+        raise Fatal(
+            f"the view needs the Python package '{error.name}', which is not installed",
+            hint="pip install 'ocuroot-git[view]'",
+        ) from None
+    if options.port is not None and options.port > 65535:
+        raise UsageError(f"option '--port' is at most 65535, not {options.port}")
+    open_stores = _opener(context, options)
+    app = create_app(open_stores, bound=options.host, at=options.at)
+    view: View = app.extensions["view"]
+    # A store that cannot be read is said so here and now. What this reads is kept: the first page will be fast.
+    facts = view.facts()
+    facts.packages()
+    compared(facts)
+    if options.host not in _LOOPBACK:
+        context.terminal.warning(f"whoever reaches '{options.host}' can read the stores: the view asks for no password")
+    listener = listen(options.host.strip("[]"), options.port)
+    address = address_of(listener)
+    context.terminal.record(address)
+    context.terminal.flush()
+    context.terminal.remark("Ctrl-C ends it")
+    if not options.no_browser and _has_screen(context):
+        from ..git import browse
+
+        browse(address, context.environ)
+    serve(app, listener)
+    return 0
+
+
+def _opener(context: Context, options: Parsed) -> Callable[[], Stores]:
+    """What opens the stores, anew for each thread; `--remote` counts as if the environment named it."""
+    environ = dict(context.environ)
+    if options.remote:
+        branch = context.stores.settings.spec("state").branch or DEFAULT_BRANCH
+        environ["OCUROOT_STATE"] = f"{options.remote}#{branch}"
+        environ.pop("OCUROOT_INTENT", None)
+    max_age = _CONTACT if options.max_age is None else options.max_age
+
+    def open_stores() -> Stores:
+        access = Access(offline=options.offline, max_age=max_age)
+        return open_in(".", environ=environ, package=options.package, release=options.release, access=access)
+
+    return open_stores
+
+
+def _has_screen(context: Context) -> bool:
+    """Whether a person is there, with a screen on which a browser could open a window."""
+    import sys
+
+    if not context.terminal.is_interactive:
+        return False
+    return sys.platform == "darwin" or bool(context.environ.get("DISPLAY") or context.environ.get("WAYLAND_DISPLAY"))
+
+
+COMMAND = Command(
+    "view",
+    "Show the stores in a browser: what is deployed where, releases as pipelines, logs, history. "
+    "Read-only, for this machine only, and up to date by itself. Prints the address.",
+    "[<options>]",
+    run,
+    (
+        Option("--port", metavar="<n>", number=True, help="listen at this port (default: 3000 or the next free one)"),
+        Option("--host", metavar="<host>", default="127.0.0.1", help="listen at this address (default: 127.0.0.1)"),
+        Option("--no-browser", help="print the address, and open no browser"),
+        Option("--at", metavar="<rev>", help="show the stores as they were at a revision (state~3, an id)"),
+        Option("--remote", metavar="<remote>", help="show the state store that this remote has"),
+    ),
+    most=0,
+)

@@ -1,0 +1,290 @@
+"""The pages and their addresses: a Flask application. What a page shows comes from `lists`, `details` and `changes`.
+
+Every page has two forms under one address, a page for people and JSON for programs (`Accept: application/json`, or
+`.json` after the address). Both carry an ETag made of the tips of the branches, so that a page that did not change
+is not made twice. libgit2's objects must not cross threads: each thread opens the stores for itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timezone
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, current_app, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from .. import __version__
+from ..documents import dump, to_bytes
+from ..errors import Error, Fatal, NotFound
+from ..globs import GlobError
+from ..layout import SIDES
+from . import changes, details, lists, releases
+from .facts import Facts, Memory
+from .later import PATIENCE
+from .looks import install
+from .security import Guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..layout import Side
+    from ..snapshot import Snapshot
+    from ..store import Stores
+
+Page = dict[str, Any]
+
+
+class View:
+    """Opens a snapshot for each request. `at` fixes the revision that is shown."""
+
+    def __init__(self, open_stores: Callable[[], Stores], at: str | None = None) -> None:
+        self._open_stores = open_stores
+        self._local = threading.local()
+        self.at = at
+        self.memory = Memory()
+
+    def snapshot(self) -> Snapshot:
+        """The stores as they are now, through this thread's own repository.
+
+        What libgit2 reads it would keep, hundreds of MiB of a large store; `prepare_walk` says not to.
+        """
+        stores: Stores | None = getattr(self._local, "stores", None)
+        if stores is None:
+            stores = self._local.stores = self._open_stores()
+            for side in SIDES:
+                stores.where(side)[0].files.prepare_walk()
+        return stores.snapshot(self.at)
+
+    def facts(self, patience: float | None = None) -> Facts:
+        """The stores of this request, which waits so many seconds for what takes long (None: to its end).
+
+        Raises StoreError where there are none.
+        """
+        return Facts(self.snapshot(), self.memory, self.snapshot, patience)
+
+
+def tip_of(snapshot: Snapshot) -> str:
+    """What changes with every change of the stores: their commits. A directory has none, and changes by the clock."""
+    parts = []
+    for side in SIDES:
+        place, _ = snapshot.stores.where(side)
+        oid = snapshot.version(place).oid
+        parts.append(oid or ("-" if place.repository is not None else f"{time.time() // 2:.0f}"))
+    return parts[0] if parts[0] == parts[1] else "+".join(parts)
+
+
+def create_app(open_stores: Callable[[], Stores], *, bound: str = "127.0.0.1", at: str | None = None) -> Flask:
+    """The application, guarded, for the stores that `open_stores` opens, once in each thread."""
+    app = Flask(__name__)
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = False
+    view = View(open_stores, at)
+    app.extensions["view"] = view
+    install(app)
+    _add_pages(app, view)
+    _add_raw(app, view)
+    app.register_error_handler(404, lambda error: _problem(NotFound("there is no such page"), 404))
+    app.register_error_handler(Exception, _fault)
+    app.register_error_handler(Error, lambda error: _problem(error, 404 if isinstance(error, NotFound) else 500))
+    app.wsgi_app = Guard(app.wsgi_app, bound)  # type: ignore[method-assign]
+    return app
+
+
+def _add_pages(app: Flask, view: View) -> None:
+    """The pages: for each an address, its template, and the function that says what it shows."""
+
+    def page(rule: str, template: str, read: Callable[..., Page]) -> None:
+        def answer(**parts: str) -> Response:
+            return _answer(view, template, lambda facts: read(facts, **parts))
+
+        app.add_url_rule(rule, f"page {rule}", answer)
+        if not rule.endswith((">", "/")):
+            app.add_url_rule(f"{rule}.json", f"json {rule}", answer)
+
+    page("/", "overview.html", lambda facts: {**lists.overview(facts), **_latest(facts)})
+    app.add_url_rule("/overview.json", "json /", lambda: _answer(view, "", lists.overview))
+    page("/environments", "environments.html", lambda facts: lists.environments(facts, _number()))
+    page("/deployments", "deployments.html", lambda facts: lists.deployments(facts, _number(), _text("q")))
+    page("/packages", "packages.html", lambda facts: lists.packages(facts, _number(), _text("q")))
+    page("/work", "work.html", lambda facts: lists.work(facts, _number(), _text("status")))
+    page("/custom", "custom.html", lambda facts: lists.custom(facts, _number()))
+    page("/diff", "diff.html", lambda facts: lists.difference_page(facts, _number()))
+    page("/search", "search.html", _search)
+    page("/commits", "commits.html", _commits)
+    page("/commit/<oid>", "commit.html", _commit)
+    page("/ref/<path:ref>", "ref.html", lambda facts, ref: details.page(facts, _ref(facts, ref), _number(0)))
+    page("/history/<path:ref>", "history.html", lambda facts, ref: details.history(facts, _ref(facts, ref), _start()))
+
+
+def _add_raw(app: Flask, view: View) -> None:
+    """What is no page: documents and logs as they are, and what the page asks to find out whether it is out of date."""
+
+    @app.get("/raw/<path:ref>")
+    def raw(ref: str) -> Response:
+        subject = details.Subject(view.facts(), ref)
+        if subject.object is None or subject.object.kind != "ref":
+            raise NotFound(f"no such document: '{ref}'")
+        return Response(to_bytes(dump(subject.object.body) + "\n"), content_type="application/json")
+
+    @app.get("/log/<path:ref>")
+    def log(ref: str) -> Response:
+        facts = view.facts()
+        text = releases.log_text(facts, details.Subject(facts, ref).stored)
+        return Response(to_bytes(text), content_type="text/plain; charset=utf-8")
+
+    @app.get("/tip")
+    def tip() -> Response:
+        return Response(tip_of(view.snapshot()), content_type="text/plain; charset=utf-8")
+
+
+def _latest(facts: Facts) -> Page:
+    place, _ = facts.snapshot.place(facts.state)
+    oid = facts.snapshot.version(place).oid
+    if place.repository is None or oid is None:
+        return {"changes": []}
+    return {"changes": changes.commit_page(facts.snapshot, place, oid, 8)["commits"]}
+
+
+def _search(facts: Facts) -> Page:
+    query = _text("q")
+    try:
+        return {**lists.search(facts, query, _number()), "problem": ""}
+    except GlobError as error:
+        return {
+            **lists.paged([], 1),
+            "query": query,
+            "glob": query,
+            "suggestion": "",
+            "done": True,
+            "problem": error.message,
+        }
+
+
+def _commits(facts: Facts) -> Page:
+    side: Side = "intent" if _text("side") == "intent" and facts.intent is not None else "state"
+    tree = facts.side(side)
+    assert tree is not None
+    place, _ = facts.snapshot.place(tree)
+    oid = _start() or facts.snapshot.version(place).oid
+    if place.repository is None or oid is None:
+        raise NotFound(f"{place.where} has no history", hint="a store on a branch has one")
+    changes.fetch_history(place)
+    other = facts.intent is not None and facts.snapshot.place(facts.intent)[0] != facts.snapshot.place(facts.state)[0]
+    page = changes.commit_page(facts.snapshot, place, oid)
+    return {**page, "side": side, "sides": ["state", "intent"] if other else [], "is_start": _start() is None}
+
+
+def _commit(facts: Facts, oid: str) -> Page:
+    oid = oid.removesuffix(".json")
+    if not _is_oid(oid):
+        raise NotFound(f"'{oid}' is no id of a commit")
+    trees = [facts.state] if facts.intent is None else [facts.state, facts.intent]
+    for tree in trees:
+        place, _ = facts.snapshot.place(tree)
+        if place.repository is not None:
+            changes.fetch_history(place)
+            found = changes.one_commit(facts.snapshot, place, oid)
+            if found["changes"] or tree is trees[-1]:
+                return {**found, "page": lists.paged(found.pop("changes"), _number(), 100)}
+    raise NotFound(f"there is no commit '{oid}'")
+
+
+# Requests
+
+
+def _ref(facts: Facts, text: str) -> str:
+    """The ref that an address names: without the `.json` that asks for the other form, unless that is its name."""
+    if text.endswith(".json") and not details.Subject(facts, text).object:
+        request.environ["view.json"] = True
+        return text.removesuffix(".json")
+    return text
+
+
+def _text(name: str) -> str:
+    return request.args.get(name, "")[:500]
+
+
+def _number(default: int = 1) -> int:
+    text = request.args.get("page", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
+
+
+def _start() -> str | None:
+    """The commit to go on from, where the address names one."""
+    text = request.args.get("from", "")
+    return text if _is_oid(text) else None
+
+
+def _is_oid(text: str) -> bool:
+    return len(text) == 40 and all(char in "0123456789abcdef" for char in text)
+
+
+def _wants_json() -> bool:
+    if request.path.endswith(".json") and not request.path.startswith(("/ref/", "/history/")):
+        return True
+    if request.environ.get("view.json"):
+        return True
+    accepted = request.accept_mimetypes
+    return accepted.best_match(["text/html", "application/json"]) == "application/json"
+
+
+def _answer(view: View, template: str, read: Callable[[Facts], Page]) -> Response:
+    """The page in the form asked for, or 304 where the browser has it."""
+    facts = view.facts(None if _wants_json() else PATIENCE)
+    tip = tip_of(facts.snapshot)
+    # The page says how long ago things were, so it is another one every minute; the JSON is not.
+    minute = "" if _wants_json() else f"{time.time() // 60:.0f}"
+    words = "\0".join((__version__, tip, view.at or "", request.full_path, request.headers.get("Accept", ""), minute))
+    tag = sha256(words.encode(errors="replace")).hexdigest()[:32]
+    if tag in request.if_none_match:
+        response = Response(status=304)
+    else:
+        page = read(facts)
+        if not page.get("done", True):
+            # Not the whole page yet: no browser keeps it, and its script asks again.
+            return Response(_render(template, facts, view, f"{tip}~", page))
+        if _wants_json():
+            body = to_bytes(dump({"tip": tip, **page}) + "\n")
+            response = Response(body, content_type="application/json")
+        else:
+            response = Response(_render(template, facts, view, tip, page))
+    response.set_etag(tag)
+    return response
+
+
+def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> str:
+    return render_template(
+        template,
+        page=page,
+        facts=facts,
+        tip=tip,
+        at=view.at,
+        now=datetime.now(timezone.utc),
+        repository=facts.snapshot.stores.base.repo,
+        where=facts.snapshot.place(facts.state)[0].where,
+        has_history=facts.snapshot.place(facts.state)[0].repository is not None,
+    )
+
+
+def _fault(error: Exception) -> Response:
+    """A fault of ours: the reader gets one line, and so does the terminal."""
+    if isinstance(error, HTTPException):
+        return _problem(Fatal(error.name.lower()), error.code or 500)
+    current_app.logger.error("unexpected %s on %s: %s", type(error).__name__, request.path, error)
+    current_app.logger.debug("where it happened:", exc_info=error)
+    return _problem(Fatal(f"unexpected {type(error).__name__}: {error}", hint="please report it"), 500)
+
+
+def _problem(error: Error, status: int) -> Response:
+    if _wants_json():
+        body = to_bytes(dump({"error": error.message, "hint": error.hint}) + "\n")
+        return Response(body, status=status, content_type="application/json")
+    return Response(
+        render_template(
+            "problem.html", error=error, status=status, tip="", at=None, repository="", where="", has_history=True
+        ),
+        status=status,
+    )

@@ -1,0 +1,175 @@
+"""The history of a store for the view: its commits, and what became of one document, a page at a time.
+
+Commits are followed along first parents, as `log` does. A page looks at a bounded number of them and names the
+commit to go on from, so that a long history costs no page more than a short one.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Error
+from ..history import COMMAND_TRAILER, OPERATION_TRAILER, changed_paths, trailer
+from ..layout import StoredObject, stored_ref
+from .json_text import difference
+from .times import from_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..objects import Commit, Node, Repository
+    from ..places import Place
+    from ..snapshot import Snapshot
+    from ..tree import StoreTree
+
+COMMITS_PER_PAGE = 50
+MOST_COMMITS = 1000
+"""Commits that one page of a document's history looks at."""
+_MOST_CHANGES = 5000
+"""Changes of one commit that are listed; an import changes all there is."""
+_PREVIEW = 4
+
+MISSING = object()
+"""Stands for "no document" in a difference."""
+
+
+def fetch_history(place: Place) -> None:
+    """Let a place that holds no more than the newest commit, as a remote store does, fetch those before it."""
+    need = getattr(place, "need_history", None)
+    if need is not None:
+        need()
+
+
+def describe(commit: Commit) -> dict[str, Any]:
+    """A commit as pages show it."""
+    return {
+        "commit": commit.oid,
+        "time": from_seconds(commit.author.time),
+        "author": commit.author.name,
+        "email": commit.author.email,
+        "subject": commit.message.partition("\n")[0],
+        "command": trailer(commit.message, COMMAND_TRAILER),
+        "operation": trailer(commit.message, OPERATION_TRAILER),
+    }
+
+
+def commit_page(snapshot: Snapshot, place: Place, start: str, count: int = COMMITS_PER_PAGE) -> dict[str, Any]:
+    """`count` commits from `start` on with the first refs each changed; `next` is where to go on."""
+    repository = place.repository
+    assert repository is not None
+    found: list[dict[str, Any]] = []
+    oid: str | None = start
+    while oid is not None and len(found) < count:
+        commit = repository.commit(oid)
+        parent, oid, _ = _parent(repository, commit)
+        changes = list(islice(_changes(snapshot, place, commit, parent), _PREVIEW + 1))
+        found.append({**describe(commit), "changes": changes[:_PREVIEW], "more": len(changes) > _PREVIEW})
+    return {"commits": found, "next": oid}
+
+
+def one_commit(snapshot: Snapshot, place: Place, oid: str) -> dict[str, Any]:
+    """One commit with the refs that it changed, sorted, and its parent."""
+    assert place.repository is not None
+    commit = place.repository.commit(oid)
+    parent, parent_oid, is_cut = _parent(place.repository, commit)
+    changes = list(islice(_changes(snapshot, place, commit, parent), _MOST_CHANGES + 1))
+    return {
+        **describe(commit),
+        "message": commit.message,
+        "parent": parent_oid,
+        "is_cut": is_cut,
+        "changes": sorted(changes[:_MOST_CHANGES], key=lambda change: change["ref"]),
+        "more": len(changes) > _MOST_CHANGES,
+    }
+
+
+def document_history(
+    repository: Repository, start: str, path: str, *, most: int = COMMITS_PER_PAGE, look_at: int = MOST_COMMITS
+) -> dict[str, Any]:
+    """The commits from `start` on that changed the file at `path`: at most `most`, of `look_at` looked at.
+
+    `next` is the commit to go on from, None at the beginning of history.
+    """
+    names = path.split("/")
+    found: list[dict[str, Any]] = []
+    commit = repository.commit(start)
+    trail = _trail(repository, commit.root, names)
+    for _ in range(look_at):
+        if len(found) == most:
+            return {"entries": found, "next": commit.oid}
+        parent, parent_oid, is_cut = _parent(repository, commit)
+        before = _trail(repository, parent.root, names) if parent is not None else []
+        old, new = _file_of(before, names), _file_of(trail, names)
+        if old != new and not is_cut:
+            letter = "A" if old is None else "D" if new is None else "M"
+            found.append({**describe(commit), "status": letter})
+        if parent is None or parent_oid is None:
+            return {"entries": found, "next": None}
+        commit, trail = parent, before
+    return {"entries": found, "next": commit.oid}
+
+
+def change_of(repository: Repository, oid: str, path: str) -> list[tuple[str, str]] | None:
+    """What a commit changed in the document at `path`, as marked lines; None where it is too long to compare."""
+    commit = repository.commit(oid)
+    parent, _, _ = _parent(repository, commit)
+    old = _body(repository, parent.root if parent is not None else None, path)
+    return difference(old, _body(repository, commit.root, path), MISSING)
+
+
+def _parent(repository: Repository, commit: Commit) -> tuple[Commit | None, str | None, bool]:
+    """The first parent and its id; the last says that there is one, but not here: the clone is a shallow one."""
+    if not commit.parents:
+        return None, None, False
+    try:
+        return repository.commit(commit.parents[0]), commit.parents[0], False
+    except Error:
+        return None, None, True
+
+
+def _changes(snapshot: Snapshot, place: Place, commit: Commit, parent: Commit | None) -> Iterator[dict[str, str]]:
+    """The refs that a commit changed, of whichever store of the place, in no order."""
+    homes = [(snapshot.place(tree)[1], tree) for tree in _trees(snapshot, place)]
+    for letter, path in changed_paths(place.files, parent.root if parent is not None else None, commit.root):
+        for directory, tree in homes:
+            stored = stored_ref(path.removeprefix(directory)) if path.startswith(directory) else None
+            if stored is not None:
+                yield {"status": letter, "ref": tree.layout.shown(stored)}
+                break
+
+
+def _trees(snapshot: Snapshot, place: Place) -> list[StoreTree]:
+    found = [snapshot.side("state")]
+    if snapshot.has_intent() and snapshot.side("intent") is not found[0]:
+        found.append(snapshot.side("intent"))
+    return [tree for tree in found if snapshot.place(tree)[0] == place]
+
+
+def _trail(repository: Repository, root: Node, names: list[str]) -> list[str]:
+    """The ids of the nodes on the way to a file, as far as they exist."""
+    node: Node | None = root
+    trail = []
+    for name in names:
+        node = repository.child(node, name) if node is not None and repository.is_tree(node) else None
+        if node is None:
+            break
+        trail.append(repository.oid(node))
+    return trail
+
+
+def _file_of(trail: list[str], names: list[str]) -> str | None:
+    return trail[-1] if len(trail) == len(names) else None
+
+
+def _body(repository: Repository, root: Node | None, path: str) -> Any:
+    node = root
+    for name in path.split("/"):
+        node = repository.child(node, name) if node is not None and repository.is_tree(node) else None
+    if node is None or repository.is_tree(node):
+        return MISSING
+    try:
+        found = StoredObject.read(repository.data(node), path)
+    except Error as error:
+        return error.message
+    return found.body if found.kind == "ref" else f"link to {found.target}"

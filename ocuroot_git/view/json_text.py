@@ -1,0 +1,81 @@
+"""Documents as lines of coloured pieces, with the refs in them as links; and what differs between two. Pure."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..documents import dump
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..documents import Document
+
+LONGEST_COMPARED = 2000
+"""Lines; comparing longer texts line by line takes quadratic time, and nobody reads the result."""
+
+
+class Piece(NamedTuple):
+    """A piece of a line: text, the class it is coloured by, and the address it leads to (empty: none)."""
+
+    text: str
+    kind: str
+    address: str = ""
+
+
+Line = list[Piece]
+
+
+def lines(value: Document, address_of: Callable[[str], str]) -> list[Line]:
+    """A document as indented JSON; `address_of` gives the address that a string in it leads to, or an empty text."""
+    made: list[Line] = []
+    _write(value, "", [], "", made, address_of)
+    return made
+
+
+def _write(
+    value: Document, indent: str, head: Line, tail: str, made: list[Line], address_of: Callable[[str], str]
+) -> None:
+    if isinstance(value, (dict, list)) and value:
+        opening, closing = "{}" if isinstance(value, dict) else "[]"
+        made.append([*head, Piece(opening, "punctuation")])
+        items = value.items() if isinstance(value, dict) else ((None, item) for item in value)
+        inner = indent + "  "
+        for number, (key, item) in enumerate(items, 1):
+            start = [Piece(inner, "")]
+            if key is not None:
+                start += [Piece(dump(key, None), "key"), Piece(": ", "punctuation")]
+            _write(item, inner, start, "," if number < len(value) else "", made, address_of)
+        made.append([Piece(indent, ""), Piece(closing + tail, "punctuation")])
+        return
+    if isinstance(value, str):
+        text = dump(value, None)
+        address = address_of(value)
+        pieces = [Piece('"', "string"), Piece(text[1:-1], "string", address), Piece('"', "string")]
+        if not address:
+            pieces = [Piece(text, "string")]
+    elif value is None or isinstance(value, bool):
+        pieces = [Piece(dump(value, None), "word")]
+    else:
+        pieces = [Piece(dump(value, None), "number" if not isinstance(value, (dict, list)) else "punctuation")]
+    made.append([*head, *pieces, *([Piece(tail, "punctuation")] if tail else [])])
+
+
+def difference(old: Document, new: Document, missing: object) -> list[tuple[str, str]] | None:
+    """The lines of two documents as pairs of a mark (` `, `-`, `+`) and text; `missing` stands for no document.
+
+    None where they are too long to compare.
+    """
+    before = [] if old is missing else dump(old).split("\n")
+    after = [] if new is missing else dump(new).split("\n")
+    if len(before) + len(after) > LONGEST_COMPARED:
+        return None
+    made: list[tuple[str, str]] = []
+    for tag, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if tag == "equal":
+            made += [(" ", line) for line in before[a:b]]
+        else:
+            made += [("-", line) for line in before[a:b]]
+            made += [("+", line) for line in after[c:d]]
+    return made

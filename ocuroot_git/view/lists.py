@@ -1,0 +1,368 @@
+"""The pages that list: overview, environments, deployments, packages, work, custom state, search. Plain JSON values.
+
+Every function takes the `Facts` of one snapshot and gives what its page shows, which is also its JSON answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..delivery.model import FAILED, OPEN, PENDING, release_number
+from ..errors import Error
+from ..globs import Glob, escape
+from ..refs import INTENT, STATE, Ref, version_key
+from . import shapes
+from .differences import compared
+from .facts import read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..layout import Side
+    from .facts import Facts, Open, Package
+
+Page = dict[str, Any]
+
+PER_PAGE = 50
+_PREVIEW = 6
+_MOST_SORTED = 20_000
+"""Refs of a search whose numbers are sorted as such; more are sorted as text, which takes a fifth of the time."""
+_PACKAGES_ASKED = 12
+"""Packages whose newest release is asked for the order of environments."""
+
+
+def paged(items: Sequence[Any], number: int, size: int = PER_PAGE) -> Page:
+    """One page of a list, and where it stands in it. A number beyond the ends means the page at that end."""
+    pages = max(1, -(-len(items) // size))
+    number = min(max(1, number), pages)
+    start = (number - 1) * size
+    return {
+        "items": list(items[start : start + size]),
+        "page": number,
+        "pages": pages,
+        "total": len(items),
+        "first": start + 1 if items else 0,
+    }
+
+
+def overview(facts: Facts) -> Page:
+    """What is there, what runs or waits, what failed last, where state and intent differ."""
+    packages = facts.packages()
+    unfinished = _unfinished(packages)
+    active = [one for one in unfinished if one.work.status in OPEN]
+    failed = [one for one in unfinished if one.work.status == FAILED]
+    compared_ = compared(facts)
+    return {
+        "counts": {
+            "packages": len(packages),
+            "releases": sum(len(package.numbers) for package in packages.values()),
+            "environments": len(environment_names(facts)),
+            "deployments": sum(len(package.deployed) for package in packages.values()),
+            "unfinished": len(active),
+            "failed": len(failed),
+            "differences": len(compared_.differences),
+        },
+        "environments": [_environment_card(facts, packages, name) for name in environment_names(facts)[:12]],
+        "active": [_open(facts, one) for one in active[:_PREVIEW]],
+        "failed": [_open(facts, one) for one in failed[:_PREVIEW]],
+        "differences": compared_.differences[:_PREVIEW],
+        "done": compared_.done,
+        "problem": compared_.problem,
+    }
+
+
+def _unfinished(packages: dict[str, Package]) -> list[Open]:
+    """What runs, waits or failed, the latest first; what bears no time last."""
+    found = [one for package in packages.values() for one in package.open]
+    return sorted(found, key=lambda one: (one.time[:19], one.number), reverse=True)
+
+
+def _open(facts: Facts, one: Open) -> Page:
+    return {
+        "run": one.run,
+        "release": one.release,
+        "number": one.number,
+        "package": one.release.rpartition("/")[0],
+        "work": one.work.below,
+        "name": one.work.name,
+        "kind": "deploy" if one.work.word == "deploy" else "call",
+        "status": one.work.status,
+        "time": one.time,
+        "waits_for": waits_for(facts, one.run) if one.work.status == PENDING else [],
+    }
+
+
+def waits_for(facts: Facts, run: str) -> list[str]:
+    """The dependencies of a run that nothing in the store satisfies yet: patterns of refs."""
+    return [glob for function in functions_of(facts, run) for glob in function.dependencies if not has(facts, glob)]
+
+
+def has(facts: Facts, glob: str) -> bool:
+    """Whether any ref matches a pattern found in a document; a malformed one matches nothing."""
+    try:
+        return next(iter(facts.snapshot.entries([glob], side="state")), None) is not None
+    except ValueError:
+        return False
+
+
+def functions_of(facts: Facts, run: str) -> list[shapes.Function]:
+    """The functions of a run (a stored ref)."""
+    numbers = sorted(facts.names(facts.state, f"{run}/functions"), key=version_key)
+    return shapes.functions(facts.body(run), [facts.body(f"{run}/functions/{number}") for number in numbers])
+
+
+def work(facts: Facts, number: int, status: str) -> Page:
+    """What runs, is paused, waits or failed: all of it, or what has one status."""
+    found = _unfinished(facts.packages())
+    counts = {one: sum(item.work.status == one for item in found) for one in (*OPEN[::-1], FAILED)}
+    if status in counts:
+        found = [one for one in found if one.work.status == status]
+    page = paged(found, number)
+    page["items"] = [_open(facts, one) for one in page["items"]]
+    return {**page, "counts": counts, "status": status if status in counts else ""}
+
+
+# Environments and what is deployed there
+
+
+def environment_names(facts: Facts) -> list[str]:
+    """All environments that have a document or something deployed, in the order in which releases reach them."""
+    rank: dict[str, int] = {}
+    known = {name: facts.body(f"{STATE}/environment/{name}") for name in _global_names(facts, "environment")}
+    packages = list(facts.packages().values())
+    for package in packages[:_PACKAGES_ASKED]:
+        if package.numbers:
+            segment = facts.state.layout.release_segment(package.numbers[-1])
+            for place, (_, specs) in enumerate(shapes.phases(facts.body(f"{package.ref}/{segment}"))):
+                for spec in specs:
+                    for name in [spec.name] if spec.selector is None else [n for n in known if spec.matches(known[n])]:
+                        rank[name] = max(place, rank.get(name, 0))
+    names = {*known, *(name for package in packages for name in package.deployed)}
+    return sorted(names, key=lambda name: (rank.get(name, 1000), version_key(name)))
+
+
+def _global_names(facts: Facts, kind: str, side: Side = "state") -> list[str]:
+    tree = facts.side(side)
+    if tree is None:
+        return []
+    marker = STATE if side == "state" else facts.marker()
+    return [
+        name
+        for name in facts.names(tree, f"{marker}/{kind}")
+        if read_object(tree, f"{marker}/{kind}/{name}")[0] is not None
+    ]
+
+
+def _environment_card(facts: Facts, packages: dict[str, Package], name: str) -> Page:
+    body = facts.body(f"{STATE}/environment/{name}")
+    unfinished = [one for package in packages.values() for one in package.open if _goes_to(one, name)]
+    return {
+        "name": name,
+        "ref": f"{STATE}/environment/{name}",
+        "exists": body is not None,
+        "attributes": shapes.fields(shapes.fields(body).get("attributes")),
+        "deployed": sum(name in package.deployed for package in packages.values()),
+        "active": sum(one.work.status in OPEN for one in unfinished),
+        "failed": sum(one.work.status == FAILED for one in unfinished),
+    }
+
+
+def _goes_to(one: Open, environment: str) -> bool:
+    return one.work.word == "deploy" and one.work.name == environment
+
+
+def environments(facts: Facts, number: int) -> Page:
+    """All environments: attributes, and how much is deployed, on its way or failed there."""
+    packages = facts.packages()
+    page = paged(environment_names(facts), number)
+    page["items"] = [_environment_card(facts, packages, name) for name in page["items"]]
+    return page
+
+
+def environment(facts: Facts, name: str, number: int) -> Page:
+    """What is deployed in one environment, since when and by which release, and what is on its way there."""
+    packages = facts.packages()
+    here = [
+        package
+        for package in packages.values()
+        if name in package.deployed
+        or any(_goes_to(one, name) for one in package.open)
+        or name in facts.wanted(package.ref)
+    ]
+    page = paged(here, number)
+    page["items"] = [{"package": package.ref, **cell(facts, package, name)} for package in page["items"]]
+    return {**_environment_card(facts, packages, name), "deployments": page}
+
+
+def deployments(facts: Facts, number: int, contains: str) -> Page:
+    """The matrix: packages by environments, in each cell what is there and what is on its way."""
+    names = environment_names(facts)
+    chosen = [package for package in facts.packages().values() if contains.lower() in package.ref.lower()]
+    chosen = [package for package in chosen if package.numbers or package.deployed or facts.wanted(package.ref)]
+    page = paged(chosen, number)
+    page["items"] = [
+        {"package": package.ref, "newest": newest(facts, package), "cells": [cell(facts, package, n) for n in names]}
+        for package in page["items"]
+    ]
+    return {**page, "environments": names, "contains": contains}
+
+
+def newest(facts: Facts, package: Package) -> Page | None:
+    """The newest release of a package: its ref and number."""
+    if not package.numbers:
+        return None
+    number = package.numbers[-1]
+    return {"ref": f"{package.ref}/{facts.state.layout.release_segment(number)}", "number": number}
+
+
+def cell(facts: Facts, package: Package, environment: str) -> Page:
+    """What is in one environment of one package: deployed, since, on its way or failed since, and wanted."""
+    run = package.deployed.get(environment, "")
+    release = run.partition("/deploy/")[0]
+    number = release_number(release)
+    since = facts.time(f"{run}/status/complete") if run else ""
+    coming = [_open(facts, one) for one in package.open if _goes_to(one, environment) and one.number >= number]
+    wanted = shapes.release_of(facts.wanted(package.ref).get(environment))
+    return {
+        "environment": environment,
+        "run": run,
+        "release": release,
+        "label": release.rpartition("/")[2],
+        "number": number,
+        "newest": bool(package.numbers) and number == package.numbers[-1],
+        "since": since or _since_of(facts, run),
+        "coming": coming[-2:],
+        "wanted": wanted if wanted and wanted != release else "",
+    }
+
+
+def _since_of(facts: Facts, run: str) -> str:
+    """When a run that has no marker was last heard of."""
+    if not run:
+        return ""
+    return next((step["time"] for f in functions_of(facts, run) for step in reversed(f.history)), "")
+
+
+def difference_page(facts: Facts, number: int) -> Page:
+    """Where state does not follow intent."""
+    compared_ = compared(facts)
+    return {**paged(compared_.differences, number), "done": compared_.done, "problem": compared_.problem}
+
+
+# Repositories and packages
+
+
+def packages(facts: Facts, number: int, contains: str) -> Page:
+    """The packages, grouped by repository on the page, with their newest release and how that fares."""
+    chosen = [package for package in facts.packages().values() if contains.lower() in package.ref.lower()]
+    page = paged(chosen, number)
+    page["items"] = [package_row(facts, package) for package in page["items"]]
+    repositories = {_repository(ref) for ref in facts.package_names()}
+    return {**page, "contains": contains, "repositories": len(repositories)}
+
+
+def _repository(package: str) -> str:
+    try:
+        return Ref.parse(package).repo
+    except ValueError:
+        return ""
+
+
+def package_row(facts: Facts, package: Package) -> Page:
+    """A package with its newest release."""
+    last = newest(facts, package)
+    release = facts.release(last["ref"]) if last is not None else None
+    return {
+        "package": package.ref,
+        "repository": _repository(package.ref),
+        "releases": len(package.numbers),
+        "newest": last,
+        "status": [work.status for work in release.work] if release is not None else [],
+        "deployed": sorted(package.deployed),
+        "unfinished": sum(one.work.status in OPEN for one in package.open),
+        "failed": sum(one.work.status == FAILED for one in package.open),
+    }
+
+
+# Custom state
+
+
+def custom(facts: Facts, number: int) -> Page:
+    """Custom documents of the store, state beside intent, and those of releases, the newest release first."""
+    names = sorted(
+        {*_custom_below(facts, "state"), *_custom_below(facts, "intent")}, key=lambda name: version_key(name)
+    )
+    of_store = [
+        {"name": name, "state": _global_value(facts, "state", name), "intent": _global_value(facts, "intent", name)}
+        for name in names
+    ]
+    of_releases = [
+        (package.ref, release, name) for package in facts.packages().values() for release, name in package.custom
+    ]
+    of_releases.sort(key=lambda item: (-item[1], item[0], item[2]))
+    page = paged(of_releases, number)
+    segment = facts.state.layout.release_segment
+    page["items"] = [
+        {
+            "ref": (ref := f"{package}/{segment(release)}/custom/{name}"),
+            "release": f"{package}/{segment(release)}",
+            "number": release,
+            "package": package,
+            "name": name,
+            "value": facts.body(ref),
+        }
+        for package, release, name in page["items"]
+    ]
+    return {"of_store": of_store, "of_releases": page}
+
+
+def _global_value(facts: Facts, side: Side, name: str) -> Page | None:
+    """A custom document of the store, or what is wrong with it; None where there is none."""
+    ref = f"{STATE if side == 'state' else INTENT}/custom/{name}"
+    if facts.side(side) is None:
+        return None
+    try:
+        found = facts.snapshot.look_up(ref)
+    except Error as error:
+        return {"ref": ref, "value": None, "problem": error.message}
+    return {"ref": ref, "value": found.value} if found.found else None
+
+
+def _custom_below(facts: Facts, side: Side) -> set[str]:
+    """The names of global custom documents; a name may have several segments."""
+    marker = STATE if side == "state" else INTENT
+    head = f"{marker}/custom/"
+    if facts.side(side) is None:
+        return set()
+    return {ref.removeprefix(head) for ref in facts.snapshot.match(f"{head}**", side=side)}
+
+
+# Search
+
+
+def search(facts: Facts, query: str, number: int) -> Page:
+    """The refs that match a pattern, by the rules of `match`. Raises GlobError for a malformed one."""
+    glob = query.strip()
+    for relative in ("//", "./-/"):
+        if glob.startswith(relative):
+            glob = f"{escape(facts.snapshot.stores.base.repo)}/-/{glob.removeprefix(relative)}"
+    Glob(glob)
+    found = facts.later(f"search {glob}", lambda other: _found(other, glob)) if glob else ()
+    exact = ""
+    if glob and found == () and not set(glob) & set("*?[{"):
+        exact = f"**{glob}**"
+    page = paged(found or (), number, 100)
+    return {**page, "query": query.strip(), "glob": glob, "suggestion": exact, "done": found is not None}
+
+
+def _found(facts: Facts, glob: str) -> tuple[str, ...]:
+    """All refs that match, releases among them in the order of their numbers."""
+    refs = [entry.ref for _, entry in facts.snapshot.entries([glob])]
+    return tuple(sorted(refs, key=_release_key if len(refs) <= _MOST_SORTED else None))
+
+
+def _release_key(ref: str) -> tuple[str, int, str]:
+    """A sort key by which releases count as numbers; `version_key` takes ten times as long on 10^5 refs."""
+    head, _, tail = ref.partition("/@")
+    digits = tail.partition("/")[0].removeprefix("r")
+    return head, int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else 0, tail

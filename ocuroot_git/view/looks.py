@@ -1,0 +1,159 @@
+"""What templates need to show values: addresses, times, documents as lines, pictures. Nothing here makes HTML.
+
+Templates escape all that they print; there is no way around it in them, and no test should ever find one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import request
+
+from ..delivery.model import release_number
+from ..documents import dump
+from ..errors import Error
+from ..refs import Ref, RefError
+from . import addresses, ansi, pictures, times
+from .changes import MISSING
+from .json_text import difference, lines
+from .lists import PER_PAGE
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ..documents import Document
+    from .facts import Facts
+
+MOST_LINES = 400
+"""Lines of a document that a page shows unless it is asked for all."""
+_LONGEST_REF = 2000
+
+STATUS_NAMES = {
+    "failed_retried": "failed, retried",
+    "pending": "waiting",
+    "": "not started",
+}
+
+
+def install(app: Flask) -> None:
+    """Give the templates of an application what they use."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(
+        segments=segments,
+        release_number=release_number,
+        parsed_time=times.parse_time,
+        exact=times.exact,
+        relative=times.relative,
+        status_name=lambda status: STATUS_NAMES.get(status, status),
+        ansi=ansi.pieces,
+        after_package=after_package,
+        compact=lambda value: dump(value, None),
+        difference=_difference,
+    )
+    app.jinja_env.globals.update(
+        address=address,
+        search_address=addresses.of_search,
+        commit_address=addresses.of_commit,
+        document=document,
+        duration=times.duration,
+        is_there=is_there,
+        pictures=pictures,
+        parts=parts,
+        page_address=page_address,
+        per_page=PER_PAGE,
+    )
+
+
+def address(ref: str, kind: str = "ref") -> str:
+    """The address of a ref's page; empty where no address can name it."""
+    return addresses.of_ref(ref, kind) if addresses.is_addressable(ref.partition("#")[0]) else ""
+
+
+def page_address(number: int) -> str:
+    """The address of another page of the list that is shown, its other parameters kept."""
+    from urllib.parse import quote, urlencode
+
+    given = {key: value for key, value in request.args.items() if key != "page"}
+    path = quote(request.path, safe="/@+~:!$&'()*,;=-._")
+    query = urlencode({**given, "page": number})
+    return f"{path}?{query}"
+
+
+def segments(ref: str) -> list[str]:
+    """The pieces of a ref between which a line may break: after a slash, and before a dot."""
+    return ref.replace("/", "/\0").replace(".", "\0.").replace("\0\0", "\0").split("\0")
+
+
+def parts(ref: str) -> tuple[str, str, str]:
+    """A ref as repository, path and the rest from the marker on; what is no ref is all rest."""
+    try:
+        parsed = Ref.parse(ref)
+    except RefError:
+        return "", "", ref
+    rest = str(parsed.replace(repo="", path=""))
+    return parsed.repo, parsed.path, rest
+
+
+def after_package(ref: str) -> str:
+    """A ref without its repository and path, which the page names elsewhere."""
+    return parts(ref)[2] or ref
+
+
+def is_there(facts: Facts, ref: str) -> bool:
+    """Whether there is a document or a link at just this ref."""
+    try:
+        return facts.snapshot.object(ref) is not None
+    except Error:
+        return False
+
+
+def document(facts: Facts, value: Document, base: str = "") -> dict[str, Any]:
+    """A document as lines for a template, refs in it as links; the first 400 unless the address asks for all."""
+    known: dict[str, str] = {}
+
+    def address_of(text: str) -> str:
+        if text not in known:
+            known[text] = _address_in(facts, text, base)
+        return known[text]
+
+    everything = request.args.get("all") == "1"
+    shown: Document = value if everything else _cut(value)
+    made = lines(shown, address_of)
+    more = len(made) > MOST_LINES or shown is not value
+    return {"lines": made if everything else made[:MOST_LINES], "more": more and not everything}
+
+
+def _difference(one: dict[str, Any]) -> list[tuple[str, str]] | None:
+    """The difference between state and intent, as marked lines."""
+    is_ = MISSING if one["status"] == "A" else one["is"]
+    return difference(is_, MISSING if one["status"] == "D" else one["wanted"], MISSING)
+
+
+def _cut(value: Document) -> Document:
+    """A long list or object as far as it can be shown, so that a log of a million lines is not laid out for 400."""
+    if isinstance(value, list) and len(value) > MOST_LINES:
+        return value[:MOST_LINES]
+    if isinstance(value, dict) and len(value) > MOST_LINES:
+        return dict(list(value.items())[:MOST_LINES])
+    return value
+
+
+def _address_in(facts: Facts, text: str, base: str) -> str:
+    """The address that a string in a document leads to: of a document that exists, of a search, or out to the web."""
+    if len(text) > _LONGEST_REF:
+        return ""
+    if text.startswith(("https://", "http://")):
+        return text if text.isprintable() and " " not in text else ""
+    if not any(mark in text for mark in ("@", "+")) and not text.startswith("./"):
+        return ""
+    if "*" in text and "/" in text:
+        return addresses.of_search(text)
+    try:
+        ref = Ref.parse(text)
+        if ref.is_relative:
+            ref = ref.absolute(Ref.parse(base))
+        if not (ref.marker or ref.type) or not facts.snapshot.exists(ref.without_fragment()):
+            return ""
+    except Error:
+        return ""
+    return address(str(ref))

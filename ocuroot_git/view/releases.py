@@ -1,0 +1,262 @@
+"""Packages, releases, work, runs and logs, as their pages show them. Plain JSON values.
+
+Every function takes the `Facts` of one snapshot and a stored ref of the state store.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..delivery.model import CALL, DEPLOY, release_number
+from ..errors import NotFound
+from ..layout import REFS, Damaged
+from ..refs import STATE, version_key
+from . import shapes
+from .ansi import plain
+from .lists import functions_of, has, package_row, paged
+
+if TYPE_CHECKING:
+    from ..layout import StoredObject
+    from .facts import Facts
+
+Page = dict[str, Any]
+
+LOG_LINES = 1000
+RELEASES = 50
+
+
+# Packages and releases
+
+
+def package(facts: Facts, ref: str, number: int) -> Page:
+    """A package with its releases, the newest first: commit, tags, and how each phase fares."""
+    known = facts.package(ref)
+    page = paged(known.numbers[::-1], number, RELEASES)
+    page["items"] = [_release_row(facts, ref, one) for one in page["items"]]
+    others = [
+        name
+        for name in facts.names(facts.state, ref)
+        if name[0] == STATE and name != STATE and facts.state.layout.release_number(name) is None
+    ]
+    return {
+        "row": package_row(facts, known),
+        "releases": page,
+        "tags": [f"{ref}/{name}" for name in sorted(others, key=version_key, reverse=True)],
+        "deployed": known.deployed,
+    }
+
+
+def _release_row(facts: Facts, package: str, number: int) -> Page:
+    stored = f"{package}/{facts.state.layout.release_segment(number)}"
+    try:
+        found = facts.state.object(stored)
+    except Damaged:
+        found = None
+    body = shapes.fields(found.body) if found is not None and found.kind == "ref" else {}
+    commit = shapes.text(body.get("commit"))
+    return {
+        "ref": stored,
+        "number": number,
+        "commit": commit,
+        "time": facts.time(f"{stored}/commit/{commit}") if commit else "",
+        "tags": tags(stored, found),
+        "phases": _phases(facts, stored, body),
+        "custom": list(facts.release(stored).custom),
+    }
+
+
+def tags(stored: str, found: StoredObject | None) -> list[str]:
+    """The tags of a release: the links `…/@<tag>` that lead to it."""
+    head = stored.rpartition("/")[0] + f"/{STATE}"
+    links = found.links if found is not None else ()
+    names = (link.removeprefix(head) for link in links if link.startswith(head))
+    return sorted((name for name in names if name and "/" not in name), key=version_key)
+
+
+def _phases(facts: Facts, stored: str, body: Page) -> list[Page]:
+    """The phases of a release, with the name, status and newest run of each piece of work. From names alone."""
+    there = {("deploy" if one.word == "deploy" else CALL, one.name): one for one in facts.release(stored).work}
+    made = []
+    for name, specs in shapes.phases(body):
+        work = []
+        for spec in specs:
+            for one in _names_of(facts, spec, there):
+                known = there.pop((spec.kind, one), None)
+                ref = f"{stored}/{known.below if known is not None else f'{spec.kind}/{one}'}"
+                work.append(
+                    {
+                        "kind": spec.kind,
+                        "name": one,
+                        "ref": ref,
+                        "run": f"{ref}/{known.run}" if known is not None and known.run else "",
+                        "status": known.status if known is not None else "",
+                        "started": known is not None,
+                    }
+                )
+        made.append({"name": name, "work": work})
+    if there:
+        rest = [
+            {
+                "kind": kind,
+                "name": name,
+                "ref": f"{stored}/{one.below}",
+                "run": f"{stored}/{one.below}/{one.run}" if one.run else "",
+                "status": one.status,
+                "started": True,
+            }
+            for (kind, name), one in sorted(there.items())
+        ]
+        made.append({"name": "" if not made else "other work", "work": rest})
+    return made
+
+
+def _names_of(facts: Facts, spec: shapes.Spec, there: dict[tuple[str, str], Any]) -> list[str]:
+    """The work that a definition stands for: itself, or a deployment to each environment that it selects."""
+    if spec.selector is None:
+        return [spec.name] if spec.name else []
+    deployed = {name for kind, name in there if kind == DEPLOY}
+    known = {*facts.names(facts.state, f"{STATE}/environment"), *deployed}
+    bodies = {name: facts.body(f"{STATE}/environment/{name}") for name in known}
+    return sorted(name for name, body in bodies.items() if body is not None and spec.matches(body))
+
+
+def release(facts: Facts, stored: str) -> Page:
+    """A release as a pipeline: phases, work, status, times, and what was said of it in custom documents."""
+    found = facts.state.object(stored)
+    body = shapes.fields(found.body) if found is not None else {}
+    commit = shapes.text(body.get("commit"))
+    known = facts.release(stored)
+    phases = _phases(facts, stored, body)
+    for phase in phases:
+        for one in phase["work"]:
+            one |= _times(facts, one["run"] or one["ref"], one["status"])
+            one["type"] = shapes.text(shapes.fields(facts.body(one["run"] or one["ref"])).get("type"))
+    package = stored.rpartition("/")[0]
+    numbers = facts.package(package).numbers
+    number = release_number(stored)
+    segment = facts.state.layout.release_segment
+    earlier = [one for one in numbers if one < number]
+    later = [one for one in numbers if one > number]
+    return {
+        "ref": stored,
+        "package": package,
+        "number": number,
+        "commit": commit,
+        "time": facts.time(f"{stored}/commit/{commit}") if commit else "",
+        "tags": tags(stored, found),
+        "phases": phases,
+        "previous": f"{package}/{segment(earlier[-1])}" if earlier else "",
+        "next": f"{package}/{segment(later[0])}" if later else "",
+        "deployed": sorted(
+            name for name, run in facts.package(package).deployed.items() if run.startswith(f"{stored}/")
+        ),
+        "custom": [
+            {"name": name, "ref": f"{stored}/custom/{name}", "value": facts.body(f"{stored}/custom/{name}")}
+            for name in known.custom
+        ],
+        "ops": facts.names(facts.state, f"{stored}/op"),
+    }
+
+
+# Work and runs
+
+
+def _times(facts: Facts, run: str, status: str) -> Page:
+    """When a run started, and when it came to its present status."""
+    history = [step for function in functions_of(facts, run) for step in function.history]
+    marked = facts.time(f"{run}/status/{status}") if status else ""
+    started = next((step["time"] for step in history if step["status"] == "running"), "")
+    reached = next((step["time"] for step in reversed(history) if step["status"] == status), "")
+    return {"start": started, "time": marked or reached}
+
+
+def work(facts: Facts, stored: str) -> Page:
+    """A piece of work: its runs, the newest first."""
+    runs = []
+    for number in reversed(facts.runs(stored)):
+        run = f"{stored}/{number}"
+        status = facts.status(run)
+        runs.append({"ref": run, "number": number, "status": status, **_times(facts, run, status)})
+    head, _, below = _split_work(stored)
+    return {"ref": stored, "release": head, "name": below, "runs": runs}
+
+
+def _split_work(stored: str) -> tuple[str, str, str]:
+    """The release, the directory's name and the rest of a stored ref of work."""
+    for word in ("call", "task", "deploy"):
+        head, found, rest = stored.partition(f"/{word}/")
+        if found and head.rpartition("/")[2].startswith(STATE):
+            return head, word, rest
+    return stored, "", ""
+
+
+def run_page(facts: Facts, stored: str) -> Page:
+    """A run: what it does, its inputs and outputs, what it waits for, its log, and the runs before and after it."""
+    body = facts.body(stored)
+    head, word, rest = _split_work(stored)
+    name, _, number = rest.partition("/")
+    status = facts.status(stored)
+    functions = functions_of(facts, stored)
+    work = f"{head}/{word}/{name}"
+    runs = facts.runs(work)
+    return {
+        "ref": stored,
+        "release": head,
+        "work": work,
+        "kind": "deploy" if word == "deploy" else "call",
+        "name": name,
+        "number": int(number),
+        "type": shapes.text(shapes.fields(body).get("type")),
+        "status": status,
+        **_times(facts, stored, status),
+        "marker": facts.body(f"{stored}/status/{status}") if status else None,
+        "history": [step for function in functions for step in function.history],
+        "inputs": {key: value for function in functions for key, value in function.inputs.items()},
+        "output": shapes.output(body),
+        "commands": [function.command for function in functions if function.command],
+        "functions": [{"name": one.name, "position": one.position} for one in functions if one.name],
+        "dependencies": [
+            {"glob": glob, "met": has(facts, glob)} for function in functions for glob in function.dependencies
+        ],
+        "previous": f"{work}/{max(n for n in runs if n < int(number))}" if any(n < int(number) for n in runs) else "",
+        "next": f"{work}/{min(n for n in runs if n > int(number))}" if any(n > int(number) for n in runs) else "",
+        "in_releases": _in_releases(facts, head, word, name),
+        "log": log(facts, f"{stored}/logs", 0),
+        "is_deployed": stored in facts.package(head.rpartition("/")[0]).deployed.values(),
+    }
+
+
+def _in_releases(facts: Facts, release: str, word: str, name: str) -> Page:
+    """The same work in the releases before and after."""
+    package = release.rpartition("/")[0]
+    numbers, here = facts.package(package).numbers, release_number(release)
+    segment = facts.state.layout.release_segment
+    made = {"previous": "", "next": ""}
+    if here in numbers:
+        at = numbers.index(here)
+        for key, other in (("previous", at - 1), ("next", at + 1)):
+            if 0 <= other < len(numbers):
+                ref = f"{package}/{segment(numbers[other])}/{word}/{name}"
+                made[key] = ref if facts.state.node(f"{REFS}/{ref}") is not None else ""
+    return made
+
+
+def log(facts: Facts, stored: str, number: int) -> Page:
+    """A log, by lines of output: time, text, stream. Page 0 is the last page, where a failure shows."""
+    lines = [
+        {"time": entry["time"], "text": line, "stream": entry["stream"], "is_first": at == 0}
+        for entry in shapes.log_entries(facts.body(stored))
+        for at, line in enumerate(entry["message"].removesuffix("\n").split("\n"))
+    ]
+    return {"ref": stored, **paged(lines, number or 1 << 30, LOG_LINES)}
+
+
+def log_text(facts: Facts, stored: str) -> str:
+    """A log as plain text, a line of output a line: time, `err` for the stream of errors, text. Raises NotFound."""
+    if facts.state.object(stored) is None:
+        raise NotFound(f"no such log: '{stored}'")
+    lines = []
+    for entry in shapes.log_entries(facts.body(stored)):
+        head = f"{entry['time']} {'err' if entry['stream'] == 2 else 'out'} "
+        lines += [f"{head}{plain(line)}\n" for line in entry["message"].removesuffix("\n").split("\n")]
+    return "".join(lines)

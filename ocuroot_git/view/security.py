@@ -1,0 +1,101 @@
+"""What may ask, and what every answer says about itself: a WSGI application around the view's own.
+
+The view shows what a repository holds to whoever reaches its port, so nothing but the user's own browser may. Being
+bound to loopback is not enough: any web site can make a browser send requests there, and with a name of its own that
+leads to 127.0.0.1 it can read the answers (DNS rebinding). Hence the check of `Host`, and of what a browser says
+about who asked (`Sec-Fetch-*`). Nothing here trusts the application inside: its headers are replaced.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_UNWANTED = frozenset(("set-cookie", "server", "vary", *(name.lower() for name in HEADERS)))
+_LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII)
+
+
+class Guard:
+    """Answers what must not be asked by itself, and lets the rest through to `application`.
+
+    `bound` is the host that the server listens at: besides the names of loopback it is the one that is answered to.
+    Where that is every address of the machine (`0.0.0.0`, `::`), any IP address will do: rebinding needs a name.
+    """
+
+    def __init__(self, application: WSGIApplication, bound: str) -> None:
+        self._application = application
+        self._hosts = _LOOPBACK | {bound.strip("[]").lower()}
+        self._any_address = bound.strip("[]") in ("0.0.0.0", "::", "")
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        refusal = self._refuse(environ)
+        if refusal is not None:
+            status, text, more = refusal
+            body = f"{text}\n".encode()
+            headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *more]
+            start_response(status, [*headers, *HEADERS.items()])
+            return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+        return self._application(environ, _with_headers(start_response))
+
+    def _refuse(self, environ: WSGIEnvironment) -> tuple[str, str, list[tuple[str, str]]] | None:
+        if not self.is_known(environ.get("HTTP_HOST", "")):
+            return "400 Bad Request", "this is not the host you asked for", []
+        if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
+            return "405 Method Not Allowed", "this page is read-only", [("Allow", "GET, HEAD")]
+        if not _asked_by_us(environ):
+            return "403 Forbidden", "another site asked for this", []
+        return None
+
+    def is_known(self, host: str) -> bool:
+        """Whether a `Host` header names this server: one of its names, in any case, with any port or none."""
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = found[1].strip("[]").lower()
+        return name in self._hosts or (self._any_address and _is_address(name))
+
+
+def _asked_by_us(environ: WSGIEnvironment) -> bool:
+    """Whether our own page asked, or the user: by typing an address, or by following a link from anywhere.
+
+    Browsers say so; what says nothing is no browser, and no web site can send requests by it. Another port of this
+    machine is `same-site`, and as foreign as any.
+    """
+    site = environ.get("HTTP_SEC_FETCH_SITE", "none")
+    if site in ("none", "same-origin"):
+        return True
+    return environ.get("HTTP_SEC_FETCH_MODE") == "navigate" and environ.get("HTTP_SEC_FETCH_DEST") == "document"
+
+
+def _with_headers(start_response: StartResponse) -> StartResponse:
+    def start(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[[bytes], object]:
+        kept = [(name, value) for name, value in headers if name.lower() not in _UNWANTED]
+        return start_response(status, [*kept, *HEADERS.items(), ("Vary", "Accept")], exc_info)  # type: ignore[arg-type]
+
+    return start
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,137 @@
+// Keeps an open page up to date: asks for the tip of the branch, and where it moved fetches the page again and puts
+// the new content in the place of the old, with what was unfolded, scrolled and focused as it was. Without this file
+// everything but that works.
+"use strict";
+
+(() => {
+  const EVERY = 1000, AFTER_A_FAULT = 4000, CLOCK = 20000;
+  const live = document.getElementById("live");
+  let tip = document.body.dataset.tip;
+  let busy = false;
+
+  const say = (text, lost) => {
+    if (live.textContent !== text) live.textContent = text;
+    live.classList.toggle("lost", lost);
+  };
+
+  // Identities of elements that the reader has touched: an id, or what a link leads to and which of its kind it is.
+  const place = (element) => {
+    if (!element || !document.getElementById("main").contains(element)) return null;
+    if (element.id) return "#" + CSS.escape(element.id);
+    const href = element.getAttribute("href");
+    return href ? `a[href="${CSS.escape(href)}"]` : element.localName === "summary" ? place(element.parentElement) + " > summary" : null;
+  };
+
+  const remember = (main) => ({
+    unfolded: new Map([...main.querySelectorAll("details[id]")].map((one) => [one.id, one.open])),
+    scrolled: [...main.querySelectorAll(".scroll[id]")].map((one) => [one.id, one.scrollLeft, one.scrollTop,
+      one.scrollTop > 0 && one.scrollTop + one.clientHeight >= one.scrollHeight - 4]),
+    texts: new Map([...main.querySelectorAll("[data-key]")].map((one) => [one.dataset.key, words(one)])),
+    inputs: [...main.querySelectorAll("input[id]")].map((one) => [one.id, one.value]),
+    focus: place(document.activeElement),
+    y: window.scrollY,
+  });
+
+  // What an entry says, times aside: they change by themselves.
+  const words = (element) => {
+    const copy = element.cloneNode(true);
+    copy.querySelectorAll("time").forEach((time) => time.remove());
+    return copy.innerHTML;
+  };
+
+  const restore = (main, before) => {
+    for (const [id, open] of before.unfolded) {
+      const one = document.getElementById(id);
+      if (one) one.open = open;
+    }
+    for (const [id, left, top, atEnd] of before.scrolled) {
+      const one = document.getElementById(id);
+      if (one) { one.scrollLeft = left; one.scrollTop = atEnd ? one.scrollHeight : top; }
+    }
+    for (const [id, value] of before.inputs) {
+      const one = document.getElementById(id);
+      if (one) one.value = value;
+    }
+    for (const one of main.querySelectorAll("[data-key]")) {
+      const old = before.texts.get(one.dataset.key);
+      if (old !== undefined ? old !== words(one) : before.texts.size) one.classList.add("changed");
+    }
+    if (before.focus) main.querySelector(before.focus)?.focus({ preventScroll: true });
+    window.scrollTo(0, before.y);
+  };
+
+  const isReading = () => {
+    const selection = document.getSelection();
+    return selection && !selection.isCollapsed && document.getElementById("main").contains(selection.anchorNode);
+  };
+
+  const show = (text) => {
+    const next = new DOMParser().parseFromString(text, "text/html");
+    const main = document.getElementById("main");
+    const fresh = next.getElementById("main");
+    if (!fresh) return "";
+    const before = remember(main);
+    if (words(main) !== words(fresh)) {
+      main.replaceChildren(...fresh.childNodes);
+      restore(main, before);
+    }
+    const foot = document.querySelector(".foot > p > a"), freshFoot = next.querySelector(".foot > p > a");
+    if (foot && freshFoot) foot.replaceWith(freshFoot);
+    document.title = next.title;
+    return next.body.dataset.tip;
+  };
+
+  const look = async () => {
+    if (document.hidden || busy) return EVERY;
+    busy = true;
+    try {
+      const answer = await fetch("/tip", { cache: "no-store" });
+      const now = (await answer.text()).trim();
+      if (answer.ok && now !== tip && !isReading()) {
+        const page = await fetch(location.href, { headers: { Accept: "text/html" } });
+        tip = show(await page.text()) || now;
+      }
+      say("follows the branch", false);
+      return EVERY;
+    } catch {
+      say("the server does not answer", true);
+      return AFTER_A_FAULT;
+    } finally {
+      busy = false;
+    }
+  };
+
+  const UNITS = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
+  const relative = (moment) => {
+    const seconds = (Date.now() - moment) / 1000;
+    for (const [unit, length] of UNITS) {
+      const count = Math.floor(Math.abs(seconds) / length);
+      if (count) {
+        const amount = `${count} ${unit}${count === 1 ? "" : "s"}`;
+        return seconds > 0 ? `${amount} ago` : `in ${amount}`;
+      }
+    }
+    return "just now";
+  };
+
+  const tick = () => {
+    for (const time of document.querySelectorAll("time[datetime]:not([data-exact])")) {
+      const text = relative(new Date(time.dateTime));
+      if (time.textContent !== text) time.textContent = text;
+    }
+  };
+
+  // "/" goes to the search, as in many places.
+  document.addEventListener("keydown", (event) => {
+    const typing = /^(input|textarea|select)$/.test(document.activeElement?.localName ?? "");
+    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      document.getElementById("q").focus();
+    }
+  });
+
+  const follow = async () => { setTimeout(follow, await look()); };
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  setInterval(tick, CLOCK);
+  if (!document.body.dataset.fixed) follow();
+})();

@@ -1,0 +1,63 @@
+"""Times as the store has them (RFC 3339, down to nanoseconds) and as people read them. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+_UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+def parse_time(text: object) -> datetime | None:
+    """The moment that a text names, or None where it names none. Python 3.10 itself reads no nanoseconds."""
+    found = _RFC3339.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        return None
+    day, clock, fraction, zone = found.groups()
+    zone = "+00:00" if zone in (None, "Z", "z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}")
+    except ValueError:  # the 31st of February
+        return None
+
+
+def from_seconds(seconds: int, minutes_east: int = 0) -> str:
+    """The time of a commit as RFC 3339, in UTC: what one sorts and compares has one zone."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """How long ago, or how far ahead, in the largest unit that fits: `3 days ago`, `in 2 hours`, `just now`."""
+    seconds = (now - moment).total_seconds()
+    for unit, length in _UNITS:
+        count = int(abs(seconds) // length)
+        if count:
+            amount = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+            return f"{amount} ago" if seconds > 0 else f"in {amount}"
+    return "just now"
+
+
+def exact(moment: datetime) -> str:
+    """The moment in full, in its own zone and in UTC where that is another."""
+    text = moment.strftime("%Y-%m-%d %H:%M:%S %z")
+    if moment.utcoffset():
+        text += moment.astimezone(timezone.utc).strftime(" (%H:%M:%S UTC)")
+    return text
+
+
+def duration(start: object, end: object) -> str:
+    """The time between two texts, short: `4.2 s`, `3 min 20 s`, `2 h 5 min`; empty where one of them is no time."""
+    one, other = parse_time(start), parse_time(end)
+    if one is None or other is None or other < one:
+        return ""
+    seconds = (other - one).total_seconds()
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{int(seconds)} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    if seconds < 172_800:
+        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+    return f"{int(seconds // 86_400)} days"

@@ -1,0 +1,263 @@
+"""The view in a real browser: Chromium, driven by playwright. Skipped where either is missing.
+
+Writes pictures of the main pages, in both themes and two widths, to `build/screenshots/`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from conftest import TOP, Repo
+from story import BACKEND, FRONTEND
+from view_server_test import viewed
+from viewing import tell_story
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra 'browser')")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (extra 'browser')")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH (Debian: apt-get install chromium)")
+
+ARGUMENTS = [
+    "--no-sandbox",  # tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCREENSHOTS = TOP / "build" / "screenshots"
+PAGES = {
+    "overview": "/",
+    "deployments": "/deployments",
+    "environments": "/environments",
+    "environment": "/ref/@/environment/production-eu",
+    "packages": "/packages",
+    "package": f"/ref/{FRONTEND}",
+    "release": f"/ref/{FRONTEND}/@12",
+    "run": f"/ref/{BACKEND}/@3/call/smoke/2",
+    "work": "/work",
+    "custom": "/custom",
+    "diff": "/diff",
+    "search": "/search?q=**/@/deploy/*",
+    "history": "/history/+/custom/freeze",
+    "commits": "/commits",
+    "problem": "/ref/nothing/-/here/@1",
+}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    repo = tell_story(tmp_path_factory.mktemp("browser") / "shop", author="Grace Example")
+    repo.ocuroot("set", "+/custom/banner", "Scheduled maintenance on Sunday, 8:00 to 9:00")
+    return repo
+
+
+@pytest.fixture(scope="module")
+def address(told: Repo) -> Iterator[str]:
+    with viewed(told) as (address, _):
+        yield address.rstrip("/")
+
+
+@pytest.fixture
+def open_page(chromium, address: str) -> Iterator[Callable[..., object]]:  # type: ignore[no-untyped-def]
+    """Open pages in windows of their own. At the end none may have complained, or asked another host for anything."""
+    contexts, complaints = [], []
+
+    def open_(path: str, *, at: str = "", **options: object):  # type: ignore[no-untyped-def]
+        options.setdefault("viewport", {"width": 1280, "height": 800})
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        home = urlsplit(at or address).netloc
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda one: complaints.append(one.url) if urlsplit(one.url).netloc != home else None)
+        page.goto((at or address) + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    expected = ("404 (", "ERR_INTERNET_DISCONNECTED")  # pages that are not there, and a network that was cut
+    assert [one for one in complaints if not any(words in one for words in expected)] == []
+
+
+def unfolded(page, name: str) -> bool:  # type: ignore[no-untyped-def]
+    return bool(page.locator(f"details#{name}").evaluate("one => one.open"))
+
+
+def test_open_page_follows_the_branch_and_stays_where_the_reader_is(open_page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    told = tell_story(tmp_path / "shop")
+    with viewed(told) as (base, _):
+        page = open_page(f"/ref/{FRONTEND}/@12", at=base.rstrip("/"), viewport={"width": 900, "height": 300})
+        page.locator("#body-details summary").click()
+        page.locator("#below-details summary").click()
+        page.evaluate("document.getElementById('body').scrollTop = 60")
+        page.locator(".node >> nth=1").focus()
+        page.evaluate("window.scrollTo(0, 250)")
+        page.wait_for_function("document.getElementById('live').textContent === 'follows the branch'")
+        run = f"{FRONTEND}/@12/call/smoke/1"
+        lines = [f"delete {run}/status/running", f'set {run}/status/complete {{"time": "2026-01-05T09:00:00Z"}}']
+        told.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
+        page.wait_for_selector(f'a.node.is-complete[href="/ref/{run}"]', timeout=10_000)
+        assert page.evaluate("window.scrollY") == 250
+        assert unfolded(page, "body-details") and unfolded(page, "below-details")
+        assert page.evaluate("document.getElementById('body').scrollTop") == 60
+        assert "/call/test/1" in page.evaluate("document.activeElement.getAttribute('href')")
+        # What changed is marked, and only that.
+        assert page.locator(".changed").count() >= 1
+        assert page.locator(".pipeline .changed").count() == 1
+        # And again, after what was unfolded was folded.
+        page.locator("#below-details summary").click()
+        told.ocuroot("update", "--stdin", input=f'set {FRONTEND}/@12/custom/approval {{"by": "ada"}}\n')
+        page.wait_for_selector("text=Said of it", timeout=10_000)
+        assert unfolded(page, "body-details") and not unfolded(page, "below-details")
+
+
+def test_page_says_when_the_server_is_gone(open_page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    told = tell_story(tmp_path / "shop")
+    with viewed(told) as (base, _):
+        page = open_page("/", at=base.rstrip("/"))
+        page.wait_for_selector("#live:text('follows the branch')")
+        before = page.locator("#main").inner_text()
+        page.context.set_offline(True)
+        page.wait_for_selector("#live:text('the server does not answer')", timeout=15_000)
+        assert page.locator("#main").inner_text() == before
+        page.context.set_offline(False)
+        page.wait_for_selector("#live:text('follows the branch')", timeout=15_000)
+
+
+def test_without_javascript_every_page_and_form_works(open_page, address: str) -> None:  # type: ignore[no-untyped-def]
+    page = open_page("/", java_script_enabled=False)
+    for path in PAGES.values():
+        page.goto(address + path)
+        assert page.locator("h1").count() == 1
+    page.goto(address + "/")
+    page.locator("nav.tabs >> text=Deployments").click()
+    page.locator('.matrix td >> a:text("@11")').click()
+    assert page.url.endswith(f"{FRONTEND}/@11/deploy/production-eu/1")
+    page.locator("summary >> text=Show the JSON").click()
+    assert page.locator("pre#body").is_visible()
+    page.locator("#q").fill("**/custom/approval")
+    page.locator("#q").press("Enter")
+    page.locator("ul.refs a").click()
+    assert "looks good, no open incidents" in page.locator("pre#body").inner_text()
+
+
+def test_keyboard_alone_reaches_and_shows_everything(open_page) -> None:  # type: ignore[no-untyped-def]
+    page = open_page("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type("**/@12")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?q=*")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('ul.refs a')"):
+            break
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid", "the focus is to be seen"
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/ref/{FRONTEND}/@12")
+    # Every link and every region that scrolls is in the order of the keyboard.
+    reached = set()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate("(document.activeElement.getAttribute('href') || '') + '#' + document.activeElement.id")
+        )
+    visible = "all => all.filter(a => a.checkVisibility()).map(a => a.getAttribute('href') + '#')"
+    wanted = page.eval_on_selector_all("main a", visible)
+    assert set(wanted) <= reached
+    assert "#pipeline" in reached
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_pages_are_accessible_fit_their_width_and_are_pictured(open_page, address: str, theme: str, width: int) -> None:  # type: ignore[no-untyped-def]
+    """No finding of axe that is serious or critical, nothing that sticks out sideways; writes the screenshots."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page = open_page("/", color_scheme=theme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
+    checker = axe.Axe()
+    for name, path in PAGES.items():
+        page.goto(address + path)
+        # Colours and structure are the same at any width: the narrow pages are checked for what sticks out.
+        found = checker.run(page).response["violations"] if width > 1000 else []
+        grave = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+        assert grave == [], f"{name}, {theme}, {width}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is too wide for {width}"
+        page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png", full_page=True)
+
+
+def test_reader_of_large_text_and_of_paper_loses_nothing(open_page) -> None:  # type: ignore[no-untyped-def]
+    page = open_page(f"/ref/{FRONTEND}/@12", viewport={"width": 1280, "height": 800})
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    card = page.locator(".node").first.bounding_box()
+    wire = page.locator(".join svg").first.bounding_box()
+    assert card["height"] == 2 * 88 and wire["width"] == 2 * 56  # the picture grows with its text
+    page.emulate_media(media="print")
+    assert not page.locator("header.top").is_visible()
+    assert page.locator(".node").first.is_visible()
+
+
+def test_times_are_relative_with_the_exact_time_on_hover(open_page) -> None:  # type: ignore[no-untyped-def]
+    page = open_page(f"/ref/{BACKEND}/@3/call/smoke/2")
+    time = page.locator("dl.facts time").first
+    assert time.inner_text() == "44 minutes ago" or time.inner_text() == "45 minutes ago"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000", time.get_attribute("title"))
+
+
+def test_readme_story_in_the_browser(open_page, store: Repo) -> None:  # type: ignore[no-untyped-def]
+    """What the README's first example writes, followed by hand from the overview to the document and its history."""
+    lines = [
+        'create @/environment/production {"name": "production", "attributes": {"type": "prod"}}',
+        'create //release.ocu.star/@1 {"commit": "fa56a235"}',
+        'create //release.ocu.star/@1/commit/fa56a235 {"time": "2026-01-05T09:00:00Z"}',
+        'create //release.ocu.star/@1/call/build/1 {"type": "call", "output": {"image": "shop:1"}}',
+        'create //release.ocu.star/@1/deploy/production/1 {"type": "up", "output": {"url": "https://shop.example.com"}}',
+        "link //release.ocu.star/@ //release.ocu.star/@1",
+        "link //release.ocu.star/@/deploy/production //release.ocu.star/@1/deploy/production/1",
+    ]
+    store.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
+    with viewed(store) as (base, _):
+        page = open_page("/", at=base.rstrip("/"))
+        page.locator("h3 >> text=production").click()
+        page.locator('td a:text("@1")').click()
+        assert page.locator(".node").count() == 2
+        page.locator(".node >> text=production").click()
+        assert '"https://shop.example.com"' in page.locator("#output-value").inner_text()
+        page.locator("a >> text=history").first.click()
+        assert page.locator(".story strong").inner_text().startswith("update 7 refs")
+
+
+def test_every_link_of_the_story_opens_in_the_browser(open_page, address: str) -> None:  # type: ignore[no-untyped-def]
+    """A walk over the links of all main pages, one level deep; the whole is walked without a browser (view_test)."""
+    page = open_page("/")
+    links = set()
+    for path in PAGES.values():
+        page.goto(address + path)
+        for href in page.eval_on_selector_all("a[href]", "all => all.map(one => one.getAttribute('href'))"):
+            full = urljoin(address + path, href)
+            if full.startswith(address) and "#" not in full:
+                links.add(full)
+    assert len(links) > 100
+    dead = [link for link in sorted(links) if page.request.get(link).status != 200]
+    assert [link for link in dead if "/nothing/" not in link] == []

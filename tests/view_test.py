@@ -1,0 +1,431 @@
+"""The pages of the view, asked of the application itself: what they show, on stores of every kind."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import CONFORMANCE, Repo, unpack
+from story import BACKEND, FRONTEND, SEARCH, SHOP
+from viewing import Browser, application, tell_story
+
+from ocuroot_git.view import ansi, json_text, pictures, times
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    return tell_story(tmp_path_factory.mktemp("view") / "shop")
+
+
+@pytest.fixture(scope="module")
+def browser(told: Repo) -> Browser:
+    return Browser(application(told.path))
+
+
+def text_of(page: str) -> str:
+    """What a reader sees of a page, in one line."""
+    page = re.sub(r"<title>.*?</title>|<svg.*?</svg>", "", page, flags=re.S)
+    return " ".join(re.sub(r"<[^>]+>", " ", page.replace("<wbr>", "")).split())
+
+
+# What the pages show
+
+
+def test_overview_counts_what_is_there_and_names_what_stopped(browser: Browser) -> None:
+    page = browser.json("/")
+    assert page["counts"] == {
+        "packages": 3,
+        "releases": 15 + 1,
+        "environments": 3,
+        "deployments": 7,
+        "unfinished": 4,
+        "failed": 1,
+        "differences": 4,
+    }
+    assert [one["run"] for one in page["failed"]] == [f"{BACKEND}/@3/call/smoke/2"]  # type: ignore[attr-defined]
+    assert [one["status"] for one in page["active"]] == ["running", "pending", "pending", "paused"]  # type: ignore[attr-defined]
+    text = text_of(browser.get("/"))
+    assert "smoke call of backend/release.ocu.star @3 failed · 44 minutes ago" in text
+    assert "waits for @12/call/smoke/*/status/complete" in text
+
+
+def test_matrix_has_a_cell_for_each_package_and_environment(browser: Browser) -> None:
+    page = browser.json("/deployments")
+    assert page["environments"] == ["staging", "production-eu", "production-us"]  # as releases reach them
+    rows = {row["package"]: row["cells"] for row in page["items"]}  # type: ignore[attr-defined]
+    assert {package: [cell["label"] for cell in cells] for package, cells in rows.items()} == {
+        FRONTEND: ["@12", "@11", "@9"],
+        BACKEND: ["@3", "@2", "@2"],
+        SEARCH: ["@1", "", ""],
+    }
+    assert rows[FRONTEND][1]["coming"][0]["release"] == f"{FRONTEND}/@12"
+    assert rows[BACKEND][1]["wanted"] == f"{BACKEND}/@3"
+    assert "wanted: @3" in text_of(browser.get("/deployments"))
+    assert [row["package"] for row in browser.json("/deployments?q=SEARCH")["items"]] == [SEARCH]  # type: ignore[attr-defined]
+
+
+def test_environment_says_what_is_there_since_when_and_what_is_coming(browser: Browser) -> None:
+    text = text_of(browser.get("/ref/@/environment/production-us"))
+    assert "type=prod region=us-east-1" in text
+    assert "frontend/release.ocu.star @9 1 day ago @12 waiting" in text
+
+
+def test_release_is_a_picture_of_its_phases(browser: Browser) -> None:
+    page = browser.json(f"/ref/{FRONTEND}/@12")["release"]
+    assert [phase["name"] for phase in page["phases"]] == ["build", "staging", "approval", "production"]  # type: ignore[index]
+    work = {one["name"]: one["status"] for phase in page["phases"] for one in phase["work"]}  # type: ignore[index]
+    assert work == {
+        "build": "complete",
+        "test": "complete",
+        "staging": "complete",
+        "smoke": "running",
+        "production-eu": "pending",
+        "production-us": "pending",
+    }
+    text = browser.get(f"/ref/{FRONTEND}/@12")
+    # Two pieces of work gather at the gate before `staging`; it is passed, and the one before production is not.
+    assert text.count('<path class="wire done"') == 3 + 2
+    assert text.count('<path class="wire"') == 3
+    assert "deploy to deployed now staging" in text_of(text) or "staging deploy to deployed now" in text_of(text)
+
+
+def test_releases_are_in_the_order_of_their_numbers(browser: Browser) -> None:
+    page = browser.json(f"/ref/{FRONTEND}")["package"]
+    assert [one["number"] for one in page["releases"]["items"]] == list(range(12, 0, -1))  # type: ignore[index]
+    assert [one["tags"] for one in page["releases"]["items"] if one["tags"]] == [["v1.9"], ["v1.0"]]  # type: ignore[index]
+
+
+def test_what_was_said_of_a_release_stands_on_its_page(browser: Browser) -> None:
+    text = browser.get(f"/ref/{FRONTEND}/@10")
+    assert "looks good, no open incidents" in text
+    assert 'href="https://tickets.example.com/OPS-412" rel="noreferrer noopener nofollow"' in text
+
+
+def test_run_has_inputs_output_log_and_its_neighbours(browser: Browser) -> None:
+    page = browser.get(f"/ref/{BACKEND}/@3/call/smoke/2")
+    text = text_of(page)
+    assert "← run 1" in text and "Took 3 min 0 s" in text
+    assert "waiting 47 minutes ago running 47 minutes ago failed 44 minutes ago" in text
+    assert '<li id="L5" class="err">' in page
+    assert '<span class="ansi-red ansi-bold">error:</span>' in page
+    # A ref among the inputs is a link, and says which part of the document it means.
+    assert f'href="/ref/{BACKEND}/@3/call/build?part=output%2Fimage"' in page
+    run = browser.json(f"/ref/{FRONTEND}/@12/deploy/production-eu/1")["run"]
+    assert run["dependencies"] == [{"glob": f"{FRONTEND}/@12/call/smoke/*/status/complete", "met": False}]  # type: ignore[index]
+
+
+def test_log_as_text_has_times_and_streams_and_no_escapes(browser: Browser) -> None:
+    lines = browser.get(f"/log/{BACKEND}/@3/call/smoke/2/logs").splitlines()
+    assert [line.split(" ", 1)[1] for line in lines][3:] == [
+        "err warning: the cache is cold",
+        "err error: connection to db-1.internal refused",
+        "err exit status 1",
+    ]
+
+
+def test_difference_is_that_of_the_command(browser: Browser, told: Repo) -> None:
+    commanded = [json.loads(line) for line in told.ocuroot("diff", "--json").splitlines()]
+    shown = browser.json("/diff")["items"]
+    assert [(one["status"], one["intent"]) for one in shown] == [(one["status"], one["ref"]) for one in commanded]  # type: ignore[attr-defined]
+    page = browser.get("/diff")
+    assert '<span class="removed">-   &#34;until&#34;: &#34;2027-01-04&#34;,</span>' in page
+    assert '<span class="added">+   &#34;until&#34;: &#34;2027-01-08&#34;,</span>' in page
+
+
+def test_custom_state_stands_beside_its_intent(browser: Browser) -> None:
+    page = browser.json("/custom")
+    assert [(one["name"], one["state"] is None, one["intent"] is None) for one in page["of_store"]] == [  # type: ignore[attr-defined]
+        ("banner", True, False),
+        ("freeze", False, False),
+    ]
+    assert [one["ref"] for one in page["of_releases"]["items"]] == [f"{FRONTEND}/@10/custom/approval"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("glob", ["**/@/deploy/*", "@/environment/*", "**/{call,deploy}/s*", "//**/@1", "nothing/**"])
+def test_search_finds_what_match_finds(browser: Browser, told: Repo, glob: str) -> None:
+    found = browser.json(f"/search?q={glob}")
+    assert sorted(found["items"]) == told.ocuroot("match", glob).splitlines()[:100]  # type: ignore[call-overload]
+
+
+def test_search_says_where_a_pattern_is_malformed_and_helps_where_it_finds_nothing(browser: Browser) -> None:
+    assert "column" in text_of(browser.get("/search?q=a/[b"))
+    assert "**approval**" in browser.get("/search?q=approval")
+
+
+def test_link_has_the_page_of_what_it_leads_to(browser: Browser) -> None:
+    page = browser.json(f"/ref/{FRONTEND}/@")
+    assert (page["kind"], page["resolved"]) == ("release", f"{FRONTEND}/@12")
+    assert page["links"] == [f"{FRONTEND}/@"]
+    assert "This address is a link" in browser.get(f"/ref/{FRONTEND}/@/deploy/staging")
+
+
+def test_raw_document_is_what_get_prints(browser: Browser, told: Repo) -> None:
+    answer = browser.ask(f"/raw/{FRONTEND}/@12")
+    assert answer.content_type == "application/json"
+    assert answer.get_data(as_text=True) == told.ocuroot("get", f"{FRONTEND}/@12") + "\n"
+
+
+# History
+
+
+def test_history_tells_who_changed_what_and_what_it_was(tmp_path: Path) -> None:
+    told = tell_story(tmp_path / "shop")
+    for value in ('{"open": false}', '{"open": true}'):
+        told.ocuroot("set", "--format", "json", "+/custom/gate", value)
+    told.ocuroot("delete", "+/custom/gate")
+    browser = Browser(application(told.path))
+    entries = browser.json("/history/+/custom/gate")["entries"]
+    assert [(one["status"], one["command"], one["author"]) for one in entries] == [  # type: ignore[attr-defined]
+        ("D", "delete", "Test"),
+        ("M", "set", "Test"),
+        ("A", "set", "Test"),
+    ]
+    assert entries[1]["difference"][1:3] == [["-", '  "open": false'], ["+", '  "open": true']]  # type: ignore[index]
+    commits = browser.json("/commits")["commits"]
+    assert [one["subject"] for one in commits][:3] == ["delete +/custom/gate"] + ["set +/custom/gate"] * 2  # type: ignore[attr-defined]
+    commit = browser.json(f"/commit/{commits[0]['commit']}")  # type: ignore[index]
+    assert commit["page"]["items"] == [{"status": "D", "ref": "+/custom/gate"}]  # type: ignore[index]
+    # Nothing of it is left, and every link to it still leads somewhere.
+    assert browser.ask("/ref/+/custom/gate").status_code == 404
+    assert "There is no such document now" in browser.get("/history/+/custom/gate")
+
+
+def test_long_history_goes_on_from_page_to_page(store: Repo) -> None:
+    for number in range(23):
+        store.ocuroot("set", "+/custom/counter", str(number))
+    browser = Browser(application(store.path))
+    first = browser.json("/history/+/custom/counter")
+    assert len(first["entries"]) == 20  # type: ignore[arg-type]
+    second = browser.json(f"/history/+/custom/counter?from={first['next']}")
+    assert (len(second["entries"]), second["next"]) == (3, None)  # type: ignore[arg-type]
+
+
+# Stores of every kind
+
+
+def version_3(path: Path) -> Repo:
+    path.mkdir()
+    repo = Repo(path)
+    repo.git("init", "-q")
+    repo.git("fetch", "-q", str(CONFORMANCE / "stores" / "v3.bundle"), "refs/heads/*:refs/heads/*")
+    repo.git("config", "ocuroot.intent.branch", "intent")
+    return repo
+
+
+@pytest.mark.parametrize("kind", ["story", "v3", "v3 combined", "v3 directory", "v1 directory", "empty"])
+def test_no_link_is_dead_and_no_page_asks_another_host(kind: str, tmp_path: Path, told: Repo) -> None:
+    environ = {}
+    if kind == "story":
+        path = told.path
+    elif kind == "empty":
+        path = tmp_path / "empty"
+        path.mkdir()
+        Repo(path).git("init", "-q")
+        Repo(path).ocuroot("init", "-q")
+    elif kind.endswith("directory"):
+        path = unpack(kind[:2], tmp_path)
+        intent = path / "intent" if kind.startswith("v3") else path / "state"
+        environ = {"OCUROOT_STATE": str(path / "state"), "OCUROOT_INTENT": str(intent)}
+    else:
+        path = version_3(tmp_path / "repo").path
+        if "combined" in kind:
+            environ = dict.fromkeys(("OCUROOT_STATE", "OCUROOT_INTENT"), "combined")
+    pages = 0
+    for address, text in Browser(application(path, **environ)).walk(most=900):
+        pages += 1
+        loaded = re.findall(r'<(?:script|link|img|iframe|source|use)[^>]*(?:src|href)="([^"]*)"', text)
+        assert all(one.startswith("/static/") for one in loaded), (address, loaded)
+        assert not re.search(r"<[^>]+ (?:style|on[a-z]+)=", text), address
+    assert pages > (10 if kind == "empty" else 150)
+
+
+def test_story_of_the_original_shows_in_its_own_words(tmp_path: Path) -> None:
+    browser = Browser(application(version_3(tmp_path / "repo").path))
+    package = f"{SHOP}.git/-/frontend/package.ocu.star"
+    page = browser.json(f"/ref/{package}/@r2")["release"]
+    statuses = {one["name"]: one["status"] for phase in page["phases"] for one in phase["work"]}  # type: ignore[index]
+    assert statuses == {"build": "complete", "staging": "", "production": "paused", "production2": ""}
+    assert browser.json(f"/ref/{package}/@2")["kind"] == "release"  # in either spelling
+    run = browser.json(f"/ref/{package}/@r1/call/build/1")["run"]
+    assert run["output"]["image"] == "registry.example.com/shop:1"  # type: ignore[index]
+    assert "building <frontend/package.ocu.star> & co" in browser.get(f"/log/{package}/@r1/task/build/1/logs")
+    assert browser.json(f"/ref/{package}/+/deploy/staging")["kind"] == "intent"
+
+
+def test_documents_of_any_shape_have_a_page(store: Repo) -> None:
+    package = "r/-/p"
+    odd = [
+        "null",
+        "1",
+        '"text"',
+        "[]",
+        "[[], {}]",
+        "{}",
+        '{"package": 3}',
+        '{"package": {"phases": [null, 1, {"work": [[], {"call": 1}, {"deploy": {}}]}]}}',
+    ]
+    lines = [f"set {package}/@{number} {value}" for number, value in enumerate(odd, 1)]
+    lines += [f"set {package}/@1/call/build/{number} {value}" for number, value in enumerate(odd, 1)]
+    lines += [f"set {package}/@1/call/build/{number}/functions/1 {value}" for number, value in enumerate(odd, 1)]
+    lines += [f"set {package}/@1/call/build/{number}/logs {value}" for number, value in enumerate(odd, 1)]
+    lines += [f"set {package}/@1/call/build/{number}/status/failed {value}" for number, value in enumerate(odd, 1)]
+    lines += [f"set @/environment/e{number} {value}" for number, value in enumerate(odd, 1)]
+    lines += [f"set {package}/+/deploy/e{number} {value}" for number, value in enumerate(odd, 1)]
+    lines += [f"link {package}/@/deploy/e1 {package}/@1", f"link {package}/@/deploy/e2 {package}/@1/call/build/3"]
+    store.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
+    assert sum(1 for _ in Browser(application(store.path)).walk()) > 60
+
+
+def test_damaged_document_spoils_its_own_page_only(store: Repo) -> None:
+    store.ocuroot("set", "+/custom/good", "1")
+    blob = store.git("hash-object", "-w", "--stdin", input="{not json")
+    tree = store.git("ls-tree", "-r", "state") + f"\n100644 blob {blob}\trefs/+/custom/bad/@object.json"
+    tree += f"\n100644 blob {blob}\trefs/r/-/p/@1/call/x/1/logs/@object.json"
+    store.git("read-tree", "--empty")
+    store.git("update-index", "--index-info", input=tree + "\n")
+    commit = store.git("commit-tree", "-p", "state", "-m", "break it", store.git("write-tree"))
+    store.git("update-ref", "refs/heads/state", commit)
+    browser = Browser(application(store.path))
+    assert "damaged store" in browser.get("/ref/+/custom/bad")
+    assert browser.json("/ref/+/custom/good")["body"] == "1"
+    for page in ("/", "/custom", "/deployments", "/packages", "/work", "/diff", "/ref/r/-/p/@1/call/x/1"):
+        browser.get(page)
+
+
+# Following the branch
+
+
+def test_change_shows_in_the_next_answer_and_in_the_tip(tmp_path: Path) -> None:
+    told = tell_story(tmp_path / "shop")
+    browser = Browser(application(told.path))
+    before = browser.get("/tip")
+    assert before == told.git("rev-parse", "state")
+    tag = browser.ask("/custom").headers["ETag"]
+    assert browser.ask("/custom", If_None_Match=tag).status_code in (200, 304)  # 200 where a minute has just ended
+    json_tag = browser.ask("/custom.json").headers["ETag"]
+    assert browser.ask("/custom.json", If_None_Match=json_tag).status_code == 304
+    told.ocuroot("set", "+/custom/banner", "Closed on Monday")
+    assert browser.get("/tip") == told.git("rev-parse", "state") != before
+    assert browser.ask("/custom.json", If_None_Match=json_tag).status_code == 200
+    assert "Closed on Monday" in browser.get("/custom")
+
+
+def test_fixed_revision_stays_as_it_was(tmp_path: Path) -> None:
+    told = tell_story(tmp_path / "shop")
+    old = told.git("rev-parse", "state")
+    told.ocuroot("set", "+/custom/banner", "Closed on Monday")
+    browser = Browser(application(told.path, at=old))
+    assert "Scheduled maintenance" in browser.get("/custom")
+    assert f'data-fixed="{old}"' in browser.get("/")
+
+
+def test_requests_at_once_answer_as_one_by_one(browser: Browser) -> None:
+    addresses = ["/deployments.json", f"/ref/{FRONTEND}.json", "/diff.json", "/search.json?q=**", "/work.json"] * 6
+    wanted = {address: browser.get(address) for address in addresses}
+    wrong: list[str] = []
+
+    def ask(mine: list[str]) -> None:
+        own = Browser(browser.client.application)
+        wrong.extend(address for address in mine if own.get(address) != wanted[address])
+
+    threads = [threading.Thread(target=ask, args=(addresses[start:],)) for start in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_lists_are_paged_and_lose_nothing(store: Repo) -> None:
+    lines = [f"set r/-/p{number}/@{release} {{}}" for number in range(120) for release in (1, 2)]
+    lines += [f"link r/-/p{number}/@/deploy/prod r/-/p{number}/@1" for number in range(120)]
+    store.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
+    browser = Browser(application(store.path))
+    for address, key in (("/packages", "package"), ("/deployments", "package")):
+        rows = [row[key] for page in (1, 2, 3) for row in browser.json(f"{address}?page={page}")["items"]]  # type: ignore[attr-defined]
+        assert rows == sorted(f"r/-/p{number}" for number in range(120))
+    assert browser.json("/packages?page=99")["page"] == 3
+    refs = [ref for page in range(1, 5) for ref in browser.json(f"/search?q=r/**&page={page}")["items"]]  # type: ignore[attr-defined]
+    assert len(set(refs)) == len(refs) == 360
+
+
+def test_long_log_begins_at_its_end_and_links_to_each_line(store: Repo) -> None:
+    run = "r/-/p/@1/call/build/1"
+    entries = [
+        {"timestamp": "2026-01-05T09:00:00Z", "message": f"line {number}", "stream": 1} for number in range(2500)
+    ]
+    store.ocuroot("update", "--stdin", input=f"set {run} {{}}\nset {run}/logs {json.dumps(entries)}\n")
+    browser = Browser(application(store.path))
+    page = browser.get(f"/ref/{run}")
+    assert "line 2499" in page and "line 1999" not in page
+    assert '<li id="L1">' in browser.get(f"/ref/{run}/logs?page=1")
+    assert len(browser.get(f"/log/{run}/logs").splitlines()) == 2500
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [
+        ("2025-08-22T19:02:05.09112527-04:00", "2025-08-22T19:02:05.091125-04:00"),
+        ("2026-01-05T09:00:00Z", "2026-01-05T09:00:00+00:00"),
+        ("2026-01-05 09:00:00.5+0130", "2026-01-05T09:00:00.500000+01:30"),
+        ("2026-02-31T09:00:00Z", None),
+        ("yesterday", None),
+        (17, None),
+    ],
+)
+def test_times_are_read_as_the_programs_write_them(text: object, iso: str | None) -> None:
+    moment = times.parse_time(text)
+    assert (moment.isoformat() if moment else None) == iso
+
+
+def test_relative_times_name_the_largest_unit() -> None:
+    now = times.parse_time("2026-01-05T09:00:00Z")
+    assert now is not None
+    for text, wanted in (
+        ("2026-01-05T08:59:31Z", "just now"),
+        ("2026-01-05T08:58:59Z", "1 minute ago"),
+        ("2026-01-05T11:00:00Z", "in 2 hours"),
+        ("2025-12-05T09:00:00Z", "1 month ago"),
+    ):
+        moment = times.parse_time(text)
+        assert moment is not None and times.relative(moment, now) == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "pieces"),
+    [
+        ("plain", [("plain", "")]),
+        ("\x1b[31mred\x1b[0m not", [("red", "ansi-red"), (" not", "")]),
+        ("\x1b[1;92mok\x1b[22m!", [("ok", "ansi-green ansi-bold"), ("!", "ansi-green")]),
+        ("\x1b[38;5;1mr\x1b[38;2;1;2;3mt\x1b[39m.", [("r", "ansi-red"), ("t", ""), (".", "")]),
+        ("\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\", [("click", "")]),
+        ("\x1b]0;title\x07text\x1b[2K\x1b[1A\r\x08", [("text", "")]),
+        ("\x1b[31", []),
+        ("tab\tkept", [("tab\tkept", "")]),
+    ],
+)
+def test_escape_sequences_become_classes_or_nothing(line: str, pieces: list[tuple[str, str]]) -> None:
+    assert ansi.pieces(line) == pieces
+    assert ansi.plain(line) == "".join(text for text, _ in pieces)
+
+
+def test_document_lines_are_those_of_get() -> None:
+    document = {"a": [1, {"b": None}, []], "c": {}, "d": "x\ny"}
+    shown = json_text.lines(document, lambda text: "")
+    assert "\n".join("".join(piece.text for piece in line) for line in shown) == json.dumps(document, indent=2)
+
+
+def test_pipeline_lines_start_and_end_at_the_middles_of_cards() -> None:
+    total = pictures.height([2, 1])
+    assert total == 2 * pictures.CARD + pictures.GAP
+    assert pictures.connections(2, 1, total) == [
+        "M0 44C14 44 14 96 28 96",
+        "M0 148C14 148 14 96 28 96",
+        "M28 96C42 96 42 96 56 96",
+    ]

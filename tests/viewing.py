@@ -1,0 +1,79 @@
+"""What the tests of the view share: stores to show, the application over them, and a walk over all pages."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+from conftest import Repo
+from flask import Flask
+from flask.testing import FlaskClient
+from story import story
+
+from ocuroot_git.config import open_stores
+from ocuroot_git.view.app import create_app
+
+ADDRESS = re.compile(r'(?:href|src|action)="([^"]*)"')
+
+
+def tell_story(path: Path, *more: str, author: str = "Test") -> Repo:
+    """A repository with the story in its store, and more lines for `update --stdin` after it."""
+    path.mkdir()
+    repo = Repo(path)
+    repo.git("init", "-q")
+    repo.git("config", "user.name", author)
+    repo.git("remote", "add", "origin", "https://github.com/example/shop.git")
+    repo.ocuroot("init", "-q")
+    repo.ocuroot("update", "--stdin", input="\n".join([*story(), *more]) + "\n")
+    return repo
+
+
+def application(path: Path, *, bound: str = "127.0.0.1", at: str | None = None, **environ: str) -> Flask:
+    """The view of the stores in a directory."""
+    return create_app(lambda: open_stores(str(path), environ={**os.environ, **environ}), bound=bound, at=at)
+
+
+class Browser:
+    """Asks as a browser does that was sent to the right host. `get` gives text, and insists on a page."""
+
+    def __init__(self, app: Flask) -> None:
+        self.client: FlaskClient = app.test_client()
+
+    def ask(self, address: str, **headers: str):  # type: ignore[no-untyped-def]
+        named = {"Host": "127.0.0.1:3000", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return self.client.get(address, headers=named)
+
+    def get(self, address: str, **headers: str) -> str:
+        answer = self.ask(address, **headers)
+        assert answer.status_code == 200, (address, answer.status_code, answer.get_data(as_text=True)[-400:])
+        return answer.get_data(as_text=True)
+
+    def json(self, address: str) -> dict[str, object]:
+        answer = self.ask(address, Accept="application/json")
+        assert answer.status_code == 200, (address, answer.status_code)
+        assert answer.content_type == "application/json"
+        return answer.get_json()  # type: ignore[no-any-return]
+
+    def walk(self, start: str = "/", most: int = 4000) -> Iterator[tuple[str, str]]:
+        """Follow every link from a page; gives the address and text of each page. Fails on a dead link."""
+        todo, seen = [(start, "")], {start}
+        while todo:
+            address, source = todo.pop()
+            answer = self.ask(address)
+            assert answer.status_code == 200, f"{address}, linked from {source}: {answer.status_code}"
+            text = answer.get_data(as_text=True)
+            yield address, text
+            if "html" not in answer.content_type:
+                continue
+            for target in map(html.unescape, ADDRESS.findall(text)):
+                parts = urlsplit(urljoin(f"http://view{address}", target))
+                if parts.netloc != "view":
+                    continue
+                further = parts.path + (f"?{parts.query}" if parts.query else "")
+                if further not in seen and len(seen) < most:
+                    seen.add(further)
+                    todo.append((further, address))
