@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PREFIX ?= $(HOME)/.local
-EXTRAS := starlark,test,lint
+EXTRAS := starlark,view,browser,test,lint
 
 .PHONY: demo test lint docs bench install clean
 
@@ -20,7 +20,7 @@ demo: $(VENV)/.ready
 	@PATH="$(CURDIR)/bin:$$PATH" sh fixtures/demo.sh
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -37,7 +37,7 @@ bench: $(VENV)/.ready
 # Installs into an environment of its own and links the program where PATH finds it.
 install:
 	$(PYTHON) -m venv $(PREFIX)/share/git-ocuroot
-	$(PREFIX)/share/git-ocuroot/bin/python -m pip install --quiet --disable-pip-version-check '.[starlark]'
+	$(PREFIX)/share/git-ocuroot/bin/python -m pip install --quiet --disable-pip-version-check '.[starlark,view]'
 	mkdir -p $(PREFIX)/bin $(PREFIX)/share/man/man1
 	ln -sf ../share/git-ocuroot/bin/git-ocuroot $(PREFIX)/bin/git-ocuroot
 	cp man/git-ocuroot.1 $(PREFIX)/share/man/man1/

@@ -9,9 +9,21 @@ _git_ocuroot ()
     [[ ${words[i]} == state ]] && i=3
     command=${words[i]}
     if ((cword <= i)); then
-        __gitcomp "init status get match set delete resolve parse log update fsck export import"
+        __gitcomp "init status get match set delete diff apply release run work resolve parse log update fetch push sync fsck export import view"
         return
     fi
+    case $command in
+    release|run|work)
+        if ((cword == i + 1)); then
+            case $command in
+        release) __gitcomp 'new list show' ;;
+        run) __gitcomp 'start log finish exec retry' ;;
+        work) __gitcomp 'list any' ;;
+            esac
+            return
+        fi
+        command="$command ${words[i + 1]}"
+    esac
     if [[ $cur != -* ]]; then
         local IFS=$'\n'
         local refs=$(git ocuroot match --limit 1000 -- "${cur//[\\*?\[\]\{\}]/}**" 2>/dev/null)
@@ -20,18 +32,34 @@ _git_ocuroot ()
         return
     fi
     case $command in
-    init) __gitcomp "--branch --intent-branch --dialect --package --release --quiet --verbose --help" ;;
-    status) __gitcomp "--json --package --release --quiet --verbose --help" ;;
-    get) __gitcomp "--at --format --default --batch --package --release --quiet --verbose --help" ;;
-    match) __gitcomp "--no-links --state --intent --values --json --count --exclude --sort --limit --at --package --release --quiet --verbose --help" ;;
-    set) __gitcomp "--format --message --if-absent --if-match --package --release --quiet --verbose --help" ;;
-    delete) __gitcomp "--message --if-match --package --release --quiet --verbose --help" ;;
-    resolve) __gitcomp "--at --package --release --quiet --verbose --help" ;;
-    parse) __gitcomp "--json --package --release --quiet --verbose --help" ;;
-    log) __gitcomp "--limit --json --at --package --release --quiet --verbose --help" ;;
-    update) __gitcomp "--stdin --message --package --release --quiet --verbose --help" ;;
-    fsck) __gitcomp "--at --package --release --quiet --verbose --help" ;;
-    export) __gitcomp "--at --package --release --quiet --verbose --help" ;;
-    import) __gitcomp "--message --package --release --quiet --verbose --help" ;;
+    'init') __gitcomp "--branch --remote --intent-branch --intent-remote --dialect --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'status') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'get') __gitcomp "--at --format --default --batch --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'match') __gitcomp "--no-links --state --intent --values --json --count --exclude --sort --limit --at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'set') __gitcomp "--format --message --if-absent --if-match --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'delete') __gitcomp "--message --if-match --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'diff') __gitcomp "--exit-code --name-status --patch --json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'apply') __gitcomp "--all --dry-run --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'release new') __gitcomp "--repo --commit --package --tag --force --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'release list') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'release show') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'run start') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'run log') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'run finish') __gitcomp "--status --output --outputs --tag --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'run exec') __gitcomp "--timeout --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'run retry') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'work list') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'work any') __gitcomp "--dry-run --exec --jobs --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'resolve') __gitcomp "--at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'parse') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'log') __gitcomp "--limit --json --at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'update') __gitcomp "--stdin --message --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'fetch') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'push') __gitcomp "--ours --theirs --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'sync') __gitcomp "--ours --theirs --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'fsck') __gitcomp "--at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'export') __gitcomp "--at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'import') __gitcomp "--message --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'view') __gitcomp "--port --host --no-browser --at --remote --package --release --offline --max-age --operation --quiet --verbose --help" ;;
     esac
 }

@@ -13,7 +13,13 @@ sys.path.insert(0, str(TOP))
 
 from ocuroot_git import __version__  # noqa: E402
 from ocuroot_git.cli import COMMANDS, load  # noqa: E402
-from ocuroot_git.options import COMMON, Command, Option  # noqa: E402
+from ocuroot_git.options import COMMON, Command, Group, Option  # noqa: E402
+
+
+def commands(name: str) -> tuple[Command, ...]:
+    """The commands that go by a name: one, or those of a group."""
+    found = load(name)
+    return found.commands if isinstance(found, Group) else (found,)
 
 
 def manual() -> str:
@@ -30,7 +36,7 @@ def _block(block: str) -> list[str]:
     if block.startswith("# "):
         return [f".SH {block[2:].upper()}"]
     if block == "@commands":
-        return [line for name in COMMANDS for line in _command(load(name))]
+        return [line for name in COMMANDS for command in commands(name) for line in _command(command)]
     if block == "@common":
         return [line for option in COMMON for line in _option(option)]
     if block.startswith("    "):
@@ -69,18 +75,29 @@ def bash() -> str:
     """Completion for bash, which git's own completion finds by the name of the function."""
     cases = []
     for name in COMMANDS:
-        flags = " ".join(flag for option in load(name).options for flag in option.flags if flag.startswith("--"))
-        cases.append(f'    {name}) __gitcomp "{flags}" ;;')
-    return BASH.replace("@names", " ".join(COMMANDS)).replace("@cases", "\n".join(cases))
+        for command in commands(name):
+            flags = " ".join(flag for option in command.options for flag in option.flags if flag.startswith("--"))
+            cases.append(f"    '{command.name}') __gitcomp \"{flags}\" ;;")
+    groups = "|".join(name for name in COMMANDS if isinstance(load(name), Group))
+    below = "\n".join(f"        {name}) __gitcomp '{_second_words(name)}' ;;" for name in groups.split("|"))
+    made = BASH.replace("@names", " ".join(COMMANDS)).replace("@cases", "\n".join(cases))
+    return made.replace("@groups", groups).replace("@below", below)
+
+
+def _second_words(name: str) -> str:
+    return " ".join(command.name.partition(" ")[2] for command in commands(name))
 
 
 def zsh() -> str:
     """Completion for zsh."""
-    commands = "\n".join(f"    {_zsh_quote(f'{name}:{summary}')}" for name, summary in COMMANDS.items())
+    listing = "\n".join(f"    {_zsh_quote(f'{name}:{summary}')}" for name, summary in COMMANDS.items())
     cases = []
     for name in COMMANDS:
         specs = []
-        for option in load(name).options:
+        options = {option.name: option for command in commands(name) for option in command.options}
+        if isinstance(load(name), Group):
+            specs.append(f"'1:command:({_second_words(name)})'")
+        for option in options.values():
             for flag in option.flags:
                 value = f":{option.metavar.strip('<>')}:" if option.metavar else ""
                 if option.choices:
@@ -89,7 +106,7 @@ def zsh() -> str:
                 specs.append(_zsh_quote(f"{flag}{end}[{option.help.replace('[', '(').replace(']', ')')}]{value}"))
         arguments = " \\\n      ".join(["_arguments -S", *specs, "'*:ref:_git_ocuroot_refs'"])
         cases.append(f"  {name})\n    {arguments} ;;")
-    return ZSH.replace("@commands", commands).replace("@cases", "\n".join(cases))
+    return ZSH.replace("@commands", listing).replace("@cases", "\n".join(cases))
 
 
 def _zsh_quote(text: str) -> str:
@@ -110,6 +127,16 @@ _git_ocuroot ()
         __gitcomp "@names"
         return
     fi
+    case $command in
+    @groups)
+        if ((cword == i + 1)); then
+            case $command in
+@below
+            esac
+            return
+        fi
+        command="$command ${words[i + 1]}"
+    esac
     if [[ $cur != -* ]]; then
         local IFS=$'\n'
         local refs=$(git ocuroot match --limit 1000 -- "${cur//[\\*?\[\]\{\}]/}**" 2>/dev/null)

@@ -13,7 +13,6 @@ from conftest import TOP, Repo
 
 sys.path.insert(0, str(TOP / "man"))
 import build
-
 from ocuroot_git.cli import COMMANDS, load
 
 
@@ -26,6 +25,7 @@ def test_every_command_is_in_the_readme_and_has_its_name() -> None:
     readme = (TOP / "README.md").read_text(encoding="utf-8")
     for name in COMMANDS:
         assert load(name).name == name
+        assert all(command.name.split()[0] == name for command in build.commands(name))
         assert f"`{name}" in readme, name
 
 
@@ -49,6 +49,8 @@ complete_words m
 complete_words get +/environment/s
 complete_words match --no-
 complete_words state fs
+complete_words run st
+complete_words run finish --st
 """
     )
     done = subprocess.run(
@@ -58,7 +60,10 @@ complete_words state fs
         capture_output=True,
         text=True,
     )
-    assert done.stdout.split() == ["match", "--", "+/environment/staging", "--", "--no-links", "--", "fsck", "--"], done
+    answers = [answer.split() for answer in done.stdout.split("--\n")]
+    assert answers == [["match"], ["+/environment/staging"], ["--no-links"], ["fsck"], ["start"], ["--status"], []], (
+        done
+    )
 
 
 def test_the_manual_page_is_good_roff() -> None:
