@@ -29,7 +29,7 @@ lint: $(VENV)/.ready
 
 # The manual page and the completions are made from the tables of the commands.
 docs: $(VENV)/.ready
-	$(BIN)/python man/build.py
+	$(BIN)/python man/generate.py
 
 bench: $(VENV)/.ready
 	$(BIN)/python fixtures/bench.py $(BENCH)

@@ -1,4 +1,4 @@
-# bash completion for git ocuroot; found by git's own completion. Made by man/build.py.
+# bash completion for git ocuroot; found by git's own completion. Made by man/generate.py.
 
 _git_ocuroot ()
 {

@@ -12,20 +12,23 @@ import pytest
 from conftest import TOP, Repo
 
 sys.path.insert(0, str(TOP / "man"))
-import build
+import generate
+
 from ocuroot_git.cli import COMMANDS, load
 
 
-@pytest.mark.parametrize("name", build.FILES)
+@pytest.mark.parametrize("name", generate.FILES)
 def test_made_files_are_in_step(name: str) -> None:
-    assert (TOP / name).read_text(encoding="utf-8") == build.FILES[name](), "run 'make docs' and commit what it makes"
+    assert (TOP / name).read_text(encoding="utf-8") == generate.FILES[name](), (
+        "run 'make docs' and commit what it makes"
+    )
 
 
 def test_every_command_is_in_the_readme_and_has_its_name() -> None:
     readme = (TOP / "README.md").read_text(encoding="utf-8")
     for name in COMMANDS:
         assert load(name).name == name
-        assert all(command.name.split()[0] == name for command in build.commands(name))
+        assert all(command.name.split()[0] == name for command in generate.commands(name))
         assert f"`{name}" in readme, name
 
 

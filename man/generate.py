@@ -113,7 +113,7 @@ def _zsh_quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-BASH = r"""# bash completion for git ocuroot; found by git's own completion. Made by man/build.py.
+BASH = r"""# bash completion for git ocuroot; found by git's own completion. Made by man/generate.py.
 
 _git_ocuroot ()
 {
@@ -152,7 +152,7 @@ _git_ocuroot ()
 
 ZSH = r"""#compdef git-ocuroot
 #description keep the state of software delivery in git
-# zsh completion for git ocuroot. Made by man/build.py.
+# zsh completion for git ocuroot. Made by man/generate.py.
 
 _git_ocuroot_refs () {
   local -a refs
