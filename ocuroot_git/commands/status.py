@@ -39,7 +39,7 @@ def run(context: Context, options: Parsed) -> int:
     for side in SIDES:
         _show(context, side, report[side])
     if report["work"]:
-        words = [f"{count} {what}" for what, count in report["work"].items()]
+        words = [_count(count, what.removesuffix("s")) for what, count in report["work"].items()]
         terminal.record(f"{'work':<11} {', '.join(words)}")
     if "problem" in report:
         terminal.record(f"{'work':<11} {terminal.paint('unknown', 'red')}: {report['problem']}")
@@ -54,19 +54,14 @@ def _add_work(snapshot: Snapshot, report: dict[str, Document]) -> None:
         report["problem"] = error.message
 
 
-def _work(snapshot: Snapshot) -> dict[str, int] | None:
-    """How many intents are not yet followed, and how many runs are in each state; none that are zero.
-
-    Not for a remote store, as in `_counts`.
-    """
+def _work(snapshot: Snapshot) -> dict[str, int]:
+    """How many intents are not yet followed, and how many runs are in each state; none that are zero."""
     from ..delivery.intent import differences
     from ..delivery.survey import state_tree
     from ..delivery.work import run_items
 
-    if state_tree(snapshot).files.is_partial:
-        return None
     pending = len(differences(snapshot))
-    counts = {"pending intent" if pending == 1 else "pending intents": pending} if pending else {}
+    counts = {"pending intents": pending} if pending else {}
     for item in run_items(snapshot) if state_tree(snapshot).layout.version == 1 else ():
         counts[f"{item.state} runs"] = counts.get(f"{item.state} runs", 0) + 1
     return counts
