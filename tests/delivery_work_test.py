@@ -119,7 +119,7 @@ def test_work_list_says_what_waits_for_what(store: Repo) -> None:
         f"'{web}/deploy/staging'", f"input 'approve' ({web}/custom/approve)", "environment '@/environment/production'",
     ]  # fmt: skip
     report = json.loads(store.ocuroot("status", "--json"))["work"]
-    assert report == {"pending intent": 1, "ready runs": 1, "running runs": 1, "waiting runs": 2}
+    assert report == {"pending intents": 1, "ready runs": 1, "running runs": 1, "waiting runs": 2}
     assert store.ocuroot("work", "any", "--dry-run") == f"execute\t{web}/call/build/1"
     # A bad intent stops nothing else, and is an error all the same.
     done = store.run("work", "any")
