@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .documents import Document, Missing, select
 from .errors import Fatal
-from .layout import REFS, STORE_FILE, Layout, StoredObject, link_target, object_path
+from .layout import REFS, STORE_FILE, Layout, StoredObject, edge_end, link_target, object_path
 from .refs import Ref, RefError
 
 TYPE_CHECKING = False
@@ -215,6 +215,22 @@ class StoreTree:
         """The numbers of the releases that have a directory below a stored package ref, in no order."""
         numbers = map(self.layout.release_number, self.names(f"{REFS}/{package}"))
         return [number for number in numbers if number is not None]
+
+    def edge_ends(self, directory: str, stored: str) -> Iterator[str]:
+        """The other ends of the edges of a document, recorded below one of its `edge_directories`; in no order.
+
+        Those of the documents below it lie there as well; each file says whose it is.
+        """
+        todo = [""]
+        while todo:
+            below = todo.pop()
+            for name in self.names(f"{directory}/{below}" if below else directory):
+                path = f"{below}/{name}" if below else name
+                end = edge_end(path)
+                if end is None:
+                    todo.append(path)
+                elif self.file(f"{directory}/{path}") == stored.encode():
+                    yield end
 
     def next_steps(self, stored: str) -> list[str]:
         """The stored refs to which the longest link on the way to a stored ref leads, in every spelling; or none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..errors import Fatal, NotFound
 from ..globs import escape
-from ..layout import OBJECT_FILE, REFS, edge_directories, edge_end
+from ..layout import OBJECT_FILE, REFS, edge_directories
 from ..refs import INTENT, STATE, Ref
 from .model import (
     CALL,
@@ -224,20 +224,7 @@ def ops(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
 
 def dependants(snapshot: Snapshot, ref: str) -> list[str]:
     """The refs that are recorded to depend on a ref, sorted."""
-    tree = state_tree(snapshot)
-    top = edge_directories(ref)[1]
-    found = []
-    todo = [""]
-    while todo:
-        below = todo.pop()
-        for name in tree.names(f"{top}/{below}" if below else top):
-            path = f"{below}/{name}" if below else name
-            end = edge_end(path)
-            if end is None:
-                todo.append(path)
-            elif tree.file(f"{top}/{path}") == ref.encode():
-                found.append(end)
-    return sorted(found)
+    return sorted(state_tree(snapshot).edge_ends(edge_directories(ref)[1], ref))
 
 
 def find_release(snapshot: Snapshot, text: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..delivery.model import CALL, DEPLOY
 from ..errors import Error, NotFound
 from ..globs import escape
-from ..layout import REFS, Damaged, edge_directories, edge_end, object_path
+from ..layout import REFS, Damaged, edge_directories, object_path
 from ..refs import Ref, RefError, version_key
 from . import releases, shapes
 from .changes import change_of, document_history, fetch_history
@@ -213,19 +213,5 @@ def _edges(subject: Subject) -> Page:
 
 
 def _ends(tree: StoreTree, top: str, stored: str) -> list[str]:
-    """The other ends of the edges of a document, which are recorded below a directory of the store.
-
-    Those of the documents below it lie there as well; each file says whose it is.
-    """
-    found: list[str] = []
-    todo = [""]
-    while todo and len(found) < _MOST_EDGES:
-        below = todo.pop()
-        for name in tree.names(f"{top}/{below}" if below else top):
-            path = f"{below}/{name}" if below else name
-            end = edge_end(path)
-            if end is None:
-                todo.append(path)
-            elif tree.file(f"{top}/{path}") == stored.encode():
-                found.append(tree.layout.shown(end))
-    return sorted(found, key=version_key)
+    """The other ends of the edges of a document, as they are shown; the first ones where there are very many."""
+    return sorted(map(tree.layout.shown, islice(tree.edge_ends(top, stored), _MOST_EDGES)), key=version_key)
