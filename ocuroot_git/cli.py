@@ -64,11 +64,11 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
             silence_stdout()
             return 141
         except Error as error:
-            _trace(environ)
+            _trace(terminal)
             terminal.error("fatal: ", error.message, error.hint)
             return error.status
         except Exception as error:  # a fault of ours: the user gets one line all the same
-            _trace(environ)
+            _trace(terminal)
             terminal.error(
                 "fatal: ",
                 f"unexpected {type(error).__name__}: {error}",
@@ -142,11 +142,12 @@ def _similar(name: str) -> str:
     return f"did you mean '{close[0]}'?" if close else "'git ocuroot -h' lists the commands"
 
 
-def _trace(environ: Mapping[str, str]) -> None:
-    if environ.get("GIT_TRACE_OCUROOT", "0") not in ("", "0"):
+def _trace(terminal: Terminal) -> None:
+    if terminal.environ.get("GIT_TRACE_OCUROOT", "0") not in ("", "0"):
         import traceback
 
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            terminal.complain("", line)
 
 
 def _die_of_interrupt() -> int:

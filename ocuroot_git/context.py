@@ -38,6 +38,7 @@ class Context:
             self._stores = open_stores(
                 ".", environ=self.environ, package=options.package, release=options.release, access=access
             )
+            self.terminal.quotes_non_ascii = self._stores.settings.config.get_bool("core.quotePath")
         return self._stores
 
     @property

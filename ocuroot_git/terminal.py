@@ -2,6 +2,10 @@
 
 Data never goes through rich, which wraps lines, drops `[abc]` as markup and turns `:key:` into a picture. Colour
 follows git's rules: `color.ocuroot`, `color.ui`, `NO_COLOR`, and whether stdout is a terminal.
+
+What comes from a store, a remote or a file may hold characters that control a terminal. Here, and nowhere else, they
+are made visible: everything on stderr, lines for people, names in listings (quoted as git quotes paths), and JSON on
+a terminal (by JSON's own escapes). Records under `-z`, JSON elsewhere and `result` give what there is.
 """
 
 from __future__ import annotations
@@ -18,13 +22,17 @@ if TYPE_CHECKING:
 
     from .git import Config
 
-_COLOURS: Final = {
-    "bold": "\x1b[1m",
-    "dim": "\x1b[2m",
-    "red": "\x1b[31m",
-    "green": "\x1b[32m",
-    "yellow": "\x1b[33m",
-    "cyan": "\x1b[36m",
+_COLOURS: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_C_ESCAPES: Final = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\t": "\\t",
+    "\n": "\\n",
+    "\v": "\\v",
+    "\f": "\\f",
+    "\r": "\\r",
+    '"': '\\"',
+    "\\": "\\\\",
 }
 _BATCH: Final = 10_000
 """Records that are written at once."""
@@ -38,7 +46,10 @@ class Terminal:
         self.quiet = quiet
         self.verbose = verbose
         self.end = "\n"
+        self.quotes_non_ascii = False
+        """Whether names in listings show other characters than ASCII as bytes, as `core.quotePath` may ask for."""
         self._colour: bool | None = None
+        self._mark = ""
         self._pager: Any = None
 
     @property
@@ -47,8 +58,27 @@ class Terminal:
         return sys.stdout is not None and sys.stdout.isatty()
 
     def record(self, text: str) -> None:
-        """Print one record of a result. Bytes that came in as no UTF-8 go out as they came."""
-        self.write((text + self.end).encode(errors="surrogateescape"))
+        """Print one record for people, a line of its own: what controls a terminal is shown escaped, not under `-z`.
+
+        Bytes that came in as no UTF-8 go out as they came under `-z`.
+        """
+        shown = self.visible(text) if self.end == "\n" else self._plain(text)
+        self.write((shown + self.end).encode(errors="surrogateescape"))
+
+    def result(self, text: str) -> None:
+        """Print the one result that a script takes over, as it is; to a person, as `record` does."""
+        if self.is_interactive:
+            self.record(text)
+        else:
+            self.write((text + self.end).encode(errors="surrogateescape"))
+
+    def json(self, text: str) -> None:
+        """Print a JSON text as a record. A person sees escapes in it, which mean the same, instead of controls."""
+        from .documents import to_bytes
+
+        if self.is_interactive and not text.isprintable():
+            text = "".join(char if char == "\n" or _is_harmless(char) else _json_escape(char) for char in text)
+        self.write(to_bytes(text + self.end))
 
     def write(self, data: bytes) -> None:
         """Print bytes of a result. Raises Fatal where stdout takes none, BrokenPipeError where its reader has gone."""
@@ -71,21 +101,34 @@ class Terminal:
                 raise _unwritable(error) from None
 
     def name(self, ref: str) -> str:
-        """A ref as a record of its own: quoted as git quotes paths where it would break the line; not under `-z`."""
-        if self.end == "\0" or not any(char < " " or char in '"\\\x7f' for char in ref):
+        """A ref in a listing: quoted as git quotes paths where it holds more than plain characters; not under `-z`.
+
+        Unlike git's paths, refs are text and known to be UTF-8, so that letters beyond ASCII are quoted only where
+        `core.quotePath` is set to true.
+        """
+        if self.end == "\0" or not self._needs_quotes(ref):
             return ref
-        escapes = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
-        quoted = (escapes.get(c) or (f"\\{ord(c):03o}" if c < " " or c == "\x7f" else c) for c in ref)
-        return '"' + "".join(quoted) + '"'
+        return '"' + "".join(map(self._c_quoted, ref)) + '"'
 
     def names(self, refs: list[str]) -> None:
         """Print many refs, each as `name` gives it. Few need quotes, so whole batches are asked whether one does."""
         for first in range(0, len(refs), _BATCH):
             batch = refs[first : first + _BATCH]
-            text = "".join(batch)
-            if not text.isprintable() or '"' in text or "\\" in text:
+            if self.end == "\n" and self._needs_quotes("".join(batch)):
                 batch = [self.name(ref) for ref in batch]
-            self.record(self.end.join(batch))
+            self.write((self.end.join(batch) + self.end).encode(errors="surrogateescape"))
+
+    def _needs_quotes(self, name: str) -> bool:
+        if '"' in name or "\\" in name or (self.quotes_non_ascii and not name.isascii()):
+            return True
+        return not name.isprintable() and not all(map(_is_harmless, name))
+
+    def _c_quoted(self, char: str) -> str:
+        if char in _C_ESCAPES:
+            return _C_ESCAPES[char]
+        if _is_harmless(char) and (char.isascii() or not self.quotes_non_ascii):
+            return char
+        return "".join(f"\\{byte:03o}" for byte in char.encode(errors="surrogateescape"))
 
     def remark(self, text: str) -> None:
         """Say something about what was done; not under `--quiet`."""
@@ -97,18 +140,18 @@ class Terminal:
         if self.verbose:
             self.complain("", text)
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, hint: str | None = None) -> None:
         """Warn of something that does not stop the command."""
-        self.complain("warning: ", text)
+        self.error("warning: ", text, hint)
 
     def error(self, prefix: str, message: str, hint: str | None) -> None:
-        """Report the error that ends the command: one line, and the next step where there is one."""
+        """Report what is wrong: one line, and the next step where there is one."""
         self.complain(prefix, message.replace("\n", " "))
         if hint and self.environ.get("GIT_ADVICE") != "0":
             self.complain("hint: ", hint)
 
     def complain(self, prefix: str, text: str) -> None:
-        """Write a line to stderr, after all that went to stdout."""
+        """Write a line to stderr, after all that went to stdout; what controls a terminal is shown escaped."""
         if sys.stderr is None:
             return
         try:
@@ -116,7 +159,7 @@ class Terminal:
         except (Fatal, OSError):
             pass  # the command meets it too, or did already
         try:
-            line = f"{prefix}{text}\n"
+            line = f"{prefix}{self.visible(text)}\n"
             sys.stderr.buffer.write(line.encode(errors="backslashreplace"))
             sys.stderr.flush()
         except (OSError, ValueError):
@@ -140,10 +183,35 @@ class Terminal:
         return self.is_interactive or self.environ.get("GIT_PAGER_IN_USE") == "true"
 
     def paint(self, text: str, *styles: str) -> str:
-        """Text in a colour, where `colour` said so."""
+        """Text in a colour, where `colour` said so, for `record` to print."""
         if not self._colour or not text:
             return text
-        return "".join(_COLOURS[style] for style in styles) + text + "\x1b[m"
+        mark = self._paint_mark()
+        return "".join(f"{mark}[{_COLOURS[style]}m" for style in styles) + text + f"{mark}[m"
+
+    def coloured_line(self, text: str) -> str:
+        """A line that a program printed, for `remark`: its colours stay, as in what git passes on of a remote's."""
+        head, *pieces = text.split("\x1b[")
+        mark = self._paint_mark() if pieces else ""
+        shown = head
+        for piece in pieces:
+            is_colour = piece.lstrip("0123456789;")[:1] == "m"
+            shown += f"{mark if is_colour else chr(27)}[{piece}"
+        return f"{shown}{mark}[m" if mark and mark in shown else shown
+
+    def _paint_mark(self) -> str:
+        """What stands for ESC before a colour of ours until a line is printed: no text can hold it, being random."""
+        self._mark = self._mark or f"\x1b{os.urandom(8).hex()}\x1b"
+        return self._mark
+
+    def visible(self, text: str) -> str:
+        """A line as it is printed: colours of ours become ESC, what else would control a terminal is escaped."""
+        if self._mark and self._mark in text:
+            return "\x1b".join(map(escaped, text.split(self._mark)))
+        return escaped(text)
+
+    def _plain(self, text: str) -> str:
+        return text.replace(self._mark, "\x1b") if self._mark else text
 
     def start_pager(self) -> None:
         """Let a long listing on a terminal go through git's pager, if git says that there is one."""
@@ -167,26 +235,52 @@ class Terminal:
     def read_records(self) -> Iterator[str]:
         """The records on stdin, one after the other as they come: lines, or between NULs under `-z`.
 
-        Raises Fatal where stdin is closed.
+        Raises Fatal where stdin is closed, or begins with a byte order mark.
         """
-        source = self.stdin()
+        first = True
+        for record in self._records(self.stdin()):
+            if first and record.startswith(b"\xef\xbb\xbf"):
+                raise Fatal("standard input begins with a byte order mark (BOM)", hint="save it as UTF-8 without one")
+            first = False
+            yield record.decode(errors="surrogateescape")
+
+    def _records(self, source: Any) -> Iterator[bytes]:
         if self.end == "\n":
             for line in source:
-                yield line.removesuffix(b"\n").decode(errors="surrogateescape")
+                yield line.removesuffix(b"\n")
             return
         waiting = b""
         while piece := source.read1(1 << 16):
             *complete, waiting = (waiting + piece).split(b"\0")
-            for record in complete:
-                yield record.decode(errors="surrogateescape")
+            yield from complete
         if waiting:
-            yield waiting.decode(errors="surrogateescape")
+            yield waiting
 
     def stdin(self) -> Any:
         """The bytes of stdin. Raises Fatal where it is closed."""
         if sys.stdin is None:
             raise Fatal("cannot read from standard input: it is closed")
         return sys.stdin.buffer
+
+
+def escaped(text: str) -> str:
+    """Text without what controls a terminal, reverses the direction or ends the line: that is shown by its number."""
+    if text.isprintable():
+        return text
+    return "".join(char if char == "\t" or _is_harmless(char) else ascii(char)[1:-1] for char in text)
+
+
+def _is_harmless(char: str) -> bool:
+    """Whether a terminal only draws the character: it is printable, or one of the wider and narrower spaces."""
+    return char.isprintable() or (char > "\x9f" and char.isspace() and char not in "\u2028\u2029")
+
+
+def _json_escape(char: str) -> str:
+    code = ord(char)
+    if code > 0xFFFF:
+        high, low = divmod(code - 0x10000, 0x400)
+        return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+    return f"\\u{code:04x}"
 
 
 def silence_stdout() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..documents import dump, to_bytes
+from ..documents import dump
 from ..options import Command, Option
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ def run(context: Context, options: Parsed) -> int:
     with_status = options.name_status or terminal.is_interactive
     for difference in found:
         if options.json:
-            terminal.write(to_bytes(dump(_document(difference), None) + terminal.end))
+            terminal.json(dump(_document(difference), None))
         elif options.patch:
             _show_patch(context, difference)
         else:

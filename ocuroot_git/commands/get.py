@@ -41,8 +41,10 @@ def run(context: Context, options: Parsed) -> int:
 
 
 def _print(context: Context, value: Document, form: str) -> None:
-    text = value if form == "raw" and isinstance(value, str) else dump(value, 2 if form == "json" else None)
-    context.terminal.write(to_bytes(text + context.terminal.end))
+    if form == "raw" and isinstance(value, str):
+        context.terminal.write(to_bytes(value + context.terminal.end))
+    else:
+        context.terminal.json(dump(value, 2 if form == "json" else None))
 
 
 def _batch(context: Context, snapshot: Snapshot) -> int:
@@ -52,7 +54,7 @@ def _batch(context: Context, snapshot: Snapshot) -> int:
             line = line_of(snapshot.look_up(record))
         except (RefError, LinkCycle, Damaged) as error:  # of this one ref; the others can still be answered
             line = dump({"ref": record, "resolved": None, "found": False, "value": None, "error": error.message}, None)
-        context.terminal.write(to_bytes(line + context.terminal.end))
+        context.terminal.json(line)
         context.terminal.flush()
     return 0
 

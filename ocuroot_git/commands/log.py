@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..documents import dump, to_bytes
+from ..documents import dump
 from ..errors import Fatal, UsageError
 from ..globs import Glob
 from ..history import COMMAND_TRAILER, OPERATION_TRAILER, ref_changes, trailer
@@ -40,7 +40,7 @@ def run(context: Context, options: Parsed) -> int:
     context.terminal.colour(context.stores.settings.config)
     for count, (commit, changes) in enumerate(_newest_first(snapshot, wanted, only), 1):
         if options.json:
-            context.terminal.write(to_bytes(_line(commit, changes) + context.terminal.end))
+            context.terminal.json(_line(commit, changes))
         else:
             _show(context, commit, changes, first=count == 1)
         if count == options.limit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..documents import Document, dump, to_bytes
+from ..documents import Document, dump
 from ..errors import UsageError
 from ..globs import escape
 from ..layout import link_target, object_path
@@ -46,7 +46,7 @@ def run(context: Context, options: Parsed) -> int:
     _prefetch(snapshot, found, values=options.values)
     context.terminal.start_pager()
     for tree, entry in found:
-        context.terminal.write(to_bytes(_line(snapshot, tree, entry, options) + context.terminal.end))
+        context.terminal.json(_line(snapshot, tree, entry, options))
     return 0
 
 

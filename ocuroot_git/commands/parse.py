@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..documents import dump, to_bytes
+from ..documents import dump
 from ..options import Command, Option
 from ..refs import Ref
 
@@ -19,7 +19,7 @@ def run(context: Context, options: Parsed) -> int:
         ref = Ref.parse(text)
         parts = {"ref": str(ref), **{part: getattr(ref, part) for part in PARTS}, "is_global": ref.is_global}
         if options.json:
-            context.terminal.write(to_bytes(dump(parts, None) + "\n"))
+            context.terminal.json(dump(parts, None))
         else:
             for part, value in parts.items():
                 if value:

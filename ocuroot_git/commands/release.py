@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..documents import Document, dump, to_bytes
+from ..documents import Document, dump
 from ..errors import Fatal, NotFound
 from ..options import Command, Group, Option
 from ..refs import Ref, RefError
@@ -28,7 +28,7 @@ def new(context: Context, options: Parsed) -> int:
         tags=options.tag,
         force=options.force,
     )
-    context.terminal.record(release)
+    context.terminal.result(release)
     return 0
 
 
@@ -100,7 +100,7 @@ def listing(context: Context, options: Parsed) -> int:
     terminal.colour(context.stores.settings.config)
     for line in found:
         if options.json:
-            terminal.write(to_bytes(dump(line, None) + terminal.end))
+            terminal.json(dump(line, None))
         elif options.z or not terminal.is_interactive:
             terminal.record(terminal.name(line["ref"]))
         else:
@@ -124,7 +124,7 @@ def show(context: Context, options: Parsed) -> int:
     shown = releases.pipeline(snapshot, find_release(snapshot, options.arguments[0]))
     terminal = context.terminal
     if options.json:
-        terminal.write(to_bytes(dump(shown) + "\n"))
+        terminal.json(dump(shown))
         return 0
     terminal.start_pager()
     terminal.colour(context.stores.settings.config)

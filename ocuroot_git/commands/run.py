@@ -22,7 +22,7 @@ def start(context: Context, options: Parsed) -> int:
 
     work, number = find_work(context.snapshot(), options.arguments[0])
     run = context.stores.transact(lambda tx: runs.start(tx, work, number), command="run start", message=f"start {work}")
-    context.terminal.record(run.ref)
+    context.terminal.result(run.ref)
     return 0
 
 
@@ -125,7 +125,7 @@ def retry(context: Context, options: Parsed) -> int:
         release = find_release(snapshot, reference)
         made = context.stores.transact(lambda tx: runs.retry_release(tx, release), command="run retry")
     for one in made:
-        context.terminal.record(one.ref)
+        context.terminal.result(one.ref)
     return 0
 
 

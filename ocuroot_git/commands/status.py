@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..documents import dump, to_bytes
+from ..documents import dump
 from ..errors import Fatal
 from ..globs import Glob
 from ..layout import SIDES, Damaged, link_target, object_path
@@ -31,7 +31,7 @@ def run(context: Context, options: Parsed) -> int:
     if all(report[side]["exists"] for side in SIDES):
         _add_work(snapshot, report)
     if options.json:
-        context.terminal.write(to_bytes(dump(report, 2) + "\n"))
+        context.terminal.json(dump(report, 2))
         return 0
     terminal = context.terminal
     terminal.colour(context.stores.settings.config)

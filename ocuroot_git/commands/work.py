@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..documents import dump, to_bytes
+from ..documents import dump
 from ..errors import UsageError
 from ..options import Command, Group, Option
 
@@ -28,7 +28,7 @@ def listing(context: Context, options: Parsed) -> int:
     terminal.colour(context.stores.settings.config)
     for item in items:
         if options.json:
-            terminal.write(to_bytes(dump(item.to_document(), None) + terminal.end))
+            terminal.json(dump(item.to_document(), None))
         else:
             terminal.record(_line(context, item))
     return 0

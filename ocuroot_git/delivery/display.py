@@ -53,11 +53,12 @@ class Plain:
         """Nothing is kept open between lines."""
 
     def _say(self, run: RunRef, line: bytes) -> None:
-        self._terminal.remark(f"{_short(run)} | {line.removesuffix(bytes([13])).decode(errors='replace')}")
+        text = line.removesuffix(b"\r").decode(errors="replace")
+        self._terminal.remark(f"{_short(run)} | {self._terminal.coloured_line(text)}")
 
     def _show_end(self, outcome: Outcome, took: float) -> None:
         why = f" ({outcome.why})" if outcome.why else ""
-        self._terminal.record(f"{outcome.status}\t{outcome.run}")
+        self._terminal.record(f"{outcome.status}\t{self._terminal.name(outcome.run.ref)}")
         self._terminal.flush()
         self._terminal.remark(f"{outcome.run}: {outcome.status} in {took:.1f} s{why}")
 
@@ -97,7 +98,7 @@ class Live(Plain):
     def _print(self, text: str, style: str) -> None:
         from rich.text import Text
 
-        self._screen.console.print(Text(text, style=style))
+        self._screen.console.print(Text(self._terminal.visible(text), style=style))
 
     def _table(self) -> Any:
         from rich.table import Table
@@ -107,7 +108,7 @@ class Live(Plain):
         now = time.monotonic()
         for run, begun in list(self._begun.items()):
             last = Text(self._last.get(run, ""), style="dim", no_wrap=True, overflow="ellipsis")
-            table.add_row(Text(f"{now - begun:7.1f} s", style="cyan"), Text(_short(run)), last)
+            table.add_row(Text(f"{now - begun:7.1f} s", style="cyan"), Text(self._terminal.visible(_short(run))), last)
         return table
 
 

@@ -21,6 +21,7 @@ from ..documents import dump, to_bytes
 from ..errors import Error, Fatal, NotFound
 from ..globs import GlobError
 from ..layout import SIDES
+from ..terminal import escaped
 from . import changes, details, lists, releases
 from .facts import Facts, Memory
 from .later import PATIENCE
@@ -273,7 +274,8 @@ def _fault(error: Exception) -> Response:
     """A fault of ours: the reader gets one line, and so does the terminal."""
     if isinstance(error, HTTPException):
         return _problem(Fatal(error.name.lower()), error.code or 500)
-    current_app.logger.error("unexpected %s on %s: %s", type(error).__name__, request.path, error)
+    told = escaped(f"unexpected {type(error).__name__} on {request.path}: {error}")
+    current_app.logger.error("%s", told)
     current_app.logger.debug("where it happened:", exc_info=error)
     return _problem(Fatal(f"unexpected {type(error).__name__}: {error}", hint="please report it"), 500)
 
