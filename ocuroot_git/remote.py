@@ -251,27 +251,32 @@ class Remote:
         with self._lock():
             known = self.known()
             depth = () if known is not None else ("--depth=1",)
+            refspec, network = f"{self.reference}:{self.reference}", self._network()
             try:
-                self._fetch([f"{self.reference}:{self.reference}"], f"--filter={_TOP}", *depth)
+                exists = network.fetch_branch(
+                    self.reference, lambda: self._fetch([refspec], f"--filter={_TOP}", *depth)
+                )
             except TransportError as error:
-                self._explain(error, known)
+                raise self._explained(error, known) from None
+            if not exists and known is not None:
+                raise Fatal(
+                    f"{self.where} is gone; it was at {known[:12]} at the last contact", hint=self._how_to_forget()
+                )
         self._asked = time.monotonic()
         self._must_ask = False
         self._touch()
 
-    def _explain(self, error: TransportError, known: str | None) -> None:
-        """Why the tip could not be fetched. Returns where there is just no branch, which alone may lead to one."""
-        hint = f"if that is meant, forget what was fetched: rm -r '{self._path}'"
-        if "find remote ref" in error.message and self._network().tip(self.reference) is None:
-            if known is not None:
-                raise Fatal(f"{self.where} is gone; it was at {known[:12]} at the last contact", hint=hint) from None
-            return
-        if "(non-fast-forward)" in error.message:
-            raise Fatal(
-                f"{self.where} was rewritten: {known and known[:12]}, its tip at the last contact, is no longer in it",
-                hint=hint,
-            ) from None
-        raise error
+    def _explained(self, error: TransportError, known: str | None) -> Fatal:
+        """Why the tip could not be fetched."""
+        if "(non-fast-forward)" not in error.message:
+            return error
+        return Fatal(
+            f"{self.where} was rewritten: {known and known[:12]}, its tip at the last contact, is no longer in it",
+            hint=self._how_to_forget(),
+        )
+
+    def _how_to_forget(self) -> str:
+        return f"if that is meant, forget what was fetched: rm -r '{self._path}'"
 
     def _fetch_objects(self, oids: list[str], scope: Scope) -> None:
         """Fetch objects by their ids; what `Repository.prefetch` and single look-ups call."""
@@ -339,7 +344,7 @@ class Remote:
             import fcntl
 
             if self._held is not None:
-                yield  # `_explain` and the like, within a fetch
+                yield  # within a fetch
                 return
             directory = self.repository.common_dir
             self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

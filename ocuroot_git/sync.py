@@ -235,24 +235,27 @@ class Sharing:
         """Bring the remote-tracking branch up to date; gives where it stands. Not forced: see P7."""
         known = self.known()
         depth = ("--depth=1",) if known is None and self._is_shallow() else ()
+        refspec = f"{self.branch.reference}:{self.tracking}"
         try:
-            self._transport.fetch([f"{self.branch.reference}:{self.tracking}"], *depth, large=True)
+            exists = self._transport.fetch_branch(
+                self.branch.reference, lambda: self._transport.fetch([refspec], *depth, large=True)
+            )
         except TransportError as error:
-            if "find remote ref" in error.message and self._transport.tip(self.branch.reference) is None:
-                if known is not None:
-                    raise Fatal(
-                        f"branch '{self.branch.name}' of '{self.remote}' is gone; it was at {known[:12]}",
-                        hint=f"if that is meant: git update-ref -d {self.tracking}",
-                    ) from None
-                if may_be_missing:
-                    return None  # type: ignore[return-value]
-                raise Fatal(
-                    f"there is no branch '{self.branch.name}' on '{self.remote}'",
-                    hint=f"'git ocuroot push {self.remote}' makes it",
-                ) from None
             if "(non-fast-forward)" in error.message:
                 raise self._rewritten(known or "") from None
             raise
+        if not exists and known is not None:
+            raise Fatal(
+                f"branch '{self.branch.name}' of '{self.remote}' is gone; it was at {known[:12]}",
+                hint=f"if that is meant: git update-ref -d {self.tracking}",
+            )
+        if not exists:
+            if may_be_missing:
+                return None  # type: ignore[return-value]
+            raise Fatal(
+                f"there is no branch '{self.branch.name}' on '{self.remote}'",
+                hint=f"'git ocuroot push {self.remote}' makes it",
+            )
         self._touch()
         there = self.known()
         assert there is not None

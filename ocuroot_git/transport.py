@@ -7,12 +7,14 @@ where there is nothing else. What stays open is decided by whether the tip moved
 
 from __future__ import annotations
 
+import time
+
 from .errors import RemoteError
 from .git import Done, execute, redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Final
 
 NO_REPOSITORY: Final = "no repository"
@@ -58,6 +60,9 @@ _HINTS: Final = {
     UNREACHABLE: "'--offline' reads what was fetched before",
     POLICY: "ask whoever runs the server to let this login push to the branch; trying again does not help",
 }
+
+_APPEARING: Final = (0.0, 0.05, 0.1, 0.2, 0.4)
+"""Seconds to wait before each fetch of a branch that is there when asked for, but was not there for the fetch."""
 
 # Words in stderr of a transfer that failed, in lower case; the first kind of which one is found is taken.
 _TRANSFER_WORDS: Final = (
@@ -314,6 +319,25 @@ class Transport:
         if done.status != 0:
             raise self.failure(CUT if done.status is None else classify_transfer(done.err), arguments, done)
         return done.err
+
+    def fetch_branch(self, branch: str, fetch: Callable[[], object]) -> bool:
+        """Call `fetch`, which fetches a branch (full name); whether the remote has it. Raises TransportError.
+
+        A branch that another makes just now may be missing for the fetch, and be there for the look that tells a
+        missing branch from every other failure. It is fetched again then.
+        """
+        for pause in _APPEARING:
+            time.sleep(pause)
+            try:
+                fetch()
+                return True
+            except TransportError as error:
+                failure = error
+            if "find remote ref" not in failure.message:
+                break
+            if self.tip(branch) is None:
+                return False
+        raise failure
 
     def push(self, source: str, branch: str) -> TransportError | None:
         """Push a commit to a branch (full name), fast-forward only; gives the failure, if it is one of those."""

@@ -540,6 +540,39 @@ def test_a_cut_connection_damages_nothing(daemon: World) -> None:
     assert bare.git("fsck", "--no-dangling") == ""
 
 
+def upload_pack_that(clone: Repo, top: Path, afterwards: str) -> None:
+    """Let the clone's remote `origin` be read by a program that does something after its first answer, once."""
+    program = top / "upload-pack"
+    program.write_text(f'#!/bin/sh\ngit upload-pack "$@"\nmkdir "{top}/answered" 2>/dev/null || exit 0\n{afterwards}\n')
+    program.chmod(0o755)
+    clone.git("config", "remote.origin.uploadpack", str(program))
+
+
+@pytest.mark.parametrize("command", [("init", "--remote", "origin"), ("fetch",), ("sync",)], ids=" ".join)
+def test_a_branch_that_appears_after_the_fetch_did_not_find_it(files: World, command: tuple[str, ...]) -> None:
+    bare = files.bare()
+    first = files.clone("first")
+    first.ocuroot("init", "-q")
+    made = bare.git("rev-parse", "state")
+    bare.git("update-ref", "-d", "refs/heads/state")
+    clone = files.top / "clone"
+    Repo(files.top).git("clone", "-q", files.url(), str(clone))
+    upload_pack_that(Repo(clone), files.top, f"git -C {bare.path} update-ref refs/heads/state {made}")
+    done = Repo(clone).run(*command)
+    assert done.returncode == 0, done.stderr
+    assert (files.top / "answered").is_dir()
+    assert bare.git("rev-list", "state").split() == [made]
+    assert Repo(clone).run("status").returncode == 0
+
+
+def test_several_inits_at_once_make_one_history(files: World) -> None:
+    bare = files.bare()
+    clones = [files.clone(f"clone{number}") for number in range(6)]
+    made = [start(clone, "init", "-q") for clone in clones]
+    assert [(one.communicate()[1], one.returncode) for one in made] == [("", 0)] * 6
+    assert len(bare.git("rev-list", "--all").split()) == 1
+
+
 # How little is transferred
 
 
