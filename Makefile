@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PREFIX ?= $(HOME)/.local
-EXTRAS := starlark,view,browser,test,lint
+EXTRAS := view,browser,test,lint
 
-.PHONY: demo test lint docs bench install clean
+.PHONY: demo test test-oldest lint docs bench install clean
 
 # The marker is newer than the requirements once the environment holds them.
 $(VENV)/.ready: setup.cfg pyproject.toml
@@ -21,6 +21,19 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n 2
+
+# The tests, or those named by TESTS=, with the oldest libraries that setup.cfg allows, in an environment of their own.
+OLDEST := $(VENV)-oldest
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest -n 2 $(TESTS)
+
+$(OLDEST)/.ready: setup.cfg pyproject.toml
+	@test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	@echo 'setting up $(OLDEST)'
+	@sed -n 's/^    \(pygit2\|starlark-pyo3\)>=/\1==/p' setup.cfg > $(OLDEST)/constraints.txt
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat \
+		-c $(OLDEST)/constraints.txt -e '.[view,browser,test]'
+	@touch $@
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -37,10 +50,10 @@ bench: $(VENV)/.ready
 # Installs into an environment of its own and links the program where PATH finds it.
 install:
 	$(PYTHON) -m venv $(PREFIX)/share/git-ocuroot
-	$(PREFIX)/share/git-ocuroot/bin/python -m pip install --quiet --disable-pip-version-check '.[starlark,view]'
+	$(PREFIX)/share/git-ocuroot/bin/python -m pip install --quiet --disable-pip-version-check '.[view]'
 	mkdir -p $(PREFIX)/bin $(PREFIX)/share/man/man1
 	ln -sf ../share/git-ocuroot/bin/git-ocuroot $(PREFIX)/bin/git-ocuroot
 	cp man/git-ocuroot.1 $(PREFIX)/share/man/man1/
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

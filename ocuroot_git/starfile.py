@@ -167,7 +167,7 @@ def evaluate_value(text: str, *, seconds: float = 5.0) -> str:
 
 
 def _need_library(what: str) -> None:
-    hint = "pip install 'ocuroot-git[starlark]'"
+    hint = "pip install 'starlark-pyo3>=2026.1.2'"
     try:
         import starlark
     except ImportError:

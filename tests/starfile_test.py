@@ -472,7 +472,7 @@ def test_the_library_is_missing_or_too_old(monkeypatch):
     for call in (lambda: read(""), lambda: evaluate_value("1")):
         with pytest.raises(Fatal, match="needs the Python package starlark-pyo3") as caught:
             call()
-        assert caught.value.hint == "pip install 'ocuroot-git[starlark]'"
+        assert caught.value.hint == "pip install 'starlark-pyo3>=2026.1.2'"
     monkeypatch.setitem(sys.modules, "starlark", types.ModuleType("starlark"))
     with pytest.raises(Fatal, match=r"needs starlark-pyo3 2026\.1\.2 or newer"):
         read("")
