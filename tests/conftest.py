@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -29,6 +30,10 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "[user]\n\tname = Test\n\temail = test@example.com\n"
         "[init]\n\tdefaultBranch = main\n[maintenance]\n\tauto = false\n[gc]\n\tauto = 0\n"
     )
+    # Not the launcher itself, which would look for an interpreter on a PATH that need not have ours.
+    (home / "bin").mkdir()
+    (home / "bin" / "git-ocuroot").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{PROGRAM}" "$@"\n')
+    (home / "bin" / "git-ocuroot").chmod(0o755)
     before = dict(os.environ)
     for name in list(os.environ):
         if name.startswith(("GIT_", "OCUROOT_", "XDG_")) or name in ("NO_COLOR", "PAGER", "LESS", "LC_ALL", "LANGUAGE"):
@@ -38,9 +43,12 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         GIT_CONFIG_NOSYSTEM="1",
         LC_ALL="C.UTF-8",
         TERM="dumb",
-        PATH=f"{PROGRAM.parent}{os.pathsep}{before['PATH']}",
+        PATH=f"{home / 'bin'}{os.pathsep}{before['PATH']}",
     )
+    # Under nohup and in the background of a script, SIGINT is ignored; what is started here would inherit that.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield home
+    signal.signal(signal.SIGINT, interrupt)
     os.environ.clear()
     os.environ.update(before)
 

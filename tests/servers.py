@@ -27,15 +27,28 @@ def git_daemon(directory: Path) -> Iterator[int]:
     """`git daemon` that serves, and takes pushes to, all repositories below a directory; gives its port."""
     port = free_port()
     command = ["git", "daemon", "--export-all", "--enable=receive-pack", f"--base-path={directory}", "--reuseaddr"]
-    process = subprocess.Popen(
-        [*command, "--listen=127.0.0.1", f"--port={port}", str(directory)], stderr=subprocess.DEVNULL
-    )
-    try:
+    with tied([*command, "--listen=127.0.0.1", f"--port={port}", str(directory)]):
         wait_for_port(port)
         yield port
+
+
+@contextlib.contextmanager
+def tied(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that ends with the tests, also when they are killed: a shell waits until the pipe to it is closed."""
+    # A `git` that is ended passes the signal on to the program it started.
+    script = '"$@" </dev/null & cat >/dev/null; kill $! && wait $!'
+    process = subprocess.Popen(
+        ["sh", "-c", script, "sh", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    try:
+        yield process
     finally:
-        # The daemon is a child of `git`, which passes the signal on.
-        process.terminate()
+        process.stdin.close()
         process.wait()
 
 
