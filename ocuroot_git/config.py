@@ -16,6 +16,7 @@ from .objects import Repository
 from .places import Branch
 from .refs import Ref, RefError
 from .store import Stores
+from .urls import is_url, name_of_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class Settings:
             name, url = None, where
         if not url.strip() or url.startswith("-"):
             raise Fatal(f"bad URL '{url}' of a remote store ({spec.source})")
-        if not _is_url(url):
+        if not is_url(url):
             if name is None and "/" not in url and not os.path.isdir(os.path.join(self.directory, url)):
                 raise Fatal(
                     f"no such remote: '{url}' ({spec.source})",
@@ -243,7 +244,7 @@ class Settings:
         where, _, branch = value.partition("#")
         if not where:
             return Spec(variable, branch=branch)
-        if _is_url(where) or f"remote.{where}.url" in self.config.keys("remote"):
+        if is_url(where) or f"remote.{where}.url" in self.config.keys("remote"):
             return Spec(variable, remote=where, branch=branch or DEFAULT_BRANCH)
         path = os.path.join(self.directory, os.path.expanduser(where))
         if os.path.isdir(path) or where[0] in "./~":
@@ -334,31 +335,9 @@ def open_stores(
     return Stores(Settings(directory, os.environ if environ is None else environ, package, release, access))
 
 
-def name_of_url(url: str) -> str:
-    """The name that a repository's URL gives it in refs: without scheme, user and `.git`."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        rest = url
-        host, colon, path = url.partition(":")
-        if colon and "/" not in host:
-            rest = f"{host}/{path}"
-    if separator and scheme == "file":
-        rest = rest.lstrip("/")
-    head, slash, tail = rest.partition("/")
-    return (head.rpartition("@")[2] + slash + tail).strip("/").removesuffix(".git").strip("/")
-
-
 def _checked_name(name: str) -> str:
     """A repository's name, if refs can bear it. Raises RefError."""
     if not name:
         raise RefError("bad name of a repository: it is empty")
     Ref.parse(f"{name}/-")
     return name
-
-
-def _is_url(text: str) -> bool:
-    """Whether git would take a text for a URL, or for `host:path`."""
-    if "://" in text:
-        return True
-    head, colon, _ = text.partition(":")
-    return bool(colon) and "/" not in head

@@ -1,10 +1,13 @@
 """The errors a user can meet: one class per exit status (design section 6).
 
-A message is lower case and without a full stop; `hint` names the next step where there is one.
+A message is lower case and without a full stop; `hint` names the next step where there is one. Neither keeps a secret:
+both are redacted as the error is made, so no one who prints, logs or stores it has to think of that.
 Modules define their own subclasses beside the code that raises them.
 """
 
 from __future__ import annotations
+
+from .redaction import redact
 
 
 class Error(Exception):
@@ -13,9 +16,9 @@ class Error(Exception):
     status = 128
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redact(message)
+        self.hint = redact(hint) if hint is not None else None
+        super().__init__(self.message)
 
 
 class NotFound(Error):

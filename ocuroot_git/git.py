@@ -12,6 +12,7 @@ import time
 
 from .errors import Fatal
 from .objects import Identity
+from .redaction import learn, redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class GitError(Fatal):
 
     def __init__(self, arguments: Sequence[str], status: int, words: str) -> None:
         said = words.strip() or f"it ended with status {status}"
-        super().__init__(redact(f"'git {' '.join(arguments)}' failed: {' / '.join(said.splitlines())}"))
+        super().__init__(f"'git {' '.join(arguments)}' failed: {' / '.join(said.splitlines())}")
         self.exit_status = status
         self.words = redact(words)
 
@@ -183,15 +184,6 @@ def with_config(environ: Mapping[str, str], values: Sequence[tuple[str, str]]) -
     return changed
 
 
-def redact(text: str) -> str:
-    """A text without the passwords and tokens that URLs, headers and options in it carry."""
-    import re
-
-    text = re.sub(r"(\w://)[^/@\s']+@", r"\1***@", text)
-    text = re.sub(r"(?i)(authorization: *(?:[a-z]+ +)?)[^\s']+", r"\1***", text)
-    return re.sub(r"(?i)((?:token|password|passwd|secret)[=:] *)[^&\s']+", r"\1***", text)
-
-
 def start_config(directory: str, environ: Mapping[str, str]) -> Child:
     """Start the one call of `git config` whose answer `Config.read` reads."""
     return start(["-C", directory, "config", "--list", "-z", "--show-scope"], environ)
@@ -260,6 +252,8 @@ class Config:
         values: dict[str, list[tuple[str, str | None]]] = {}
         for scope, entry in zip(fields[::2], fields[1::2]):
             key, newline, value = entry.partition("\n")
+            learn(key)  # the base of `url.<base>.insteadOf` may hold a token
+            learn(value)
             values.setdefault(_fold(key), []).append((scope, value if newline else None))
         return cls(values)
 

@@ -77,7 +77,7 @@ class Remote:
 
     @property
     def where(self) -> str:
-        from .git import redact
+        from .redaction import redact
 
         return f"branch '{self.target.branch}' of '{redact(self.target.name or self.target.url)}'"
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from .redaction import learn
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +69,7 @@ class Target:
         may_create: bool = True,
         support_files: Mapping[str, str],
     ) -> None:
+        learn(url)
         self.url = url
         self.branch = branch
         self.name = name
@@ -77,10 +80,11 @@ class Target:
         """The name of the tool's own repository for this URL: readable, and never two URLs the same."""
         from hashlib import sha1
 
-        from .git import redact
+        from .redaction import without_secrets
 
-        bare = redact(self.url)  # a new token is no new remote
-        readable = "".join(c if c.isalnum() or c in "-_." else "-" for c in bare.rstrip("/").rpartition("/")[2])
+        bare = without_secrets(self.url)  # a new token is no new remote
+        last = bare.partition("?")[0].rstrip("/").rpartition("/")[2]
+        readable = "".join(c if c.isalnum() or c in "-_." else "-" for c in last)
         return f"{readable.removesuffix('.git').lstrip('.-')[:40]}-{sha1(os.fsencode(bare)).hexdigest()[:10]}.git"
 
 

@@ -14,6 +14,7 @@ import os
 import sys
 
 from .errors import Fatal
+from .redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Terminal:
         except (Fatal, OSError):
             pass  # the command meets it too, or did already
         try:
-            line = f"{prefix}{self.visible(text)}\n"
+            line = f"{prefix}{self.visible(redact(text))}\n"
             sys.stderr.buffer.write(line.encode(errors="backslashreplace"))
             sys.stderr.flush()
         except (OSError, ValueError):

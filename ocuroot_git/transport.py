@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 
 from .errors import RemoteError
-from .git import Done, execute, redact
+from .git import Done, execute
+from .redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -201,8 +202,9 @@ class TransportError(RemoteError):
 
     def __init__(self, kind: str, url: str, arguments: Sequence[str], words: str) -> None:
         said = essence(words) or "git said nothing"
-        command = redact(" ".join(("git", *arguments)))
-        super().__init__(redact(f"{_SAYINGS[kind].format(url)}: {said}") + f" ('{command}')", hint=_HINTS.get(kind))
+        super().__init__(
+            f"{_SAYINGS[kind].format(url)}: {said} ('{' '.join(('git', *arguments))}')", hint=_HINTS.get(kind)
+        )
         self.kind = kind
 
     @property

@@ -16,7 +16,7 @@ from conftest import TOP, Repo
 PACKAGE = TOP / "ocuroot_git"
 
 LAYERS = {
-    "words": "errors refs globs documents layout",
+    "words": "redaction urls errors refs globs documents layout",
     "objects": "libgit2 objects git parallel sandbox starfile",
     "store": "tree match places bulk directory snapshot transaction store config history check transfer",
     "sharing": "attempt target remote transport hydrate sync merge replay sharing",
@@ -170,7 +170,7 @@ BUDGETS = {
     ("match", "+/**"): 37,
     ("resolve", "+/environment/x"): 36,
     ("parse", "+/environment/x"): 30,
-    ("log", "-n", "1"): 43,
+    ("log", "-n", "1"): 45,
     ("fsck",): 38,
     ("set", "+/environment/x", "other"): 52,
     ("delete", "+/environment/x"): 53,

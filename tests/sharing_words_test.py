@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ocuroot_git.git import redact, with_config
+from ocuroot_git.git import with_config
+from ocuroot_git.redaction import redact
 from ocuroot_git.transport import HANDLING, Transport, classify_push, classify_transfer, parse_push
 
 BRANCH = "refs/heads/state"
