@@ -141,6 +141,10 @@ class Settings:
                 self._places[side] = self._open(spec), spec.prefix
         return self._places[side]
 
+    def opened(self) -> list[Place]:
+        """The places of the stores as far as something has asked for them, each once."""
+        return list(dict.fromkeys(place for place, _ in self._places.values()))
+
     def spec(self, side: Side) -> Spec:
         """Where a store is said to be; an intent store of which nothing is said is where the state store is."""
         if side not in self._specs:

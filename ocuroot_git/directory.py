@@ -156,6 +156,9 @@ class Directory:
     def prepare_write(self) -> None:
         pass
 
+    def end_write(self) -> None:
+        pass
+
     def maintain(self) -> None:
         pass
 

@@ -27,6 +27,8 @@ _OWN_SCOPES: Final = ("system", "global", "command")
 """The scopes of configuration that belong to the user, and not to the repository."""
 
 
+SIGKILL: Final = 9
+"""As in the module `signal`, which is no import for a start."""
 _GRACE: Final = 5.0
 """Seconds that a child has to end by itself after its deadline, before it is killed."""
 
@@ -68,6 +70,13 @@ class Child:
         out, err = _read_all(self._out), _read_all(self._err)
         status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         return status, out, err.decode(errors="replace")
+
+    def drop(self) -> None:
+        """End it, whose answer is no longer wanted, and leave neither a process nor a descriptor behind."""
+        os.close(self._out)
+        os.close(self._err)
+        os.kill(self._pid, SIGKILL)
+        os.waitpid(self._pid, 0)
 
     def output(self) -> bytes:
         """Wait for the end; gives stdout. Raises GitError unless the status is 0."""
@@ -194,15 +203,15 @@ class Identities:
 
     def __init__(self, directory: str, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._children = [
-            start(["-C", directory, "var", f"GIT_{role}_IDENT"], environ) for role in ("AUTHOR", "COMMITTER")
-        ]
+        self._children = {
+            role: start(["-C", directory, "var", f"GIT_{role}_IDENT"], environ) for role in ("AUTHOR", "COMMITTER")
+        }
         self._known: list[Identity] = []
 
     def now(self) -> tuple[Identity, Identity]:
         """Author and committer of a commit made now; `Ocuroot <ocuroot@localhost>` where git knows none."""
         if not self._known:
-            self._known = [self._read(role, child) for role, child in zip(("AUTHOR", "COMMITTER"), self._children)]
+            self._known = [self._read(role, self._children.pop(role)) for role in ("AUTHOR", "COMMITTER")]
         author, committer = (
             known
             if f"GIT_{role}_DATE" in self._environ
@@ -210,6 +219,13 @@ class Identities:
             for role, known in zip(("AUTHOR", "COMMITTER"), self._known)
         )
         return author, committer
+
+    def drop(self) -> bool:
+        """End what still runs because nobody asked for its answer; whether there was such."""
+        dropped = bool(self._children)
+        while self._children:
+            self._children.popitem()[1].drop()
+        return dropped
 
     def _read(self, role: str, child: Child) -> Identity:
         status, out, words = child.finish()

@@ -92,6 +92,8 @@ class Repository:
         self.is_bare: bool = handle.is_bare
         self.common_dir = _common_dir(self.git_dir)
         self.work_tree: str | None = handle.workdir
+        self.written = False
+        """Whether something was written since git last had a chance to tidy up."""
         self.fetch_missing: Callable[[list[str], Scope], None] | None = None
         """Fetches objects by id, and what is below them as far as the scope says; None where nothing can be missing."""
         self._walks = False

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
         def prepare_write(self) -> None:
             """Start what a write will need, while the caller still reads."""
 
+        def end_write(self) -> None:
+            """Take back what `prepare_write` started and no write has used."""
+
         def maintain(self) -> None:
             """Tidy up after writing, once, at the end of a process."""
 
@@ -104,6 +107,11 @@ class Committer:
         if self._identities is None:
             self._identities = Identities(self.directory, self.environ)
 
+    def drop(self) -> None:
+        """Ask no more who writes, where that was asked for a write that did not come."""
+        if self._identities is not None and self._identities.drop():
+            self._identities = None
+
     def who(self) -> tuple[Identity, Identity]:
         """Author and committer of a commit made now."""
         self.prepare()
@@ -139,7 +147,6 @@ class Branch:
         self.files: Files = repository
         self.name = name
         self.reference = f"refs/heads/{name}"
-        self.written = False
         self._config = config
         self.committer = Committer(repository, config, environ)
 
@@ -203,10 +210,13 @@ class Branch:
         """Let git find out who writes while the caller still reads."""
         self.committer.prepare()
 
+    def end_write(self) -> None:
+        self.committer.drop()
+
     def maintain(self) -> None:
-        """Let git tidy up, as its own commands do after they wrote; at most once, and only after a write."""
-        if self.written:
-            self.written = False
+        """Let git tidy up, as its own commands do after they wrote; once for all branches of a repository."""
+        if self.repository.written:
+            self.repository.written = False
             arguments = ["-C", self.committer.directory, "maintenance", "run", "--auto", "--quiet"]
             # What was to be written is written; git reports its own trouble at its next maintenance.
             start(arguments, self.committer.environ).finish()
@@ -238,7 +248,7 @@ class Branch:
                 raise
         else:
             self.repository.move(self.reference, old, new, reason, self.committer.who()[1])
-        self.written = True
+        self.repository.written = True
 
     def _has_reference_hook(self) -> bool:
         hooks = self._config.get("core.hooksPath") or os.path.join(self.repository.common_dir, "hooks")

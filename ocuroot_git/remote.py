@@ -150,6 +150,7 @@ class Remote:
             return version
         oid = self._committer.commit(self.repository, tree, [version.oid] if version.oid else [], message)
         self._push(version.oid, oid, reason)
+        self._fetched = True
         return Version(oid, tree)
 
     def create(self, changes: Changes) -> Version:
@@ -184,6 +185,9 @@ class Remote:
         from random import random
 
         return random() * max(_LONGEST_PAUSE / tries, _SHORTEST_PAUSE)
+
+    def end_write(self) -> None:
+        self._committer.drop()
 
     def maintain(self) -> None:
         """Let git put many small packs together; it decides by itself when."""
@@ -262,6 +266,7 @@ class Remote:
                 raise Fatal(
                     f"{self.where} is gone; it was at {known[:12]} at the last contact", hint=self._how_to_forget()
                 )
+        self._fetched = self._fetched or self.known() != known
         self._asked = time.monotonic()
         self._must_ask = False
         self._touch()

@@ -36,7 +36,6 @@ class Stores:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._base: Ref | None = None
-        self._written: set[Place] = set()
         self._operations = 0
 
     # Where
@@ -121,18 +120,23 @@ class Stores:
 
         attempt = Attempt(command, message, *self._name(operation))
         deadline = time.monotonic() + self.settings.timeout
-        for side in SIDES:
-            self.where(side)[0].prepare_write()
-        while True:
-            attempt.tries += 1
-            try:
-                return self._try(attempt, change)
-            except Moved as moved:
-                attempt.failure = moved.failure or attempt.failure
-                if time.monotonic() > deadline:
-                    raise attempt.given_up(str(moved), self.settings.timeout) from None
-                assert attempt.place is not None
-                time.sleep(attempt.place.pause(attempt.tries))
+        places = [self.where(side)[0] for side in SIDES]
+        try:
+            for place in places:
+                place.prepare_write()
+            while True:
+                attempt.tries += 1
+                try:
+                    return self._try(attempt, change)
+                except Moved as moved:
+                    attempt.failure = moved.failure or attempt.failure
+                    if time.monotonic() > deadline:
+                        raise attempt.given_up(str(moved), self.settings.timeout) from None
+                    assert attempt.place is not None
+                    time.sleep(attempt.place.pause(attempt.tries))
+        finally:
+            for place in places:
+                place.end_write()
 
     def transaction(
         self, message: str | None = None, *, command: str = "update"
@@ -172,9 +176,8 @@ class Stores:
 
     def finish(self) -> None:
         """Let git tidy up the repositories that were written to; once, at the end of a process."""
-        for place in self._written:
+        for place in self.settings.opened():
             place.maintain()
-        self._written.clear()
 
     def _name(self, operation: str | None) -> tuple[str, bool]:
         """The name of an operation, and whether it was given by the caller or the user, who may use it again.
@@ -228,5 +231,4 @@ class Stores:
             text = commit_message(transaction.touched, attempt.command, attempt.operation, attempt.message)
             subject = text.partition("\n")[0]
             attempt.place = place
-            self._written.add(place)
             place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")

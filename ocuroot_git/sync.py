@@ -137,6 +137,7 @@ class Sharing:
                     return False
                 raise failure
             outcome.pushed = max(1, ahead)
+            self.repository.written = True
         self._touch()
         try:
             if target != here.oid:
@@ -259,6 +260,7 @@ class Sharing:
         self._touch()
         there = self.known()
         assert there is not None
+        self.repository.written = self.repository.written or there != known
         return there
 
     def _check_not_rewritten(self, here: str, there: str) -> None:

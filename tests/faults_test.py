@@ -497,3 +497,65 @@ def test_maintenance_runs_once_after_writing(store: Repo, tmp_path: Path) -> Non
     assert runs("set", "+/custom/x", "1") == 1
     assert runs("set", "+/custom/x", "1") == 0
     assert runs("get", "+/custom/x") == 0
+
+
+def test_maintenance_runs_once_after_every_command_that_writes(
+    store: Repo, make_repo: Callable[..., Repo], tmp_path: Path
+) -> None:
+    def runs(repo: Repo, *words: str) -> int:
+        trace = tmp_path / "trace"
+        trace.unlink(missing_ok=True)
+        repo.ocuroot(*words, "-q", env={**os.environ, "GIT_TRACE": str(trace)})
+        return trace.read_text().count("built-in: git maintenance run --auto --quiet")
+
+    hub, other, third = make_repo("hub", "--bare"), make_repo("other"), make_repo("third")
+    hub.git("config", "receive.autogc", "false")
+    for repo in (store, other, third):
+        repo.git("remote", "add", "origin", str(hub.path))
+    store.ocuroot("export", "-q", str(tmp_path / "files"))
+    assert runs(make_repo("made"), "init", "--intent-branch", "wanted") == 1, "two branches, one repository"
+    assert runs(make_repo("filled"), "import", str(tmp_path / "files")) == 1
+    assert runs(store, "push") == 1
+    assert runs(other, "fetch") == 1
+    assert runs(other, "fetch") == 0
+    other.ocuroot("set", "+/custom/x", "1")
+    assert runs(other, "sync") == 1
+    assert runs(store, "set", "+/custom/y", "1") == 1
+    assert runs(store, "sync") == 1
+    assert runs(third, "init", "--remote", "origin") == 1, "the tool's own repository was fetched into"
+    assert runs(third, "get", "--default", "0", "+/custom/x") == 0
+    assert runs(third, "set", "+/custom/z", "1") == 1
+
+
+# Children
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open descriptors are read from /proc")
+def test_what_was_started_for_a_write_that_did_not_come_is_ended(store: Repo) -> None:
+    store.ocuroot("set", "+/custom/x", "1")
+    script = """
+import os, ocuroot_git
+
+def held():
+    with open("/proc/self/task/%d/children" % os.getpid()) as file:
+        return len(os.listdir("/proc/self/fd")), file.read()
+
+kept = []
+for n in range(20):
+    kept.append(ocuroot_git.open())
+    kept[-1].set("+/custom/x", "1")
+    if n == 1:
+        before = held()
+try:
+    kept[0].delete("+/custom/nothing")
+except ocuroot_git.NotFound:
+    pass
+print(*before, *held())
+kept[0].set("+/custom/x", "2")  # who writes is asked anew
+kept[0].set("+/custom/x", "3")
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=store.path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    before, after = done.stdout.split()
+    assert before == after, "no descriptor more, and no child"
+    assert store.git("log", "-1", "--format=%an", "state") == "Test"
