@@ -29,6 +29,12 @@ _OWN_SCOPES: Final = ("system", "global", "command")
 
 SIGKILL: Final = 9
 """As in the module `signal`, which is no import for a start."""
+_SYNCED: Final = {
+    **dict.fromkeys(("loose-object", "objects"), ("loose-object",)),
+    "reference": ("reference",),
+    **dict.fromkeys(("committed", "added", "all"), ("loose-object", "reference")),
+}
+"""The components of `core.fsync` that hold what we write ourselves; packs are written by git, which obeys by itself."""
 _GRACE: Final = 5.0
 """Seconds that a child has to end by itself after its deadline, before it is killed."""
 
@@ -286,6 +292,24 @@ class Config:
         """Whether a key is set and true; `own`: where the repository's own configuration does not count."""
         found = [value for scope, value in self._values.get(_fold(key), ()) if not own or scope in _OWN_SCOPES]
         return bool(found) and _is_true(key, found[-1])
+
+    def synced(self) -> frozenset[str]:
+        """What git would see on the disk before it goes on: of `loose-object` and `reference`, the ones we write.
+
+        `core.fsync`, read as git reads it: the last value alone counts, a name may be cut short, what is taken out
+        gives way to what is named, and by default it is neither. `core.fsyncObjectFiles` still means loose objects.
+        """
+        names = (self.get("core.fsync") or "").replace("\t", " ").replace(",", " ").split()
+        found = {
+            part
+            for name in names
+            for component, parts in _SYNCED.items()
+            if component.startswith(name)
+            for part in parts
+        }
+        if self.get_bool("core.fsyncObjectFiles"):
+            found.add("loose-object")
+        return frozenset(found)
 
     def all_keys(self) -> list[str]:
         """Every key that is set."""

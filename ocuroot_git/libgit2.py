@@ -19,9 +19,10 @@ _NO_SEARCH: Final = 1
 _FROM_ENV: Final = 1 << 4
 _SET_EXTENSIONS: Final = 34
 
-# Global options that can be switched off.
+# Global options that are switched.
 CACHING: Final = 8
 STRICT_OBJECT_CREATION: Final = 14
+FSYNC: Final = 19
 STRICT_HASH_VERIFICATION: Final = 22
 
 
@@ -56,10 +57,10 @@ def other_half() -> tuple[Any, Any]:
     return loaded.ffi, loaded.lib
 
 
-def switch_off(option: int) -> None:
-    """Switch off one of libgit2's global options."""
+def switch(option: int, on: bool) -> None:
+    """Switch one of libgit2's global options."""
     ffi, lib = other_half()
-    lib.git_libgit2_opts(option, ffi.cast("int", 0))
+    lib.git_libgit2_opts(option, ffi.cast("int", on))
 
 
 def _load_part(part: str) -> Any:

@@ -13,6 +13,7 @@ from .errors import Fatal, NotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import ModuleType
     from typing import Any, Final, Literal, Protocol
 
@@ -92,6 +93,8 @@ class Repository:
         self.is_bare: bool = handle.is_bare
         self.common_dir = _common_dir(self.git_dir)
         self.work_tree: str | None = handle.workdir
+        self.synced: frozenset[str] = frozenset()
+        """What is on the disk before it counts as written: `loose-object`, `reference`; see `Config.synced`."""
         self.written = False
         """Whether something was written since git last had a chance to tidy up."""
         self.fetch_missing: Callable[[list[str], Scope], None] | None = None
@@ -265,8 +268,8 @@ class Repository:
         """
         if not self._walks:
             self._walks = True
-            libgit2.switch_off(libgit2.STRICT_HASH_VERIFICATION)
-            libgit2.switch_off(libgit2.CACHING)
+            libgit2.switch(libgit2.STRICT_HASH_VERIFICATION, False)
+            libgit2.switch(libgit2.CACHING, False)
 
     # Writing
 
@@ -276,9 +279,10 @@ class Repository:
         Raises ObjectError where a file stands in the place of a directory, or where the objects cannot be written.
         """
         # Else each entry is looked up again when it is put into a tree, though it was written just before.
-        libgit2.switch_off(libgit2.STRICT_OBJECT_CREATION)
+        libgit2.switch(libgit2.STRICT_OBJECT_CREATION, False)
         try:
-            oid = self._edit(base, _nested(changes), "")
+            with self._syncing("loose-object"):
+                oid = self._edit(base, _nested(changes), "")
             return self._look_up(oid) if oid is not None else None
         except (OSError, self._core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {_clean(error)}") from None
@@ -329,7 +333,8 @@ class Repository:
                 tree.id,
                 [self._core.Oid(hex=parent) for parent in parents],
             )
-            return str(self._handle.odb.write(_TYPE_COMMIT, commit.encode()))
+            with self._syncing("loose-object"):
+                return str(self._handle.odb.write(_TYPE_COMMIT, commit.encode()))
         except (OSError, self._core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {_clean(error)}") from None
 
@@ -339,16 +344,19 @@ class Repository:
         Compare-and-swap, creation included: raises Moved where the reference stands elsewhere, or where another
         process holds its lock; ObjectError where the file cannot be written.
         """
-        self._sign_reflog(committer)
-        target = self._core.Oid(hex=new)
         try:
-            if old is None:
-                self._handle.create_reference_direct(name, target, False, reason)
-                return
-            reference = self._handle.lookup_reference(name).resolve()
-            if str(reference.target) != old:
-                raise Moved(name)
-            reference.set_target(target, reason)
+            with self._syncing("reference") as is_synced:
+                # libgit2 looks at its switch when a repository first uses a reference.
+                handle = self._opened_again() if is_synced else self._handle
+                self._sign_reflog(handle, committer)
+                target = self._core.Oid(hex=new)
+                if old is None:
+                    handle.create_reference_direct(name, target, False, reason)
+                    return
+                reference = handle.lookup_reference(name).resolve()
+                if str(reference.target) != old:
+                    raise Moved(name)
+                reference.set_target(target, reason)
         except (KeyError, self._core.AlreadyExistsError):
             raise Moved(name) from None
         except ValueError as error:
@@ -412,11 +420,35 @@ class Repository:
         except (KeyError, self._core.GitError) as error:
             raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {_clean(error)}") from None
 
-    def _sign_reflog(self, committer: Identity) -> None:
+    def _syncing(self, what: str) -> AbstractContextManager[bool]:
+        """A block in which libgit2 waits for the disk where `what` is to be synced; gives whether it does.
+
+        It has one switch for all kinds of files and all repositories.
+        """
+        from contextlib import contextmanager
+
+        @contextmanager
+        def block() -> Iterator[bool]:
+            is_synced = what in self.synced
+            if is_synced:
+                libgit2.switch(libgit2.FSYNC, True)
+            try:
+                yield is_synced
+            finally:
+                if is_synced:
+                    libgit2.switch(libgit2.FSYNC, False)
+
+        return block()
+
+    def _opened_again(self) -> Any:
+        """Another handle of this repository, which remembers nothing of what was on the disk before."""
+        return libgit2.open_repository(self.git_dir, self.git_dir)[1]
+
+    def _sign_reflog(self, handle: Any, committer: Identity) -> None:
         """Let the reflog name the committer: libgit2's own guess ignores the environment."""
         ffi, lib = libgit2.other_half()
         pointer = ffi.new("git_repository **")
-        ffi.buffer(pointer)[:] = self._handle._pointer[:]
+        ffi.buffer(pointer)[:] = handle._pointer[:]
         lib.git_repository_set_ident(pointer[0], committer.name.encode(), committer.email.encode())
 
 

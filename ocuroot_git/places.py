@@ -148,6 +148,7 @@ class Branch:
         self.name = name
         self.reference = f"refs/heads/{name}"
         self._config = config
+        repository.synced = config.synced()
         self.committer = Committer(repository, config, environ)
 
     @property

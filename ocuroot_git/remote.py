@@ -89,6 +89,7 @@ class Remote:
                 self._make()
             self._repository = Repository.open(self._path, {"GIT_DIR": self._path})
             self._repository.fetch_missing = self._fetch_objects
+            self._repository.synced = self._config.synced()
         return self._repository
 
     @property
