@@ -6,10 +6,19 @@ _git_ocuroot ()
     # Refs hold '@', and may hold ':', which readline takes for the end of a word.
     _get_comp_words_by_ref -n @:= cur words cword prev
     local i=2 command
-    [[ ${words[i]} == state ]] && i=3
+    # Common options, and 'state', may stand before the command.
+    while ((i < cword)) && [[ ${words[i]} == -* || ${words[i]} == state ]]; do
+        case ${words[i]} in
+        --package|--release|--max-age|--operation) ((i += 2)) ;;
+        *) ((i += 1)) ;;
+        esac
+    done
     command=${words[i]}
     if ((cword <= i)); then
-        __gitcomp "init status get match set delete diff apply release run work resolve parse log update fetch push sync fsck export import view"
+        case $cur in
+        -*) __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
+        *) __gitcomp "init status get match set delete diff apply release run work resolve parse log update fetch push sync fsck export import view" ;;
+        esac
         return
     fi
     case $command in
@@ -32,34 +41,34 @@ _git_ocuroot ()
         return
     fi
     case $command in
-    'init') __gitcomp "--branch --remote --intent-branch --intent-remote --dialect --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'status') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'get') __gitcomp "--at --format --default --batch --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'match') __gitcomp "--no-links --state --intent --values --json --count --exclude --sort --limit --at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'set') __gitcomp "--format --message --if-absent --if-match --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'delete') __gitcomp "--message --if-match --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'diff') __gitcomp "--exit-code --name-status --patch --json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'init') __gitcomp "--branch --remote --intent-branch --intent-remote --dialect --quiet --verbose --help" ;;
+    'status') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
+    'get') __gitcomp "--at --format --default --batch --package --release --offline --max-age --quiet --verbose --help" ;;
+    'match') __gitcomp "--no-links --state --intent --values --json --count --exclude --sort --limit --at --offline --max-age --quiet --verbose --help" ;;
+    'set') __gitcomp "--format --message --if-absent --if-match --package --release --operation --quiet --verbose --help" ;;
+    'delete') __gitcomp "--message --if-match --package --release --operation --quiet --verbose --help" ;;
+    'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
     'apply') __gitcomp "--all --dry-run --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'release new') __gitcomp "--repo --commit --package --tag --force --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'release list') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'release show') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'run start') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'run log') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'run finish') __gitcomp "--status --output --outputs --tag --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'run exec') __gitcomp "--timeout --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'run retry') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'work list') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'work any') __gitcomp "--dry-run --exec --jobs --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'resolve') __gitcomp "--at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'parse') __gitcomp "--json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'log') __gitcomp "--limit --json --at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'update') __gitcomp "--stdin --message --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'fetch') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'push') __gitcomp "--ours --theirs --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'sync') __gitcomp "--ours --theirs --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'fsck') __gitcomp "--at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'export') __gitcomp "--at --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'import') __gitcomp "--message --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'view') __gitcomp "--port --host --no-browser --at --remote --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'release new') __gitcomp "--repo --commit --package --tag --force --operation --quiet --verbose --help" ;;
+    'release list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
+    'release show') __gitcomp "--json --package --release --offline --max-age --quiet --verbose --help" ;;
+    'run start') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
+    'run log') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
+    'run finish') __gitcomp "--status --output --outputs --tag --package --release --operation --quiet --verbose --help" ;;
+    'run exec') __gitcomp "--timeout --package --release --operation --quiet --verbose --help" ;;
+    'run retry') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
+    'work list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
+    'work any') __gitcomp "--dry-run --exec --jobs --offline --max-age --quiet --verbose --help" ;;
+    'resolve') __gitcomp "--at --package --release --offline --max-age --quiet --verbose --help" ;;
+    'parse') __gitcomp "--json --quiet --verbose --help" ;;
+    'log') __gitcomp "--limit --json --at --package --release --offline --max-age --quiet --verbose --help" ;;
+    'update') __gitcomp "--stdin --message --package --release --operation --quiet --verbose --help" ;;
+    'fetch') __gitcomp "--quiet --verbose --help" ;;
+    'push') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
+    'sync') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
+    'fsck') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
+    'export') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
+    'import') __gitcomp "--message --quiet --verbose --help" ;;
+    'view') __gitcomp "--port --host --no-browser --at --remote --offline --max-age --quiet --verbose --help" ;;
     esac
 }

@@ -13,7 +13,7 @@ sys.path.insert(0, str(TOP))
 
 from ocuroot_git import __version__  # noqa: E402
 from ocuroot_git.cli import COMMANDS, load  # noqa: E402
-from ocuroot_git.options import COMMON, Command, Group, Option  # noqa: E402
+from ocuroot_git.options import ALWAYS, COMMON, Command, Group, Option  # noqa: E402
 
 
 def commands(name: str) -> tuple[Command, ...]:
@@ -56,6 +56,9 @@ def _command(command: Command) -> list[str]:
     for option in command.options:
         if option not in COMMON:
             lines += _option(option)
+    common = [max(option.flags, key=len) for option in command.options if option in COMMON and option not in ALWAYS]
+    if common:
+        lines += [".PP", _escape(f"Of the common options: {', '.join(common)}.")]
     if command.notes:
         lines += [".PP", ".nf", *map(_escape, command.notes.strip("\n").splitlines()), ".fi"]
     return lines
@@ -76,12 +79,18 @@ def bash() -> str:
     cases = []
     for name in COMMANDS:
         for command in commands(name):
-            flags = " ".join(flag for option in command.options for flag in option.flags if flag.startswith("--"))
+            flags = _long_flags(command.options)
             cases.append(f"    '{command.name}') __gitcomp \"{flags}\" ;;")
     groups = "|".join(name for name in COMMANDS if isinstance(load(name), Group))
     below = "\n".join(f"        {name}) __gitcomp '{_second_words(name)}' ;;" for name in groups.split("|"))
     made = BASH.replace("@names", " ".join(COMMANDS)).replace("@cases", "\n".join(cases))
-    return made.replace("@groups", groups).replace("@below", below)
+    valued = "|".join(flag for option in COMMON if option.metavar for flag in option.flags)
+    made = made.replace("@groups", groups).replace("@below", below)
+    return made.replace("@common", _long_flags(COMMON)).replace("@valued", valued)
+
+
+def _long_flags(options: tuple[Option, ...]) -> str:
+    return " ".join(flag for option in options for flag in option.flags if flag.startswith("--"))
 
 
 def _second_words(name: str) -> str:
@@ -97,16 +106,23 @@ def zsh() -> str:
         options = {option.name: option for command in commands(name) for option in command.options}
         if isinstance(load(name), Group):
             specs.append(f"'1:command:({_second_words(name)})'")
-        for option in options.values():
-            for flag in option.flags:
-                value = f":{option.metavar.strip('<>')}:" if option.metavar else ""
-                if option.choices:
-                    value = f":{option.name}:({' '.join(option.choices)})"
-                end = "=" if option.metavar and flag.startswith("--") else ""
-                specs.append(_zsh_quote(f"{flag}{end}[{option.help.replace('[', '(').replace(']', ')')}]{value}"))
+        specs += [spec for option in options.values() for spec in _zsh_specs(option)]
         arguments = " \\\n      ".join(["_arguments -S", *specs, "'*:ref:_git_ocuroot_refs'"])
         cases.append(f"  {name})\n    {arguments} ;;")
-    return ZSH.replace("@commands", listing).replace("@cases", "\n".join(cases))
+    common = " ".join(spec for option in COMMON for spec in _zsh_specs(option))
+    return ZSH.replace("@commands", listing).replace("@cases", "\n".join(cases)).replace("@common", common)
+
+
+def _zsh_specs(option: Option) -> list[str]:
+    specs = []
+    for flag in option.flags:
+        value = f":{option.metavar.strip('<>')}:" if option.metavar else ""
+        if option.choices:
+            value = f":{option.name}:({' '.join(option.choices)})"
+        end = "=" if option.metavar and flag.startswith("--") else ""
+        if "<" not in flag:
+            specs.append(_zsh_quote(f"{flag}{end}[{option.help.replace('[', '(').replace(']', ')')}]{value}"))
+    return specs
 
 
 def _zsh_quote(text: str) -> str:
@@ -121,10 +137,19 @@ _git_ocuroot ()
     # Refs hold '@', and may hold ':', which readline takes for the end of a word.
     _get_comp_words_by_ref -n @:= cur words cword prev
     local i=2 command
-    [[ ${words[i]} == state ]] && i=3
+    # Common options, and 'state', may stand before the command.
+    while ((i < cword)) && [[ ${words[i]} == -* || ${words[i]} == state ]]; do
+        case ${words[i]} in
+        @valued) ((i += 2)) ;;
+        *) ((i += 1)) ;;
+        esac
+    done
     command=${words[i]}
     if ((cword <= i)); then
-        __gitcomp "@names"
+        case $cur in
+        -*) __gitcomp "@common" ;;
+        *) __gitcomp "@names" ;;
+        esac
         return
     fi
     case $command in
@@ -165,7 +190,7 @@ commands=(
 @commands
 )
 
-_arguments -C '1:command:->command' '*::argument:->argument' && return
+_arguments -C @common '1:command:->command' '*::argument:->argument' && return
 case $state in
 command) _describe command commands ;;
 argument)

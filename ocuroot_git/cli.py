@@ -45,7 +45,7 @@ COMMANDS: Final = {
 }
 """The commands, in the order in which help lists them. Each is a module in `commands/`."""
 
-_USAGE: Final = "usage: git ocuroot <command> [<options>]\n"
+_USAGE: Final = "usage: git ocuroot [<common options>] <command> [<options>]\n"
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -89,30 +89,36 @@ def load(name: str) -> Command | Group:
 
 
 def _dispatch(words: list[str], terminal: Terminal, environ: Mapping[str, str]) -> int:
-    if words[:1] == ["state"]:
-        del words[0]  # Ocuroot's documented commands: `state get`, `state match`, …
+    from .options import leading, nearest
+
+    found: Command | Group | None = None
+    try:
+        front = leading(words)
+        if words[:1] == ["state"]:
+            del words[0]  # Ocuroot's documented commands: `state get`, `state match`, …
+            front += leading(words)
+        if words and words[0] in COMMANDS:
+            found = load(words.pop(0))
+            found = command = found.select(words)
+            words[:0] = front
+            options = command.parse(words)
+            if options.help:
+                terminal.write(command.usage().encode())
+                return 129 if "-h" in words else 0
+            return _run(command, options, terminal, environ)
+    except UsageError as error:
+        terminal.error("error: ", error.message, error.hint)
+        terminal.complain("", f"see 'git ocuroot {found.name + ' ' if found is not None else ''}-h'")
+        return error.status
     if not words or words[0] in ("-h", "--help", "help"):
         terminal.write(_overview().encode())
         return 0 if words else 129
     if words[0] in ("--version", "version"):
         terminal.record(f"git-ocuroot version {__version__}")
         return 0
-    name = words.pop(0)
-    if name not in COMMANDS:
-        terminal.error("fatal: ", f"'{name}' is not a git-ocuroot command", _similar(name))
-        return 129
-    found = load(name)
-    try:
-        found = command = found.select(words)
-        options = command.parse(words)
-        if options.help:
-            terminal.write(command.usage().encode())
-            return 129 if "-h" in words else 0
-        return _run(command, options, terminal, environ)
-    except UsageError as error:
-        terminal.complain("error: ", error.message)
-        terminal.complain("", found.usage().rstrip("\n"))
-        return error.status
+    hint = nearest(words[0], COMMANDS) or "'git ocuroot -h' lists the commands"
+    terminal.error("fatal: ", f"'{words[0]}' is not a git-ocuroot command", hint)
+    return 129
 
 
 def _run(command: Command, options: Parsed, terminal: Terminal, environ: Mapping[str, str]) -> int:
@@ -133,13 +139,6 @@ def _overview() -> str:
     lines += [f"   {name:<9} {summary}" for name, summary in COMMANDS.items()]
     lines += ["", "'git ocuroot <command> -h' shows the options of one, 'git help ocuroot' the manual page."]
     return "\n".join(lines) + "\n"
-
-
-def _similar(name: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, COMMANDS, n=1)
-    return f"did you mean '{close[0]}'?" if close else "'git ocuroot -h' lists the commands"
 
 
 def _trace(terminal: Terminal) -> None:

@@ -10,7 +10,7 @@ from .errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Final
 
     from .context import Context
@@ -21,7 +21,8 @@ _WIDTH: Final = 24
 class Option:
     """One option: its spellings (`-f`, `--format`), and `metavar` where it takes a value.
 
-    `choices` bounds the value, `number` makes it an integer, `many` collects every use in a list.
+    `choices` bounds the value, `number` makes it an integer, `many` collects every use in a list. The spelling `-<n>`
+    stands for the value itself behind a dash. `name` is what the value is called in `Parsed`: the longest spelling.
     """
 
     __slots__ = ("choices", "default", "flags", "help", "many", "metavar", "name", "number")
@@ -35,6 +36,7 @@ class Option:
         default: Any = None,
         many: bool = False,
         number: bool = False,
+        name: str = "",
     ) -> None:
         self.flags = flags
         self.help = help
@@ -43,16 +45,17 @@ class Option:
         self.many = many
         self.number = number
         self.default = default if self.metavar else False
-        self.name = max(flags, key=len).lstrip("-").replace("-", "_")
+        self.name = name or max(flags, key=len).lstrip("-").replace("-", "_")
 
 
 class Command:
     """A command: its name, a line about it, its arguments as usage shows them, options, and the function to run.
 
-    `least` and `most` bound the number of arguments (`most` None: no bound).
+    `common` are those of the common options that mean something to it. `least` and `most` bound the number of
+    arguments (`most` None: no bound); `negatives` says whether one may be a negative number.
     """
 
-    __slots__ = ("arguments", "least", "most", "name", "notes", "options", "run", "summary")
+    __slots__ = ("arguments", "least", "most", "name", "negatives", "notes", "options", "run", "summary")
 
     def __init__(
         self,
@@ -62,18 +65,20 @@ class Command:
         run: Callable[[Context, Parsed], int],
         options: tuple[Option, ...] = (),
         *,
+        common: tuple[Option, ...] = (),
         least: int = 0,
         most: int | None = None,
+        negatives: bool = False,
         notes: str = "",
     ) -> None:
         self.name = name
         self.summary = summary
         self.arguments = arguments
         self.run = run
-        names = {option.name for option in options}
-        self.options = (*options, *(option for option in COMMON if option.name not in names))
+        self.options = (*options, *(option for option in COMMON if option in common or option in ALWAYS))
         self.least = least
         self.most = most
+        self.negatives = negatives
         self.notes = notes
 
     def select(self, words: list[str]) -> Command:
@@ -95,17 +100,15 @@ class Command:
 
     def parse(self, words: Sequence[str]) -> Parsed:
         """The options and arguments in `words`. Raises UsageError."""
-        parsed = Parsed({option.name: [] if option.many else option.default for option in self.options})
+        parsed = self.defaults()
         rest = list(words)
         while rest:
             word = rest.pop(0)
             if word in ("--", "--end-of-options"):
                 parsed.arguments += rest
                 break
-            if word.startswith("--"):
-                self._long(parsed, word, rest)
-            elif word.startswith("-") and word != "-":
-                self._short(parsed, word, rest)
+            if word.startswith("-") and word != "-" and not (self.negatives and _is_negative_number(word)):
+                self.take(parsed, word, rest)
             else:
                 parsed.arguments.append(word)
         if not parsed.help:
@@ -116,23 +119,48 @@ class Command:
                 raise UsageError(f"too many arguments: '{parsed.arguments[self.most]}'")
         return parsed
 
+    def defaults(self) -> Parsed:
+        """What is so unless the command line says otherwise: also common options that the command does not take."""
+        values = {option.name: option.default for option in COMMON}
+        values.update((option.name, [] if option.many else option.default) for option in self.options)
+        return Parsed(values)
+
+    def take(self, parsed: Parsed, word: str, rest: list[str]) -> None:
+        """Read one word of options, and the value after it off `rest` where it needs one. Raises UsageError."""
+        if word.startswith("--"):
+            self._long(parsed, word, rest)
+        else:
+            self._short(parsed, word, rest)
+
     def _long(self, parsed: Parsed, word: str, rest: list[str]) -> None:
         flag, equals, value = word.partition("=")
         flags = {flag: option for option in self.options for flag in option.flags if flag.startswith("--")}
         candidates = [flag] if flag in flags else [known for known in flags if known.startswith(flag)]
         if not candidates:
-            raise UsageError(f"unknown option '{flag}'")
+            raise self._unknown(flag, flags)
         if len(candidates) > 1:
             raise UsageError(f"ambiguous option '{flag}' (could be {' or '.join(candidates)})")
         self._take(parsed, flags[candidates[0]], candidates[0], value if equals else None, rest)
 
+    def _unknown(self, flag: str, flags: dict[str, Option]) -> UsageError:
+        if any(flag in option.flags for option in COMMON):
+            return UsageError(f"'{self.name}' takes no '{flag}': it would mean nothing to it")
+        return UsageError(f"unknown option '{flag}'", hint=nearest(flag, flags))
+
     def _short(self, parsed: Parsed, word: str, rest: list[str]) -> None:
         letters = word[1:]
+        numeric = next((option for option in self.options if "-<n>" in option.flags), None)
+        if numeric is not None and letters.isascii() and letters.isdigit():
+            self._take(parsed, numeric, "-<n>", letters, rest)
+            return
         while letters:
             flag, letters = "-" + letters[0], letters[1:]
             option = next((option for option in self.options if flag in option.flags), None)
             if option is None:
-                raise UsageError(f"unknown switch '{flag}'")
+                long = f"-{word}"
+                is_long = any(long in option.flags for option in self.options)
+                hint = f"did you mean '{long}' (with two dashes)?" if is_long else None
+                raise UsageError(f"unknown switch '{flag}'", hint=hint)
             if option.metavar:
                 # `-f json`, `-fjson` as git does, and `-f=json` as Ocuroot's documentation writes it.
                 self._take(parsed, option, flag, letters.removeprefix("=") if letters else None, rest)
@@ -169,7 +197,11 @@ class Group:
         self.commands = commands
 
     def select(self, words: list[str]) -> Command:
-        """Take the first word for the command it names. Raises UsageError; `-h` gives a command that asks for help."""
+        """Take the first word for the command it names. Raises UsageError; `-h` gives a command that asks for help.
+
+        Options before that word are left for the command.
+        """
+        front = leading(words)
         if words[:1] in (["-h"], ["--help"]):
             return Command(self.name, self.summary, "<command> [<options>]", _nothing, notes=self._listing())
         if not words:
@@ -177,8 +209,10 @@ class Group:
         name = words.pop(0)
         for command in self.commands:
             if command.name == f"{self.name} {name}":
+                words[:0] = front
                 return command
-        raise UsageError(f"'{self.name}' has no command '{name}'")
+        names = [command.name.partition(" ")[2] for command in self.commands]
+        raise UsageError(f"'{self.name}' has no command '{name}'", hint=nearest(name, names))
 
     def usage(self) -> str:
         """The usage text: the commands."""
@@ -190,6 +224,14 @@ class Group:
 
 def _nothing(context: Context, options: Parsed) -> int:
     raise UsageError("a command is missing")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """A hint that names the known word that is most like another; None where none is."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else None
 
 
 class Parsed:
@@ -206,16 +248,43 @@ class Parsed:
             raise AttributeError(name) from None
 
 
-COMMON: Final = (
+RELATIVE: Final = (
     Option("--package", metavar="<path>", default="", help="the package that relative refs are relative to"),
     Option("--release", metavar="<n>", default="", help="the release that relative refs are relative to"),
+)
+"""For commands that take refs."""
+READING: Final = (
     Option("--offline", help="read what was fetched of remote stores before"),
     Option("--max-age", metavar="<seconds>", number=True, help="fetch only if the last contact is longer ago"),
+)
+"""For commands that may read without writing: a write asks the remote anyway."""
+WRITING: Final = (
     Option("--operation", metavar="<id>", help="the name of this write: run again under it, it has no second effect"),
+)
+"""For commands that make one change, as far as the user sees."""
+ALWAYS: Final = (
     Option("-q", "--quiet", help="print results only, no remarks"),
     Option("-v", "--verbose", help="say more about what is done"),
     Option("-h", "--help", help="show this text"),
 )
+COMMON: Final = (*RELATIVE, *READING, *WRITING, *ALWAYS)
+"""What several commands take, each those that mean something to it. All may stand before the command."""
+
+
+def leading(words: list[str]) -> list[str]:
+    """Take the common options that stand before a command off `words`, and give them. Raises UsageError."""
+    front = Command("", "", "", _nothing, common=COMMON)
+    taken: list[str] = []
+    while words and words[0].startswith("-") and words[0] not in ("-", "--", "-h", "--help", "--version"):
+        rest = words[1:]
+        front.take(front.defaults(), words[0], rest)
+        taken += words[: len(words) - len(rest)]
+        words[:] = rest
+    return taken
+
+
+def _is_negative_number(word: str) -> bool:
+    return word[:1] == "-" and word[1:].removeprefix(".")[:1].isdigit()
 
 
 def _number(flag: str, value: str) -> int:

@@ -62,6 +62,25 @@ def test_it_is_a_git_command(shop: Repo) -> None:
     assert shop.git("-c", "alias.env=ocuroot get @/environment/staging#name", "env") == '"staging"'
 
 
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (["-q", "get", "@/custom/freeze#by"], '"Zoë"\n'),
+        (["-qv", "--offline", "get", "--format=raw", "@/custom/freeze#by"], "Zoë\n"),
+        (["--package", "api/release.ocu.star", "--release=1", "get", "./call/build#type"], '"call"\n'),
+        (["--max-age", "60", "state", "-q", "match", "@/environment/s*"], "@/environment/staging\n"),
+        (["-q", "release", "--max-age=3", "list", "//none"], ""),
+        (["--operation", "x", "-q", "set", "+/custom/x", "1"], ""),
+        (["-q", "--version"], "git-ocuroot version"),
+    ],
+)
+def test_common_options_before_the_command(shop: Repo, words: list[str], printed: str) -> None:
+    done = shop.run(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == printed or (printed and done.stdout.startswith(f"{printed} "))
+    assert shop.run("-q", "export", "out", "--offline").stderr == ""
+
+
 # init, status
 
 
@@ -309,6 +328,9 @@ def test_setting_what_is_there_makes_no_commit(shop: Repo) -> None:
         ),
         (["-f", "starlark", "+/custom/x", "-"], "[n * n\n for n in range(3)]\n", "[0, 1, 4]"),
         (["+/custom/x", "--", "-f"], "", '"-f"'),
+        (["+/custom/x", "-1"], "", '"-1"'),
+        (["-f", "json", "+/custom/x", "-1.5e3"], "", "-1.5e3"),
+        (["+/custom/x", "-.5", "-m", "half"], "", '"-.5"'),
     ],
 )
 def test_set_formats(store: Repo, words: list[str], given: str, value: str) -> None:
@@ -542,6 +564,7 @@ def test_log(history: Repo) -> None:
     [
         (["+/custom/gate"], ["delete +/custom/gate", "set +/custom/gate", "raise the gate"]),
         (["-n", "1", "+/custom/gate"], ["delete +/custom/gate"]),
+        (["-2", "+/custom/*"], ["delete +/custom/gate", "set +/custom/gate"]),
         (["-n2", "+/custom/*"], ["delete +/custom/gate", "set +/custom/gate"]),
         (["--limit=0"], []),
         (["@/environment/production"], ["open the shop"]),

@@ -16,6 +16,9 @@ import generate
 
 from ocuroot_git.cli import COMMANDS, load
 
+LATER = [["get"], ["--offline"], ["--max-age"], ["fsck"]]
+"""Completions after options that stand before the command."""
+
 
 @pytest.mark.parametrize("name", generate.FILES)
 def test_made_files_are_in_step(name: str) -> None:
@@ -54,6 +57,10 @@ complete_words match --no-
 complete_words state fs
 complete_words run st
 complete_words run finish --st
+complete_words -q --package web ge
+complete_words --off
+complete_words --offline get --max
+complete_words state -q fs
 """
     )
     done = subprocess.run(
@@ -64,9 +71,16 @@ complete_words run finish --st
         text=True,
     )
     answers = [answer.split() for answer in done.stdout.split("--\n")]
-    assert answers == [["match"], ["+/environment/staging"], ["--no-links"], ["fsck"], ["start"], ["--status"], []], (
-        done
-    )
+    assert answers == [
+        ["match"],
+        ["+/environment/staging"],
+        ["--no-links"],
+        ["fsck"],
+        ["start"],
+        ["--status"],
+        *LATER,
+        [],
+    ], done
 
 
 def test_the_manual_page_is_good_roff() -> None:

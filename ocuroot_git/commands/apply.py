@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import Fatal, UsageError
-from ..options import Command, Option
+from ..options import COMMON, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,5 +47,6 @@ COMMAND = Command(
         Option("--all", help="all intents that state does not follow"),
         Option("--dry-run", help="only say what would be acted on"),
     ),
+    common=COMMON,
     notes="Prints the intents that were acted on; 'work any' then executes the runs.",
 )

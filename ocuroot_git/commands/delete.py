@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..options import Command, Option
+from ..options import RELATIVE, WRITING, Command, Option
 from .set import checked_oid, intent_ref
 
 TYPE_CHECKING = False
@@ -38,6 +38,7 @@ COMMAND = Command(
         Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
         Option("--if-match", metavar="<oid>", help="only where the document is this blob"),
     ),
+    common=(*RELATIVE, *WRITING),
     least=1,
     notes="Exit status: 0; 1 where one is not there; 3 where --if-match does not hold, or the race was lost.",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..documents import dump
-from ..options import Command, Option
+from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ COMMAND = Command(
         Option("--json", help="print a JSON line for each, with both documents"),
         Option("-z", help="end records with NUL"),
     ),
+    common=READING,
     most=0,
     notes="A is wanted and not there, M is there otherwise, D is there and no longer wanted.",
 )

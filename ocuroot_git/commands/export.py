@@ -8,7 +8,7 @@ from ..directory import Directory
 from ..errors import Fatal
 from ..layout import SIDES
 from ..objects import Moved
-from ..options import Command, Option
+from ..options import READING, Command, Option
 from ..transfer import store_files
 
 TYPE_CHECKING = False
@@ -42,6 +42,7 @@ COMMAND = Command(
     "[<options>] <directory>",
     run,
     (Option("--at", metavar="<rev>", help="copy the stores as they were at a revision (state~3, an id)"),),
+    common=READING,
     least=1,
     most=1,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..check import Checker
 from ..layout import SIDES
-from ..options import Command, Option
+from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ COMMAND = Command(
     "[<options>]",
     run,
     (Option("--at", metavar="<rev>", help="check the stores as they were at a revision (state~3, an id)"),),
+    common=READING,
     most=0,
     notes="Exit status: 0, also where there are warnings only; 1 where there are errors.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..documents import dump, parse, to_bytes
 from ..errors import NotFound, UsageError
 from ..layout import Damaged
-from ..options import Command, Option
+from ..options import READING, RELATIVE, Command, Option
 from ..refs import RefError
 from ..tree import LinkCycle
 
@@ -77,5 +77,6 @@ COMMAND = Command(
         Option("--batch", help="read refs from stdin, print a JSON line for each"),
         Option("-z", help="end records with NUL, on stdin and stdout"),
     ),
+    common=(*RELATIVE, *READING),
     notes="Exit status: 0, or 1 where a document is not there.",
 )

@@ -9,7 +9,7 @@ from ..errors import Fatal, UsageError
 from ..globs import Glob
 from ..history import COMMAND_TRAILER, OPERATION_TRAILER, ref_changes, trailer
 from ..layout import SIDES
-from ..options import Command, Option
+from ..options import READING, RELATIVE, Command, Option
 from ..remote import Remote
 from .match import absolute_glob
 
@@ -153,9 +153,10 @@ COMMAND = Command(
     "[<options>] [<ref> | <glob>]...",
     run,
     (
-        Option("-n", "--limit", metavar="<n>", number=True, help="show <n> commits at most"),
+        Option("-n", "-<n>", "--limit", metavar="<n>", number=True, help="show <n> commits at most"),
         Option("--json", help="print a JSON line for each commit"),
         Option("--at", metavar="<rev>", help="start from a revision (state~3, an id)"),
         Option("-z", help="end records with NUL"),
     ),
+    common=(*RELATIVE, *READING),
 )

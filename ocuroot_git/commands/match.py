@@ -6,7 +6,7 @@ from ..documents import Document, dump
 from ..errors import UsageError
 from ..globs import escape
 from ..layout import link_target, object_path
-from ..options import Command, Option
+from ..options import READING, Command, Option
 from ..refs import version_key
 from .get import line_of
 
@@ -100,6 +100,7 @@ COMMAND = Command(
         Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
         Option("-z", help="end records with NUL"),
     ),
+    common=READING,
     least=1,
     notes="""
 Patterns: * within a segment, ** across segments, ? one character, [a-z], [!a-z], {a,b}, \\ takes the next as it is.

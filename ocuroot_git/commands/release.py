@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..documents import Document, dump
 from ..errors import Fatal, NotFound
-from ..options import Command, Group, Option
+from ..options import READING, RELATIVE, WRITING, Command, Group, Option
 from ..refs import Ref, RefError
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def _definition(context: Context, options: Parsed, path: str, commit: str) -> Do
     """The package: from the file that was named, from stdin, or from the file at its path in the commit."""
     from ..delivery.releases import read_package
 
-    named = options.package
+    named = options.definition
     if named == "-":
         return read_package(context.read_value("-"), "standard input")
     if named:
@@ -175,10 +175,17 @@ COMMAND = Group(
             (
                 Option("--repo", metavar="<repo>", help="the repository of the package, if it is not this one"),
                 Option("--commit", metavar="<rev>", help="the commit that is released (default: HEAD)"),
-                Option("--package", metavar="<file>", default="", help="the package in JSON ('-': stdin)"),
+                Option(
+                    "--package",
+                    name="definition",
+                    metavar="<file>",
+                    default="",
+                    help="the package in JSON ('-': stdin)",
+                ),
                 Option("--tag", metavar="<tag>", many=True, help="make this tag lead to the release"),
                 Option("--force", help="also where the commit has a release already"),
             ),
+            common=WRITING,
             least=1,
             most=1,
             notes="Without --package, the file at <path> in the commit is read, which must be JSON.\n"
@@ -193,6 +200,7 @@ COMMAND = Group(
                 Option("--json", help="print a JSON line for each release"),
                 Option("-z", help="end records with NUL"),
             ),
+            common=READING,
         ),
         Command(
             "release show",
@@ -200,6 +208,7 @@ COMMAND = Group(
             "[<options>] <release>",
             show,
             (Option("--json", help="print a JSON object"),),
+            common=(*RELATIVE, *READING),
             least=1,
             most=1,
         ),

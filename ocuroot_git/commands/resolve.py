@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..options import Command, Option
+from ..options import READING, RELATIVE, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,5 +28,6 @@ COMMAND = Command(
         Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
         Option("-z", help="end records with NUL"),
     ),
+    common=(*RELATIVE, *READING),
     least=1,
 )

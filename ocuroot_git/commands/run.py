@@ -7,7 +7,7 @@ import sys
 
 from ..documents import parse
 from ..errors import Fatal, UsageError
-from ..options import Command, Group, Option
+from ..options import RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ COMMAND = Group(
             "ref. Fails where the run has to wait.",
             "[<options>] <work-ref>",
             start,
+            common=(*RELATIVE, *WRITING),
             least=1,
             most=1,
             notes="Exit status: 0; 1 where there is no such work; 3 where it waits, or is running.",
@@ -148,6 +149,7 @@ COMMAND = Group(
             "Append stdin to the logs of a run (of the last run, where a piece of work is named).",
             "[<options>] <run>",
             log,
+            common=(*RELATIVE, *WRITING),
             least=1,
             most=1,
         ),
@@ -162,6 +164,7 @@ COMMAND = Group(
                 Option("--outputs", metavar="<json>", help="outputs as a JSON object ('-': read it from stdin)"),
                 Option("--tag", metavar="<tag>", many=True, help="make this tag lead to the run's release"),
             ),
+            common=(*RELATIVE, *WRITING),
             least=1,
             most=1,
             notes="Exit status: 0; 1 where there is no such run; 3 where it is not running.",
@@ -173,6 +176,7 @@ COMMAND = Group(
             "[<options>] <work-ref> [-- <command>...]",
             execute,
             (Option("--timeout", metavar="<seconds>", number=True, help="end the command after so long"),),
+            common=(*RELATIVE, *WRITING),
             least=1,
             notes="""
 The command finds its inputs in $OCUROOT_INPUT_<NAME>, the refs in $OCUROOT_RELEASE, $OCUROOT_RUN and
@@ -185,6 +189,7 @@ Exit status: that of the command; 128 + n where signal n ended it; 124 after a t
             "Make a new pending run in the place of one that failed, or of all of a release that failed; print them.",
             "[<options>] (<run> | <release>)",
             retry,
+            common=(*RELATIVE, *WRITING),
             least=1,
             most=1,
             notes="Exit status: 0; 1 where there is no such run; 3 where nothing failed.",

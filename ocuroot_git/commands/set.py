@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..documents import Document, parse
 from ..errors import Conflict, Fatal, UsageError
-from ..options import Command, Option
+from ..options import RELATIVE, WRITING, Command, Option
 from ..refs import Ref
 from ..transaction import ABSENT
 
@@ -82,6 +82,8 @@ COMMAND = Command(
         Option("--if-absent", help="only where there is no such document yet"),
         Option("--if-match", metavar="<oid>", help="only where the document is this blob"),
     ),
+    common=(*RELATIVE, *WRITING),
+    negatives=True,
     least=2,
     most=2,
     notes="Exit status: 0; 3 where --if-absent or --if-match does not hold, or the race was lost.",

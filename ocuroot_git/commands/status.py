@@ -7,7 +7,7 @@ from ..errors import Fatal
 from ..globs import Glob
 from ..layout import SIDES, Damaged, link_target, object_path
 from ..match import match
-from ..options import Command, Option
+from ..options import READING, Command, Option
 from ..sharing import standing
 from ..snapshot import NoStore
 
@@ -149,5 +149,6 @@ COMMAND = Command(
     "[--json]",
     run,
     (Option("--json", help="print a JSON object"),),
+    common=READING,
     most=0,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..documents import parse
 from ..errors import Error, Fatal, UsageError
-from ..options import Command, Option
+from ..options import RELATIVE, WRITING, Command, Option
 from ..transaction import ABSENT
 from .set import checked_oid
 
@@ -120,6 +120,7 @@ COMMAND = Command(
         Option("-z", help="arguments end with NUL: <verb> SP <ref> NUL [<argument> NUL]"),
         Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
     ),
+    common=(*RELATIVE, *WRITING),
     most=0,
     notes="""
 Instructions, one a line; a ref with spaces stands in double quotes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..config import DEFAULT_BRANCH, Access
 from ..config import open_stores as open_in
 from ..errors import Fatal, UsageError
-from ..options import Command, Option
+from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _opener(context: Context, options: Parsed) -> Callable[[], Stores]:
 
     def open_stores() -> Stores:
         access = Access(offline=options.offline, max_age=max_age)
-        return open_in(".", environ=environ, package=options.package, release=options.release, access=access)
+        return open_in(".", environ=environ, access=access)
 
     return open_stores
 
@@ -97,5 +97,6 @@ COMMAND = Command(
         Option("--at", metavar="<rev>", help="show the stores as they were at a revision (state~3, an id)"),
         Option("--remote", metavar="<remote>", help="show the state store that this remote has"),
     ),
+    common=READING,
     most=0,
 )

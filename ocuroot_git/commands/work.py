@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..documents import dump
 from ..errors import UsageError
-from ..options import Command, Group, Option
+from ..options import READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ def do(context: Context, options: Parsed) -> int:
 
     if options.jobs < 1:
         raise UsageError("option '--jobs' takes a number above 0")
-    if options.operation:
-        raise UsageError("'work any' writes more than once, and takes no --operation")
     if options.dry_run:
         return _dry_run(context)
     top = top_of(context)
@@ -128,6 +126,7 @@ COMMAND = Group(
                 Option("--json", help="print a JSON line for each"),
                 Option("-z", help="end records with NUL"),
             ),
+            common=READING,
             most=0,
         ),
         Command(
@@ -141,6 +140,7 @@ COMMAND = Group(
                 Option("--exec", metavar="<command>", help="run this (by sh) for each run, its description on stdin"),
                 Option("--jobs", metavar="<n>", number=True, default=1, help="runs at the same time (default: 1)"),
             ),
+            common=READING,
             most=0,
             notes="Prints how each run ended. Exit status: 0; 1 where a run failed or an intent could not be applied.",
         ),
