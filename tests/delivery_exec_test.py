@@ -297,11 +297,11 @@ def test_a_run_without_a_command(store: Repo) -> None:
 
 
 def test_logs_are_bounded_in_memory_by_their_size() -> None:
-    from ocuroot_git.delivery.logs import HEAD, TAIL, Log, entry_of
+    from ocuroot_git.delivery.logs import HEAD, TAIL, Log
 
     log = Log()
     for number in range(100_000):
-        log.add(entry_of(str(number), 1, "t"))
+        log.add(str(number), 1, "t")
     entries = log.to_document()
     marker = next(entry for entry in entries if entry["attributes"])
     at = entries.index(marker)
@@ -310,3 +310,54 @@ def test_logs_are_bounded_in_memory_by_their_size() -> None:
     )
     assert len(json.dumps(entries)) < HEAD + TAIL
     assert Log.read(entries).to_document() == entries
+
+
+def stored_size(repo: Repo, ref: str) -> int:
+    """Bytes that a document takes on the branch."""
+    return int(repo.git("cat-file", "-s", f"state:refs/{ref}/@object.json"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(r"\033[1;31m\001\002\003\n", id="escapes take six bytes each in JSON"),
+        pytest.param(r"\n", id="empty lines take as much as an entry does"),
+        pytest.param(r"\360\237\232\200\360\237\232\200\n", id="characters of four bytes"),
+        pytest.param(r"\377\377\377\377\377\377\377\377\n", id="bytes that are no text"),
+        pytest.param(r"\001\001\001\001\001\001\001\001", id="no newlines at all"),
+    ],
+)
+def test_logs_are_bounded_in_bytes_as_stored(shop: Repo, line: str) -> None:
+    from ocuroot_git.delivery.logs import HEAD, TAIL
+
+    shop.ocuroot("run", "start", BUILD)
+    data = line.encode().decode("unicode_escape").encode("latin-1") * 60_000
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), "run", "log", f"{BUILD}/1"], cwd=shop.path, input=data, check=False
+    )
+    assert done.returncode == 0
+    assert HEAD < stored_size(shop, f"{BUILD}/1/logs") <= HEAD + TAIL + 1024
+
+
+def test_long_lines_are_cut_between_characters() -> None:
+    from ocuroot_git.delivery.logs import LONGEST_LINE, Lines, Log
+
+    text = "x" + "é🚀" * LONGEST_LINE
+    for end in ("\n", ""):
+        log = Log()
+        lines = Lines(log, 1)
+        lines.feed((text + end).encode())
+        lines.finish()
+        messages = [entry["message"] for entry in log.to_document()]
+        assert "".join(messages) == text
+        assert max(len(message.encode()) for message in messages) <= LONGEST_LINE
+
+
+def test_logs_of_other_programs_are_kept_as_they_are(shop: Repo) -> None:
+    foreign = ["a line", None, {"message": 1, "attributes": {"omitted_lines": "many", "omitted_bytes": "-1"}}]
+    shop.ocuroot("run", "start", BUILD)
+    shop.ocuroot("update", "--stdin", input=f"set {BUILD}/1/logs {json.dumps(foreign)}\n")
+    shop.ocuroot("run", "log", BUILD, input="ours\n")
+    entries = shop.value(f"{BUILD}/1/logs")
+    assert entries[:3] == foreign  # type: ignore[index]
+    assert entries[3]["message"] == "ours"  # type: ignore[index]

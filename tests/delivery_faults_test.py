@@ -68,12 +68,13 @@ def test_a_store_that_cannot_be_written_does_not_end_the_command(store: Repo) ->
     store.git("config", "ocuroot.lease", "0.9")
     store.git("config", "ocuroot.timeout", "1")
     web = release(store, package([call("build")]))
-    script = f"{prepare_break(store)}; sleep 1; rm .git/hooks/reference-transaction; echo done"
+    script = f"echo before; {prepare_break(store)}; echo in; sleep 1; rm .git/hooks/reference-transaction; echo done"
     done = store.run("run", "exec", f"{web}/call/build", "--", "sh", "-c", script)
-    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "before\nin\ndone\n"), done.stderr
     assert "cannot write to the store, and will try again" in done.stderr
     assert store.ocuroot("match", f"{web}/call/build/1/status/*") == f"{web}/call/build/1/status/complete"
-    assert [entry["message"] for entry in store.value(f"{web}/call/build/1/logs")] == ["done"]  # type: ignore[attr-defined]
+    messages = [entry["message"] for entry in store.value(f"{web}/call/build/1/logs")]  # type: ignore[attr-defined]
+    assert messages == ["before", "in", "done"]
 
 
 def test_a_run_that_cannot_be_finished_says_how(store: Repo) -> None:

@@ -1,14 +1,16 @@
 """The logs of runs: `<run>/logs`, bounded in size however much a command prints (design section 7).
 
 A log keeps its beginning and its end. What does not fit is left out in the middle, and an entry stands there that
-says how many lines and bytes it was, also in its `attributes` (`omitted_lines`, `omitted_bytes`). The document stays
-below about 2 MiB, so that `get …/logs` and the view stay usable, and a flush, which writes it anew, stays cheap.
+says how many lines and bytes it was, also in its `attributes` (`omitted_lines`, `omitted_bytes`). The document as it is
+stored, escapes included, stays below 2 MiB and a little, so that `get …/logs` and the view stay usable, and a flush,
+which writes it anew, stays cheap.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
+from ..documents import dump, to_bytes
 from .model import timestamp
 
 TYPE_CHECKING = False
@@ -24,7 +26,9 @@ TAIL: Final = 1536 << 10
 LONGEST_LINE: Final = 16 << 10
 """Bytes; longer lines are cut into several entries."""
 _ENTRY: Final = 160
-"""Bytes that an entry takes in the document beside its message, about."""
+"""Bytes that an entry of ours takes in the document beside its message, at most."""
+_INDENTED: Final = 4
+"""Bytes before each line of an entry in the document, beside the entry's own indentation."""
 _LINES, _BYTES = "omitted_lines", "omitted_bytes"
 
 
@@ -32,8 +36,9 @@ class Log:
     """A log: entries at its beginning, what was left out after them, and entries at its end."""
 
     def __init__(self) -> None:
-        self._head: list[Fields] = []
-        self._tail: deque[Fields] = deque()
+        # Entries, each with the bytes that it takes in the document.
+        self._head: list[tuple[Fields, int]] = []
+        self._tail: deque[tuple[Fields, int]] = deque()
         self._head_size = self._tail_size = 0
         self._lines = self._bytes = 0
         self._omitted_at = ""
@@ -43,55 +48,59 @@ class Log:
         """The log that a document holds; what is no list counts as an empty one."""
         log = cls()
         for entry in value if isinstance(value, list) else ():
-            attributes = entry.get("attributes") if isinstance(entry, dict) else None
-            if isinstance(attributes, dict) and _LINES in attributes and _BYTES in attributes:
-                log._omit(int(attributes[_LINES]), int(attributes[_BYTES]), str(entry.get("timestamp", "")))
+            omitted = _omitted(entry)
+            if omitted is not None:
+                log._omit(*omitted, str(entry.get("timestamp", "")))
             else:
-                log.add(entry)
+                log._add(entry, _size(entry))
         return log
 
     @property
     def is_empty(self) -> bool:
         return not (self._head or self._tail or self._lines)
 
-    def add(self, entry: Fields) -> None:
-        """Append an entry."""
-        size = _size(entry)
+    def add(self, message: str, stream: int, when: str) -> None:
+        """Append an entry of our own."""
+        entry: Fields = {"timestamp": when, "message": message, "stream": stream, "attributes": {}}
+        self._add(entry, _size_of_text(message) + _ENTRY)
+
+    def _add(self, entry: Fields, size: int) -> None:
         if not self._lines and not self._tail and self._head_size + size <= HEAD:
-            self._head.append(entry)
+            self._head.append((entry, size))
             self._head_size += size
             return
-        self._tail.append(entry)
+        self._tail.append((entry, size))
         self._tail_size += size
         while self._tail_size > TAIL:
-            oldest = self._tail.popleft()
-            self._tail_size -= _size(oldest)
+            oldest, size = self._tail.popleft()
+            self._tail_size -= size
             self._count(oldest)
 
     def extend(self, later: Log) -> None:
         """Append another log."""
-        for entry in later._head:
-            self.add(entry)
+        for entry, size in later._head:
+            self._add(entry, size)
         if later._lines:
             self._omit(later._lines, later._bytes, later._omitted_at)
-        for entry in later._tail:
-            self.add(entry)
+        for entry, size in later._tail:
+            self._add(entry, size)
 
     def to_document(self) -> list[Fields]:
         """The document: the entries, with one in the place of those left out."""
+        head, tail = [entry for entry, _ in self._head], [entry for entry, _ in self._tail]
         if not self._lines:
-            return [*self._head, *self._tail]
+            return head + tail
         marker = {
             "timestamp": self._omitted_at,
             "message": f"[git-ocuroot: {self._lines} lines, {self._bytes} bytes left out here: the log was too long]",
             "stream": 2,
             "attributes": {_LINES: str(self._lines), _BYTES: str(self._bytes)},
         }
-        return [*self._head, marker, *self._tail]
+        return [*head, marker, *tail]
 
     def _omit(self, lines: int, size: int, when: str) -> None:
         """Leave out lines that come after all that is there, so that the end has to begin anew."""
-        for entry in self._tail:
+        for entry, _ in self._tail:
             self._count(entry)
         self._tail.clear()
         self._tail_size = 0
@@ -100,18 +109,34 @@ class Log:
         self._omitted_at = when
 
     def _count(self, entry: Fields) -> None:
+        fields = entry if isinstance(entry, dict) else {"message": entry}
         self._lines += 1
-        self._bytes += len(str(entry.get("message", ""))) + 1
-        self._omitted_at = str(entry.get("timestamp", ""))
+        self._bytes += len(to_bytes(str(fields.get("message", "")))) + 1
+        self._omitted_at = str(fields.get("timestamp", self._omitted_at))
 
 
 def _size(entry: Fields) -> int:
-    return len(str(entry.get("message", ""))) + _ENTRY
+    """Bytes that an entry takes in the document. Those of other programs may be of any shape."""
+    text = dump(entry)
+    return len(to_bytes(text)) + _INDENTED * (text.count("\n") + 1) + len(",\n")
 
 
-def entry_of(message: str, stream: int, when: str) -> Fields:
-    """An entry of a log."""
-    return {"timestamp": when, "message": message, "stream": stream, "attributes": {}}
+def _size_of_text(text: str) -> int:
+    """Bytes that a text takes in the document."""
+    if text.isascii() and text.isprintable():  # as most lines are, and they come by the hundred thousand
+        return len(text) + text.count('"') + text.count("\\") + len('""')
+    return len(to_bytes(dump(text, None)))
+
+
+def _omitted(entry: Document) -> tuple[int, int] | None:
+    """The lines and bytes that an entry says were left out in its place; None for any other entry."""
+    attributes = entry.get("attributes") if isinstance(entry, dict) else None
+    if not isinstance(attributes, dict):
+        return None
+    lines, size = str(attributes.get(_LINES, "")), str(attributes.get(_BYTES, ""))
+    if not all(count.isascii() and count.isdigit() and len(count) < 20 for count in (lines, size)):
+        return None
+    return int(lines), int(size)
 
 
 class Lines:
@@ -129,8 +154,9 @@ class Lines:
         for line in lines:
             self._add(line, now)
         while len(rest) > LONGEST_LINE:
-            self._add(rest[:LONGEST_LINE], now)
-            rest = rest[LONGEST_LINE:]
+            at = _end_of_piece(rest)
+            self._add(rest[:at], now)
+            rest = rest[at:]
         self._rest = rest
 
     def finish(self) -> None:
@@ -140,6 +166,17 @@ class Lines:
             self._rest = b""
 
     def _add(self, line: bytes, now: str) -> None:
-        text = line.removesuffix(b"\r").decode(errors="replace")
-        for at in range(0, max(len(text), 1), LONGEST_LINE):
-            self.log.add(entry_of(text[at : at + LONGEST_LINE], self._stream, now))
+        line = line.removesuffix(b"\r")
+        while len(line) > LONGEST_LINE:
+            at = _end_of_piece(line)
+            self.log.add(line[:at].decode(errors="replace"), self._stream, now)
+            line = line[at:]
+        self.log.add(line.decode(errors="replace"), self._stream, now)
+
+
+def _end_of_piece(line: bytes) -> int:
+    """Where to cut a line that is too long: not within a character, if it is text."""
+    for at in range(LONGEST_LINE, LONGEST_LINE - 4, -1):
+        if line[at] & 0xC0 != 0x80:
+            return at
+    return LONGEST_LINE

@@ -7,7 +7,7 @@ import time
 
 from ..errors import Error
 from . import runs
-from .logs import Lines, Log, entry_of
+from .logs import Lines, Log
 from .model import timestamp
 
 TYPE_CHECKING = False
@@ -56,7 +56,7 @@ class Recorder:
     def say(self, message: str) -> None:
         """Add an entry of our own."""
         self.finish_lines()
-        self._waiting.add(entry_of(message, 2, timestamp()))
+        self._waiting.add(message, 2, timestamp())
 
     def finish_lines(self) -> None:
         """Take what was printed without a newline at its end for a line."""
