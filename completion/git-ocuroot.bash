@@ -26,7 +26,7 @@ _git_ocuroot ()
         if ((cword == i + 1)); then
             case $command in
         release) __gitcomp 'new list show' ;;
-        run) __gitcomp 'start log finish exec retry' ;;
+        run) __gitcomp 'start log finish cancel exec retry' ;;
         work) __gitcomp 'list any' ;;
             esac
             return
@@ -54,7 +54,8 @@ _git_ocuroot ()
     'release show') __gitcomp "--json --package --release --offline --max-age --quiet --verbose --help" ;;
     'run start') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
     'run log') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
-    'run finish') __gitcomp "--status --output --outputs --tag --package --release --operation --quiet --verbose --help" ;;
+    'run finish') __gitcomp "--status --output --outputs --tag --force --package --release --operation --quiet --verbose --help" ;;
+    'run cancel') __gitcomp "--force --package --release --operation --quiet --verbose --help" ;;
     'run exec') __gitcomp "--timeout --package --release --operation --quiet --verbose --help" ;;
     'run retry') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
     'work list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;

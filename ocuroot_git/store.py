@@ -37,6 +37,7 @@ class Stores:
         self.settings = settings
         self._base: Ref | None = None
         self._operations = 0
+        self._unnamed = False
 
     # Where
 
@@ -174,6 +175,13 @@ class Stores:
         directory = f"{prefix}/" if prefix else ""
         place.create({directory + STORE_FILE: layout.store_file()})
 
+    def drop_operation(self) -> None:
+        """Let the user's name of an operation be for what was written so far.
+
+        What a long command writes later, and in another way each time, must not be taken for done by an earlier one.
+        """
+        self._unnamed = True
+
     def finish(self) -> None:
         """Let git tidy up the repositories that were written to; once, at the end of a process."""
         for place in self.settings.opened():
@@ -187,7 +195,7 @@ class Stores:
         if operation is not None:
             return operation, True
         named = self.settings.operation
-        if named is None:
+        if named is None or self._unnamed:
             return os.urandom(16).hex(), False
         self._operations += 1
         return (named if self._operations == 1 else f"{named}.{self._operations}"), True

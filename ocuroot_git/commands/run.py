@@ -1,4 +1,4 @@
-"""`git ocuroot run`: start, log, finish, execute and retry runs (design section 7)."""
+"""`git ocuroot run`: start, log, finish, cancel, execute and retry runs (design section 7)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,24 @@ from ..options import RELATIVE, WRITING, Command, Group, Option
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..delivery.model import RunRef
+    from ..delivery.model import Claim, RunRef
     from ..options import Parsed
 
 
 def start(context: Context, options: Parsed) -> int:
-    from ..delivery import runs
+    from ..delivery import claims, runs
+    from ..delivery.process import Signals
     from ..delivery.survey import find_work
 
     work, number = find_work(context.snapshot(), options.arguments[0])
-    run = context.stores.transact(lambda tx: runs.start(tx, work, number), command="run start", message=f"start {work}")
+
+    def begin(over: Claim | None) -> RunRef:
+        return context.stores.transact(
+            lambda tx: runs.start(tx, work, number, over=over), command="run start", message=f"start {work}"
+        )
+
+    with Signals() as stop:
+        run = claims.taking_over(context.stores, begin, stop, context.terminal.warning)
     context.terminal.result(run.ref)
     return 0
 
@@ -53,7 +61,28 @@ def finish(context: Context, options: Parsed) -> int:
         raise Fatal("bad outputs: --outputs takes a JSON object")
     outputs.update(pair(text) for text in options.output)
     run = find_run(context.snapshot(), options.arguments[0])
-    ending.finish(context.stores, run, options.status, outputs=outputs, tags=options.tag)
+    ending.finish(context.stores, run, options.status, outputs=outputs, tags=options.tag, force=options.force)
+    return 0
+
+
+def cancel(context: Context, options: Parsed) -> int:
+    from ..delivery import ending, model
+    from ..delivery.survey import find_run, read_function
+
+    snapshot = context.snapshot()
+    runs = [find_run(snapshot, reference) for reference in options.arguments]
+    subject = f"cancel {runs[0]}" if len(runs) == 1 else None
+    outcomes = context.stores.transact(
+        lambda tx: [ending.cancel_run(tx, run, force=options.force) for run in dict.fromkeys(runs)],
+        command="run cancel",
+        message=subject,
+    )
+    for run, outcome in zip(dict.fromkeys(runs), outcomes, strict=True):
+        context.terminal.record(f"{outcome}\t{run}")
+        if outcome == ending.STOPPING:
+            context.terminal.remark(f"{run}: its executor stops it when it looks at its claim next")
+        elif read_function(snapshot, run).cause == model.BY_INTENT:
+            context.terminal.remark(f"{run}: an intent asks for it, and 'apply' makes another while it does")
     return 0
 
 
@@ -146,12 +175,13 @@ COMMAND = Group(
         ),
         Command(
             "run log",
-            "Append stdin to the logs of a run (of the last run, where a piece of work is named).",
+            "Append stdin to the logs of a run that has not ended (of the last run, where a piece of work is named).",
             "[<options>] <run>",
             log,
             common=(*RELATIVE, *WRITING),
             least=1,
             most=1,
+            notes="Exit status: 0; 1 where there is no such run; 3 where it has ended.",
         ),
         Command(
             "run finish",
@@ -163,11 +193,31 @@ COMMAND = Group(
                 Option("--output", metavar="<key>=<value>", many=True, help="an output, a string"),
                 Option("--outputs", metavar="<json>", help="outputs as a JSON object ('-': read it from stdin)"),
                 Option("--tag", metavar="<tag>", many=True, help="make this tag lead to the run's release"),
+                Option("--force", help="also where an executor is at work on it"),
             ),
             common=(*RELATIVE, *WRITING),
             least=1,
             most=1,
-            notes="Exit status: 0; 1 where there is no such run; 3 where it is not running.",
+            notes="What an executor ('run exec', 'work any') is at work on is not said to be complete or failed by "
+            "others, unless with --force.\n"
+            "Exit status: 0; 1 where there is no such run; 3 where it is not running, or executed by another.",
+        ),
+        Command(
+            "run cancel",
+            "Cancel runs that have not ended (of a piece of work, its last). What is pending or paused is cancelled at "
+            "once; what an executor is at work on is asked to stop.",
+            "[<options>] <run>...",
+            cancel,
+            (Option("--force", help="do not wait for the executor: the run is cancelled at once"),),
+            common=(*RELATIVE, *WRITING),
+            least=1,
+            notes="""
+Prints 'cancelled' or 'stopping' and the run. An executor notices when it looks at its claim: on a local branch within
+seconds, on a remote store when it renews the claim (a third of ocuroot.lease). It ends the command by SIGTERM, and by
+SIGKILL ten seconds later, and the run as cancelled. A command that completes first is complete.
+With --force the record says cancelled although the command may go on until its executor notices.
+Exit status: 0; 1 where there is no such run; 3 where one has ended, and then nothing is cancelled.
+""",
         ),
         Command(
             "run exec",

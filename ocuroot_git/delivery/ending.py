@@ -6,9 +6,10 @@ from ..documents import same
 from ..errors import NotFound
 from ..refs import INTENT, STATE, Ref
 from . import model
-from .model import DEPLOY, DOWN, UP, Intent, ModelError, Run, RunRef, WorkRef
+from .claims import is_held, now, read_claim, require_claim
+from .model import DEPLOY, DOWN, UP, Intent, ModelError, Run, RunRef, WorkRef, WrongStatus
 from .redeploy import redeploy_dependants, redeploy_if_changed
-from .runs import cancel, enter, intent_id, mark, pending, require_claim
+from .runs import cancel, enter, intent_id, mark, pending
 from .survey import (
     deployed,
     deployments,
@@ -24,7 +25,7 @@ from .survey import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import TypeVar
+    from typing import Final, TypeVar
 
     from ..snapshot import Snapshot
     from ..store import Stores
@@ -42,12 +43,15 @@ def finish(
     outputs: Fields | None = None,
     tags: Iterable[str] = (),
     owner: str | None = None,
+    ended_by: str = "",
+    force: bool = False,
     also: Callable[[Transaction], None] | None = None,
 ) -> None:
     """End a run: its status and outputs, the links of 5.3, the intent, and the runs that follow from it.
 
-    With `owner`, only while that claim holds (ClaimLost); `also` is changed in the same commit, as the rest of the
-    logs is. Raises WrongStatus where the run has ended, ModelError for a bad tag.
+    With `owner`, only while that claim holds (ClaimLost). Without, how it went is not said of a run that an executor
+    holds, unless with `force`. `also` is changed in the same commit, as the rest of the logs is; `ended_by` is kept.
+    Raises WrongStatus where the run has ended, or is held by another; ModelError for a bad tag.
     """
     tags = [checked_tag(tag) for tag in tags]
 
@@ -56,6 +60,8 @@ def finish(
         function = read_function(tx, run)
         if owner is not None:
             require_claim(tx, run, owner)
+        elif status != model.CANCELLED and function.status == model.RUNNING and not force:
+            _refuse_held(tx, run)
         model.check_transition(run.ref, function.status, status)
         return function
 
@@ -68,11 +74,46 @@ def finish(
         function = check(tx)
         if also is not None:
             also(tx)
+        function.ended_by = ended_by
         _end(tx, run, function, status, outputs or {})
         for tag in tags:
             tx.link(f"{run.work.package}/{STATE}{tag}", run.work.release)
 
     transact_both(stores, change_intent, change_state, "run finish", f"{status} {run}")
+
+
+def _refuse_held(tx: Transaction, run: RunRef) -> None:
+    claim = read_claim(tx, run)
+    if is_held(claim, now(tx)):
+        raise WrongStatus(
+            f"cannot finish '{run}': it is executed by '{claim.owner}' until {claim.until}",
+            hint=f"'git ocuroot run cancel {run}' asks that one to stop; --force ends it all the same",
+        )
+
+
+def cancel_run(tx: Transaction, run: RunRef, *, force: bool = False) -> str:
+    """Cancel a run that has not ended. Gives `cancelled`, or `stopping` where its executor was asked to stop it.
+
+    That one stops when it renews its claim next. With `force` the run is cancelled at once, and its executor finds
+    that it lost the claim. Raises WrongStatus where the run has ended.
+    """
+    require_own_dialect(tx, "cancel a run")
+    function = read_function(tx, run)
+    if function.status not in model.OPEN:
+        raise WrongStatus(f"cannot cancel '{run}': it is {function.status}")
+    if function.status == model.RUNNING and not force:
+        claim = read_claim(tx, run)
+        if is_held(claim, now(tx)):
+            claim.cancel = claim.cancel or model.timestamp(now(tx))
+            tx.set(run.status(model.RUNNING), claim.to_document())
+            return STOPPING
+    cancel(tx, run, BY_CANCEL)
+    return model.CANCELLED
+
+
+STOPPING: Final = "stopping"
+BY_CANCEL: Final = "run cancel"
+"""What ended a run that was cancelled by `run cancel`."""
 
 
 def _end(tx: Transaction, run: RunRef, function: Function, status: str, outputs: Fields) -> None:

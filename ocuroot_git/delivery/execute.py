@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 
 from ..documents import Document, dump, to_bytes
 from ..errors import Error, Fatal
-from . import ending, model, process, runs
-from .model import DEPLOY, DOWN, ModelError, RunRef, WorkRef, timestamp, variable_name
-from .recorder import Recorder, lease_of
+from . import claims, ending, model, process, runs
+from .claims import ClaimLost, Executor
+from .model import DEPLOY, DOWN, ModelError, RunRef, WorkRef, variable_name
+from .recorder import Recorder
 from .survey import environment, read_function, read_release, read_run
 
 TYPE_CHECKING = False
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..transaction import Transaction
-    from .model import Fields, Function
+    from .model import Claim, Fields, Function
     from .process import Stop
+
+    Started = tuple[RunRef, list[str] | None, Fields]
+    """A run that was claimed, its command, and its description."""
 
 LARGEST_OUTPUT: Final = 1 << 20
 """Bytes in the file of outputs; larger ones belong elsewhere, with a reference to them as the output."""
@@ -85,27 +88,32 @@ def execute(
     number: int | None,
     how: How,
     begun: Callable[[RunRef], None] = lambda run: None,
+    over: Claim | None = None,
 ) -> Outcome:
     """Start the open run of a piece of work, or its next one, and carry it to its end; `begun` is told which it is.
 
-    Raises what `runs.start` raises, and NoCommand, both before anything is changed; ClaimLost where the run was
-    taken over by another while its command ran, which is ended then.
+    A run that is running is taken over where its claim is `over`, or one that is seen to be held no more. Raises what
+    `runs.start` raises, and NoCommand, both before anything is changed; ClaimLost where the run was taken over by
+    another while its command ran, which is ended then.
     """
-    owner = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
-    lease = lease_of(stores)
-
-    def claim(tx: Transaction) -> tuple[RunRef, list[str] | None, Fields]:
-        run = runs.start(tx, work, number, owner=owner, until=timestamp(time.time() + lease))
-        function = read_function(tx, run)
-        return run, how.command or command_of(tx, run, function), describe(tx, run, function)
-
-    run, command, description = stores.transact(claim, command="run start", message=f"start {work}")
-    if stores.settings.operation is not None:
-        before = _done_before(stores, run, owner)
-        if before is not None:
+    executor = Executor(stores)
+    try:
+        started = _claim(stores, work, number, how, executor, over)
+        run = started[0]
+    except claims.Held as held:
+        if not executor.operation:
+            raise
+        run = held.run
+    if executor.operation:
+        # Under this name an earlier process may have claimed the run; what follows is this one's own.
+        stores.drop_operation()
+        before = _taken_up(stores, run, how, executor)
+        if isinstance(before, Outcome):
             return before
+        started = before or started
+    run, command, description = started
     begun(run)
-    recorder = Recorder(stores, run, owner=owner, lease=lease, warn=how.warn)
+    recorder = Recorder(stores, run, executor=executor, warn=how.warn)
     outputs: Fields = {}
     if command is None:
         status, exit_status, why = model.COMPLETE, 0, ""
@@ -114,19 +122,48 @@ def execute(
     if why:
         recorder.say(f"[git-ocuroot: {why}]")
     recorder.finish_lines()
-    _finish(stores, run, status, outputs, owner, recorder, exit_status)
+    _finish(stores, run, status, outputs, executor, recorder, exit_status)
     return Outcome(run, status, exit_status, why)
 
 
-def _done_before(stores: Stores, run: RunRef, owner: str) -> Outcome | None:
-    """How the run ended that an earlier process made under the same name of an operation (design 8.5), if one did."""
-    snapshot = stores.snapshot()
-    status = read_function(snapshot, run).status
-    if status == model.RUNNING:
-        runs.require_claim(snapshot, run, owner)
-        return None
-    why = "it was run under this name of an operation before"
-    return Outcome(run, status, 0 if status == model.COMPLETE else 1, why)
+def _claim(
+    stores: Stores, work: WorkRef, number: int | None, how: How, executor: Executor, over: Claim | None
+) -> Started:
+    """Set a run running, held by this executor, once nobody else holds it."""
+
+    def start(over: Claim | None) -> Started:
+        def claim(tx: Transaction) -> Started:
+            run = runs.start(tx, work, number, executor=executor, over=over)
+            function = read_function(tx, run)
+            return run, how.command or command_of(tx, run, function), describe(tx, run, function)
+
+        return stores.transact(claim, command="run start", message=f"start {work}")
+
+    return claims.taking_over(stores, start, how.stop, how.warn, over)
+
+
+def _taken_up(stores: Stores, run: RunRef, how: How, executor: Executor) -> Started | Outcome | None:
+    """What an earlier process left to do under the name of this operation (design 8.9); None where there was none.
+
+    A run that it claimed and left is taken up again; one that has ended is not run again. Raises ClaimLost where it
+    is executed at the moment, by that process or by another.
+    """
+    while True:
+        snapshot = stores.snapshot()
+        status = read_function(snapshot, run).status
+        if status != model.RUNNING:
+            why = "it was run under this name of an operation before"
+            return Outcome(run, status, 0 if status == model.COMPLETE else 1, why)
+        claim = claims.read_claim(snapshot, run)
+        if claim.owner == executor.name:
+            return None
+        if claim.operation != executor.operation:
+            claims.require_claim(snapshot, run, executor.name)
+        over = claims.await_end(stores, run, how.stop, how.warn, patient=True)
+        if over is not None:
+            return _claim(stores, run.work, run.number, how, executor, over)
+        if how.stop.count or read_function(stores.snapshot(), run).status == model.RUNNING:
+            raise ClaimLost(f"'{run}' is still run by '{claim.owner}', under the same name of an operation")
 
 
 def _run(
@@ -157,24 +194,36 @@ def _run(
                 output=output,
                 tick=recorder.tick,
             )
-        except runs.ClaimLost:
+        except (ClaimLost, model.WrongStatus):
             raise
         except Error as error:
             return model.FAILED, 128, error.message, {}
         status = model.COMPLETE if ended.status == 0 else model.FAILED
+        if ended.why and ended.why == recorder.told_to_stop:
+            status = model.CANCELLED
         why = ended.why or (f"it ended with status {ended.status}" if ended.status else "")
         try:
             return status, ended.status, why, read_outputs(output_file)
         except OutputError as error:
-            return model.FAILED, ended.status or 128, f"{why}; {error.message}" if why else error.message, {}
+            status = model.FAILED if status == model.COMPLETE else status
+            return status, ended.status or 128, f"{why}; {error.message}" if why else error.message, {}
 
 
 def _finish(
-    stores: Stores, run: RunRef, status: str, outputs: Fields, owner: str, recorder: Recorder, exit_status: int
+    stores: Stores,
+    run: RunRef,
+    status: str,
+    outputs: Fields,
+    executor: Executor,
+    recorder: Recorder,
+    exit_status: int,
 ) -> None:
+    ended_by = ending.BY_CANCEL if status == model.CANCELLED else ""
     try:
-        ending.finish(stores, run, status, outputs=outputs, owner=owner, also=recorder.append)
-    except runs.ClaimLost:
+        ending.finish(
+            stores, run, status, outputs=outputs, owner=executor.name, ended_by=ended_by, also=recorder.append
+        )
+    except ClaimLost:
         raise
     except Error as error:
         error.message = f"the command of '{run}' ended with status {exit_status}, but that is not recorded: {error}"

@@ -402,28 +402,37 @@ class Function:
 
 @dataclass
 class Claim:
-    """`<run>/status/running`: since when a run is running, and, where an executor holds it, who and until when."""
+    """`<run>/status/running`: since when a run is running, and, where an executor holds it, who and until when.
+
+    `renewed` is when the executor last said so, `process` which process it is, `operation` the name under which the
+    user started it, and `cancel` when somebody asked it to stop (see claims.py).
+    """
 
     time: str
     owner: str = ""
     until: str = ""
+    renewed: str = ""
+    process: str = ""
+    operation: str = ""
+    cancel: str = ""
     others: Fields = field(default_factory=dict)
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Claim:
         fields = fields_of(value, f"'{ref}'")
-        time_, owner, until = (fields.pop(key, "") for key in ("time", "owner", "until"))
-        if not all(isinstance(text, str) for text in (time_, owner, until)):
-            raise ModelError(f"'{ref}': time, owner or until is not a string")
-        return cls(time_, owner, until, fields)
+        known = {key: fields.pop(key, "") for key in ("time", *_HELD)}
+        for key, text in known.items():
+            if not isinstance(text, str):
+                raise ModelError(f"'{ref}': {key} is {dump(text, None)}, not a string")
+        return cls(**known, others=fields)
 
     def to_document(self) -> Fields:
-        lease = {"owner": self.owner, "until": self.until} if self.owner else {}
-        return {"time": self.time, **lease, **self.others}
+        held = {key: getattr(self, key) for key in _HELD}
+        return {"time": self.time, **{key: text for key, text in held.items() if text}, **self.others}
 
-    def ran_out(self, now: float) -> bool:
-        """Whether an executor held the run and did not renew its claim; one without an end never runs out."""
-        return bool(self.until) and seconds_of(self.until) < now
+
+_HELD: Final = ("owner", "until", "renewed", "process", "operation", "cancel")
+"""The fields of the claim of an executor; a run that was started by hand has none of them."""
 
 
 @dataclass

@@ -55,6 +55,12 @@ class Stop:
         if self.count == 1:
             os.write(self._write, b".")  # never read, so that the pipe wakes whoever waits, now and later
 
+    def wait(self, seconds: float) -> None:
+        """Wait, unless asked to end."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.wake, selectors.EVENT_READ)
+            selector.select(seconds)
+
     def close(self) -> None:
         os.close(self.wake)
         os.close(self._write)
@@ -82,6 +88,10 @@ class Signals:
         self.stop.close()
 
 
+class EndCommand(Exception):
+    """Raised by `tick`: the command is to end, by a signal that it can catch. The text says why."""
+
+
 class Ended:
     """How a command ended: its exit status as a shell gives it, and why it was made to end, if it was."""
 
@@ -105,8 +115,8 @@ def run(
 ) -> Ended:
     """Run a command to its end. `stdin` is the path of a file; `output` is given what it prints: stream and bytes.
 
-    `tick` is called often, and says in how many seconds at most it is to be called again; what it raises ends the
-    command. Raises Fatal where the command cannot be started at all.
+    `tick` is called often, and says in how many seconds at most it is to be called again; what it raises but EndCommand
+    kills the command. Raises Fatal where the command cannot be started at all.
     """
     try:
         process = subprocess.Popen(
@@ -170,7 +180,13 @@ class _Running:
                 selector.register(fd, selectors.EVENT_READ)
             last_call: float | None = None
             while streams or last_call is None:
-                pause = min(tick(), self._pause())
+                try:
+                    pause = min(tick(), self._pause())
+                except EndCommand as asked:
+                    pause = 0
+                    if self._kill_at is None and self.process.poll() is None:
+                        self.stopped_by = signal.SIGTERM
+                        self._end(str(asked), signal.SIGTERM)
                 if last_call is not None:
                     pause = min(pause, last_call - time.monotonic())
                 for key, _ in selector.select(max(pause, 0)):

@@ -6,9 +6,11 @@ import os
 import time
 
 from ..errors import Error
-from . import runs
+from . import claims, model
 from .logs import Lines, Log
-from .model import timestamp
+from .model import WrongStatus, timestamp
+from .process import EndCommand
+from .survey import read_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,37 +19,42 @@ if TYPE_CHECKING:
 
     from ..store import Stores
     from ..transaction import Transaction
+    from .claims import Executor
     from .model import RunRef
 
-DEFAULT_LEASE: Final = 120.0
 _FIRST_FLUSH: Final = 2.0
 _LONGEST_PAUSE: Final = 30.0
 """Seconds between flushes: growing, so that a run of an hour makes some 130 commits, not one for every line."""
+_PEEK: Final = 2.0
+"""Seconds between looks at a claim that lies in this machine, to see whether the run was cancelled."""
 
 
 class Recorder:
-    """Collects what a run prints. `owner` is who holds the claim, renewed for `lease` seconds; empty: nobody does."""
+    """Collects what a run prints. `executor` is who holds the claim, which is renewed; None: nobody does."""
 
     def __init__(
         self,
         stores: Stores,
         run: RunRef,
         *,
-        owner: str = "",
-        lease: float = 0,
+        executor: Executor | None = None,
         warn: Callable[[str], None],
     ) -> None:
         self._stores = stores
         self._run = run
-        self._owner = owner
-        self._lease = lease
+        self._executor = executor
         self._warn = warn
         self._waiting = Log()
         self._lines = {stream: Lines(self._waiting, stream) for stream in (1, 2)}
         self._pause = _FIRST_FLUSH
+        self._renew_after = executor.lease * claims.RENEWED_AFTER if executor is not None else float("inf")
         now = time.monotonic()
         self._flush_at = now + self._pause
-        self._renew_at = now + lease / 3 if owner else float("inf")
+        self._renew_at = now + self._renew_after
+        self._peek_at = now if executor is not None and _is_near(stores) else float("inf")
+        self._asked_to_stop = False
+        self.told_to_stop = ""
+        """Why the command was told to end, once it was: the run was cancelled."""
 
     def feed(self, stream: int, data: bytes) -> None:
         """Add what was printed to stdout (1) or stderr (2)."""
@@ -64,39 +71,55 @@ class Recorder:
             lines.finish()
 
     def tick(self) -> float:
-        """Flush and renew if that is due; gives the seconds until it will be. Raises ClaimLost.
+        """Flush and renew if that is due; gives the seconds until it will be.
 
-        A store that cannot be written to now is tried again later: that alone must not end a deployment.
+        A store that cannot be written to now is tried again later: that alone must not end a deployment. Raises
+        ClaimLost, WrongStatus where the run has ended, and once EndCommand, where it was cancelled.
         """
         now = time.monotonic()
-        if (now >= self._flush_at and not self._waiting.is_empty) or now >= self._renew_at:
+        is_due = (now >= self._flush_at and not self._waiting.is_empty) or now >= self._renew_at
+        if is_due or now >= self._peek_at:
             try:
-                self._stores.transact(self.write, command="run log", message=f"log {self._run}")
-                self._forget()
-            except runs.ClaimLost:
+                if is_due:
+                    self._stores.transact(self.write, command="run log", message=f"log {self._run}")
+                    self._forget()
+                else:
+                    self._look()
+            except (claims.ClaimLost, WrongStatus):
                 raise
             except Error as error:
                 self._warn(f"cannot write to the store, and will try again: {error.message}")
             now = time.monotonic()
+            if self._peek_at < float("inf"):
+                self._peek_at = now + _PEEK
+        if is_due:
             self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
             self._flush_at = now + self._pause
-            if self._owner:
-                self._renew_at = now + self._lease / 3
-        due = min(self._renew_at, self._flush_at if not self._waiting.is_empty else now + 1)
+            self._renew_at = now + self._renew_after
+        if self._asked_to_stop and not self.told_to_stop:
+            self.told_to_stop = "it was cancelled"
+            raise EndCommand(self.told_to_stop)
+        due = min(self._renew_at, self._peek_at, self._flush_at if not self._waiting.is_empty else now + 1)
         return max(due - now, 0)
 
     def write(self, tx: Transaction) -> None:
-        """Append what is waiting to the logs, and renew the claim. Raises ClaimLost."""
-        if self._owner:
-            runs.renew(tx, self._run, self._owner, timestamp(time.time() + self._lease))
+        """Append what is waiting to the logs, and renew the claim. Raises ClaimLost, WrongStatus."""
+        if self._executor is not None:
+            self._asked_to_stop = bool(self._executor.renew(tx, self._run).cancel)
         self.append(tx)
 
     def append(self, tx: Transaction) -> None:
-        """Append what is waiting to the logs."""
+        """Append what is waiting to the logs. Raises WrongStatus where the run has ended."""
         if not self._waiting.is_empty:
+            require_open(read_function(tx, self._run).status, self._run)
             log = Log.read(tx.get(self._run.logs, None))
             log.extend(self._waiting)
             tx.set(self._run.logs, log.to_document())
+
+    def _look(self) -> None:
+        assert self._executor is not None
+        claim = claims.require_claim(self._stores.snapshot(), self._run, self._executor.name)
+        self._asked_to_stop = bool(claim.cancel)
 
     def _forget(self) -> None:
         self._waiting = Log()
@@ -104,13 +127,32 @@ class Recorder:
             lines.log = self._waiting
 
 
+def _is_near(stores: Stores) -> bool:
+    """Whether looking at the store asks no other machine."""
+    from ..remote import Remote
+
+    return not isinstance(stores.where("state")[0], Remote)
+
+
+def require_open(status: str, run: RunRef) -> None:
+    """Raise WrongStatus where a run has ended: what it printed is history then."""
+    if status not in model.OPEN:
+        raise WrongStatus(f"cannot write logs of '{run}': it is {status}")
+
+
 def append_from(stores: Stores, run: RunRef, descriptor: int, warn: Callable[[str], None]) -> None:
-    """Append what is read from a file descriptor, to its end, to the logs of a run."""
+    """Append what is read from a file descriptor, to its end, to the logs of a run.
+
+    As it comes; but under the name of an operation in one piece, lest the same lines, cut in another way, be taken for
+    written already when they come again. Raises WrongStatus where the run has ended.
+    """
     import select
 
+    require_open(read_function(stores.snapshot(), run).status, run)
     recorder = Recorder(stores, run, warn=warn)
+    is_named = stores.settings.operation is not None
     while True:
-        ready, _, _ = select.select([descriptor], [], [], recorder.tick())
+        ready, _, _ = select.select([descriptor], [], [], None if is_named else recorder.tick())
         if ready:
             data = os.read(descriptor, 1 << 16)
             if not data:
@@ -118,8 +160,3 @@ def append_from(stores: Stores, run: RunRef, descriptor: int, warn: Callable[[st
             recorder.feed(1, data)
     recorder.finish_lines()
     stores.transact(recorder.append, command="run log", message=f"log {run}")
-
-
-def lease_of(stores: Stores) -> float:
-    """Seconds for which a run is claimed at a time (`ocuroot.lease`)."""
-    return stores.settings.seconds("ocuroot.lease", DEFAULT_LEASE)

@@ -6,12 +6,10 @@ in the same commit.
 
 from __future__ import annotations
 
-import time
-
 from ..errors import Conflict, Fatal, NotFound
 from ..globs import escape
 from ..refs import STATE, Ref
-from . import model
+from . import claims, model
 from .inputs import fill, with_overrides
 from .model import DEPLOY, DOWN, UP, Claim, Function, ModelError, Run, RunRef, WorkRef, WrongStatus
 from .survey import (
@@ -33,16 +31,13 @@ if TYPE_CHECKING:
 
     from ..snapshot import Snapshot
     from ..transaction import Transaction
+    from .claims import Executor
     from .model import Environment, Fields, Inputs
     from .package import Package, WorkSpec
 
 
 class Waits(Conflict):
     """A run cannot start yet; the message says for what it waits."""
-
-
-class ClaimLost(Conflict):
-    """The run is no longer ours: it was ended, or taken over after our claim ran out."""
 
 
 # Making runs
@@ -109,10 +104,18 @@ def dependencies_of(release: str, package: Package, phase: int, known: dict[str,
 # Starting
 
 
-def start(tx: Transaction, work: WorkRef, number: int | None = None, *, owner: str = "", until: str = "") -> RunRef:
+def start(
+    tx: Transaction,
+    work: WorkRef,
+    number: int | None = None,
+    *,
+    executor: Executor | None = None,
+    over: Claim | None = None,
+) -> RunRef:
     """Set the open run of a piece of work running, or its next one where none is open; `number` asks for that one.
 
-    A claim that ran out is taken over. Raises Waits, and WrongStatus where the run cannot start.
+    A running one is taken over if its claim is still just `over`, one that nobody holds any more (`claims.Watch`).
+    Raises claims.Held for a claim that was not given, Waits, and WrongStatus where the run cannot start.
     """
     require_own_dialect(tx, "start a run")
     run = last_run(tx, work)
@@ -126,15 +129,16 @@ def start(tx: Transaction, work: WorkRef, number: int | None = None, *, owner: s
         run = make(tx, work, type_, model.BY_HAND)
         function = read_function(tx, run)
     if function.status == model.RUNNING:
-        if not is_abandoned(tx, run):
-            raise WrongStatus(f"cannot start '{run}': it is running{_held_by(_claim(tx, run))}")
+        claim = claims.read_claim(tx, run)
+        if claim != over:
+            raise claims.Held(run, f"cannot start '{run}': it is running{_held_by(claim)}")
     else:
         model.check_transition(run.ref, function.status, model.RUNNING)
         reasons = what_it_waits_for(tx, run, function)
         if reasons:
             raise Waits(f"cannot start '{run}': it waits for {', '.join(reason.what for reason in reasons)}")
         _fill(tx, run, function)
-    enter(tx, run, function, model.RUNNING, Claim(model.timestamp(), owner, until))
+    enter(tx, run, function, model.RUNNING, executor.claim(tx) if executor is not None else Claim(model.timestamp()))
     return run
 
 
@@ -188,37 +192,6 @@ def _unmet(snapshot: Snapshot, glob: str) -> Reason:
     if status in (model.FAILED, model.CANCELLED):
         return Reason(f"'{last}', which {'failed' if status == model.FAILED else 'was cancelled'}", blocks=True)
     return Reason(f"'{work}'")
-
-
-# Running
-
-
-def renew(tx: Transaction, run: RunRef, owner: str, until: str) -> None:
-    """Hold on to a claim. Raises ClaimLost where it is no longer ours."""
-    claim = require_claim(tx, run, owner)
-    claim.until = until
-    tx.set(run.status(model.RUNNING), claim.to_document())
-
-
-def require_claim(snapshot: Snapshot, run: RunRef, owner: str) -> Claim:
-    """The claim on a run, if it is the owner's. Raises ClaimLost."""
-    status = read_function(snapshot, run).status
-    if status != model.RUNNING:
-        raise ClaimLost(f"'{run}' is {status}: someone else ended it")
-    claim = _claim(snapshot, run)
-    if claim.owner != owner:
-        raise ClaimLost(f"'{run}' is run by '{claim.owner}' now, who took it over when our claim had run out")
-    return claim
-
-
-def _claim(snapshot: Snapshot, run: RunRef) -> Claim:
-    ref = run.status(model.RUNNING)
-    return Claim.read(snapshot.get(ref), ref)
-
-
-def is_abandoned(snapshot: Snapshot, run: RunRef) -> bool:
-    """Whether a running run may be taken over, because who ran it did not renew the claim."""
-    return _claim(snapshot, run).ran_out(time.time())
 
 
 def _held_by(claim: Claim) -> str:

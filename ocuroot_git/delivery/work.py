@@ -10,7 +10,7 @@ import queue
 import threading
 
 from ..errors import Conflict, Error, Fatal
-from . import intent, model, releases, runs
+from . import claims, intent, model, releases, runs
 from .execute import NoCommand, Outcome, execute
 from .model import RunRef, WorkRef
 from .survey import last_runs, ops, read_function, read_run, require_own_dialect, state_tree
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..store import Stores
     from ..transaction import Transaction
     from .execute import How
-    from .model import Fields
+    from .model import Claim, Fields
 
     class Display(Protocol):
         """Who is told of what `work any` does, by several threads at once."""
@@ -40,17 +40,30 @@ WAITING: Final = "waiting"
 BLOCKED: Final = "blocked"
 RUNNING: Final = "running"
 
+LONGEST_LOOK: Final = 5.0
+"""Seconds between two looks while claims are watched: something else may become ready."""
 MOST_RUNS: Final = 10
 """Runs of one piece of work by one `work any`; more of them follow from each other without end."""
 
 
 class Item:
-    """Something to be done: an `intent` to apply, an `op` to look at, or a `run`; its state, and what it waits for."""
+    """Something to be done: an `intent` to apply, an `op` to look at, or a `run`; its state, and what it waits for.
 
-    __slots__ = ("kind", "made", "reasons", "ref", "state", "type")
+    A run that is running comes with its `claim`.
+    """
+
+    __slots__ = ("claim", "kind", "made", "reasons", "ref", "state", "type")
 
     def __init__(
-        self, kind: str, ref: str, state: str, *, type: str = "", reasons: list[str] | None = None, made: str = ""
+        self,
+        kind: str,
+        ref: str,
+        state: str,
+        *,
+        type: str = "",
+        reasons: list[str] | None = None,
+        made: str = "",
+        claim: Claim | None = None,
     ) -> None:
         self.kind = kind
         self.ref = ref
@@ -58,6 +71,7 @@ class Item:
         self.type = type
         self.reasons = reasons or []
         self.made = made
+        self.claim = claim
 
     def to_document(self) -> Fields:
         known: Fields = {"kind": self.kind, "ref": self.ref, "state": self.state}
@@ -102,9 +116,11 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> Item:
     made = str(function.history[0].get("time", "")) if function.history else ""
     type_ = read_run(snapshot, run).type
     if status == model.RUNNING:
-        if runs.is_abandoned(snapshot, run):
-            return Item("run", run.ref, READY, type=type_, reasons=["whose claim ran out"], made=made)
-        return Item("run", run.ref, RUNNING, type=type_, made=made)
+        claim = claims.read_claim(snapshot, run)
+        if claims.ran_out(claim, claims.now(snapshot)):
+            return Item("run", run.ref, READY, type=type_, reasons=["whose claim ran out"], made=made, claim=claim)
+        asked = ["which was asked to stop"] if claim.cancel else []
+        return Item("run", run.ref, RUNNING, type=type_, reasons=asked, made=made, claim=claim)
     reasons = runs.what_it_waits_for(snapshot, run, function)
     state = BLOCKED if any(reason.blocks for reason in reasons) else WAITING if reasons else READY
     return Item("run", run.ref, state, type=type_, reasons=[reason.what for reason in reasons], made=made)
@@ -153,17 +169,22 @@ class Worker:
         self._running: set[RunRef] = set()
         self._left_alone: set[RunRef] = set()
         self._counts: dict[WorkRef, int] = {}
+        self._watched: dict[RunRef, float] = {}
         self.result = Result()
 
     def run(self) -> Result:
         """Work until nothing is ready, or until asked to stop. Raises what went wrong that is no run's fault."""
         stores = self._open_stores()
         require_own_dialect(stores.snapshot(), "do work")
+        self._watch = claims.Watch(claims.lease_of(stores))
         try:
             while not self._how.stop.count:
                 ready = self._look(stores)
                 if not ready and not self._running:
-                    break
+                    if not self._watched:
+                        break
+                    self._how.stop.wait(min(min(self._watched.values()), LONGEST_LOOK))
+                    continue
                 self._do(ready)
         finally:
             while self._running:
@@ -171,31 +192,43 @@ class Worker:
             stores.finish()
         return self.result
 
-    def _look(self, stores: Stores) -> list[RunRef]:
-        """Apply and handle what there is, and find the runs that are ready."""
+    def _look(self, stores: Stores) -> list[tuple[RunRef, Claim | None]]:
+        """Apply and handle what there is, and find the runs that are ready, each with the claim to be taken over."""
         self.result.errors.update(prepare(stores))
-        ready = []
+        ready: list[tuple[RunRef, Claim | None]] = []
         places = {_place(run) for run in self._running}
-        for item in run_items(stores.snapshot()):
+        snapshot = stores.snapshot()
+        before, self._watched = self._watched, {}
+        for item in run_items(snapshot):
             run = RunRef.parse(item.ref)
-            if item.state == READY and run not in self._left_alone and _place(run) not in places:
-                ready.append(run)
+            if run in self._left_alone or run in self._running:
+                continue
+            is_ready = item.state == READY
+            if item.claim is not None:
+                remaining = self._watch.remaining(snapshot, run, item.claim)
+                is_ready = remaining == 0
+                if remaining and not self._watch.saw_renewal(run):
+                    self._watched[run] = remaining
+                    if run not in before:
+                        self._display.note(f"{run}: its claim ran out; watching for {remaining:.0f} s if it is renewed")
+            if is_ready and _place(run) not in places:
+                ready.append((run, item.claim))
                 places.add(_place(run))
         return ready
 
-    def _do(self, ready: list[RunRef]) -> None:
+    def _do(self, ready: list[tuple[RunRef, Claim | None]]) -> None:
         """Execute runs; comes back when one ended and there is a hand free for what may be ready by then."""
         waiting = list(ready)
         while not self._how.stop.count:
             while waiting and len(self._running) < self._jobs:
-                self._begin(waiting.pop(0))
+                self._begin(*waiting.pop(0))
             if not self._running:
                 return
             self._collect()
             if not waiting:
                 return
 
-    def _begin(self, run: RunRef) -> None:
+    def _begin(self, run: RunRef, over: Claim | None) -> None:
         count = self._counts[run.work] = self._counts.get(run.work, 0) + 1
         if count > MOST_RUNS:
             self._left_alone.add(run)
@@ -205,12 +238,12 @@ class Worker:
             )
             return
         self._running.add(run)
-        threading.Thread(target=self._execute, args=(run,), name=run.ref).start()
+        threading.Thread(target=self._execute, args=(run, over), name=run.ref).start()
 
-    def _execute(self, run: RunRef) -> None:
+    def _execute(self, run: RunRef, over: Claim | None) -> None:
         try:
             stores = self._open_stores()
-            outcome = execute(stores, run.work, run.number, self._how, self._display.begun)
+            outcome = execute(stores, run.work, run.number, self._how, self._display.begun, over)
             stores.finish()
             self._ended.put((run, outcome))
         except BaseException as error:
@@ -223,7 +256,7 @@ class Worker:
         if isinstance(outcome, Outcome):
             self.result.outcomes.append(outcome)
             self._display.ended(outcome)
-        elif isinstance(outcome, runs.ClaimLost):
+        elif isinstance(outcome, claims.ClaimLost):
             self._display.note(f"{outcome}")
         elif isinstance(outcome, Conflict):
             self._display.note(f"{run}: another was faster ({outcome})")
