@@ -48,7 +48,7 @@ _git_ocuroot ()
     'set') __gitcomp "--format --message --if-absent --if-match --package --release --operation --quiet --verbose --help" ;;
     'delete') __gitcomp "--message --if-match --package --release --operation --quiet --verbose --help" ;;
     'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
-    'apply') __gitcomp "--all --dry-run --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
     'release new') __gitcomp "--repo --commit --package --tag --force --operation --quiet --verbose --help" ;;
     'release list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'release show') __gitcomp "--json --package --release --offline --max-age --quiet --verbose --help" ;;
@@ -60,14 +60,14 @@ _git_ocuroot ()
     'run retry') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
     'work list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'work any') __gitcomp "--dry-run --exec --jobs --offline --max-age --quiet --verbose --help" ;;
-    'resolve') __gitcomp "--at --package --release --offline --max-age --quiet --verbose --help" ;;
+    'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'parse') __gitcomp "--json --quiet --verbose --help" ;;
     'log') __gitcomp "--limit --json --at --package --release --offline --max-age --quiet --verbose --help" ;;
     'update') __gitcomp "--stdin --message --package --release --operation --quiet --verbose --help" ;;
     'fetch') __gitcomp "--quiet --verbose --help" ;;
     'push') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
     'sync') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
-    'fsck') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
+    'fsck') __gitcomp "--at --json --offline --max-age --quiet --verbose --help" ;;
     'export') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
     'import') __gitcomp "--message --quiet --verbose --help" ;;
     'view') __gitcomp "--port --host --no-browser --at --remote --offline --max-age --quiet --verbose --help" ;;

@@ -65,5 +65,6 @@ class Context:
         data: bytes = self.terminal.stdin().read()
         try:
             return data.removesuffix(b"\n").decode()
-        except UnicodeDecodeError:
-            raise Fatal("cannot read the value from standard input: it is not UTF-8") from None
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise Fatal(f"cannot read the value from standard input: line {line} is not UTF-8") from None

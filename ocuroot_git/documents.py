@@ -61,7 +61,18 @@ class Number(float):
 
 
 def parse(text: str) -> Document:
-    """The document that the JSON `text` holds. Raises DocumentError."""
+    """The document that the JSON `text` holds. Raises DocumentError; bytes that came in as no UTF-8 are none."""
+    if not text.isascii():
+        if text.startswith("\ufeff"):
+            raise DocumentError("bad JSON: it begins with a byte order mark (BOM)", hint="save it as UTF-8 without one")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise _error(text, error.start, "not valid UTF-8") from None
+    return _parse(text)
+
+
+def _parse(text: str) -> Document:
     start = _skip(text, 0)
     try:
         value, end = _scan(text, start)
@@ -77,7 +88,7 @@ def parse(text: str) -> Document:
             raise
         import json.decoder  # noqa: F401  (now the scanner finds it)
 
-        return parse(text)
+        return _parse(text)
     except ValueError as error:
         where = getattr(error, "pos", 0)
         raise _error(
@@ -92,7 +103,7 @@ def parse(text: str) -> Document:
 def parse_bytes(data: bytes) -> Document:
     """As `parse`, of UTF-8; a byte order mark at the start is passed over."""
     try:
-        return parse(data.decode("utf-8-sig"))
+        return _parse(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)

@@ -131,6 +131,10 @@ class Repository:
         try:
             return str(self._handle.revparse_single(revision).peel(self._core.Commit).id)
         except (KeyError, ValueError, self._core.GitError):
+            if revision == "HEAD" and self._handle.head_is_unborn:
+                raise NotFound(
+                    "bad revision 'HEAD': there is no commit yet", hint="'git commit' makes one; --commit names another"
+                ) from None
             raise NotFound(f"bad revision '{revision}'") from None
 
     def root(self, commit: str) -> Node:

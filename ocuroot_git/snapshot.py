@@ -123,12 +123,14 @@ class Snapshot:
         Raises NotFound where there is none, unless `default` is given; Damaged where it cannot be read.
         """
         parsed = self.absolute(ref)
-        _, found, value = self.tree(parsed).value(parsed)
+        location, found, value = self.tree(parsed).value(parsed)
         if found:
             return value
         if default is not MISSING:
             return default
-        raise absent(parsed)
+        if location.fragment and self.exists(parsed.without_fragment()):
+            raise NotFound(f"no such part: '{parsed}'")
+        raise absent(parsed.without_fragment())
 
     def look_up(self, ref: Ref | str) -> Found:
         """As `get`, with the ref behind all links, and without an error where there is nothing."""
@@ -271,6 +273,4 @@ def absent(ref: Ref) -> NotFound:
     hint = None
     if not ref.repo and not ref.is_global and ref.path:
         hint = f"the ref names no repository; in this one it would be '//{ref}'"
-    if ref.fragment:
-        return NotFound(f"no such part: '{ref}'", hint=hint)
     return NotFound(f"no such document: '{ref}'", hint=hint)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     """What `match` was asked for: globs, side, links, exclude."""
 
 ABSENT: Final = "0" * 40
+SHORTEST_ID: Final = 7
+"""Digits of an id that `verify` takes for it. It is compared with one id alone, and git's own least, 4, would take
+one changed document in 65,536 for the same."""
 """The id that stands for "there is no such document", as in git-update-ref(1)."""
 MOST_LISTED: Final = 1000
 """Refs named in a commit message; the commit's own changes name them all."""
@@ -166,12 +169,15 @@ class Transaction(Snapshot):
         self._delete_links(draft, stored, found)
 
     def verify(self, ref: Ref | str, oid: str) -> None:
-        """Raise Conflict unless, before this transaction, the document at `ref` was the blob `oid` (ABSENT: none)."""
+        """Raise Conflict unless, before this transaction, the document at `ref` was the blob `oid` (ABSENT: none).
+
+        The first digits of an id stand for it, 7 at least.
+        """
         ref = self.absolute(ref)
         self._verified.append((ref, oid))
         tree = self._base.tree(ref)
         now = tree.oid(tree.locate(ref).stored) or ABSENT
-        if now != oid.lower():
+        if not (now == oid.lower() or (SHORTEST_ID <= len(oid) < len(now) and now.startswith(oid.lower()))):
             expected = "there to be none" if oid == ABSENT else f"it at {oid}"
             raise Conflict(f"'{ref}' is {'absent' if now == ABSENT else 'at ' + now}, but expected {expected}")
 

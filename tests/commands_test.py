@@ -375,6 +375,89 @@ def test_set_if_match(store: Repo) -> None:
     assert store.value("+/custom/x") == "2"
 
 
+def test_set_if_match_of_the_first_digits(store: Repo) -> None:
+    store.ocuroot("set", "+/custom/x", "1")
+    first = oid_of(store, "+/custom/x")
+    other = first[:6] + ("0" if first[6] != "0" else "1")
+    done = store.run("set", "--if-match", other, "+/custom/x", "2")
+    assert (done.returncode, done.stderr) == (
+        3,
+        f"fatal: '+/custom/x' is at {first}, but expected it at {other}\n",
+    )
+    assert store.run("set", "--if-match", first[:7].upper(), "+/custom/x", "2").returncode == 0
+    assert store.run("set", "--if-match", first[:12], "+/custom/x", "3").returncode == 3
+    second = oid_of(store, "+/custom/x")
+    assert store.run("update", "--stdin", input=f"verify +/custom/x {second[:10]}\n").returncode == 0
+    assert store.run("delete", "--if-match", "0000000", "+/custom/x").returncode == 3
+    assert store.run("delete", "--if-match", second[:39], "+/custom/x").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "kept", "warns"),
+    [
+        (['{"open": true}'], '{"open": true}', True),
+        ([" [1, 2]\n"], " [1, 2]\n", True),
+        (["-f", "string", '{"open": true}'], '{"open": true}', False),
+        (["-f", "json", '{"open": true}'], {"open": True}, False),
+        (["{open"], "{open", False),
+        (["1"], "1", False),
+        (['"quoted"'], '"quoted"', False),
+    ],
+)
+def test_set_of_what_reads_as_json_warns(store: Repo, words: list[str], kept: object, warns: bool) -> None:
+    done = store.run("set", *words[:-1], "+/custom/x", words[-1])
+    warning = "warning: the value is kept as a string, although it reads as JSON\n"
+    hint = "hint: -f json keeps the JSON, -f string is quiet\n"
+    assert (done.returncode, done.stderr) == (0, warning + hint if warns else "")
+    assert store.value("+/custom/x") == kept
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["prod"], "+/environment/prod: it is not a JSON object", "-f json takes the value as JSON"),
+        (['{"name": "prod"}'], "+/environment/prod: it is not a JSON object", "-f json takes the value as JSON"),
+        (["-fjson", "[]"], "+/environment/prod: it is not a JSON object", ""),
+        (["-fjson", "{}"], "'+/environment/prod': the environment's name is null, but its ref says 'prod'", ""),
+        (
+            ["-fjson", '{"name": "staging"}'],
+            "'+/environment/prod': the environment's name is \"staging\", but its ref says 'prod'",
+            "",
+        ),
+        (
+            ["-fjson", '{"name": "prod", "attributes": {"a": 1}}'],
+            "'+/environment/prod': the attribute 'a' is 1, not a string",
+            "",
+        ),
+    ],
+)
+def test_an_environment_is_checked_when_it_is_set(store: Repo, words: list[str], message: str, hint: str) -> None:
+    done = store.run("set", *words[:-1], "+/environment/prod", words[-1])
+    hint = hint or 'such as {"name": "prod", "attributes": {"type": "prod"}}'
+    assert (done.returncode, done.stderr) == (128, f"fatal: {message}\nhint: {hint}\n")
+    assert store.ocuroot("match", "**") == ""
+
+
+def test_listings_as_json(shop: Repo) -> None:
+    assert json.loads(shop.ocuroot("resolve", "--json", f"{SHOP}/@")) == {"ref": f"{SHOP}/@", "resolved": f"{SHOP}/@10"}
+    shop.ocuroot("update", "--stdin", input=f"unlink {SHOP}/@v1.0\n")
+    shop.ocuroot("set", "+/custom/x", "1")
+    assert json.loads(shop.ocuroot("apply", "--json", "+/custom/x")) == {"status": "A", "ref": "+/custom/x"}
+    shop.ocuroot("set", "+/custom/x", "2")
+    assert shop.ocuroot("apply", "-z", "--dry-run", "+/custom/x") == "M\t+/custom/x\0"
+    put = '{"kind": "link", "body": "@/custom/nothing"}'
+    shop.ocuroot("export", "-q", "out")
+    (shop.path / "out/refs/@/custom/dangling").mkdir()
+    (shop.path / "out/refs/@/custom/dangling/@object.json").write_text(put)
+    shop.git("config", "--unset", "ocuroot.state.branch")
+    shop.git("config", "ocuroot.state.path", "out")
+    assert json.loads(shop.ocuroot("fsck", "-q", "--json")) == {
+        "severity": "warning",
+        "where": "@/custom/dangling",
+        "what": "dangling link: there is no '@/custom/nothing'",
+    }
+
+
 def test_delete(shop: Repo) -> None:
     shop.ocuroot("update", "--stdin", input=f"link {SHOP}/+v1/custom/a +/environment/production\n")
     done = shop.run("delete", "+/environment/production", f"{SHOP}/+/deploy/production")
@@ -492,7 +575,8 @@ def test_update_with_nul(store: Repo) -> None:
         (
             ["verify @/custom/a 123"],
             129,
-            "line 2: '123' is no id: give all 40 hexadecimal digits, as 'git ocuroot match --json' prints them",
+            "line 2: '123' is no id: give at least 7 of its hexadecimal digits, "
+            "as 'git ocuroot match --json' prints them",
         ),
     ],
 )

@@ -179,8 +179,33 @@ def test_the_package_may_be_a_file_of_the_commit(store: Repo) -> None:
     store.git("commit", "-qm", "packages")
     (store.path / "web.json").write_text("changed since")
     assert store.ocuroot("release", "new", "web.json") == "shop/-/web.json/@1"
-    refused(store, 128, "does not define the package in JSON", "release", "new", "web.ocu.star")
+    why = "bad JSON: line 1, column 1: a value is expected here"
+    refused(store, 128, f"does not define the package in JSON: {why}\n", "release", "new", "web.ocu.star")
+    for content, why in (
+        (b"\xff", "it is not UTF-8"),
+        (b"\xef\xbb\xbf{}", "bad JSON: it begins with a byte order mark"),
+    ):
+        (store.path / "odd.json").write_bytes(content)
+        store.git("add", ".")
+        store.git("commit", "-qm", "odd")
+        refused(store, 128, f"define the package in JSON: {why}", "release", "new", "odd.json")
     refused(store, 1, "has no file 'none'", "release", "new", "none")
+
+
+def test_a_release_before_the_first_commit(store: Repo) -> None:
+    words = ["release", "new", "web", "--package", "-"]
+    said = refused(store, 1, "there is no commit yet", *words, input=json.dumps(package([call("build")])))
+    assert said == (
+        "fatal: bad revision 'HEAD': there is no commit yet\nhint: 'git commit' makes one; --commit names another\n"
+    )
+
+
+def test_a_package_file_of_any_name(store: Repo, tmp_path: Path) -> None:
+    """--package of 'release new' is a file, and no package that relative refs are relative to."""
+    prepare(store)
+    path = tmp_path / "a@b #1.json"
+    path.write_text(json.dumps(package([call("build")])))
+    assert store.ocuroot("release", "new", "web", "--package", str(path)) == "shop/-/web/@1"
 
 
 def test_retry(store: Repo) -> None:

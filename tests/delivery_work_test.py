@@ -105,7 +105,7 @@ def test_work_list_says_what_waits_for_what(store: Repo) -> None:
     production = deploy("production", inputs={"approve": {"ref": "./custom/approve"}})
     web = release(store, package([call("build", "false"), call("lint")], [deploy("staging")], [production]))
     store.ocuroot("run", "start", f"{web}/call/lint")
-    store.ocuroot("set", "-f=json", "+/environment/bad", '{"name": "other"}')
+    store.ocuroot("update", "--stdin", input='set +/environment/bad {"name": "other"}\n')
     listed = [json.loads(line) for line in store.ocuroot("work", "list", "--json").splitlines()]
     assert [(item["state"], item["kind"], item["ref"]) for item in listed] == [
         ("blocked", "intent", "+/environment/bad"),

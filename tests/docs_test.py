@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TOP, Repo
+from delivering import want_environment
 
 sys.path.insert(0, str(TOP / "man"))
 import generate
@@ -42,8 +43,8 @@ def test_every_command_has_its_module() -> None:
 
 def test_bash_completion(store: Repo, tmp_path: Path) -> None:
     """The function is called as git's completion calls it, with stand-ins for what git and bash-completion provide."""
-    store.ocuroot("set", "+/environment/production", "x")
-    store.ocuroot("set", "+/environment/staging", "x")
+    want_environment(store, "production")
+    want_environment(store, "staging")
     script = tmp_path / "complete.bash"
     script.write_text(
         """

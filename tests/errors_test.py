@@ -128,6 +128,25 @@ def test_a_fragment_into_nothing(shop: Repo) -> None:
         failed(shop, 1, f"no such part: '{ref}'", None, "get", ref)
 
 
+def test_a_part_of_a_document_that_is_not_there(shop: Repo) -> None:
+    failed(shop, 1, "no such document: '@/custom/none'", None, "get", "@/custom/none#a/b")
+    shop.ocuroot("update", "--stdin", input=f"link {SHOP}/@part {SHOP}/@1\n")
+    failed(shop, 1, f"no such part: '{SHOP}/@part#nothing'", None, "get", f"{SHOP}/@part#nothing")
+
+
+def test_one_ref_that_is_wrong_leaves_the_others(shop: Repo) -> None:
+    done = shop.run("get", "@/custom/freeze#by", "@/custom/none", "@/environment/staging#name")
+    assert (done.returncode, done.stdout) == (1, '"Zoë"\n"staging"\n')
+    assert done.stderr == "error: no such document: '@/custom/none'\n"
+    done = shop.run("get", "@/custom/none#x", "@/custom/freeze#x", "@/custom/freeze#by", "a//b", "--format=raw")
+    assert (done.returncode, done.stdout) == (128, "Zoë\n")
+    assert done.stderr.splitlines() == [
+        "error: no such document: '@/custom/none'",
+        "error: no such part: '@/custom/freeze#x'",
+        "error: bad ref 'a//b': segment 2 of 3 is empty",
+    ]
+
+
 def test_a_ref_without_a_repository(shop: Repo) -> None:
     ref = "api/release.ocu.star/@1"
     failed(
@@ -173,6 +192,31 @@ def test_json_that_does_not_parse(store: Repo, text: str, message: str) -> None:
         )
 
 
+def test_bytes_and_marks_that_json_does_not_have(store: Repo) -> None:
+    """Invalid UTF-8, wherever it comes from, and a byte order mark are called what they are."""
+    for words, given, message in (
+        (["set", "-fjson", "+/custom/x", b'"a\xff"'], b"", "bad JSON: line 1, column 3: not valid UTF-8"),
+        (["set", "-fjson", "+/custom/x", "-"], b'"a"\n"\xff"', "cannot read the value from standard input: line 2 is"),
+        (["set", "-fjson", "+/custom/x", "-"], b"\xef\xbb\xbf1", "bad JSON: it begins with a byte order mark (BOM)"),
+        (["update", "--stdin"], b'\nset @/custom/x "\xff"\n', "line 2: bad JSON: line 1, column 2: not valid UTF-8"),
+        (
+            ["update", "--stdin"],
+            b"set @/custom/x\xff 1\n",
+            r"line 1: bad ref '@/custom/x\udcff': segment 'x\udcff': it",
+        ),
+        (
+            ["update", "--stdin"],
+            b"\xef\xbb\xbfset @/custom/x 1\n",
+            "standard input begins with a byte order mark (BOM)",
+        ),
+        (["get", "--batch"], b"\xef\xbb\xbf@/custom/x\n", "standard input begins with a byte order mark (BOM)"),
+    ):
+        done = store.run(*words, input=given, text=False)  # type: ignore[arg-type]
+        assert (done.returncode, done.stdout) == (128, b""), words
+        assert done.stderr.decode().startswith(f"fatal: {message}"), done.stderr
+    assert store.ocuroot("match", "**") == ""
+
+
 def test_default_that_is_no_json(store: Repo) -> None:
     failed(store, 128, "bad JSON: line 1, column 1: a value is expected here", None, "get", "--default=x", "@/custom/a")
 
@@ -189,7 +233,7 @@ def test_a_value_that_is_no_utf8(store: Repo) -> None:
     done = store.run("set", "+/custom/x", "-", input=b"a\xff", text=False)
     assert (done.returncode, done.stderr) == (
         128,
-        b"fatal: cannot read the value from standard input: it is not UTF-8\n",
+        b"fatal: cannot read the value from standard input: line 1 is not UTF-8\n",
     )
 
 
@@ -341,7 +385,7 @@ def test_an_unknown_revision(store: Repo) -> None:
         ),
         (
             ["set", "--if-match", "abc", "+/custom/x", "1"],
-            "'abc' is no id: give all 40 hexadecimal digits, as 'git ocuroot match --json' prints them",
+            "'abc' is no id: give at least 7 of its hexadecimal digits, as 'git ocuroot match --json' prints them",
         ),
         (["delete"], "an argument is missing"),
         (["delete", "--if-match", "1" * 40, "+/custom/x", "+/custom/y"], "--if-match goes with one ref"),

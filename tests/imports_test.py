@@ -165,15 +165,15 @@ HEAVY = {
 """What costs too much for a command that a CI job runs a hundred times."""
 
 BUDGETS = {
-    ("get", "+/environment/x"): 36,
+    ("get", "+/custom/x"): 36,
     ("get", "--default", "0", "@/environment/nowhere"): 36,
     ("match", "+/**"): 37,
-    ("resolve", "+/environment/x"): 36,
-    ("parse", "+/environment/x"): 30,
+    ("resolve", "+/custom/x"): 36,
+    ("parse", "+/custom/x"): 30,
     ("log", "-n", "1"): 45,
     ("fsck",): 38,
-    ("set", "+/environment/x", "other"): 52,
-    ("delete", "+/environment/x"): 53,
+    ("set", "+/custom/x", "other"): 52,
+    ("delete", "+/custom/x"): 53,
     ("update", "--stdin"): 53,
 }
 """How many modules a command may load beyond those that the interpreter starts with."""
@@ -181,7 +181,7 @@ BUDGETS = {
 
 @pytest.fixture
 def filled(store: Repo) -> Repo:
-    store.ocuroot("set", "+/environment/x", "value")
+    store.ocuroot("set", "+/custom/x", "value")
     return store
 
 
@@ -202,7 +202,7 @@ def test_budget(filled: Repo, arguments: tuple[str, ...], budget: int) -> None:
     assert len(names) > budget - 10, "the budget is far above what is loaded: lower it"
 
 
-@pytest.mark.parametrize("arguments", [("get", "+/environment/x"), ("match", "+/**"), ("parse", "+/environment/x")])
+@pytest.mark.parametrize("arguments", [("get", "+/custom/x"), ("match", "+/**"), ("parse", "+/custom/x")])
 def test_reading_loads_no_cffi(filled: Repo, arguments: tuple[str, ...]) -> None:
     assert not {name for name in loaded(filled, *arguments) if "cffi" in name or name.endswith("_libgit2")}
 
@@ -210,7 +210,7 @@ def test_reading_loads_no_cffi(filled: Repo, arguments: tuple[str, ...]) -> None
 def test_import_times_show_the_same(filled: Repo) -> None:
     """The interpreter's own account, of the launcher as it is installed."""
     program = Path(TOP / "bin" / "git-ocuroot")
-    command = [sys.executable, "-X", "importtime", str(program), "get", "+/environment/x"]
+    command = [sys.executable, "-X", "importtime", str(program), "get", "+/custom/x"]
     done = subprocess.run(command, cwd=filled.path, capture_output=True, text=True, check=True)
     names = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
     assert done.stdout == '"value"\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..documents import dump
 from ..errors import Fatal, UsageError
 from ..options import COMMON, Command, Option
 
@@ -22,13 +23,18 @@ def run(context: Context, options: Parsed) -> int:
         applied = intent.tried(context.snapshot(), refs, strict=refs is not None)
     else:
         applied = intent.apply(context.stores, refs)
-    return report(context, applied)
+    if options.z:
+        context.terminal.end = "\0"
+    return report(context, applied, json=options.json)
 
 
-def report(context: Context, applied: Applied) -> int:
+def report(context: Context, applied: Applied, *, json: bool) -> int:
     """Print what was acted on. Raises Fatal where an intent could not be applied."""
     for difference in applied.acted:
-        context.terminal.record(f"{difference.status}\t{context.terminal.name(difference.ref)}")
+        if json:
+            context.terminal.json(dump({"status": difference.status, "ref": difference.ref}, None))
+        else:
+            context.terminal.record(f"{difference.status}\t{context.terminal.name(difference.ref)}")
     for error in applied.errors.values():
         context.terminal.error("error: ", error.message, error.hint)
     if applied.errors:
@@ -46,6 +52,8 @@ COMMAND = Command(
     (
         Option("--all", help="all intents that state does not follow"),
         Option("--dry-run", help="only say what would be acted on"),
+        Option("--json", help="print a JSON line for each intent that was acted on"),
+        Option("-z", help="end records with NUL"),
     ),
     common=COMMON,
     notes="Prints the intents that were acted on; 'work any' then executes the runs.",

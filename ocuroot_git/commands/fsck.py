@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..check import Checker
+from ..documents import dump
 from ..layout import SIDES
 from ..options import READING, Command, Option
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 
 def run(context: Context, options: Parsed) -> int:
+    if options.z:
+        context.terminal.end = "\0"
     snapshot = context.snapshot(options.at)
     errors = 0
     checked: list[StoreTree] = []
@@ -28,7 +31,11 @@ def run(context: Context, options: Parsed) -> int:
         checker = Checker(tree)
         for finding in sorted(checker.run(), key=lambda finding: (finding.severity, finding.where)):
             errors += finding.severity == "error"
-            context.terminal.record(f"{finding.severity}: {context.terminal.name(finding.where)}: {finding.what}")
+            if options.json:
+                found = {"severity": finding.severity, "where": finding.where, "what": finding.what}
+                context.terminal.json(dump(found, None))
+            else:
+                context.terminal.record(f"{finding.severity}: {context.terminal.name(finding.where)}: {finding.what}")
         where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where
         context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links")
     return 1 if errors else 0
@@ -40,7 +47,11 @@ COMMAND = Command(
     "links agree. Use 'git fsck' for the objects of git itself.",
     "[<options>]",
     run,
-    (Option("--at", metavar="<rev>", help="check the stores as they were at a revision (state~3, an id)"),),
+    (
+        Option("--at", metavar="<rev>", help="check the stores as they were at a revision (state~3, an id)"),
+        Option("--json", help="print a JSON line for each finding: severity, where (a ref or a path), what"),
+        Option("-z", help="end records with NUL"),
+    ),
     common=READING,
     most=0,
     notes="Exit status: 0, also where there are warnings only; 1 where there are errors.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..documents import dump, parse, to_bytes
-from ..errors import NotFound, UsageError
+from ..errors import Error, NotFound, UsageError
 from ..layout import Damaged
 from ..options import READING, RELATIVE, Command, Option
 from ..refs import RefError
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ..documents import Document
     from ..options import Parsed
     from ..snapshot import Found, Snapshot
+
+
+_OF_ONE_REF = (RefError, LinkCycle, Damaged)
+"""What may be wrong with one ref, while the others can still be answered."""
 
 
 def run(context: Context, options: Parsed) -> int:
@@ -29,15 +33,28 @@ def run(context: Context, options: Parsed) -> int:
     default = parse(options.default) if options.default is not None else None
     snapshot = context.snapshot(options.at)
     snapshot.prefetch(options.arguments)
+    status = 0
     for ref in options.arguments:
         try:
             value = snapshot.get(ref)
-        except NotFound:
+        except NotFound as error:
             if options.default is None:
-                raise
+                status = max(status, _report(context, error))
+                continue
             value = default
+        except _OF_ONE_REF as error:
+            status = max(status, _report(context, error))
+            continue
         _print(context, value, options.format)
-    return 0
+    return status
+
+
+def _report(context: Context, error: Error) -> int:
+    """Say what is wrong with one ref; gives its exit status. The others are printed, unless it is the only one."""
+    if len(context.options.arguments) == 1:
+        raise error
+    context.terminal.error("error: ", error.message, error.hint)
+    return error.status
 
 
 def _print(context: Context, value: Document, form: str) -> None:
@@ -52,7 +69,7 @@ def _batch(context: Context, snapshot: Snapshot) -> int:
     for record in context.terminal.read_records():
         try:
             line = line_of(snapshot.look_up(record))
-        except (RefError, LinkCycle, Damaged) as error:  # of this one ref; the others can still be answered
+        except _OF_ONE_REF as error:
             line = dump({"ref": record, "resolved": None, "found": False, "value": None, "error": error.message}, None)
         context.terminal.json(line)
         context.terminal.flush()
@@ -78,5 +95,5 @@ COMMAND = Command(
         Option("-z", help="end records with NUL, on stdin and stdout"),
     ),
     common=(*RELATIVE, *READING),
-    notes="Exit status: 0, or 1 where a document is not there.",
+    notes="Exit status: 0, or 1 where a document is not there; those that are there are printed all the same.",
 )

@@ -72,9 +72,11 @@ def _definition(context: Context, options: Parsed, path: str, commit: str) -> Do
         raise NotFound(f"the commit has no file '{path}'", hint="--package names the file that defines the package")
     try:
         return read_package(data.decode(), f"'{path}'")
-    except (Fatal, UnicodeDecodeError):
+    except (Fatal, UnicodeDecodeError) as error:
+        why = error.message.removeprefix(f"'{path}': ") if isinstance(error, Fatal) else "it is not UTF-8"
         raise Fatal(
-            f"'{path}' does not define the package in JSON", hint="--package names a file that does, '-' is stdin"
+            f"'{path}' does not define the package in JSON: {why}",
+            hint="--package names a file that does, '-' is stdin",
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..documents import dump
 from ..options import READING, RELATIVE, Command, Option
 
 TYPE_CHECKING = False
@@ -15,7 +16,11 @@ def run(context: Context, options: Parsed) -> int:
         context.terminal.end = "\0"
     snapshot = context.snapshot(options.at)
     for ref in options.arguments:
-        context.terminal.record(context.terminal.name(snapshot.resolve(ref)))
+        resolved = snapshot.resolve(ref)
+        if options.json:
+            context.terminal.json(dump({"ref": ref, "resolved": resolved}, None))
+        else:
+            context.terminal.record(context.terminal.name(resolved))
     return 0
 
 
@@ -26,6 +31,7 @@ COMMAND = Command(
     run,
     (
         Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
+        Option("--json", help="print a JSON line for each: the ref, and what it leads to"),
         Option("-z", help="end records with NUL"),
     ),
     common=(*RELATIVE, *READING),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..documents import Document, parse
+from ..documents import Document, DocumentError, dump, parse
 from ..errors import Conflict, Fatal, UsageError
 from ..options import RELATIVE, WRITING, Command, Option
 from ..refs import Ref
-from ..transaction import ABSENT
+from ..transaction import ABSENT, SHORTEST_ID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ def run(context: Context, options: Parsed) -> int:
     ref = intent_ref(context, text)
     expected = ABSENT if options.if_absent else checked_oid(options.if_match)
     document = read_document(context, value, options.format)
+    if ref.is_global and ref.type == "environment":
+        _check_environment(ref, document)
+    elif options.format is None and _reads_as_json(document):
+        context.terminal.warning(
+            "the value is kept as a string, although it reads as JSON", "-f json keeps the JSON, -f string is quiet"
+        )
 
     def change(transaction: Transaction) -> None:
         if options.if_absent and transaction.exists(ref):
@@ -34,11 +40,11 @@ def run(context: Context, options: Parsed) -> int:
     return 0
 
 
-def read_document(context: Context, value: str, form: str) -> Document:
+def read_document(context: Context, value: str, form: str | None) -> Document:
     """The document that a value on the command line (`-`: stdin) stands for, in one of the three formats."""
     text = context.read_value(value)
     context.check_size(text)
-    if form == "string":
+    if form in (None, "string"):
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -49,6 +55,30 @@ def read_document(context: Context, value: str, form: str) -> Document:
 
         text = evaluate_value(text)
     return parse(text)
+
+
+def _reads_as_json(text: str) -> bool:
+    """Whether a text is a JSON object or array."""
+    if text.strip()[:1] not in ("{", "["):
+        return False
+    try:
+        parse(text)
+    except DocumentError:
+        return False
+    return True
+
+
+def _check_environment(ref: Ref, document: Document) -> None:
+    """Raise Fatal for what 'apply' could not make an environment of: another shape, or another name than the ref's."""
+    from ..delivery.model import Environment
+
+    try:
+        Environment.read(document, str(ref))
+    except Fatal as error:
+        if isinstance(document, str):
+            error.hint = "-f json takes the value as JSON"
+        error.hint = error.hint or f'such as {{"name": {dump(ref.name)}, "attributes": {{"type": "prod"}}}}'
+        raise
 
 
 def intent_ref(context: Context, text: str) -> Ref:
@@ -63,11 +93,14 @@ def intent_ref(context: Context, text: str) -> Ref:
 
 
 def checked_oid(oid: str | None) -> str | None:
-    """An id as `--if-match` takes it: all 40 digits, or `absent`. Raises UsageError."""
+    """An id as `--if-match` takes it: whole, its first digits, or `absent`. Raises UsageError."""
     if oid == "absent":
         return ABSENT
-    if oid is not None and (len(oid) != 40 or set(oid.lower()) - set("0123456789abcdef")):
-        raise UsageError(f"'{oid}' is no id: give all 40 hexadecimal digits, as 'git ocuroot match --json' prints them")
+    if oid is not None and (not SHORTEST_ID <= len(oid) <= 40 or set(oid.lower()) - set("0123456789abcdef")):
+        raise UsageError(
+            f"'{oid}' is no id: give at least {SHORTEST_ID} of its hexadecimal digits, "
+            "as 'git ocuroot match --json' prints them"
+        )
     return oid
 
 
@@ -77,7 +110,7 @@ COMMAND = Command(
     "[<options>] <intent-ref> (<value> | -)",
     run,
     (
-        Option("-f", "--format", choices=("string", "json", "starlark"), default="string", help="what the value is"),
+        Option("-f", "--format", choices=("string", "json", "starlark"), help="what the value is (default: string)"),
         Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
         Option("--if-absent", help="only where there is no such document yet"),
         Option("--if-match", metavar="<oid>", help="only where the document is this blob"),
@@ -86,5 +119,7 @@ COMMAND = Command(
     negatives=True,
     least=2,
     most=2,
-    notes="Exit status: 0; 3 where --if-absent or --if-match does not hold, or the race was lost.",
+    notes="A value that begins with '-', and is no number, stands after '--'.\n"
+    "An environment is an object with its name and attributes, which are strings.\n"
+    "Exit status: 0; 3 where --if-absent or --if-match does not hold, or the race was lost.",
 )
