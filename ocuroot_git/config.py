@@ -30,13 +30,12 @@ if TYPE_CHECKING:
 DEFAULT_BRANCH: Final = "state"
 DEFAULT_TIMEOUT: Final = 60.0
 _LONGEST_OPERATION: Final = 200
-REPO_FILE: Final = "repo.ocu.star"
 
 
 class Spec:
     """Where a store is said to be: on a branch of this repository, on a remote, or in a directory; and who said it."""
 
-    __slots__ = ("branch", "directory", "may_create", "prefix", "remote", "source", "support_files")
+    __slots__ = ("branch", "directory", "is_trusted", "may_create", "prefix", "remote", "source", "support_files")
 
     def __init__(
         self,
@@ -48,8 +47,10 @@ class Spec:
         prefix: str | None = None,
         may_create: bool = True,
         support_files: Mapping[str, str] | None = None,
+        is_trusted: bool = True,
     ) -> None:
         self.source = source
+        self.is_trusted = is_trusted
         self.may_create = may_create
         self.support_files = support_files or {}
         self.branch = branch
@@ -182,9 +183,8 @@ class Settings:
         if not self._repo_file_read:
             self._repo_file_read = True
             top = self._repository.work_tree if self._repository is not None else None
-            path = os.path.join(top, REPO_FILE) if top else ""
-            if path and os.path.isfile(path):
-                self._repo_file = self._evaluate(path)
+            if top and os.path.lexists(os.path.join(top, "repo.ocu.star")):
+                self._repo_file = self._evaluate(top)
         return self._repo_file
 
     def configure(self, side: Side, *, branch: str | None = None, remote: str | None = None) -> None:
@@ -218,7 +218,7 @@ class Settings:
         from .target import Target
 
         name: str | None = where
-        url = self.config.get(f"remote.{where}.url")
+        url = self.config.remote_url(where)
         if url is None:
             name, url = None, where
         if not url.strip() or url.startswith("-"):
@@ -237,6 +237,7 @@ class Settings:
             name=name,
             may_create=spec.may_create,
             support_files=spec.support_files,
+            is_trusted=spec.is_trusted,
         )
         return Remote(self.repository, target, self.config, self.environ, self.access, self.timeout)
 
@@ -286,31 +287,39 @@ class Settings:
         said: StoreSpec | None = getattr(repo_file, side) if repo_file is not None else None
         if said is None:
             return None
+        from .trust import REPO_FILE, directory_location, git_location
+
+        top = self.repository.work_tree or ""
         if said.kind == "fs":
-            return Spec(REPO_FILE, directory=os.path.join(self.repository.work_tree or "", said.location))
+            git_dirs = (self.repository.git_dir, self.repository.common_dir)
+            return Spec(REPO_FILE, directory=directory_location(said.location, top, git_dirs))
+        is_remote = self.config.remote_url(said.location) is not None  # which the user has chosen
+        where = said.location if is_remote else git_location(said.location, top, side, self.config)
         return Spec(
             REPO_FILE,
-            remote=said.location,
+            remote=where,
+            is_trusted=is_remote or where.startswith("/"),
             branch=said.branch or DEFAULT_BRANCH,
             prefix=said.path_prefix,
             may_create=said.create_branch is not False,
             support_files=said.support_files,
         )
 
-    def _evaluate(self, path: str) -> RepoFile:
+    def _evaluate(self, top: str) -> RepoFile | None:
+        from .trust import REPO_FILE, read_repo_file, visible_environment
+
+        text = read_repo_file(top)
+        if text is None:
+            return None
         from .starfile import evaluate
 
-        try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Fatal(f"cannot read '{path}': {error}") from None
         shell = None
         if self.config.get_bool("ocuroot.allowShell", own=True):
             from .git import shell_in
 
-            shell = shell_in(os.path.dirname(path), self.environ)
-        return evaluate(text, REPO_FILE, environ=self.environ, shell=shell)
+            shell = shell_in(top, self.environ)
+        visible = visible_environment(self.environ, self.config)
+        return evaluate(text, REPO_FILE, environ=visible, hidden=self.environ.keys() - visible.keys(), shell=shell)
 
     def _check_bare(self) -> None:
         """`safe.bareRepository` is git's; libgit2 does not know it."""

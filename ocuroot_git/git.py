@@ -13,6 +13,7 @@ import time
 from .errors import Fatal
 from .objects import Identity
 from .redaction import learn, redact
+from .urls import rewritten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -283,6 +284,23 @@ class Config:
         """The last value of a key (`ocuroot.state.branch`; the case of the middle part counts), or None."""
         found = self._values.get(_fold(key))
         return (found[-1][1] or "") if found else None
+
+    def values(self, key: str, *, own: bool = False) -> list[str]:
+        """All values of a key, in git's order; `own`: where the repository's own configuration does not count."""
+        return [value or "" for scope, value in self._values.get(_fold(key), ()) if not own or scope in _OWN_SCOPES]
+
+    def remote_url(self, name: str) -> str | None:
+        """The URL from which git fetches for a remote, as it is configured: the first, where there are several."""
+        found: list[str] = []
+        for value in self.values(f"remote.{name}.url"):
+            found = [*found, value] if value else []  # an empty one takes back those before it
+        return found[0] if found else None
+
+    def rewritten(self, url: str) -> str:
+        """A URL after the user's `url.<base>.insteadOf`."""
+        keys = [key for key in self.keys("url") if key.endswith(".insteadof")]
+        rules = [(prefix, key[4:].removesuffix(".insteadof")) for key in keys for prefix in self.values(key)]
+        return rewritten(url, rules)
 
     def stored(self, key: str) -> list[str]:
         """All values of a key that stand in files, in git's order: what `-c` and the environment say is left out."""

@@ -392,4 +392,5 @@ class Remote:
         return self._transport
 
     def _environ(self) -> dict[str, str]:
-        return {**without_repository(self._committer.environ), "GIT_DIR": self.repository.common_dir}
+        environ = {**without_repository(self._committer.environ), "GIT_DIR": self.repository.common_dir}
+        return environ if self.target.is_trusted else {**environ, "GIT_PROTOCOL_FROM_USER": "0"}

@@ -17,7 +17,7 @@ from .sandbox import Bounds, StarlarkError, in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any, NoReturn
 
 _BUILTIN = "<builtin>"  # the file name of the preludes in the library's reports
@@ -129,17 +129,20 @@ def evaluate(
     *,
     environ: Mapping[str, str],
     shell: Callable[[str], ShellResult] | None,
+    hidden: Collection[str] = (),
     seconds: float = 5.0,
 ) -> RepoFile:
     """What the `repo.ocu.star` with this `text` says; `filename` is its name in errors.
 
-    `environ` is what `host.env()` returns. `shell` runs the commands of `host.shell`, in the child process and
-    within `seconds`; None if the user has not allowed them. What the file prints is shown nowhere but in the result.
+    `environ` is what `host.env()` returns, and `hidden` the names that are set but not in it. `shell` runs the
+    commands of `host.shell`, in the child process and within `seconds`; None if the user has not allowed them.
+    What the file prints is shown nowhere but in the result.
     Raises StarlarkError for a file that is wrong or exceeds its bounds, Fatal where the library is missing.
     """
 
     def work(bounds: Bounds) -> object:
         run = _Run(text, filename, bounds)
+        run.hidden = hidden
         prelude = f"__open__ = {shell is not None}\n{_PRELUDE}"
         # The library converts what the last expression gives, which fails for a function: hence the None.
         module = run.evaluate(prelude, run.text + "\n\nNone", _builtins(run, environ, shell))
@@ -187,6 +190,7 @@ class _Run:
         self.shift = shift  # lines put before the user's own
         self.said: dict[str, Any] = {"printed": []}  # by the fields of RepoFile
         self.problem: tuple[str, str | None] | None = None
+        self.hidden: Collection[str] = ()
 
     def parse(self, text: str, filename: str | None = None) -> Any:
         import starlark
@@ -247,7 +251,7 @@ class _Run:
         message = re.sub(r"^_?(store|json)_(?=\w+\(\) )", r"\1.", message)
         message = message.replace(f"{_BUILTIN}.__shell__", "host.shell").replace(f"{_BUILTIN}.", "")
         message = message.replace("Operation `serde::serialize` not supported on", "this cannot take a value of")
-        message, hint = self.problem or (message, None)
+        message, hint = self.problem or (message, self.hint_for(message))
         if not place:
             return self.error(message, hint)
         line, column = int(place[2]), int(place[3])
@@ -261,6 +265,14 @@ class _Run:
         if message.startswith("Parse error") and (line, column) > end:  # at what `evaluate` put behind it
             line, column, message = end[0], end[1] + 1, "parse error: unexpected end"
         return self.error(message, hint, f":{max(line, 1)}:{column}")
+
+    def hint_for(self, message: str) -> str | None:
+        """What to do where the file asked for a variable of the environment that it may not see."""
+        head, _, rest = message.partition('`"')
+        name = rest.partition('"`')[0]
+        if head != "Key " or name not in self.hidden:
+            return None
+        return f"host.env() does not hold it; if you trust this file: git config --global --add ocuroot.allowEnv {name}"
 
     def error(self, message: str, hint: str | None = None, place: str = "") -> StarlarkError:
         if message[1:2].islower():

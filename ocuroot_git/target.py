@@ -56,9 +56,10 @@ class Target:
     """What a remote store is: its URL, the remote's name in the user's configuration if it has one, and its branch.
 
     `may_create` and `support_files` are for making the branch: whether, and with which files at its top.
+    `is_trusted` says whether the user chose the URL; one that a file of the work tree names is not (`trust.py`).
     """
 
-    __slots__ = ("branch", "may_create", "name", "support_files", "url")
+    __slots__ = ("branch", "is_trusted", "may_create", "name", "support_files", "url")
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Target:
         name: str | None = None,
         may_create: bool = True,
         support_files: Mapping[str, str],
+        is_trusted: bool = True,
     ) -> None:
         learn(url)
         self.url = url
@@ -75,6 +77,7 @@ class Target:
         self.name = name
         self.may_create = may_create
         self.support_files = support_files
+        self.is_trusted = is_trusted
 
     def directory(self) -> str:
         """The name of the tool's own repository for this URL: readable, and never two URLs the same."""

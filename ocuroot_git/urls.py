@@ -45,6 +45,14 @@ def name_of_url(url: str) -> str:
     return "/".join(segments).removesuffix(".git").rstrip("/")
 
 
+def host_of(url: str) -> str | None:
+    """The host, with the port if there is one, that an HTTP URL leads to; None for other URLs and for paths."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return None
+    return split_url(rest)[1].partition("/")[0].lower()
+
+
 def rewritten(url: str, rules: Iterable[tuple[str, str]]) -> str:
     """A URL after `url.<base>.insteadOf`: `rules` are pairs of a prefix and the base that replaces it.
 

@@ -17,7 +17,7 @@ PACKAGE = TOP / "ocuroot_git"
 
 LAYERS = {
     "words": "redaction urls errors refs globs documents layout",
-    "objects": "libgit2 objects git parallel sandbox starfile",
+    "objects": "libgit2 objects git parallel sandbox starfile trust",
     "store": "tree match places bulk directory snapshot transaction store config history check transfer",
     "sharing": "attempt target remote transport hydrate sync merge replay sharing",
     "delivery": "delivery",
