@@ -6,8 +6,9 @@ dangling links and the outdated `links` lists that the original program leaves b
 
 from __future__ import annotations
 
-from .layout import OBJECT_FILE, REFS, Damaged, StoredObject, object_path
-from .refs import Ref, RefError
+from .layout import DEPENDENCIES, OBJECT_FILE, REFS, STORE_FILE, Damaged, StoredObject, object_path
+from .objects import EXECUTABLE, ObjectError
+from .refs import Ref, RefError, unsafe_name
 from .tree import LinkCycle
 
 TYPE_CHECKING = False
@@ -51,24 +52,55 @@ class Checker:
             yield from self._check_back_links(stored, links)
 
     def _read_all(self) -> Iterator[Finding]:
-        root = self.tree.node(REFS)
-        todo: list[tuple[str, Node]] = [("", root)] if root is not None else []
-        files = self.tree.files
+        root, files = self.tree.root, self.tree.files
+        if root is None:
+            return
+        yield from self._check_top(root)
+        todo: list[tuple[str, Node]] = []
+        for part in (DEPENDENCIES, REFS):
+            try:
+                top = self.tree.node(part)
+            except ObjectError as error:
+                yield Finding("error", part, error.message)
+                continue
+            if top is not None:
+                todo.append((part, top))
         files.prefetch([node for _, node in todo], "all")
         while todo:
-            stored, directory = todo.pop()
+            path, directory = todo.pop()
             if not files.is_tree(directory):
-                yield Finding("error", f"{REFS}/{stored}".rstrip("/"), "it is a file where a directory should be")
+                if path.startswith(REFS) or path == DEPENDENCIES:
+                    yield Finding("error", path, "it is a file where a directory should be")
                 continue
-            for node in files.children(directory):
+            try:
+                entries = list(files.children(directory, checked=False))
+                odd = dict(files.oddities(directory))
+            except ObjectError as error:
+                yield Finding("error", path, error.message)
+                continue
+            for node in entries:
                 name = files.name(node)
-                below = f"{stored}/{name}" if stored else name
-                if name != OBJECT_FILE:
-                    todo.append((below, node))
+                if name in odd:
+                    yield Finding("warning" if odd[name] == EXECUTABLE else "error", f"{path}/{name}", odd[name])
+                if odd.get(name, EXECUTABLE) != EXECUTABLE:
+                    continue
+                if name != OBJECT_FILE or not path.startswith(REFS):
+                    todo.append((f"{path}/{name}", node))
                 elif files.is_tree(node):
-                    yield Finding("error", f"{REFS}/{below}", "it is a directory where a file should be")
+                    yield Finding("error", f"{path}/{name}", "it is a directory where a file should be")
                 else:
-                    yield from self._read(stored, node)
+                    yield from self._read(path.removeprefix(REFS).removeprefix("/"), node)
+
+    def _check_top(self, root: Node) -> Iterator[Finding]:
+        """What lies beside the store at the top of a branch is not the store's; but names that lead out of it are."""
+        try:
+            odd = self.tree.files.oddities(root)
+        except ObjectError as error:
+            yield Finding("error", ".", error.message)
+            return
+        for name, why in odd:
+            if unsafe_name(name) or name in (STORE_FILE, REFS, DEPENDENCIES):
+                yield Finding("warning" if why == EXECUTABLE else "error", name, why)
 
     def _read(self, stored: str, node: Node) -> Iterator[Finding]:
         path = object_path(stored)
@@ -76,6 +108,9 @@ class Checker:
             found = StoredObject.read(self.tree.files.data(node), path)
         except Damaged as damage:
             yield Finding("error", path, damage.why)
+            return
+        except ObjectError as error:
+            yield Finding("error", path, error.message)
             return
         self._objects[stored] = found.target or "", found.links
         if found.target:
@@ -96,7 +131,7 @@ class Checker:
             reached = self.tree.locate(ref).stored
         except LinkCycle:
             reached = ""
-        except Damaged:
+        except (Damaged, ObjectError):
             return  # reported where it stands
         if reached != stored:
             leads = f"its ref leads to '{self.tree.layout.shown(reached)}'" if reached else "its ref leads in a circle"
@@ -117,7 +152,7 @@ class Checker:
             self.tree.locate(Ref.parse(self.tree.layout.shown(stored)))
         except LinkCycle:
             return True
-        except (RefError, Damaged):
+        except (RefError, Damaged, ObjectError):
             pass  # reported where it stands, or followed by nobody
         return False
 

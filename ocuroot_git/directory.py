@@ -6,24 +6,32 @@ each other, but there is no history, and a crash may leave a part of a change. U
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from .errors import Fatal, NotFound
-from .objects import Moved
+from .objects import Moved, ObjectError
 from .places import Version
+from .refs import quoted, unsafe_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
+    from typing import Final
 
     from .objects import Changes, Scope
     from .objects import Directory as ToVisit
     from .tree import Files
 
+_TEMPORARY: Final = ".ocuroot-tmp"
+"""The file at the top of the store in which a new content is written, before it takes its place. Writers are alone,
+so what lies there was left by one that was killed."""
+
 
 class Entry:
-    """A file or directory, as a node."""
+    """A file or directory, as a node. `is_directory` is false for all that is no directory, whatever else it is."""
 
     __slots__ = ("is_directory", "name", "path")
 
@@ -34,17 +42,55 @@ class Entry:
 
 
 class DirectoryFiles:
-    """Reads files as nodes; the interface is that of a repository (`tree.Files`)."""
+    """Reads files as nodes; the interface is that of a repository (`tree.Files`).
+
+    Symbolic links are not followed, so that nothing outside the directory is read as if it were in the store; and
+    nothing is opened but files and directories. The directory of the store itself is what its user named: it may be
+    reached by links.
+    """
 
     def child(self, tree: Entry, name: str) -> Entry | None:
         path = os.path.join(tree.path, name)
-        if os.path.isdir(path):
-            return Entry(path, name, True)
-        return Entry(path, name, False) if os.path.lexists(path) else None
+        if unsafe_name(name):
+            return None
+        try:
+            mode = os.lstat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError, UnicodeEncodeError):
+            return None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise _unreadable(path, error) from None
+        _refuse_special(path, mode)
+        return Entry(path, name, stat.S_ISDIR(mode))
 
-    def children(self, tree: Entry) -> list[Entry]:
-        with os.scandir(tree.path) as entries:
-            return [Entry(entry.path, entry.name, entry.is_dir()) for entry in entries if entry.name != ".git"]
+    def children(self, tree: Entry, *, checked: bool = True) -> list[Entry]:
+        found = []
+        try:
+            with os.scandir(tree.path) as entries:
+                for entry in entries:
+                    if checked and (why := unsafe_name(entry.name)):
+                        if entry.name == ".git" and not tree.name:
+                            continue  # the store lies at the top of a work tree
+                        raise ObjectError(f"refusing to read '{entry.path}': {why}")
+                    is_directory = entry.is_dir(follow_symlinks=False)
+                    if checked and not is_directory and not entry.is_file(follow_symlinks=False):
+                        _refuse_special(entry.path, os.lstat(entry.path).st_mode)
+                    found.append(Entry(entry.path, entry.name, is_directory))
+        except OSError as error:
+            raise _unreadable(tree.path, error) from None
+        return found
+
+    def oddities(self, tree: Entry) -> list[tuple[str, str]]:
+        found = []
+        for entry in self.children(tree, checked=False):
+            try:
+                why = unsafe_name(entry.name) or _special(os.lstat(entry.path).st_mode)
+            except OSError as error:
+                why = f"it cannot be read: {error.strerror}"
+            if why and (tree.name or entry.name != ".git"):
+                found.append((entry.name, why))
+        return found
 
     def walk(self, todo: list[ToVisit], then: list[ToVisit], file: str) -> Iterator[tuple[str, Entry]]:
         while todo:
@@ -64,10 +110,13 @@ class DirectoryFiles:
 
     def data(self, blob: Entry) -> bytes:
         try:
-            with open(blob.path, "rb") as file:
+            # O_NONBLOCK: what was made a FIFO since it was found must not be waited for.
+            descriptor = os.open(blob.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb") as file:
+                _refuse_special(blob.path, os.fstat(descriptor).st_mode)
                 return file.read()
         except OSError as error:
-            raise Fatal(f"cannot read '{blob.path}': {error.strerror}") from None
+            raise _unreadable(blob.path, error) from None
 
     def oid(self, node: Entry) -> str:
         """The id that git would give the content."""
@@ -117,19 +166,20 @@ class Directory:
         for path, data in changes.items():
             file = os.path.join(self.path, path)
             try:
-                self._write(file, data)
+                self._write(path, data)
             except OSError as error:
                 raise Fatal(f"cannot write '{error.filename or file}': {error.strerror}") from None
         return self.read()
 
     def create(self, changes: Changes) -> Version:
-        if os.path.isdir(self.path) and os.listdir(self.path):
-            raise Moved(self.path)
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
             raise Fatal(f"cannot make the directory '{self.path}': {error.strerror}") from None
-        return self.write(self.read(), changes, "", "")
+        with self.turn():
+            if os.listdir(self.path) not in ([], [_TEMPORARY]):
+                raise Moved(self.path)
+            return self.write(self.read(), changes, "", "")
 
     def turn(self) -> AbstractContextManager[None]:
         """Wait until no other process writes here, and keep others waiting: by a lock on the directory, not a file."""
@@ -172,20 +222,63 @@ class Directory:
         raise Fatal(f"{self.where} has no history: it cannot tell whether '{operation}' was carried out already")
 
     def _write(self, path: str, data: bytes | None) -> None:
-        directory = os.path.dirname(path)
+        *directories, name = segments = path.split("/")
+        for segment in segments:
+            if why := unsafe_name(segment):
+                raise Fatal(f"refusing to write '{path}' in {self.where}: there is {quoted(segment)} in it: {why}")
+        above = self.path
+        for segment in directories:
+            above = os.path.join(above, segment)
+            self._enter(above, make=data is not None)
+        file = os.path.join(above, name)
+        if os.path.lexists(file):
+            _refuse_special(file, os.lstat(file).st_mode)
         if data is None:
-            os.unlink(path)
-            while directory != self.path and not os.listdir(directory):
-                os.rmdir(directory)
-                directory = os.path.dirname(directory)
+            os.unlink(file)
+            while above != self.path and not os.listdir(above):
+                os.rmdir(above)
+                above = os.path.dirname(above)
             return
-        os.makedirs(directory, exist_ok=True)
-        temporary = os.path.join(directory, f".tmp-{os.getpid()}")
+        temporary = os.path.join(self.path, _TEMPORARY)
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
         try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-            os.replace(temporary, path)
-        except OSError:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            with open(descriptor, "wb") as opened:
+                opened.write(data)
+            os.replace(temporary, file)
+        except OSError as error:
             if os.path.lexists(temporary):
                 os.unlink(temporary)
+            error.filename = file  # not the temporary one, which says nothing to the user
             raise
+
+    def _enter(self, directory: str, *, make: bool) -> None:
+        """See that a directory on the way to a file is one, and no link to one elsewhere; make it where it is not."""
+        try:
+            mode = os.lstat(directory).st_mode
+        except FileNotFoundError:
+            if not make:
+                raise
+            os.mkdir(directory)
+            return
+        _refuse_special(directory, mode)
+
+
+def _special(mode: int) -> str | None:
+    """Why a store cannot hold a file of this mode; None where it can."""
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    if stat.S_ISLNK(mode):
+        return "it is a symbolic link"
+    return "it is a FIFO" if stat.S_ISFIFO(mode) else "it is a socket" if stat.S_ISSOCK(mode) else "it is a device"
+
+
+def _refuse_special(path: str, mode: int) -> None:
+    why = _special(mode)
+    if why:
+        raise ObjectError(f"refusing to use '{path}': {why}", hint="a store of files holds files and directories only")
+
+
+def _unreadable(path: str, error: OSError) -> ObjectError:
+    return ObjectError(f"cannot read '{path}': {error.strerror}")

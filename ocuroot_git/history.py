@@ -150,4 +150,7 @@ def _id_at(files: Files, root: Node, path: str) -> str | None:
 
 
 def _by_name(files: Files, tree: Node | None) -> dict[str, Node]:
-    return {} if tree is None else {files.name(node): node for node in files.children(tree)}
+    """The entries of a tree; whatever their names: what was once written stays in history, and is only shown."""
+    if tree is None or not files.is_tree(tree):
+        return {}
+    return {files.name(node): node for node in files.children(tree, checked=False)}

@@ -66,4 +66,6 @@ def _differing(files: Files, before: Node | None, after: Node | None) -> Iterabl
 
 
 def _directories(files: Files, tree: Node | None) -> dict[str, Node]:
-    return {} if tree is None else {files.name(node): node for node in files.children(tree) if files.is_tree(node)}
+    """The directories in a tree; whatever their names, as who reads them complains, or only shows what there was."""
+    entries = files.children(tree, checked=False) if tree is not None and files.is_tree(tree) else ()
+    return {files.name(node): node for node in entries if files.is_tree(node)}

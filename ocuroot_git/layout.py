@@ -26,8 +26,9 @@ REFS: Final = "refs"
 SIDES: Final[tuple[Side, Side]] = ("state", "intent")
 DIALECTS: Final = (1, 2, 3)
 _EDGE_FILE: Final = "@ref.txt"
-_DEPENDENCIES: Final = "dependencies/dependencies"
-_DEPENDANTS: Final = "dependencies/dependants"
+DEPENDENCIES: Final = "dependencies"
+_DEPENDENCIES: Final = f"{DEPENDENCIES}/dependencies"
+_DEPENDANTS: Final = f"{DEPENDENCIES}/dependants"
 
 # The words the original program uses for the type of a document's body.
 _GO_TYPES: Final = {str: "string", bool: "bool", int: "float64", list: "[]interface {}", type(None): "<nil>"}

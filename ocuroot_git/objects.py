@@ -9,6 +9,8 @@ import os
 
 from . import libgit2
 from .errors import Fatal, NotFound
+from .loose import LooseObjects
+from .refs import quoted, unsafe_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +42,13 @@ _MODE_BLOB: Final = 0o100644
 _MODE_TREE: Final = 0o040000
 _TYPE_COMMIT: Final = 1
 _TYPE_TREE: Final = 2
+_TYPE_TAG: Final = 4
+_TYPE_NAMES: Final = {_TYPE_COMMIT: "a commit", _TYPE_TREE: "a tree", 3: "a blob", _TYPE_TAG: "a tag"}
+_MOST_KNOWN: Final = 1 << 16
+"""Names found harmless, and how many are remembered: a store has few names, again and again."""
+EXECUTABLE: Final = "it is an executable file"
+_ODD_MODES: Final = {b"120000": "it is a symbolic link", b"160000": "it is a submodule", b"100755": EXECUTABLE}
+"""What an entry of a tree can be besides a file and a directory, by its mode."""
 
 
 class ObjectError(Fatal):
@@ -100,6 +109,8 @@ class Repository:
         self.fetch_missing: Callable[[list[str], Scope], None] | None = None
         """Fetches objects by id, and what is below them as far as the scope says; None where nothing can be missing."""
         self._walks = False
+        self._known_names: set[str] = set()
+        self._loose: LooseObjects | None = None
 
     @classmethod
     def open(cls, directory: str, environ: Mapping[str, str]) -> Repository:
@@ -112,14 +123,31 @@ class Repository:
     # Reading
 
     def tip(self, name: str) -> str | None:
-        """The id of the commit at a full reference name (`refs/heads/state`), or None where there is none."""
+        """The id of the commit at a full reference name (`refs/heads/state`), or None where there is none.
+
+        Raises ObjectError where the reference leads to no commit.
+        """
         try:
             reference = self._handle.lookup_reference(name)
         except KeyError:
             return None
         except ValueError:
             raise Fatal(f"'{name}' is not a valid reference name") from None
-        return str(reference.peel().id)
+        except (OSError, self._core.GitError) as error:
+            raise ObjectError(f"cannot read the reference '{name}': {_clean(error)}") from None
+        try:
+            oid = reference.resolve().target
+        except KeyError:
+            raise ObjectError(f"'{name}' is a symbolic reference that leads nowhere") from None
+        except (ValueError, self._core.GitError) as error:
+            raise ObjectError(f"cannot follow the symbolic reference '{name}': {_clean(error)}") from None
+        found = self._read(oid, f"what '{name}' points to")
+        if found.type == _TYPE_TAG:
+            oid = found.target
+            found = self._read(oid, f"what '{name}' points to")
+        if found.type != _TYPE_COMMIT:
+            raise ObjectError(f"'{name}' points to {_TYPE_NAMES[found.type]} ({oid}), not to a commit")
+        return str(oid)
 
     def references(self, prefix: str) -> list[str]:
         """The full names of the references that begin with `prefix`."""
@@ -128,6 +156,9 @@ class Repository:
 
     def resolve(self, revision: str) -> str:
         """The id of the commit that a revision names, as in gitrevisions(7). Raises NotFound."""
+        damaged = self._loose_objects().any_cut_short()  # libgit2 walks the commits by itself
+        if damaged is not None:
+            raise _cut_short(f"cannot look up '{revision}'", damaged)
         try:
             return str(self._handle.revparse_single(revision).peel(self._core.Commit).id)
         except (KeyError, ValueError, self._core.GitError):
@@ -143,10 +174,7 @@ class Repository:
 
     def tree(self, oid: str) -> Node:
         """A tree by its id."""
-        try:
-            return self._look_up(self._core.Oid(hex=oid))
-        except (KeyError, self._core.GitError) as error:
-            raise ObjectError(f"cannot read tree {oid}: {_clean(error)}") from None
+        return self._read(self._core.Oid(hex=oid), "tree")
 
     def commit(self, oid: str) -> Commit:
         """A commit with its message."""
@@ -165,25 +193,70 @@ class Repository:
         return tuple(str(parent) for parent in self._commit(oid).parent_ids)
 
     def child(self, tree: Node, name: str) -> Node | None:
-        """The entry of a tree by its name, or None."""
+        """The entry of a tree by its name, or None. A name that no file of a store may have is not looked up."""
+        self._check_whole(tree)
         try:
-            return tree[name]
-        except KeyError:
-            if not name or "/" in name:
+            if unsafe_name(name):
                 return None
+            return tree[name]
+        except TypeError:  # half of a surrogate pair in it: bytes that are no UTF-8, or a name that no entry has
+            return next((node for node in self.children(tree) if self.name(node) == name), None)
+        except KeyError:
             if self._fetch_absent(tree):
                 return self.child(tree, name)
             self._check_readable(tree, name)
             return None
+        except self._core.GitError as error:
+            raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {_clean(error)}") from None
 
-    def children(self, tree: Node) -> Iterator[Node]:
-        """The entries of a tree, in git's order."""
+    def children(self, tree: Node, *, checked: bool = True) -> Iterator[Node]:
+        """The entries of a tree, in git's order.
+
+        Raises ObjectError for an entry whose name would lead out of the store, or into git's own files, where the
+        tree is written to disk; not where `checked` is false, for those who only show what there is.
+        """
+        self._check_whole(tree)
         try:
-            return iter(tree)
+            found = iter(tree)
         except (KeyError, self._core.GitError) as error:
-            if self._fetch_absent(tree):
-                return iter(tree)
-            raise ObjectError(f"cannot read tree {tree.id}: {error}") from None
+            if not self._fetch_absent(tree):
+                raise ObjectError(f"cannot read tree {tree.id}: {_clean(error)}") from None
+            found = iter(tree)
+        return self._checked(found) if checked else found
+
+    def _checked(self, nodes: Iterator[Node]) -> Iterator[Node]:
+        for node in nodes:
+            name = self.name(node)
+            if name not in self._known_names:
+                self._check_name(name)
+            yield node
+
+    def _check_name(self, name: str) -> None:
+        why = unsafe_name(name)
+        if why:
+            raise ObjectError(
+                f"damaged store: there is an entry {quoted(name)}: {why}",
+                hint="'git ocuroot fsck' says where, and 'git log <branch> -- <path>' who wrote it",
+            )
+        if len(self._known_names) < _MOST_KNOWN:
+            self._known_names.add(name)
+
+    def oddities(self, tree: Node) -> list[tuple[str, str]]:
+        """The entries of a tree that no store should have, by name, and what is wrong with each."""
+        self._check_whole(tree)
+        raw: bytes = tree.read_raw()
+        found = []
+        if any(mode in raw for mode in _ODD_MODES):
+            at = 0
+            while at < len(raw):
+                end = raw.index(b"\0", at)
+                mode, _, name = raw[at:end].partition(b" ")
+                at = end + 1 + len(tree.id.raw)
+                if mode in _ODD_MODES:
+                    found.append((name.decode(errors="surrogateescape"), _ODD_MODES[mode]))
+        names = map(self.name, tree)
+        found += [(name, why) for name in names if name not in self._known_names and (why := unsafe_name(name))]
+        return found
 
     def walk(self, todo: list[Directory], then: list[Directory], file: str) -> Iterator[tuple[str, Node]]:
         """Visit the directories of `todo`, which are taken out; those below that may hold a match go to `then`.
@@ -192,9 +265,11 @@ class Repository:
         `match` does for every entry of a store is done here, where nodes may be looked into.
         """
         raw_file = file.encode()
+        known_names = self._known_names
         while todo:
             node, path, step = todo.pop()
             wanted, entries = step.wanted, node
+            self._check_whole(node)
             if step.literals is not None:
                 found = (self.child(node, name) for name in (*step.literals, *((file,) if wanted else ())))
                 entries = [entry for entry in found if entry is not None]
@@ -205,6 +280,8 @@ class Repository:
                             name = entry.name
                         except UnicodeDecodeError:
                             name = self.name(entry)
+                        if name not in known_names:
+                            self._check_name(name)
                         after = step[name]
                         if after is not None:
                             then.append((entry, f"{path}/{name}", after))
@@ -212,7 +289,7 @@ class Repository:
                         yield path, entry
             except (KeyError, self._core.GitError) as error:
                 if not self._fetch_absent(node):
-                    raise ObjectError(f"cannot read tree {node.id}: {error}") from None
+                    raise ObjectError(f"cannot read tree {node.id}: {_clean(error)}") from None
                 todo.append((node, path, step))
 
     def name(self, node: Node) -> str:
@@ -229,12 +306,16 @@ class Repository:
 
     def data(self, blob: Node) -> bytes:
         """The content of a blob."""
+        self._check_whole(blob)
         try:
             data: bytes = blob.data
-        except (KeyError, AttributeError, self._core.GitError) as error:
+        except AttributeError:
+            is_now = "directory" if self.is_tree(blob) else "submodule"
+            raise ObjectError(f"cannot read blob {blob.id}: it is a {is_now}") from None
+        except (KeyError, self._core.GitError) as error:
             if self._fetch_absent(blob):
                 return self.data(blob)
-            raise ObjectError(f"cannot read blob {blob.id}: {error}") from None
+            raise ObjectError(f"cannot read blob {blob.id}: {_clean(error)}") from None
         return data
 
     def oid(self, node: Node) -> str:
@@ -286,7 +367,7 @@ class Repository:
         libgit2.switch(libgit2.STRICT_OBJECT_CREATION, False)
         try:
             with self._syncing("loose-object"):
-                oid = self._edit(base, _nested(changes), "")
+                oid = self._edit(base, _nested(changes))
             return self._look_up(oid) if oid is not None else None
         except (OSError, self._core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {_clean(error)}") from None
@@ -302,20 +383,36 @@ class Repository:
                 if isinstance(change, dict):
                     todo.append((f"{path}{name}/", before, change))
 
-    def _edit(self, base: Node | None, changes: dict[str, Any], path: str) -> Any:
+    def _edit(self, base: Node | None, changes: dict[str, Any]) -> Any:
+        """The id of the tree; None where nothing is left. Without recursion: refs may have 2,000 segments."""
+        order: list[tuple[Node | None, dict[str, Any], str, int, str]] = [(base, changes, "", 0, "")]
+        for number, (above, level, path, _, _) in enumerate(order):  # which grows, from the top down
+            for name, change in level.items():
+                before = self.child(above, name) if above is not None else None
+                self._check_kind(before, change, path + name)
+                if isinstance(change, dict):
+                    order.append((before, change, f"{path}{name}/", number, name))
+        made: list[dict[str, Any]] = [{} for _ in order]
+        for number in range(len(order) - 1, -1, -1):
+            above, level, _, parent, name_there = order[number]
+            oid = self._build(above, level, made[number])
+            made[parent][name_there] = oid
+        return oid
+
+    def _build(self, base: Node | None, changes: dict[str, Any], directories: dict[str, Any]) -> Any:
+        """The id of one rebuilt directory, or None for an empty one; `directories`: the ids of those below, by name."""
         if base is not None:
+            self._check_whole(base)
             self._fetch_absent(base)
         builder = self._handle.TreeBuilder(base) if base is not None else self._handle.TreeBuilder()
         for name, change in changes.items():
-            before = self.child(base, name) if base is not None else None
-            self._check_kind(before, change, path + name)
             if isinstance(change, dict):
-                oid, mode = self._edit(before, change, f"{path}{name}/"), _MODE_TREE
+                oid, mode = directories[name], _MODE_TREE
             else:
                 oid, mode = (self._handle.create_blob(change) if change is not None else None), _MODE_BLOB
             if oid is not None:
                 builder.insert(name, oid, mode)
-            elif before is not None:
+            elif builder.get(name) is not None:
                 builder.remove(name)
         return builder.write() if len(builder) else None
 
@@ -394,15 +491,40 @@ class Repository:
         return None
 
     def _commit(self, oid: str) -> Any:
-        try:
-            return self._look_up(self._core.Oid(hex=oid))
-        except (KeyError, self._core.GitError) as error:
-            raise ObjectError(f"cannot read commit {oid}: {_clean(error)}") from None
+        found = self._read(self._core.Oid(hex=oid), "commit")
+        if found.type != _TYPE_COMMIT:
+            raise ObjectError(f"cannot read commit {oid}: it is {_TYPE_NAMES[found.type]}")
+        return found
 
     def _root(self, commit: Any) -> Node:
-        if self.fetch_missing is not None and not self._handle.odb.exists(commit.tree_id):
-            self.fetch_missing([str(commit.tree_id)], "self")
-        return commit.tree
+        tree_id = commit.tree_id
+        if self.fetch_missing is not None and not self._handle.odb.exists(tree_id):
+            self.fetch_missing([str(tree_id)], "self")
+        return self._read(tree_id, f"the tree of commit {commit.id},")
+
+    def _read(self, oid: Any, what: str) -> Any:
+        """An object by its id. Raises ObjectError, which says `what` cannot be read."""
+        path = self._loose_objects().cut_short(str(oid))
+        if path is not None:
+            raise _cut_short(f"cannot read {what} {oid}", path)
+        try:
+            return self._look_up(oid)
+        except KeyError:
+            raise ObjectError(f"cannot read {what} {oid}: there is no such object") from None
+        except self._core.GitError as error:
+            raise ObjectError(f"cannot read {what} {oid}: {_clean(error)}") from None
+
+    def _check_whole(self, node: Node) -> None:
+        """Raise ObjectError where libgit2 must not read a node: see `loose`."""
+        loose = self._loose or self._loose_objects()
+        if loose.are_there and (path := loose.cut_short(str(node.id))) is not None:
+            raise _cut_short(f"cannot read {'tree' if node.type == _TYPE_TREE else 'blob'} {node.id}", path)
+
+    def _loose_objects(self) -> LooseObjects:
+        if self._loose is None:
+            objects = os.path.join(self.common_dir, "objects")
+            self._loose = LooseObjects([objects], lambda oid: bool(self._core.OdbBackendPack(objects).exists(oid)))
+        return self._loose
 
     def _fetch_absent(self, node: Node) -> bool:
         """Fetch a node that is not here; whether that made a difference."""
@@ -474,12 +596,22 @@ def _nested(changes: Changes) -> dict[str, Any]:
     """Changes by directory: a dictionary for each directory in which something changes."""
     nested: dict[str, Any] = {}
     for path, data in changes.items():
-        *directories, name = path.split("/")
+        *directories, name = segments = path.split("/")
+        for segment in segments:
+            if why := unsafe_name(segment):
+                raise ObjectError(f"cannot write '{quoted(path)}': there is an entry {quoted(segment)} in it: {why}")
         level = nested
         for directory in directories:
             level = level.setdefault(directory, {})
         level[name] = data
     return nested
+
+
+def _cut_short(what: str, path: str) -> ObjectError:
+    return ObjectError(
+        f"{what}: the file '{path}' was cut short, as by a power cut",
+        hint="'git fsck' lists all such objects; where a clone has them too, remove the files and fetch from it",
+    )
 
 
 def _is_locked(words: str) -> bool:

@@ -25,6 +25,8 @@ INTENT: Final = "+"
 TYPES: Final = frozenset(("call", "deploy", "custom", "environment", "commit", "op", "push"))
 LONGEST_SEGMENT: Final = 255
 """Bytes in a segment: what file systems allow in a name, so that every store can be a directory."""
+LONGEST: Final = 4000
+"""Bytes in a ref that is written: a path that programs can open. Longer ones that are there already are read."""
 RESERVED: Final = frozenset(("@object.json", "@ref.txt"))
 """The store's own file names, which no segment may bear."""
 
@@ -160,11 +162,11 @@ def _parse(text: str) -> Ref:
     if body.endswith("/"):
         body = body[:-1]
     if not body:
-        raise RefError(f"bad ref {_quoted(text)}: it is empty")
+        raise RefError(f"bad ref {quoted(text)}: it is empty")
     segments = body.split("/")
     for number, segment in enumerate(segments, 1):
         if not segment:
-            raise RefError(f"bad ref {_quoted(text)}: segment {number} of {len(segments)} is empty")
+            raise RefError(f"bad ref {quoted(text)}: segment {number} of {len(segments)} is empty")
         _check_segment(text, segment, leading=number == 1)
 
     if segments[0] == "." and len(segments) > 1 and segments[1] != "-" and segments[1][0] not in "@+":
@@ -211,7 +213,7 @@ def _parse_fragment(text: str, fragment: str, *, is_document: bool) -> str:
     if fragment.endswith("/"):
         fragment = fragment[:-1]
     if not is_document:
-        raise RefError(f"bad ref {_quoted(text)}: it has a fragment, but names neither a release nor a part of one")
+        raise RefError(f"bad ref {quoted(text)}: it has a fragment, but names neither a release nor a part of one")
     if fragment:
         split_fragment(fragment, ref=text)
     return fragment
@@ -222,11 +224,11 @@ def split_fragment(fragment: str, *, ref: str = "") -> list[str]:
     keys = []
     for key in fragment.split("/"):
         if not key:
-            raise RefError(f"bad ref {_quoted(ref or '#' + fragment)}: a key of the fragment is empty")
+            raise RefError(f"bad ref {quoted(ref or '#' + fragment)}: a key of the fragment is empty")
         if "~" in key:
             if any(part[:1] not in ("0", "1") for part in key.split("~")[1:]):
                 raise RefError(
-                    f"bad ref {_quoted(ref or '#' + fragment)}: in the key {_quoted(key)}, '~' has no 0 or 1 after it",
+                    f"bad ref {quoted(ref or '#' + fragment)}: in the key {quoted(key)}, '~' has no 0 or 1 after it",
                     hint="write '~1' for '/' and '~0' for '~' within a key",
                 )
             key = key.replace("~1", "/").replace("~0", "~")
@@ -264,11 +266,23 @@ def is_dot_git(segment: str) -> bool:
     return name.split(":")[0].rstrip(" .") in (".git", "git~1")
 
 
+def unsafe_name(name: str) -> str | None:
+    """Why no file or directory of a store may have a name, whatever wrote it there; None where it may.
+
+    Git's objects can hold names that lead elsewhere where a tree is written to disk: `..`, `.git`, `a/b`.
+    """
+    if name in ("", ".", ".."):
+        return "it names no file"
+    if "/" in name or "\0" in name:
+        return "it is a path, not a name"
+    return "git keeps that name for itself" if is_dot_git(name) else None
+
+
 def _bad(text: str, segment: str, why: str, *, hint: str | None = None) -> RefError:
-    return RefError(f"bad ref {_quoted(text)}: segment {_quoted(segment)}: {why}", hint=hint)
+    return RefError(f"bad ref {quoted(text)}: segment {quoted(segment)}: {why}", hint=hint)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """The text in quotes on one line, whatever is in it."""
     shown = text if len(text) <= 300 else text[:300] + "…"
     return "'" + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + "'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .errors import Fatal
-from .layout import SIDES, STORE_FILE
+from .layout import DEPENDENCIES, REFS, SIDES, STORE_FILE
 from .tree import is_store
 
 TYPE_CHECKING = False
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .tree import Files, Node, StoreTree
 
-_PARTS: Final = ("refs", "dependencies")
+_PARTS: Final = (REFS, DEPENDENCIES)
 
 
 def store_files(tree: StoreTree, directory: str = "") -> Iterator[tuple[str, bytes]]:

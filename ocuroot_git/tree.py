@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         """Where files are read: a git repository or a directory. Nodes are its own, and never looked into here."""
 
         def child(self, tree: Node, name: str) -> Node | None: ...
-        def children(self, tree: Node) -> Iterable[Node]: ...
+        def children(self, tree: Node, *, checked: bool = True) -> Iterable[Node]: ...
+        def oddities(self, tree: Node) -> list[tuple[str, str]]: ...
         def walk(self, todo: list[Directory], then: list[Directory], file: str) -> Iterator[tuple[str, Node]]: ...
         def name(self, node: Node) -> str: ...
         def is_tree(self, node: Node) -> bool: ...
@@ -72,14 +73,15 @@ class StoreTree:
 
     def node(self, path: str) -> Node | None:
         """The node of a directory or file, by its path from the top of the store; None where there is none."""
-        if path in self._directories:
-            return self._directories[path]
-        above, _, name = path.rpartition("/")
-        parent = self.node(above)
-        found = None
-        if parent is not None and self.files.is_tree(parent):
-            found = self.files.child(parent, name)
-        self._directories[path] = found
+        known = path
+        while known not in self._directories:
+            known = known.rpartition("/")[0]
+        found = self._directories[known]
+        below = path[len(known) + 1 :] if known else path
+        for name in below.split("/") if known != path else ():
+            known = f"{known}/{name}" if known else name
+            found = self.files.child(found, name) if found is not None and self.files.is_tree(found) else None
+            self._directories[known] = found
         return found
 
     def file(self, path: str) -> bytes | None:

@@ -64,7 +64,8 @@ def _fill(place: Place, files: dict[str, bytes | None], message: str) -> None:
             hint="name another: git -c ocuroot.state.branch=<branch> ocuroot import <directory>",
         ) from None
     try:
-        place.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
+        with place.turn():
+            place.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
     except Moved:
         raise Fatal(f"{place.where} was changed by another process meanwhile; it holds an empty store") from None
 

@@ -1,0 +1,112 @@
+"""Loose objects that were cut short, as a power cut leaves them: told apart before libgit2 reads them.
+
+libgit2 1.9.7 never returns from reading a loose object whose compressed data ends early. Its header says nothing: that
+is whole in most of them. So each loose object is unpacked here once before libgit2 does it. An object in a pack is
+found by libgit2 there first, and costs nothing here: a repository as a clone has it holds no loose objects.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+_CHUNK: Final = 1 << 20
+_MOST_ALTERNATES: Final = 5
+"""How deep alternates may refer to alternates, in git too."""
+
+
+class LooseObjects:
+    """The loose objects of a repository, in its own object directory and in its alternates.
+
+    What another process adds later is not looked at: only an accident before this process began can cut a file short,
+    because git and libgit2 write objects under another name first.
+    """
+
+    def __init__(self, directories: list[str], is_packed: Callable[[str], bool]) -> None:
+        """`is_packed` says whether an object is in a pack too, where libgit2 takes it from."""
+        self._is_packed = is_packed
+        self._found: dict[str, dict[str, list[str]]] = {}
+        """By the first two digits of an id: the names of such files, and the directories each lies in."""
+        self._fans: dict[str, list[str]] = {}
+        """By the first two digits of an id: the directories that may hold such files."""
+        self._checked: set[str] = set()
+        for directory in _with_alternates(directories):
+            for name in _listed(directory):
+                if len(name) == 2:
+                    self._fans.setdefault(name, []).append(os.path.join(directory, name))
+        self.are_there = bool(self._fans)
+
+    def cut_short(self, oid: str) -> str | None:
+        """The file of an object that was cut short, so that libgit2 must not read it; None for any other object."""
+        fan = oid[:2]
+        if fan not in self._fans or oid in self._checked:
+            return None
+        if fan not in self._found:
+            names: dict[str, list[str]] = {}
+            for directory in self._fans[fan]:
+                for name in _listed(directory):
+                    names.setdefault(name, []).append(directory)
+            self._found[fan] = names
+        for directory in self._found[fan].get(oid[2:], ()):
+            path = os.path.join(directory, oid[2:])
+            if not _is_whole(path) and not self._is_packed(oid):
+                return path
+        self._checked.add(oid)
+        return None
+
+    def any_cut_short(self) -> str | None:
+        """The file of some object that was cut short; None where all are whole. Reads all of them."""
+        for fan, directories in self._fans.items():
+            for name in {name for directory in directories for name in _listed(directory)}:
+                path = self.cut_short(fan + name) if len(name) >= 38 else None
+                if path is not None:
+                    return path
+        return None
+
+
+def _with_alternates(directories: list[str]) -> list[str]:
+    found: list[str] = []
+    todo = [(directory, 0) for directory in directories]
+    while todo:
+        directory, depth = todo.pop(0)
+        if directory in found or depth > _MOST_ALTERNATES:
+            continue
+        found.append(directory)
+        try:
+            with open(
+                os.path.join(directory, "info", "alternates"), encoding="utf-8", errors="surrogateescape"
+            ) as file:
+                lines = file.read().split("\n")
+        except OSError:
+            continue
+        todo += [(os.path.join(directory, line), depth + 1) for line in lines if line and line[0] != "#"]
+    return found
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []  # it was tidied away meanwhile, or libgit2 cannot read it either
+
+
+def _is_whole(path: str) -> bool:
+    """Whether the compressed data of a loose object comes to its end, or is damaged in a way that libgit2 notices."""
+    import zlib
+
+    try:
+        with open(path, "rb") as file:
+            unpacking = zlib.decompressobj()
+            while data := file.read(_CHUNK):
+                while data and not unpacking.eof:
+                    unpacking.decompress(data, _CHUNK)
+                    data = unpacking.unconsumed_tail
+            return unpacking.eof
+    except FileNotFoundError:
+        return True  # it was packed meanwhile
+    except (OSError, zlib.error):
+        return True  # libgit2 says what is wrong
