@@ -24,7 +24,7 @@ except ImportError:  # an interpreter without the compiled half, such as PyPy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, Final
 
     Document = Any
@@ -60,8 +60,16 @@ class Number(float):
         return Number, (self.literal,)
 
 
+MOST_NESTED: Final = 500
+"""How deep lists and objects may lie in each other: far enough from the interpreter's own bound of about 1,000, which
+depends on who calls, that what can be read can be written, compared and shown by everyone."""
+
+
 def parse(text: str) -> Document:
-    """The document that the JSON `text` holds. Raises DocumentError; bytes that came in as no UTF-8 are none."""
+    """The document that the JSON `text` holds. Raises DocumentError, also where it is nested too deeply.
+
+    Bytes that came in as no UTF-8 are no JSON.
+    """
     if not text.isascii():
         if text.startswith("\ufeff"):
             raise DocumentError("bad JSON: it begins with a byte order mark (BOM)", hint="save it as UTF-8 without one")
@@ -69,7 +77,28 @@ def parse(text: str) -> Document:
             text.encode()
         except UnicodeEncodeError as error:
             raise _error(text, error.start, "not valid UTF-8") from None
-    return _parse(text)
+    return _parse_within(MOST_NESTED, text)
+
+
+def _parse_within(nested: int, text: str) -> Document:
+    value = _parse(text)
+    _check_nesting(text, value, nested, "bad JSON")
+    return value
+
+
+def _check_nesting(text: str, value: Document, nested: int, what: str) -> None:
+    if text.count("[") + text.count("{") <= nested:
+        return
+    level = [value]
+    for _ in range(nested):
+        level = [item for inner in level for item in _items(inner) if isinstance(item, (dict, list, tuple))]
+        if not level:
+            return
+    raise DocumentError(f"{what}: it is nested more than {nested} deep")
+
+
+def _items(value: Document) -> Iterable[Document]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
 
 
 def _parse(text: str) -> Document:
@@ -81,7 +110,7 @@ def _parse(text: str) -> Document:
     except _Refused as refused:
         raise _error(text, _locate(text, refused), refused.why) from None
     except RecursionError:
-        raise DocumentError("bad JSON: it is nested too deeply") from None
+        raise DocumentError(f"bad JSON: it is nested more than {MOST_NESTED} deep") from None
     except SystemError:
         # Up to Python 3.12 the scanner finds its exception class in `json.decoder` only if that was imported.
         if "json.decoder" in sys.modules:
@@ -100,20 +129,21 @@ def _parse(text: str) -> Document:
     return value
 
 
-def parse_bytes(data: bytes) -> Document:
+def parse_bytes(data: bytes, *, nested: int = MOST_NESTED) -> Document:
     """As `parse`, of UTF-8; a byte order mark at the start is passed over."""
     try:
-        return _parse(data.decode("utf-8-sig"))
+        return _parse_within(nested, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         raise DocumentError(f"bad JSON: line {line}, column {column}: not valid UTF-8") from None
 
 
-def dump(value: Document, indent: int | None = 2) -> str:
+def dump(value: Document, indent: int | None = 2, *, nested: int = MOST_NESTED + 3) -> str:
     """The JSON text of a document, without a final newline: indented by `indent` spaces, or on one line for None.
 
-    Raises DocumentError for what JSON cannot hold.
+    Raises DocumentError for what JSON cannot hold, and for what is `nested` too deeply: what is printed around a
+    document makes it a little deeper than what is read.
     """
     parts: list[str] = []
     try:
@@ -122,8 +152,10 @@ def dump(value: Document, indent: int | None = 2) -> str:
         else:
             _write_indented(value, parts.append, "\n", " " * indent)
     except RecursionError:
-        raise DocumentError("cannot write JSON: it is nested too deeply") from None
-    return "".join(parts)
+        raise DocumentError(f"cannot write JSON: it is nested more than {nested} deep") from None
+    text = "".join(parts)
+    _check_nesting(text, value, nested, "cannot write JSON")
+    return text
 
 
 def to_bytes(text: str) -> bytes:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _REMEMBERED: Final = 1 << 16
 """How many names a state remembers: enough for what repeats in a store, bounded for what does not."""
+_DEEPEST: Final = 50
+"""Braces within braces: far enough from the interpreter's bound on functions that call themselves."""
 _LITERALS: Final = 256
 """A state that admits more names than this is listed instead: looking up each would cost more."""
 
@@ -240,6 +242,7 @@ class _Parser:
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         self.at = 0
+        self.depth = 0
 
     def parse(self) -> list[Node]:
         return self._sequence(inside=False)
@@ -280,6 +283,9 @@ class _Parser:
 
     def _braces(self) -> list[list[Node]]:
         opened = self.at
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise self._error(opened, f"more than {_DEEPEST} '{{' within each other")
         sequences = []
         while True:
             self.at += 1
@@ -288,6 +294,7 @@ class _Parser:
                 raise self._error(opened, "'{' is never closed")
             if self.pattern[self.at] == "}":
                 self.at += 1
+                self.depth -= 1
                 return sequences
 
     def _class(self) -> tuple[bool, list[tuple[str, str]]]:

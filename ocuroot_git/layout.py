@@ -10,7 +10,7 @@ the store's dialect spells it in its paths, and of *shown* refs, as they are pri
 
 from __future__ import annotations
 
-from .documents import Document, DocumentError, dump, parse_bytes, to_bytes
+from .documents import MOST_NESTED, Document, DocumentError, dump, parse_bytes, to_bytes
 from .errors import Fatal
 from .refs import INTENT, STATE, Ref
 
@@ -25,6 +25,10 @@ OBJECT_FILE: Final = "@object.json"
 REFS: Final = "refs"
 SIDES: Final[tuple[Side, Side]] = ("state", "intent")
 DIALECTS: Final = (1, 2, 3)
+_NESTED_IN_FILE: Final = MOST_NESTED + 1
+"""How deep the JSON of an `@object.json` is nested: one more than the document in it."""
+LONGEST_READ: Final = 1 << 14
+"""Characters in the target of a link that is followed: far more than a ref that is written may have."""
 _EDGE_FILE: Final = "@ref.txt"
 DEPENDENCIES: Final = "dependencies"
 _DEPENDENCIES: Final = f"{DEPENDENCIES}/dependencies"
@@ -169,7 +173,7 @@ class StoredObject:
     def read(cls, data: bytes, path: str) -> StoredObject:
         """Read the content of the `@object.json` at `path`, in any form. Raises Damaged."""
         try:
-            content = parse_bytes(data)
+            content = parse_bytes(data, nested=_NESTED_IN_FILE)
         except DocumentError as error:
             raise Damaged(path, error.message) from None
         if not isinstance(content, dict):
@@ -184,6 +188,8 @@ class StoredObject:
         body = content.pop("body")
         if kind == "link" and not (isinstance(body, str) and body):
             raise Damaged(path, "it is a link to nothing")
+        if kind == "link" and len(body) > LONGEST_READ:
+            raise Damaged(path, f"it is a link to a ref of {len(body)} characters, which no ref has")
         if not isinstance(links, list) or not all(isinstance(link, str) for link in links):
             raise Damaged(path, "its links are not a list of refs")
         if not (body_type is None or isinstance(body_type, str)):
@@ -197,7 +203,7 @@ class StoredObject:
             content["body_type"] = self.body_type
         if self.links:
             content["links"] = sorted(set(self.links))
-        return to_bytes(dump({**content, "body": self.body, **self.others}) + "\n")
+        return to_bytes(dump({**content, "body": self.body, **self.others}, nested=_NESTED_IN_FILE) + "\n")
 
     def with_links(self, links: set[str]) -> StoredObject:
         """The same object with another set of refs that link to it."""

@@ -64,14 +64,14 @@ class Terminal:
         Bytes that came in as no UTF-8 go out as they came under `-z`.
         """
         shown = self.visible(text) if self.end == "\n" else self._plain(text)
-        self.write((shown + self.end).encode(errors="surrogateescape"))
+        self.write(_encoded(shown + self.end))
 
     def result(self, text: str) -> None:
         """Print the one result that a script takes over, as it is; to a person, as `record` does."""
         if self.is_interactive:
             self.record(text)
         else:
-            self.write((text + self.end).encode(errors="surrogateescape"))
+            self.write(_encoded(text + self.end))
 
     def json(self, text: str) -> None:
         """Print a JSON text as a record. A person sees escapes in it, which mean the same, instead of controls."""
@@ -117,7 +117,7 @@ class Terminal:
             batch = refs[first : first + _BATCH]
             if self.end == "\n" and self._needs_quotes("".join(batch)):
                 batch = [self.name(ref) for ref in batch]
-            self.write((self.end.join(batch) + self.end).encode(errors="surrogateescape"))
+            self.write(_encoded(self.end.join(batch) + self.end))
 
     def _needs_quotes(self, name: str) -> bool:
         if '"' in name or "\\" in name or (self.quotes_non_ascii and not name.isascii()):
@@ -129,7 +129,7 @@ class Terminal:
             return _C_ESCAPES[char]
         if _is_harmless(char) and (char.isascii() or not self.quotes_non_ascii):
             return char
-        return "".join(f"\\{byte:03o}" for byte in char.encode(errors="surrogateescape"))
+        return "".join(f"\\{byte:03o}" for byte in _encoded(char))
 
     def remark(self, text: str) -> None:
         """Say something about what was done; not under `--quiet`."""
@@ -296,3 +296,12 @@ def _unwritable(error: OSError) -> Exception:
         return error
     silence_stdout()
     return Fatal(f"cannot write to standard output: {error.strerror}")
+
+
+def _encoded(text: str) -> bytes:
+    """Text as UTF-8; what came in as no UTF-8 as it came, and half of a surrogate pair as JSON spells it."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        chars = (c if c < "\ud800" or "\udc80" <= c <= "\udcff" or c > "\udfff" else f"\\u{ord(c):04x}" for c in text)
+        return "".join(chars).encode(errors="surrogateescape")

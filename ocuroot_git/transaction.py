@@ -9,7 +9,7 @@ from __future__ import annotations
 from .documents import Document, same
 from .errors import Conflict, Fatal, NotFound
 from .layout import OBJECT_FILE, REFS, SIDES, StoredObject, edge_files, object_path, stored_ref
-from .refs import Ref, RefError
+from .refs import LONGEST, Ref, RefError
 from .snapshot import Snapshot, absent
 from .tree import StoreTree
 
@@ -60,7 +60,10 @@ class Draft(StoreTree):
                 path = above
 
     def put_object(self, stored: str, content: StoredObject | None) -> None:
-        """Change the object at a stored ref, or take it away."""
+        """Change the object at a stored ref, or take it away. Raises Fatal where it would be new and is too long."""
+        length = len(stored.encode(errors="surrogatepass")) if content is not None else 0
+        if length > LONGEST and self.file(object_path(stored)) is None:
+            raise _too_long(stored, length)
         self.put(object_path(stored), content.to_bytes() if content is not None else None)
 
     def file(self, path: str) -> bytes | None:
@@ -254,6 +257,10 @@ class Transaction(Snapshot):
         draft = self._draft(ref)
         self._check_whole(ref)
         self._check_whole(dependency)
+        for end in (ref, dependency) if present else ():
+            length = len(str(end).encode())
+            if length > LONGEST:
+                raise _too_long(str(end), length)
         files = edge_files(draft.layout.spellings(ref)[0], draft.layout.spellings(dependency)[0])
         if not present and not any(draft.file(path) is not None for path in files):
             raise NotFound(f"'{ref}' does not depend on '{dependency}'")
@@ -332,12 +339,14 @@ class Transaction(Snapshot):
 
     def _delete_links(self, draft: Draft, stored: str, gone: StoredObject) -> None:
         """Delete the links to an object that was deleted, and the links to those."""
-        for link in gone.links:
+        todo = [(stored, link) for link in gone.links]
+        while todo:
+            target, link = todo.pop()
             found = draft.object(link)
-            if found is not None and found.target == stored:
+            if found is not None and found.target == target:
                 draft.put_object(link, None)
                 self._touch("unlink", draft, link)
-                self._delete_links(draft, link, found)
+                todo += [(link, further) for further in found.links]
 
     def _forget_link(self, draft: Draft, link: str, target: str) -> None:
         """Take a link out of the list that its target keeps."""
@@ -347,6 +356,10 @@ class Transaction(Snapshot):
 
     def _touch(self, verb: str, draft: Draft, stored: str) -> None:
         self.touched[draft.layout.shown(stored)] = verb
+
+
+def _too_long(ref: str, length: int) -> Fatal:
+    return Fatal(f"cannot write '{ref[:100]}…': a ref of {length} bytes is longer than {LONGEST}")
 
 
 def _fingerprint(found: Iterable[tuple[StoreTree, Entry]]) -> list[tuple[str, str]]:

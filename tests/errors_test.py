@@ -174,7 +174,7 @@ def test_a_ref_without_a_repository(shop: Repo) -> None:
         ("[\n-Infinity]", "line 2, column 1: -Infinity is no JSON number"),
         ("{} {}", "line 1, column 4: there is more after the end of the value"),
         ('"a\nb"', "line 1, column 3: invalid control character"),
-        ("[" * DEEP + "]" * DEEP, "it is nested too deeply"),
+        ("[" * DEEP + "]" * DEEP, "it is nested more than 500 deep"),
     ],
 )
 def test_json_that_does_not_parse(store: Repo, text: str, message: str) -> None:

@@ -142,7 +142,10 @@ def _show(context: Context, commit: Commit, changes: list[Change], *, first: boo
 def _iso(who: Identity) -> str:
     """The time of a commit as RFC 3339, in the writer's own zone."""
     sign, minutes = ("-", -who.offset) if who.offset < 0 else ("+", who.offset)
-    local = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(who.time + who.offset * 60))
+    try:
+        local = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(who.time + who.offset * 60))
+    except (OverflowError, ValueError, OSError):
+        return f"@{who.time}"  # no calendar reaches that far; git commits can say anything
     return f"{local}{sign}{minutes // 60:02}:{minutes % 60:02}"
 
 
