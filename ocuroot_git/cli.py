@@ -142,11 +142,13 @@ def _overview() -> str:
 
 
 def _trace(terminal: Terminal) -> None:
-    if terminal.environ.get("GIT_TRACE_OCUROOT", "0") not in ("", "0"):
+    """Where the error came from, for whoever asked for a trace."""
+    from .tracing import is_tracing, trace
+
+    if is_tracing(terminal.environ):
         import traceback
 
-        for line in traceback.format_exc().splitlines():
-            terminal.complain("", line)
+        trace(terminal.environ, traceback.format_exc().rstrip())
 
 
 def _die_of_interrupt() -> int:

@@ -20,7 +20,7 @@ from .urls import is_url, name_of_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Final
 
     from .layout import Side
@@ -60,11 +60,22 @@ class Spec:
 
 
 class Access:
-    """How one command uses remote stores: whether at all, how old an answer may be, and how its write is named."""
+    """How one command uses remote stores: whether at all, how old an answer may be, and how its write is named.
 
-    __slots__ = ("max_age", "offline", "operation")
+    `tell` is told what is tried again, and why.
+    """
 
-    def __init__(self, *, offline: bool = False, max_age: float | None = None, operation: str | None = None) -> None:
+    __slots__ = ("max_age", "offline", "operation", "tell")
+
+    def __init__(
+        self,
+        *,
+        offline: bool = False,
+        max_age: float | None = None,
+        operation: str | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.tell = tell
         self.offline = offline
         self.max_age = max_age
         self.operation = operation

@@ -34,7 +34,12 @@ class Context:
             from .config import Access, open_stores
 
             options = self.options
-            access = Access(offline=options.offline, max_age=options.max_age, operation=options.operation)
+            access = Access(
+                offline=options.offline,
+                max_age=options.max_age,
+                operation=options.operation,
+                tell=self.terminal.detail,
+            )
             self._stores = open_stores(
                 ".", environ=self.environ, package=options.package, release=options.release, access=access
             )

@@ -36,8 +36,6 @@ _SYNCED: Final = {
     **dict.fromkeys(("committed", "added", "all"), ("loose-object", "reference")),
 }
 """The components of `core.fsync` that hold what we write ourselves; packs are written by git, which obeys by itself."""
-_GRACE: Final = 5.0
-"""Seconds that a child has to end by itself after its deadline, before it is killed."""
 
 
 class GitError(Fatal):
@@ -48,17 +46,6 @@ class GitError(Fatal):
         super().__init__(f"'git {' '.join(arguments)}' failed: {' / '.join(said.splitlines())}")
         self.exit_status = status
         self.words = redact(words)
-
-
-class Done:
-    """How a `git` process ended: its status (None: it was stopped at its deadline), stdout, and stderr as text."""
-
-    __slots__ = ("err", "out", "status")
-
-    def __init__(self, status: int | None, out: bytes, err: str) -> None:
-        self.status = status
-        self.out = out
-        self.err = err
 
 
 class Child:
@@ -126,61 +113,6 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], *, data: bytes | N
     if done.returncode != 0:
         raise GitError(arguments, done.returncode, done.stderr.decode(errors="replace"))
     return done.stdout
-
-
-def execute(
-    arguments: Sequence[str],
-    environ: Mapping[str, str],
-    *,
-    directory: str,
-    seconds: float,
-    data: bytes | None = None,
-    keep: Sequence[int] = (),
-) -> Done:
-    """Run a `git` that talks to others in a directory, for some seconds at most; every end is an answer.
-
-    At its deadline it is asked to end, so that it takes its own children along, then killed; in any case it is reaped.
-    `keep` are descriptors that it inherits.
-    """
-    import subprocess
-
-    try:
-        process = subprocess.Popen(
-            ["git", *arguments],
-            cwd=directory,
-            env=network_environ(environ, os.isatty(0)),
-            stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=keep,
-        )
-    except FileNotFoundError:
-        raise Fatal("the program 'git' is not on PATH", hint="git-ocuroot needs git 2.26 or newer") from None
-    status: int | None = None
-    try:
-        out, err = process.communicate(data, timeout=seconds)
-        status = process.returncode
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        try:
-            out, err = process.communicate(timeout=_GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    return Done(status, out, err.decode(errors="replace"))
-
-
-def network_environ(environ: Mapping[str, str], is_interactive: bool) -> dict[str, str]:
-    """The environment of a `git` that talks to others: words we can read, and no question that nobody answers."""
-    changed = {**environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1"}
-    changed.pop("LANGUAGE", None)
-    if not is_interactive:
-        changed.setdefault("GIT_TERMINAL_PROMPT", "0")
-    return changed
 
 
 def with_config(environ: Mapping[str, str], values: Sequence[tuple[str, str]]) -> dict[str, str]:

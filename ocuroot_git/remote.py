@@ -18,7 +18,7 @@ from .git import Config, GitError, run, start_config, with_config
 from .objects import Moved, Repository
 from .places import Committer, Version, before_operation
 from .target import REMOTE, Target, carried, without_repository
-from .transport import CUT, LOCKED, RACE, REFUSED, UNREACHABLE, UNWANTED, Transport, TransportError
+from .transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, Transport, TransportError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ _TOP: Final = "tree:4"
 _FILTERS: Final = {"self": "--filter=tree:1", "trees": "--filter=blob:none", "all": "--no-filter"}
 _FRESH: Final = 1.0
 """Seconds for which one contact serves a process."""
-_TRIES: Final = {CUT: 5, UNREACHABLE: 3}
-"""How often a fetch is tried that failed in a way that may pass."""
+_LONGEST_TURN: Final = 10
+"""How many times `ocuroot.timeout` another process may fetch into the cache: as long as a transfer may take."""
 _LONGEST_PAUSE: Final = 2.0
 _SHORTEST_PAUSE: Final = 0.7
 """Seconds, at most, to wait after the first lost race, and after the third and later ones; at random below that."""
@@ -229,9 +229,12 @@ class Remote:
                     hint="are reads answered by a mirror that lags behind? Push and fetch must reach the same server",
                 )
         moved = Moved(self.where)
-        if kind in (CUT, UNREACHABLE):
+        if kind in MAY_HAVE_ARRIVED:
             moved.failure = failure
-        return moved if kind in (RACE, LOCKED, CUT, UNREACHABLE) else failure
+        if kind not in (RACE, LOCKED, *MAY_HAVE_ARRIVED):
+            return failure
+        self._network().retry(failure)
+        return moved
 
     # Fetching
 
@@ -274,7 +277,7 @@ class Remote:
 
     def _explained(self, error: TransportError, known: str | None) -> Fatal:
         """Why the tip could not be fetched."""
-        if "(non-fast-forward)" not in error.message:
+        if "(non-fast-forward)" not in error.words:
             return error
         return Fatal(
             f"{self.where} was rewritten: {known and known[:12]}, its tip at the last contact, is no longer in it",
@@ -308,18 +311,8 @@ class Remote:
         return True
 
     def _fetch(self, refspecs: list[str], *options: str, wanted: list[str] | None = None) -> None:
-        """Fetch, and try again a few times what may pass. To be called with the lock."""
-        tries = 0
-        deadline = time.monotonic() + self._timeout
-        while True:
-            tries += 1
-            try:
-                self._network().fetch(refspecs, *options, wanted=wanted or (), large=True, lock=self._held)
-                return
-            except TransportError as error:
-                if tries >= _TRIES.get(error.kind, 1) or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.2 * 2**tries * (0.5 + time.monotonic() % 0.5))
+        """Fetch into the cache. To be called with the lock."""
+        self._network().fetch(refspecs, *options, wanted=wanted or (), lock=self._held)
 
     # The tool's own repository
 
@@ -355,16 +348,35 @@ class Remote:
             directory = self.repository.common_dir
             self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                fcntl.flock(self._held, fcntl.LOCK_EX)
+                self._take_turn(self._held)
                 for name in (*_LOCKS, f"{self.reference}.lock"):
                     if os.path.exists(os.path.join(directory, name)):
                         os.unlink(os.path.join(directory, name))
                 yield
             finally:
+                # For all who hold it: git has ended, but not what it started to stay, such as a cache of credentials.
+                fcntl.flock(self._held, fcntl.LOCK_UN)
                 os.close(self._held)
                 self._held = None
 
         return hold()
+
+    def _take_turn(self, held: int) -> None:
+        """Wait for the lock. Raises Fatal where another process does not give it back in time."""
+        import fcntl
+
+        seconds = self._timeout * _LONGEST_TURN
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Fatal(
+                        f"another process has kept the cache '{self._path}' locked for {seconds:g} s",
+                        hint=f"see which one it is: fuser '{self._path}'",
+                    ) from None
+            time.sleep(0.01 + time.monotonic() % 0.02)
 
     _held: int | None = None
 
@@ -388,7 +400,9 @@ class Remote:
             own = Config.read(start_config(self.repository.common_dir, self._environ()))
             environ = with_config(self._environ(), carried(self.target, self._config, own))
             shown = self.target.name or self.target.url
-            self._transport = Transport(self._committer.directory, environ, REMOTE, shown, self._timeout)
+            self._transport = Transport(
+                self._committer.directory, environ, REMOTE, shown, self._timeout, self._access.tell
+            )
         return self._transport
 
     def _environ(self) -> dict[str, str]:

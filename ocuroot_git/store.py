@@ -131,10 +131,13 @@ class Stores:
                     return self._try(attempt, change)
                 except Moved as moved:
                     attempt.failure = moved.failure or attempt.failure
-                    if time.monotonic() > deadline:
-                        raise attempt.given_up(str(moved), self.settings.timeout) from None
                     assert attempt.place is not None
-                    time.sleep(attempt.place.pause(attempt.tries))
+                    pause = attempt.place.pause(attempt.tries)
+                    if time.monotonic() + pause > deadline:
+                        raise attempt.given_up(str(moved), self.settings.timeout) from None
+                    if self.settings.access.tell is not None:
+                        self.settings.access.tell(f"lost the race for '{moved}', trying again ({attempt.tries})")
+                    time.sleep(pause)
         finally:
             for place in places:
                 place.end_write()

@@ -17,7 +17,7 @@ from .merge import Clash, merge_trees, split
 from .objects import Moved
 from .places import Version
 from .transaction import commit_message
-from .transport import CUT, LOCKED, RACE, REFUSED, Transport, TransportError
+from .transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, TransportError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class Sharing:
         self._environ: Mapping[str, str] = branch.environ
         self._directory = self.repository.work_tree or self.repository.git_dir
         self._timeout = settings.timeout
-        self._transport = Transport(self._directory, self._environ, remote, remote, settings.timeout)
+        self._transport = Transport(
+            self._directory, self._environ, remote, remote, settings.timeout, settings.access.tell
+        )
 
     # The three commands
 
@@ -134,6 +136,7 @@ class Sharing:
             failure = self._transport.push(target, self.branch.reference)
             if failure is not None:
                 if self._may_try_again(failure, known):
+                    self._transport.retry(failure)
                     return False
                 raise failure
             outcome.pushed = max(1, ahead)
@@ -151,7 +154,7 @@ class Sharing:
     def _may_try_again(self, failure: TransportError, known: str | None) -> bool:
         if failure.kind == REFUSED:
             return self._transport.tip(self.branch.reference) != known
-        return failure.kind in (RACE, LOCKED, CUT)
+        return failure.kind in (RACE, LOCKED, *MAY_HAVE_ARRIVED)
 
     def _replay(self, here: Version, known: str, choice: Choice, outcome: Outcome) -> str:
         """Make one commit on the remote's tip of all that was changed here since the two parted; gives its id."""
@@ -239,10 +242,10 @@ class Sharing:
         refspec = f"{self.branch.reference}:{self.tracking}"
         try:
             exists = self._transport.fetch_branch(
-                self.branch.reference, lambda: self._transport.fetch([refspec], *depth, large=True)
+                self.branch.reference, lambda: self._transport.fetch([refspec], *depth)
             )
         except TransportError as error:
-            if "(non-fast-forward)" in error.message:
+            if "(non-fast-forward)" in error.words:
                 raise self._rewritten(known or "") from None
             raise
         if not exists and known is not None:

@@ -17,7 +17,7 @@ PACKAGE = TOP / "ocuroot_git"
 
 LAYERS = {
     "words": "redaction urls errors refs globs documents layout",
-    "objects": "libgit2 loose objects git parallel sandbox starfile trust",
+    "objects": "tracing libgit2 loose objects deadline git parallel sandbox starfile trust",
     "store": "tree match places bulk directory snapshot transaction store config history check transfer",
     "sharing": "attempt target remote transport hydrate sync merge replay sharing",
     "delivery": "delivery",
@@ -86,8 +86,8 @@ def test_only_objects_knows_libgit2() -> None:
 
 
 def test_few_doors_to_processes() -> None:
-    """git in one module, the commands of runs in another; two that fork, and never run a program."""
-    assert users_of("subprocess", "multiprocessing", "pty", "asyncio") == {"git", "delivery.process"}
+    """git in two modules, the commands of runs in another; two that fork, and never run a program."""
+    assert users_of("subprocess", "multiprocessing", "pty", "asyncio") == {"deadline", "git", "delivery.process"}
     starters = ("fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp", "startfile")
     forbidden = {f"os.{verb}" for verb in starters} | {
         f"os.{verb}{how}" for verb in ("exec", "spawn") for how in ENDINGS

@@ -23,10 +23,21 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def git_daemon(directory: Path) -> Iterator[int]:
-    """`git daemon` that serves, and takes pushes to, all repositories below a directory; gives its port."""
+def git_daemon(directory: Path, *options: str) -> Iterator[int]:
+    """`git daemon` that serves all repositories below a directory; gives its port.
+
+    It takes pushes, unless `options` say otherwise.
+    """
     port = free_port()
-    command = ["git", "daemon", "--export-all", "--enable=receive-pack", f"--base-path={directory}", "--reuseaddr"]
+    command = [
+        "git",
+        "daemon",
+        "--export-all",
+        "--enable=receive-pack",
+        f"--base-path={directory}",
+        "--reuseaddr",
+        *options,
+    ]
     with tied([*command, "--listen=127.0.0.1", f"--port={port}", str(directory)]):
         wait_for_port(port)
         yield port
@@ -233,3 +244,23 @@ def proxy(port: int) -> Iterator[Proxy]:
         yield made
     finally:
         made.close()
+
+
+@contextlib.contextmanager
+def silent_server() -> Iterator[int]:
+    """A server that takes connections and never says a word; gives its port."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    taken = []
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(listener.accept()[0])
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        listener.close()
+        for connection in taken:
+            connection.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ocuroot_git.git import with_config
 from ocuroot_git.redaction import redact
-from ocuroot_git.transport import HANDLING, Transport, classify_push, classify_transfer, parse_push
+from ocuroot_git.transport import HANDLING, Transport, classify_push, classify_transfer, essence, parse_push
 
 BRANCH = "refs/heads/state"
 
@@ -96,7 +98,7 @@ def test_a_push_that_was_done_is_no_failure() -> None:
 
 
 def test_a_push_that_had_no_answer_leaves_open_what_happened() -> None:
-    assert classify_push(None, "", "", BRANCH) == "cut"
+    assert classify_push(None, "", "", BRANCH) == "silent"
     assert classify_push(0, "", "fatal: the remote end hung up unexpectedly", BRANCH) == "cut"
 
 
@@ -115,12 +117,82 @@ def test_passwords_do_not_reach_messages() -> None:
     assert "example.com/r.git" in said
 
 
-def test_a_failure_names_the_command_and_git_s_own_words() -> None:
-    transport = Transport("/", {"PATH": "/usr/bin:/bin"}, "file:///no/such:pw@repository", "the remote", 20)
+def test_a_failure_has_git_s_own_words_and_the_command_is_for_the_trace(tmp_path: Path) -> None:
+    environ = {"PATH": "/usr/bin:/bin", "GIT_TRACE_OCUROOT": str(tmp_path / "trace")}
+    transport = Transport("/", environ, "file:///no/such:pw@repository", "the remote", 20)
     with pytest.raises(Exception) as caught:
         transport.tip(BRANCH)
-    assert "does not appear to be a git repository" in str(caught.value)
-    assert "git -c protocol.version=2 ls-remote" in str(caught.value)
+    assert str(caught.value).startswith("there is no repository at 'the remote': '/no/such:pw@repository' does not")
+    assert "ls-remote" not in str(caught.value)
+    assert "Please make sure" not in str(caught.value)
+    assert "git -c protocol.version=2 ls-remote --exit-code" in (tmp_path / "trace").read_text()
+    assert "ended with 128 after" in (tmp_path / "trace").read_text()
+
+
+SSH = "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\n"
+DECIDING = [
+    (
+        "git@example.com: Permission denied (publickey).\n" + SSH,
+        "login",
+        "git@example.com: Permission denied (publickey).",
+    ),
+    (
+        "@@@@@@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.\n" + SSH,
+        "host key",
+        "Host key verification failed.",
+    ),
+    (
+        "ssh: connect to host example.com port 22: Connection refused\n" + SSH,
+        "unreachable",
+        "ssh: connect to host example.com port 22: Connection refused",
+    ),
+    (
+        "error: cannot run nossh: No such file or directory\nfatal: unable to fork",
+        "no program",
+        "cannot run nossh: No such file or directory",
+    ),
+    ("sh: 1: nossh: not found\n" + SSH, "no program", "sh: 1: nossh: not found"),
+    (
+        "git: 'remote-foo' is not a git command. See 'git --help'.\n\nThe most similar command is\n\tremote-ftp",
+        "no program",
+        "git: 'remote-foo' is not a git command. See 'git --help'.",
+    ),
+    (
+        "fatal: unable to access 'https://x/': The requested URL returned error: 503",
+        "busy",
+        "unable to access 'https://x/': The requested URL returned error: 503",
+    ),
+    (
+        "error: RPC failed; HTTP 503 curl 22 The requested URL returned error: 503\n"
+        "fatal: the remote end hung up unexpectedly",
+        "busy",
+        "HTTP 503",
+    ),
+    (
+        "remote: Enumerating objects: 9, done.\rremote: Counting objects: 100% (9/9), done.\n"
+        "error: RPC failed; curl 18 transfer closed\nfatal: early EOF",
+        "cut",
+        "RPC failed; curl 18 transfer closed",
+    ),
+    ("fatal: remote error: no such repository: /r.git", "no repository", "no such repository: /r.git"),
+    ("ERROR: Permission to a/b.git denied to ann.\n" + SSH, "login", "denied to ann"),
+    ("error: cannot lock ref 'refs/remotes/origin/state': is at 1 but expected 2", "locked", "is at 1 but expected 2"),
+]
+
+
+@pytest.mark.parametrize(("words", "kind", "deciding"), DECIDING)
+def test_the_line_that_decides_is_kept_and_the_chatter_is_not(words: str, kind: str, deciding: str) -> None:
+    assert classify_transfer(words) == kind
+    said = essence(words, kind)
+    assert said.startswith(deciding) or deciding in said.partition(" / ")[0], said
+    assert "Counting" not in said
+    assert "correct access rights" not in said
+    assert "Could not read from" not in said
+
+
+def test_the_line_that_decides_is_kept_behind_many_others() -> None:
+    banner = "".join(f"remote: line {number} of the greeting\n" for number in range(40))
+    assert "returned error: 403" in essence(banner + "fatal: unable to access 'x': returned error: 403", "login")
 
 
 def test_configuration_is_added_before_what_the_environment_says() -> None:
