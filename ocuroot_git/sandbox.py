@@ -141,15 +141,15 @@ def _be_child(work: Callable[[Bounds], object], name: str, seconds: float, write
 
 
 def _end_child(pid: int, kill: bool) -> int:
-    """The status of the child, which is gone after this."""
-    if kill:
-        import signal
+    """The status of the child, which is gone after this, with the commands it left running; `kill`: at once."""
+    import signal
 
-        for send in (os.killpg, os.kill):  # it may be too young to have a group
-            try:
-                send(pid, signal.SIGKILL)
-            except OSError:
-                continue
+    senders = [os.killpg, os.kill] if kill else [os.killpg]  # it may be too young to have a group
+    for send in senders:
+        try:
+            send(pid, signal.SIGKILL)
+        except OSError:
+            continue
     try:
         return os.waitpid(pid, 0)[1]
     except ChildProcessError:  # where SIGCHLD is ignored, the system has reaped it
