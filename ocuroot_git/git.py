@@ -235,8 +235,15 @@ class Config:
         return rewritten(url, rules)
 
     def stored(self, key: str) -> list[str]:
-        """All values of a key that stand in files, in git's order: what `-c` and the environment say is left out."""
-        return [value or "" for scope, value in self._values.get(_fold(key), ()) if scope != "command"]
+        """All values of a key that stand in files, in git's order: what `-c` and the environment say is left out.
+
+        A key without a value is true, which an empty one is not.
+        """
+        return [
+            "true" if value is None else value
+            for scope, value in self._values.get(_fold(key), ())
+            if scope != "command"
+        ]
 
     def get_bool(self, key: str, *, own: bool = False) -> bool:
         """Whether a key is set and true; `own`: where the repository's own configuration does not count."""

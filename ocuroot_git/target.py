@@ -31,7 +31,7 @@ _CARRIED: Final = (
 )
 """The configuration that decides how git reaches a remote: it holds for the tool's own repository too."""
 _CARRIED_OF_REMOTE: Final = ("pushurl", "proxy", "proxyauthmethod", "uploadpack", "receivepack", "vcs")
-_RESET_BY_EMPTY: Final = ("helper", "extraheader", "proxyauthmethod")
+_RESET_BY_EMPTY: Final = ("helper", "extraheader", "curloptresolve", "proxyauthmethod")
 _LOCAL_VARIABLES: Final = frozenset(
     (
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
