@@ -41,7 +41,7 @@ _git_ocuroot ()
         return
     fi
     case $command in
-    'init') __gitcomp "--branch --remote --intent-branch --intent-remote --dialect --quiet --verbose --help" ;;
+    'init') __gitcomp "--branch --remote --intent-branch --intent-remote --offline --dialect --quiet --verbose --help" ;;
     'status') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'get') __gitcomp "--at --format --default --batch --package --release --offline --max-age --quiet --verbose --help" ;;
     'match') __gitcomp "--no-links --state --intent --values --json --count --exclude --sort --limit --at --offline --max-age --quiet --verbose --help" ;;
@@ -69,7 +69,7 @@ _git_ocuroot ()
     'sync') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
     'fsck') __gitcomp "--at --json --offline --max-age --quiet --verbose --help" ;;
     'export') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
-    'import') __gitcomp "--message --quiet --verbose --help" ;;
+    'import') __gitcomp "--message --offline --quiet --verbose --help" ;;
     'view') __gitcomp "--port --host --no-browser --at --remote --offline --max-age --quiet --verbose --help" ;;
     esac
 }

@@ -210,12 +210,30 @@ class Settings:
         names = [name for name in place.repository.references("refs/remotes/") if name.split("/", 3)[-1] == place.name]
         return names[0] if len(names) == 1 else None
 
+    def remotes(self) -> list[str]:
+        """The remotes that have a URL, in the order of the configuration."""
+        keys = (key for key in self.config.keys("remote") if key.endswith(".url"))
+        return list(dict.fromkeys(key.split(".", 1)[1].rpartition(".")[0] for key in keys))
+
+    def remotes_for(self, place: Place) -> list[str]:
+        """The remote that a local branch is shared with: its own, `origin` or the only one; else all there are."""
+        remotes = self.remotes()
+        for candidate in (self.config.get(f"branch.{getattr(place, 'name', '')}.remote"), "origin"):
+            if candidate in remotes:
+                return [candidate]
+        return remotes
+
     def missing_store_hint(self, place: Place) -> str:
         """What to do where there is no store: make one, or take the one that a remote has."""
-        remote = self.remote_branch(place)
-        if remote is not None:
-            return f"'git ocuroot init' takes it from '{remote.removeprefix('refs/remotes/')}'"
-        return "'git ocuroot init' makes one"
+        tracking = self.remote_branch(place)
+        if tracking is not None:
+            return f"'git ocuroot init' takes it from '{tracking.removeprefix('refs/remotes/')}'"
+        remotes = self.remotes_for(place) if isinstance(place, Branch) else []
+        if not remotes:
+            return "'git ocuroot init' makes one"
+        named = f" {remotes[0]}" if len(remotes) > 1 else ""
+        takes = f"'git ocuroot fetch{named}' takes the one of '{remotes[0]}'"
+        return f"{takes}; where it has none, 'git ocuroot init' makes one"
 
     def _open(self, spec: Spec) -> Place:
         if spec.directory is not None:

@@ -22,10 +22,15 @@ from .transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, Trans
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
     from .config import Settings
     from .merge import Choice
     from .places import Branch, Place
+
+
+_FIRST_DEEPENING: Final = 64
+"""Commits of history fetched at first where a shallow clone has too few; then four times as many, and so on."""
 
 
 class Outcome:
@@ -65,15 +70,26 @@ class Sharing:
         there = self._fetch()
         here = self.branch.read().oid
         if here is None:
+            self._check_stores(there)
             self.branch.adopt(there, f"ocuroot: branch from {self.remote}/{self.branch.name}")
             outcome.made = True
             return outcome
-        outcome.ahead, outcome.behind = self.distance(here, there)
+        there, outcome.ahead, outcome.behind = self._standing(here, there)
         if outcome.behind and not outcome.ahead:
             self._check_stores(there)
             self.branch.move(here, there, f"ocuroot: fast-forward to {self.remote}")
             outcome.moved, outcome.behind = outcome.behind, 0
         return outcome
+
+    def look(self) -> str | None:
+        """Fetch the remote's branch, and give where it stands; None where the remote has none.
+
+        Raises TransportError where that cannot be told, StoreError for a branch that is no store.
+        """
+        there: str | None = self._fetch(may_be_missing=True)
+        if there is not None:
+            self._check_stores(there)
+        return there
 
     def push(self, choice: Choice, *, fetch_first: bool = False) -> Outcome:
         """Push the branch; where the remote's has moved, replay on it what was changed here.
@@ -124,7 +140,9 @@ class Sharing:
         """Push once; whether that was it. Raises what cannot be tried again."""
         assert here.oid is not None
         target = here.oid
-        ahead, behind = (1, 0) if known is None else self.distance(here.oid, known)
+        ahead, behind = 1, 0
+        if known is not None:
+            known, ahead, behind = self._standing(here.oid, known)
         if known is not None and behind:
             self._check_stores(known)
             if ahead:
@@ -183,19 +201,23 @@ class Sharing:
 
     def _base(self, here: str, known: str) -> str:
         """The commit at which the two parted. Raises Fatal for histories that have none."""
-        try:
-            return self._git("merge-base", here, known)
-        except GitError:
-            pass
-        if os.path.exists(os.path.join(self.repository.common_dir, "shallow")):
-            raise Fatal(
-                f"{self.branch.where} and that of '{self.remote}' have no common commit in this shallow clone",
-                hint=f"fetch more of their history: git fetch --deepen=100 {self.remote} {self.branch.name}",
-            )
+        base = self._common(here, known)
+        if base is not None:
+            return base
+        cut = self._where_cut(here)
+        if cut is not None:
+            raise self._rewritten(cut)
         raise Fatal(
             f"{self.branch.where} and that of '{self.remote}' have unrelated histories: they are two stores",
             hint=f"to take theirs: git branch -m {self.branch.name} <another-name> && git ocuroot fetch {self.remote}",
         )
+
+    def _common(self, here: str, there: str) -> str | None:
+        """The newest commit that two have in common, as far as their histories are here."""
+        try:
+            return self._git("merge-base", here, there)
+        except GitError:
+            return None
 
     def _conflict(self, clashes: list[Clash]) -> Conflict:
         said = "; ".join(
@@ -256,9 +278,10 @@ class Sharing:
         if not exists:
             if may_be_missing:
                 return None  # type: ignore[return-value]
+            is_here = self.branch.read().oid is not None
             raise Fatal(
                 f"there is no branch '{self.branch.name}' on '{self.remote}'",
-                hint=f"'git ocuroot push {self.remote}' makes it",
+                hint=f"'git ocuroot push {self.remote}' makes it" if is_here else "'git ocuroot init' makes a store",
             )
         self._touch()
         there = self.known()
@@ -291,7 +314,35 @@ class Sharing:
             self._git("update-ref", "-m", "ocuroot: push", self.tracking, oid)
 
     def _is_shallow(self) -> bool:
-        return os.path.exists(os.path.join(self.repository.common_dir, "shallow"))
+        return bool(self._ends())
+
+    def _ends(self) -> set[str]:
+        """The commits at which history ends in this clone, though it goes on elsewhere."""
+        try:
+            with open(os.path.join(self.repository.common_dir, "shallow"), encoding="ascii") as file:
+                return set(file.read().split())
+        except FileNotFoundError:
+            return set()
+
+    def _where_cut(self, oid: str) -> str | None:
+        """Where the history of a commit ends in this clone, though it goes on elsewhere; None: all of it is here."""
+        ends = self._ends()
+        first = self._git("rev-list", "--max-parents=0", oid, "--").split() if ends else []
+        return next((oid for oid in first if oid in ends), None)
+
+    def _standing(self, here: str, there: str) -> tuple[str, int, int]:
+        """The remote's branch, and how many commits we are ahead of it and behind.
+
+        In a shallow clone as much of the remote's history is fetched as it takes to tell.
+        """
+        ahead, behind = self.distance(here, there)
+        more = _FIRST_DEEPENING
+        while ahead and behind and self._common(here, there) is None and self._where_cut(there) is not None:
+            self._transport.fetch([f"{self.branch.reference}:{self.tracking}"], f"--deepen={more}")
+            more *= 4
+            there = self.known() or there
+            ahead, behind = self.distance(here, there)
+        return there, ahead, behind
 
     def _git(self, *arguments: str) -> str:
         return run(["-C", self._directory, *arguments], self._environ).decode(errors="replace").strip()
@@ -311,18 +362,42 @@ def remote_of(settings: Settings, place: Place, name: str | None) -> str:
 
     Raises Fatal where there is none, or no such one.
     """
-    keys = settings.config.keys("remote")
-    remotes = list(dict.fromkeys(key.split(".", 1)[1].rpartition(".")[0] for key in keys if key.endswith(".url")))
     known = "'git remote -v' lists those there are"
     if name is not None:
-        if name not in remotes:
+        if name not in settings.remotes():
             raise Fatal(f"no such remote: '{name}'", hint=f"'git remote add <name> <url>' makes one; {known}")
         return name
-    configured = settings.config.get(f"branch.{getattr(place, 'name', '')}.remote")
-    for candidate in (configured, "origin", remotes[0] if len(remotes) == 1 else None):
-        if candidate in remotes:
-            assert candidate is not None
-            return candidate
-    if remotes:
+    candidates = settings.remotes_for(place)
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
         raise Fatal("which remote? There is no 'origin'", hint=f"name one; {known}")
     raise Fatal("there is no remote to share with", hint="git remote add origin <url>")
+
+
+def find_shared(settings: Settings, branch: Branch) -> tuple[str, str] | None:
+    """Where a remote has the store that is not here: its remote-tracking branch, which was fetched, and the commit.
+
+    The remotes are asked, unless `--offline` says not to. Raises Fatal where one cannot be asked: what it has is not
+    known then, and a store made beside it would hide it.
+    """
+    found: dict[str, str] = {}
+    for remote in () if settings.access.offline else settings.remotes_for(branch):
+        try:
+            there = Sharing(settings, branch, remote).look()
+        except TransportError as error:
+            if settings.remote_branch(branch) is None:
+                raise Fatal(
+                    f"whether '{remote}' has a store is not known: {error.message}",
+                    hint="'--offline' makes one without asking",
+                ) from None
+            break  # the one that was fetched before will do
+        if there is not None:
+            found[f"{remote}/{branch.name}"] = there
+    if len(set(found.values())) > 1:
+        raise Fatal(f"there are several stores: {', '.join(found)}", hint="take one: git ocuroot fetch <remote>")
+    if found:
+        return next(iter(found.items()))
+    tracking = settings.remote_branch(branch)
+    tip = branch.repository.tip(tracking) if tracking is not None else None
+    return None if tracking is None or tip is None else (tracking.removeprefix("refs/remotes/"), tip)

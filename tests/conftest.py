@@ -192,7 +192,7 @@ def shop_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = Repo(path)
     made.git("init", "-q")
     made.git("remote", "add", "origin", "https://github.com/example/shop.git")
-    made.ocuroot("init", "-q")
+    made.ocuroot("init", "-q", "--offline")
     date = "2026-10-02T12:00:00Z"
     dated = {**os.environ, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
     made.ocuroot("update", "--stdin", "-m", "open the shop", input=SHOP_INSTRUCTIONS, env=dated)

@@ -271,3 +271,119 @@ def test_a_push_refused_by_policy_moves_nothing(team: Team) -> None:
     hook.unlink()
     team.two.ocuroot("push", "-q")
     assert len(set(tips(team, team.two))) == 1
+
+
+# Clones as CI makes them
+
+
+def checkout(team: Team, name: str, *fetch: str) -> Repo:
+    """A clone as `actions/checkout` makes it: one commit fetched by its id, a detached HEAD, no branch."""
+    path = team.top / name
+    path.mkdir()
+    made = Repo(path)
+    made.git("init", "-q")
+    made.git("remote", "add", "origin", f"file://{team.bare.path}")
+    head = team.bare.git("rev-parse", "main")
+    made.git("fetch", "-q", "--no-tags", "--depth=1", "origin", f"+{head}:refs/remotes/origin/main")
+    made.git("checkout", "-q", "--detach", "refs/remotes/origin/main")
+    return made
+
+
+def ci_clones(team: Team) -> list[Repo]:
+    return [
+        team.clone("single", "--depth=1", "--single-branch", "--branch=main"),
+        team.clone("shallow", "--depth=1", "--no-single-branch", "--branch=main"),
+        checkout(team, "checkout"),
+    ]
+
+
+def test_init_in_a_ci_clone_takes_the_store_that_the_remote_has(team: Team) -> None:
+    for clone in ci_clones(team):
+        before = (clone.path / ".git" / "config").read_text()
+        said = clone.run("get", "@/custom/base")
+        assert said.returncode == 128
+        assert "'git ocuroot fetch' takes" in said.stderr or "takes it from 'origin/state'" in said.stderr
+        done = clone.run("init")
+        assert (done.returncode, done.stderr) == (0, "Took the store of 'origin/state' as branch 'state'\n")
+        assert clone.value("@/custom/base") == {"n": 1}
+        update(clone, f"set @/custom/{clone.path.name} 1")
+        clone.ocuroot("sync", "-q")
+        assert len(set(tips(team, clone))) == 1
+        clone.git("config", "--unset", "ocuroot.state.branch")
+        assert (clone.path / ".git" / "config").read_text().startswith(before)
+        assert clone.git("rev-parse", "--is-shallow-repository") == "true"
+    assert team.bare.git("log", "--merges", "--format=%h", "state") == ""
+
+
+def test_an_empty_store_made_beside_that_of_the_remote_is_mended_by_sync(team: Team) -> None:
+    for number in range(6):
+        update(team.one, f"set @/custom/base {number}")
+    team.one.ocuroot("push", "-q")
+    for clone in ci_clones(team)[:2]:
+        clone.git("update-ref", "-d", "refs/remotes/origin/state")
+        clone.ocuroot("init", "-q", "--offline")
+        clone.ocuroot("sync", "-q")
+        assert clone.value("@/custom/base") == 5
+        assert len(set(tips(team, clone))) == 1
+    # Also where something was written to it, and with `fetch`, which says how the two stand.
+    clone = team.clone("third", "--depth=1", "--single-branch", "--branch=main")
+    clone.ocuroot("init", "-q", "--offline")
+    update(clone, "set @/custom/mine 1")
+    assert "1 ahead and 7 behind" in clone.run("fetch").stderr
+    clone.ocuroot("sync", "-q")
+    assert clone.ocuroot("match", "**").split() == ["@/custom/base", "@/custom/mine", "@/custom/other"]
+    assert len(set(tips(team, clone))) == 1
+    assert len(clone.git("rev-list", "main").split()) == 1, "the code was deepened too"
+
+
+def test_a_tracking_branch_that_was_cut_short_again(team: Team) -> None:
+    clone = team.clone("ci", "--depth=1", "--single-branch", "--branch=main")
+    clone.ocuroot("fetch", "-q")
+    update(clone, "set @/custom/mine 1")
+    for number in range(5):
+        update(team.one, f"set @/custom/base {number}")
+    team.one.ocuroot("push", "-q")
+    clone.git("fetch", "-q", "--depth=1", "origin", "+state:refs/remotes/origin/state")
+    clone.ocuroot("sync", "-q")
+    assert clone.value("@/custom/base") == 4
+    assert clone.value("@/custom/mine") == 1
+    assert len(set(tips(team, clone))) == 1
+
+
+def test_no_store_is_made_where_it_is_not_known_what_the_remote_has(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+    lone = make_repo("lone")
+    lone.git("remote", "add", "origin", str(team.top / "gone.git"))
+    (team.top / "exported").mkdir()
+    team.one.ocuroot("export", "-q", str(team.top / "exported" / "store"))
+    for arguments in (("init",), ("import", str(team.top / "exported" / "store"))):
+        done = lone.run(*arguments)
+        assert done.returncode == 128
+        assert "whether 'origin' has a store is not known: there is no repository at 'origin'" in done.stderr
+        assert "--offline" in done.stderr
+        assert lone.git("for-each-ref") == ""
+    lone.git("remote", "set-url", "origin", str(team.bare.path))
+    done = lone.run("import", str(team.top / "exported" / "store"))
+    assert (done.returncode, "exists already, as 'origin/state'" in done.stderr) == (128, True)
+    assert lone.git("for-each-ref", "refs/heads") == ""
+    lone.git("update-ref", "-d", "refs/remotes/origin/state")
+    lone.git("remote", "set-url", "origin", str(team.top / "gone.git"))
+    lone.ocuroot("init", "-q", "--offline")
+    assert lone.ocuroot("match", "**") == ""
+
+
+def test_init_with_several_remotes_asks_all(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+    empty, lone = make_repo("empty.git", "--bare"), make_repo("lone")
+    lone.git("remote", "add", "a", str(empty.path))
+    lone.git("remote", "add", "b", str(team.bare.path))
+    assert lone.run("init").stderr == "Took the store of 'b/state' as branch 'state'\n"
+    assert lone.value("@/custom/base") == {"n": 1}
+
+
+def test_init_refuses_a_branch_of_the_remote_that_is_no_store(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+    other, lone = make_repo("other.git", "--bare"), make_repo("lone")
+    team.one.git("push", "-q", str(other.path), "HEAD:state")
+    lone.git("remote", "add", "origin", str(other.path))
+    for command in ("init", "fetch"):
+        done = lone.run(command)
+        assert (done.returncode, "is no store" in done.stderr) == (128, True)
+        assert lone.git("for-each-ref", "refs/heads") == ""

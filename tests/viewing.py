@@ -27,7 +27,7 @@ def tell_story(path: Path, *more: str, author: str = "Test") -> Repo:
     repo.git("init", "-q")
     repo.git("config", "user.name", author)
     repo.git("remote", "add", "origin", "https://github.com/example/shop.git")
-    repo.ocuroot("init", "-q")
+    repo.ocuroot("init", "-q", "--offline")
     repo.ocuroot("update", "--stdin", input="\n".join([*story(), *more]) + "\n")
     return repo
 

@@ -9,6 +9,8 @@ from ..errors import Fatal
 from ..layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
 from ..objects import Moved
 from ..options import Command, Option
+from ..places import Branch
+from ..sync import find_shared
 from ..transaction import commit_message
 from ..transfer import files_below, sides_in
 
@@ -38,6 +40,8 @@ def run(context: Context, options: Parsed) -> int:
         files.setdefault(place, {}).update({prefix + path: data for path, data in contents.items()})
         imported.update({layout.shown(ref): side for ref in map(stored_ref, contents) if ref is not None})
     message = commit_message(imported, "import", os.urandom(16).hex(), options.message)
+    for place in files:
+        _refuse_where_shared(context.stores, place)
     for place, contents_there in files.items():
         _fill(place, contents_there, message)
         context.terminal.remark(f"Imported '{name}' to {place.where}: {len(imported)} documents and links in all")
@@ -51,6 +55,18 @@ def _destination(stores: Stores, side: Side, directory: str) -> tuple[Place, str
     parts = [prefix, directory if shared else ""]
     below = "/".join(filter(None, parts))
     return place, f"{below}/" if below else ""
+
+
+def _refuse_where_shared(stores: Stores, place: Place) -> None:
+    """Raise StoreError where a remote has the store that is not here: one made beside it would hide it."""
+    if not isinstance(place, Branch) or place.read().oid is not None:
+        return
+    found = find_shared(stores.settings, place)
+    if found is not None:
+        raise StoreError(
+            f"{place.where} exists already, as '{found[0]}': a store is imported as a whole, into a new one",
+            hint="name another: git -c ocuroot.state.branch=<branch> ocuroot import <directory>",
+        )
 
 
 def _fill(place: Place, files: dict[str, bytes | None], message: str) -> None:
@@ -73,9 +89,12 @@ def _fill(place: Place, files: dict[str, bytes | None], message: str) -> None:
 COMMAND = Command(
     "import",
     "Fill a new store from a directory that holds one: what 'export' wrote, or a store of Ocuroot's own.",
-    "[-m <text>] <directory>",
+    "[-m <text>] [--offline] <directory>",
     run,
-    (Option("-m", "--message", metavar="<text>", help="the subject of the commit"),),
+    (
+        Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
+        Option("--offline", help="make the store without asking whether the remote has one"),
+    ),
     least=1,
     most=1,
 )

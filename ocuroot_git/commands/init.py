@@ -14,6 +14,7 @@ from ..objects import Moved
 from ..options import Command, Option
 from ..places import Branch
 from ..remote import Remote
+from ..sync import find_shared
 from ..tree import is_store
 
 TYPE_CHECKING = False
@@ -81,12 +82,11 @@ def _make(context: Context, place: Place, layout: Layout) -> str:
 
 def _create(context: Context, place: Place, layout: Layout) -> str:
     """Make a store at a place where there is nothing, as `_make` does. Raises Moved."""
-    remote = context.stores.settings.remote_branch(place)
-    oid = place.repository.tip(remote) if remote is not None and place.repository is not None else None
-    if remote is not None and oid is not None and isinstance(place, Branch):
-        short = remote.removeprefix("refs/remotes/")
-        place.adopt(oid, f"ocuroot: branch from {short}")
-        return f"Took the store of '{short}' as"
+    found = find_shared(context.stores.settings, place) if isinstance(place, Branch) else None
+    if found is not None and isinstance(place, Branch):
+        tracking, oid = found
+        place.adopt(oid, f"ocuroot: branch from {tracking}")
+        return f"Took the store of '{tracking}' as"
     place.create(_first_files(context, place, layout))
     return "Made a store on"
 
@@ -137,7 +137,7 @@ def _check_branch(settings: Settings, side: str, branch: str | None) -> None:
 COMMAND = Command(
     "init",
     "Make the stores, and write the configuration that names them. Where they exist already, say so and change "
-    "nothing; where only a remote-tracking branch has one, take it.",
+    "nothing; where a remote has one, take it.",
     "[<options>]",
     run,
     (
@@ -145,6 +145,7 @@ COMMAND = Command(
         Option("--remote", metavar="<remote>", help="keep the state store there: the name of a remote, or a URL"),
         Option("--intent-branch", metavar="<branch>", help="the branch of the intent store (default: that of state)"),
         Option("--intent-remote", metavar="<remote>", help="keep the intent store there"),
+        Option("--offline", help="make them without asking whether the remote has them"),
         Option(
             "--dialect", choices=("1", "3"), default="1", help="how refs are spelled: 3 is what Ocuroot 0.3.17 reads"
         ),
