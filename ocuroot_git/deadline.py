@@ -9,6 +9,7 @@ waits on a pipe that only we hold. So no git is left behind that nobody waits fo
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 from .errors import Fatal
@@ -165,8 +166,6 @@ def _end(process: Popen[bytes], family: _Group | _Processes, read: Callable[[], 
 
     `read` takes what it still prints, lest it wait for a reader.
     """
-    import signal  # late: `log` loads this module where it needs no network
-
     family.send(signal.SIGTERM)
     deadline = time.monotonic() + _GRACE
     while time.monotonic() < deadline:

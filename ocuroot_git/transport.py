@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import time
 
-from .deadline import execute
 from .errors import RemoteError
 from .redaction import redact
-from .tracing import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -465,6 +463,9 @@ class Transport:
         return TransportError(kind, self.shown, words)
 
     def _run(self, arguments: Sequence[str], *, data: bytes | None = None, lock: int | None = None) -> Done:
+        from .deadline import execute  # late: some commands load this module only to know what a remote store is
+        from .tracing import trace
+
         command = ("-c", "protocol.version=2", *arguments)
         began = time.monotonic()
         if self._until is None or self._until <= began:
