@@ -153,7 +153,8 @@ def test_one_place_gets_one_release_at_a_time_and_keeps_the_last(store: Repo) ->
     prepare(store, "staging")
     log = store.path / "log"
     up = f"echo begin $OCUROOT_RELEASE >> {log}; sleep 0.2; echo end $OCUROOT_RELEASE >> {log}"
-    made = [release(store, package([deploy("staging", up=up)])) for _ in range(3)]
+    definition = {**package([deploy("staging", up=up)]), "supersede": False}
+    made = [release(store, definition) for _ in range(3)]
     work_any(store, "--jobs", "4")
     assert log.read_text().splitlines() == [f"{what} {one}" for one in made for what in ("begin", "end")]
     assert store.value("//web/@/deploy/staging#release") == made[-1]

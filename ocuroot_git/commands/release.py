@@ -155,6 +155,8 @@ def _work_line(context: Context, work: Fields) -> str:
 def _remark(work: Fields) -> str:
     if work.get("waits_for"):
         return f"waits for {', '.join(work['waits_for'])}"
+    if work["status"] == "cancelled" and work.get("ended_by", "").startswith("superseded by "):
+        return str(work["ended_by"])
     if work.get("deployed"):
         return "deployed"
     if work.get("type") == "down":

@@ -219,9 +219,14 @@ def _forget_dependencies(tx: Transaction, work: WorkRef, before: RunRef | None) 
 def _write_intent(tx: Transaction, run: RunRef, function: Function) -> None:
     """Make the intent say what was deployed, so that `diff` is empty, unless it was changed while the run was on.
 
-    Runs that follow from an intent, or from an input, leave it alone: it may ask for something newer by now.
+    Runs that follow from an intent, or from an input, leave it alone: it may ask for something newer by now. So does
+    any run while one that the intent asked for is still to come: only a later intent takes the place of that one.
     """
     if function.cause in (model.BY_INTENT, model.BY_INPUT) or intent_id(tx, run.work) != function.intent:
+        return
+    if any(
+        other.work != run.work and read_function(tx, other).cause == model.BY_INTENT for other in pending(tx, run.work)
+    ):
         return
     ref = run.work.intent
     before = tx.get(ref, None)

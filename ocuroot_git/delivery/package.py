@@ -74,13 +74,21 @@ class Phase:
 
 @dataclass
 class Package:
-    """How a package is released: phases of work, each begun when all work of the one before is complete."""
+    """How a package is released: phases of work, each begun when all work of the one before is complete.
+
+    `supersede` says whether its newer releases take the place of older ones that are still to be deployed.
+    """
 
     phases: list[Phase]
+    supersede: bool = True
 
     @classmethod
     def read(cls, value: Document, where: str) -> Package:
-        listed = fields_of(value, where).get("phases")
+        outer = fields_of(value, where)
+        supersede = outer.get("supersede", True)
+        if not isinstance(supersede, bool):
+            raise ModelError(f"{where}: supersede is {dump(supersede, None)}, not true or false")
+        listed = outer.get("phases")
         if not isinstance(listed, list) or not listed:
             raise ModelError(f"{where}: the package has no phases")
         phases = []
@@ -94,7 +102,7 @@ class Package:
             if not isinstance(work, list):
                 raise ModelError(f"{here}: work is not a list")
             phases.append(Phase(name, [WorkSpec.read(one, f"{here}: work {n}") for n, one in enumerate(work, 1)]))
-        return cls(phases)
+        return cls(phases, supersede)
 
     def specs(self) -> Iterator[WorkSpec]:
         for phase in self.phases:

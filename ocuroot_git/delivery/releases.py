@@ -234,6 +234,8 @@ def _describe(snapshot: Snapshot, work: WorkRef) -> Fields:
         current = deployed(snapshot, work.package, work.name)
         described["deployed"] = current is not None and current.work == work
         described["deployed_release"] = current.work.release if current is not None else None
+    if function.ended_by:
+        described["ended_by"] = function.ended_by
     if function.status == model.PENDING:
         described["waits_for"] = [reason.what for reason in runs.what_it_waits_for(snapshot, run, function)]
     return described

@@ -28,6 +28,7 @@ from .survey import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
     from ..snapshot import Snapshot
     from ..transaction import Transaction
@@ -122,6 +123,12 @@ def start(
     if number is not None and (run is None or run.number != number):
         raise WrongStatus(f"cannot start '{work}/{number}': the last run is '{run or 'none'}'")
     function = read_function(tx, run) if run is not None else None
+    if function is not None and function.status == model.CANCELLED and function.ended_by.startswith(SUPERSEDED):
+        raise WrongStatus(
+            f"cannot start '{run}': it was {function.ended_by}",
+            hint=f"to deploy it all the same, ask for it: git ocuroot set -f json {work.intent} "
+            f"""'{{"release": "{work.release}"}}'""",
+        )
     if run is None or function is None or (number is None and function.status not in model.OPEN):
         type_ = model.CALL if work.kind == model.CALL else UP
         if run is not None and function is not None and function.status == model.FAILED:
@@ -139,6 +146,7 @@ def start(
             raise Waits(f"cannot start '{run}': it waits for {', '.join(reason.what for reason in reasons)}")
         _fill(tx, run, function)
     enter(tx, run, function, model.RUNNING, executor.claim(tx) if executor is not None else Claim(model.timestamp()))
+    _supersede(tx, run)
     return run
 
 
@@ -188,10 +196,48 @@ def _unmet(snapshot: Snapshot, glob: str) -> Reason:
     except (ModelError, Fatal):
         return Reason(f"'{glob}'")
     last = last_run(snapshot, work)
-    status = read_function(snapshot, last).status if last is not None else ""
-    if status in (model.FAILED, model.CANCELLED):
-        return Reason(f"'{last}', which {'failed' if status == model.FAILED else 'was cancelled'}", blocks=True)
+    function = read_function(snapshot, last) if last is not None else None
+    if function is not None and function.status in (model.FAILED, model.CANCELLED):
+        return Reason(f"'{last}', which {_how_it_ended(function)}", blocks=True)
     return Reason(f"'{work}'")
+
+
+def _how_it_ended(function: Function) -> str:
+    if function.status == model.FAILED:
+        return "failed"
+    return f"was {function.ended_by if function.ended_by.startswith(SUPERSEDED) else 'cancelled'}"
+
+
+# Newer releases in the place of older ones
+
+SUPERSEDED: Final = "superseded by "
+"""How `ended_by` of a run begins that was cancelled because a newer release was started in its place."""
+
+
+def supersedes(snapshot: Snapshot, run: RunRef) -> bool:
+    """Whether the start of a run takes the place of older releases: it puts one up, of a package that wants that."""
+    return read_run(snapshot, run).type == UP and read_release(snapshot, run.work.release).package.supersede
+
+
+def can_be_superseded(snapshot: Snapshot, run: RunRef) -> bool:
+    """Whether a newer release may take the place of a pending run: not of one that an intent asked for."""
+    return supersedes(snapshot, run) and read_function(snapshot, run).cause != model.BY_INTENT
+
+
+def _supersede(tx: Transaction, run: RunRef) -> None:
+    """Cancel what is pending of older releases where a run starts, lest an older one come late and replace it."""
+    if run.work.kind != DEPLOY or not supersedes(tx, run):
+        return
+    number = model.release_number(run.work.release)
+    for other in pending(tx, run.work):
+        if model.release_number(other.work.release) >= number:
+            continue
+        try:
+            is_superseded = can_be_superseded(tx, other)
+        except (ModelError, NotFound):
+            continue  # it cannot start as it is, and must not keep this one from starting
+        if is_superseded:
+            cancel(tx, other, f"{SUPERSEDED}{run.work.release}")
 
 
 def _held_by(claim: Claim) -> str:

@@ -106,9 +106,30 @@ def _intent_items(snapshot: Snapshot) -> list[Item]:
 
 
 def run_items(snapshot: Snapshot) -> list[Item]:
-    """The runs that have not ended, by age: what was asked for last is done last, and so stays."""
+    """The runs that have not ended, by age: what was asked for last is done last, and so stays.
+
+    Of several releases that are ready for one place, the newest is; the older ones wait for being superseded by it.
+    """
     items = [_run_item(snapshot, run, status) for run, status in last_runs(snapshot) if status in model.OPEN]
+    _yield_to_newer(snapshot, items)
     return sorted(items, key=lambda item: (item.made, model.release_number(RunRef.parse(item.ref).work.release)))
+
+
+def _yield_to_newer(snapshot: Snapshot, items: list[Item]) -> None:
+    ready = [RunRef.parse(item.ref) for item in items if item.state == READY and item.claim is None]
+    newest: dict[str, RunRef] = {}
+    for run in sorted(ready, key=lambda run: model.release_number(run.work.release)):
+        if run.work.kind == model.DEPLOY and runs.supersedes(snapshot, run):
+            newest[run.work.current] = run
+    for item in items:
+        if item.state != READY or item.claim is not None:
+            continue
+        run = RunRef.parse(item.ref)
+        newer = newest.get(run.work.current)
+        if newer is None or model.release_number(run.work.release) >= model.release_number(newer.work.release):
+            continue
+        if runs.can_be_superseded(snapshot, run):
+            item.state, item.reasons = WAITING, [f"'{newer.work.release}', which is newer and ready"]
 
 
 def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> Item:

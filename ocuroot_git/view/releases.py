@@ -130,6 +130,7 @@ def release(facts: Facts, stored: str) -> Page:
     for phase in phases:
         for one in phase["work"]:
             one |= _times(facts, one["run"] or one["ref"], one["status"])
+            one["superseded"] = _superseded(facts, one["run"], one["status"])
             one["type"] = shapes.text(shapes.fields(facts.body(one["run"] or one["ref"])).get("type"))
     package = stored.rpartition("/")[0]
     numbers = facts.package(package).numbers
@@ -170,6 +171,14 @@ def _times(facts: Facts, run: str, status: str) -> Page:
     return {"start": started, "time": marked or reached}
 
 
+def _superseded(facts: Facts, run: str, status: str) -> str:
+    """What took the place of a run that was cancelled, in words (`superseded by …/@6`); empty where nothing did."""
+    if status != "cancelled" or not run:
+        return ""
+    reasons = [function.ended_by for function in functions_of(facts, run)]
+    return next((reason for reason in reasons if reason.startswith("superseded by ")), "")
+
+
 def work(facts: Facts, stored: str) -> Page:
     """A piece of work: its runs, the newest first."""
     runs = []
@@ -208,6 +217,7 @@ def run_page(facts: Facts, stored: str) -> Page:
         "number": int(number),
         "type": shapes.text(shapes.fields(body).get("type")),
         "status": status,
+        "superseded": _superseded(facts, stored, status),
         **_times(facts, stored, status),
         "marker": facts.body(f"{stored}/status/{status}") if status else None,
         "history": [step for function in functions for step in function.history],

@@ -79,7 +79,7 @@ def _spec(item: Fields) -> Spec | None:
 class Function:
     """How a run executes: its function, inputs, outputs, what it waits for, and the moments of its statuses."""
 
-    __slots__ = ("command", "dependencies", "history", "inputs", "name", "outputs", "position")
+    __slots__ = ("command", "dependencies", "ended_by", "history", "inputs", "name", "outputs", "position")
 
     def __init__(self, current: Fields, history: list[Fields]) -> None:
         function = fields(current.get("fn"))
@@ -89,6 +89,7 @@ class Function:
         self.inputs = fields(current.get("inputs"))
         self.outputs = current.get("outputs")
         self.dependencies = [text(one) for one in listed(current.get("dependencies")) if text(one)]
+        self.ended_by = text(current.get("ended_by"))
         self.history = [
             {"status": text(one.get("status")), "time": text(one.get("time"))} for one in history if one.get("status")
         ]
