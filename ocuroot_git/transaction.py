@@ -16,6 +16,7 @@ from .tree import StoreTree
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import Final
 
     from .layout import Side
@@ -43,12 +44,14 @@ class Draft(StoreTree):
         self.seen: dict[str, bytes | None] = {}
         self.listed: dict[str, list[str]] = {}
         self._added: dict[str, set[str]] = {}
+        self._undo: list[tuple[str, bool, bytes | None]] = []
 
     def put(self, path: str, data: bytes | None) -> None:
         """Change a file; a change back to what it was is no change."""
         self._targets.pop(stored_ref(path) or "", None)
         if path not in self.seen:
             self.seen[path] = self.base.file(path)
+        self._undo.append((path, path in self.changes, self.changes.get(path)))
         if data == self.seen[path]:
             self.changes.pop(path, None)
             return
@@ -58,6 +61,20 @@ class Draft(StoreTree):
                 above, _, name = path.rpartition("/")
                 self._added.setdefault(above, set()).add(name)
                 path = above
+
+    @property
+    def moment(self) -> int:
+        """Where `undo` goes back to: before all that is put after this."""
+        return len(self._undo)
+
+    def undo(self, moment: int) -> None:
+        """Take back what was put since a moment; what was read stays known, as `replay` must."""
+        while len(self._undo) > moment:
+            path, was_changed, data = self._undo.pop()
+            self._targets.pop(stored_ref(path) or "", None)
+            self.changes.pop(path, None)
+            if was_changed:
+                self.changes[path] = data
 
     def put_object(self, stored: str, content: StoredObject | None) -> None:
         """Change the object at a stored ref, or take it away. Raises Fatal where it would be new and is too long."""
@@ -136,6 +153,10 @@ class Transaction(Snapshot):
     ) -> list[str]:
         """As `Snapshot.match`, in the stores as they were before this transaction."""
         return sorted(entry.ref for _, entry in self.entries(globs, side=side, links=links, exclude=exclude))
+
+    def all_or_nothing(self) -> AbstractContextManager[None]:
+        """What is changed within takes effect as a whole or, where it raises, not at all; what came before stays."""
+        return _AllOrNothing(self)
 
     def set(self, ref: Ref | str, value: Document) -> None:
         """Make the document at `ref` be `value`; below a link, the one the link leads to."""
@@ -360,6 +381,25 @@ class Transaction(Snapshot):
 
 def _too_long(ref: str, length: int) -> Fatal:
     return Fatal(f"cannot write '{ref[:100]}…': a ref of {length} bytes is longer than {LONGEST}")
+
+
+class _AllOrNothing:
+    """Takes back what was changed in a transaction since it was entered, where that ends in an error."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def __enter__(self) -> None:
+        self._moments = {draft: draft.moment for draft in self._tx._drafts.values()}
+        self._touched = len(self._tx.touched)
+
+    def __exit__(self, kind: object, error: object, where: object) -> None:
+        if kind is None:
+            return
+        for draft in self._tx._drafts.values():
+            draft.undo(self._moments.get(draft, 0))
+        while len(self._tx.touched) > self._touched:
+            self._tx.touched.popitem()
 
 
 def _fingerprint(found: Iterable[tuple[StoreTree, Entry]]) -> list[tuple[str, str]]:

@@ -105,10 +105,10 @@ def test_work_list_says_what_waits_for_what(store: Repo) -> None:
     production = deploy("production", inputs={"approve": {"ref": "./custom/approve"}})
     web = release(store, package([call("build", "false"), call("lint")], [deploy("staging")], [production]))
     store.ocuroot("run", "start", f"{web}/call/lint")
-    store.ocuroot("update", "--stdin", input='set +/environment/bad {"name": "other"}\n')
+    store.ocuroot("set", "-f=json", "//web/+/deploy/staging", '{"release": "shop/-/web/@7"}')
     listed = [json.loads(line) for line in store.ocuroot("work", "list", "--json").splitlines()]
     assert [(item["state"], item["kind"], item["ref"]) for item in listed] == [
-        ("blocked", "intent", "+/environment/bad"),
+        ("blocked", "intent", "shop/-/web/+/deploy/staging"),
         ("ready", "run", f"{web}/call/build/1"),
         ("running", "run", f"{web}/call/lint/1"),
         ("waiting", "run", f"{web}/deploy/staging/1"),
@@ -124,7 +124,7 @@ def test_work_list_says_what_waits_for_what(store: Repo) -> None:
     # A bad intent stops nothing else, and is an error all the same.
     done = store.run("work", "any")
     assert (done.returncode, done.stdout) == (1, f"failed\t{web}/call/build/1\n")
-    assert "error: cannot apply '+/environment/bad'" in done.stderr
+    assert "error: cannot apply 'shop/-/web/+/deploy/staging'" in done.stderr
     listed = [json.loads(line) for line in store.ocuroot("work", "list", "--json").splitlines()]
     assert [item["state"] for item in listed] == ["blocked", "running", "blocked", "waiting"]
     assert listed[2]["waits_for"][0] == f"'{web}/call/build/1', which failed"

@@ -171,7 +171,6 @@ BUDGETS = {
     ("resolve", "+/custom/x"): 39,
     ("parse", "+/custom/x"): 30,
     ("log", "-n", "1"): 48,
-    ("fsck",): 40,
     ("set", "+/custom/x", "other"): 54,
     ("delete", "+/custom/x"): 55,
     ("update", "--stdin"): 53,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..documents import dump
-from ..errors import Fatal, UsageError
+from ..errors import UsageError
 from ..options import COMMON, Command, Option
 
 TYPE_CHECKING = False
@@ -29,7 +29,9 @@ def run(context: Context, options: Parsed) -> int:
 
 
 def report(context: Context, applied: Applied, *, json: bool) -> int:
-    """Print what was acted on. Raises Fatal where an intent could not be applied."""
+    """Print what was acted on, and what could not be; gives the exit status, 1 where something was left out."""
+    from ..delivery import display
+
     for difference in applied.acted:
         if json:
             context.terminal.json(dump({"status": difference.status, "ref": difference.ref}, None))
@@ -37,10 +39,8 @@ def report(context: Context, applied: Applied, *, json: bool) -> int:
             context.terminal.record(f"{difference.status}\t{context.terminal.name(difference.ref)}")
     for error in applied.errors.values():
         context.terminal.error("error: ", error.message, error.hint)
-    if applied.errors:
-        count = len(applied.errors)
-        raise Fatal(f"{count} intent{'s' if count > 1 else ''} could not be applied; the others were")
-    return 0
+    left_out = display.report(context.terminal, applied.problems)
+    return 1 if applied.errors else left_out
 
 
 COMMAND = Command(

@@ -15,12 +15,15 @@ _COLOURS = {"A": "green", "M": "cyan", "D": "red"}
 
 
 def run(context: Context, options: Parsed) -> int:
+    from ..delivery.display import report
     from ..delivery.intent import differences
+    from ..delivery.problems import Problems
 
     terminal = context.terminal
     if options.z:
         terminal.end = "\0"
-    found = differences(context.snapshot())
+    problems = Problems()
+    found = differences(context.snapshot(), problems)
     terminal.start_pager()
     terminal.colour(context.stores.settings.config)
     with_status = options.name_status or terminal.is_interactive
@@ -33,7 +36,8 @@ def run(context: Context, options: Parsed) -> int:
             letter = terminal.paint(difference.status, _COLOURS[difference.status])
             name = terminal.name(difference.ref)
             terminal.record(f"{letter}\t{name}" if with_status else name)
-    return 1 if found and options.exit_code else 0
+    left_out = report(terminal, problems)
+    return 1 if found and options.exit_code else left_out
 
 
 def _document(difference: Difference) -> dict[str, object]:

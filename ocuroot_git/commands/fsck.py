@@ -9,12 +9,17 @@ from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..check import Finding
     from ..context import Context
     from ..options import Parsed
     from ..tree import StoreTree
 
 
 def run(context: Context, options: Parsed) -> int:
+    from ..delivery.check import check_model
+
     if options.z:
         context.terminal.end = "\0"
     snapshot = context.snapshot(options.at)
@@ -29,22 +34,31 @@ def run(context: Context, options: Parsed) -> int:
         checked.append(tree)
         place, directory = snapshot.place(tree)
         checker = Checker(tree)
-        for finding in sorted(checker.run(), key=lambda finding: (finding.severity, finding.where)):
-            errors += finding.severity == "error"
-            if options.json:
-                found = {"severity": finding.severity, "where": finding.where, "what": finding.what}
-                context.terminal.json(dump(found, None))
-            else:
-                context.terminal.record(f"{finding.severity}: {context.terminal.name(finding.where)}: {finding.what}")
+        errors += _report(context, checker.run(), json=options.json)
         where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where
         context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links")
+    errors += _report(context, check_model(snapshot), json=options.json)
     return 1 if errors else 0
+
+
+def _report(context: Context, findings: Iterable[Finding], *, json: bool) -> int:
+    """Print findings, sorted; gives how many of them are errors."""
+    errors = 0
+    for finding in sorted(findings, key=lambda finding: (finding.severity, finding.where)):
+        errors += finding.severity == "error"
+        if json:
+            found = {"severity": finding.severity, "where": finding.where, "what": finding.what}
+            context.terminal.json(dump(found, None))
+            continue
+        context.terminal.record(f"{finding.severity}: {context.terminal.name(finding.where)}: {finding.what}")
+    return errors
 
 
 COMMAND = Command(
     "fsck",
-    "Check that every object of the stores can be read and is reached by its ref, and that links and the lists of "
-    "links agree. Use 'git fsck' for the objects of git itself.",
+    "Check that every object of the stores can be read and is reached by its ref, that links and the lists of links "
+    "agree, and that releases, runs, environments and intents are of their shape. "
+    "Use 'git fsck' for the objects of git itself.",
     "[<options>]",
     run,
     (

@@ -91,12 +91,15 @@ def _file_at(context: Context, commit: str, path: str) -> bytes | None:
 
 def listing(context: Context, options: Parsed) -> int:
     from ..delivery import releases
+    from ..delivery.display import report
+    from ..delivery.problems import Problems
 
     if options.z:
         context.terminal.end = "\0"
     repo = context.stores.base.repo
     packages = [package_ref(repo, text) if "/-/" not in text else str(Ref.parse(text)) for text in options.arguments]
-    found = releases.listing(context.snapshot(), packages)
+    problems = Problems()
+    found = releases.listing(context.snapshot(), packages, problems)
     terminal = context.terminal
     terminal.start_pager()
     terminal.colour(context.stores.settings.config)
@@ -107,7 +110,7 @@ def listing(context: Context, options: Parsed) -> int:
             terminal.record(terminal.name(line["ref"]))
         else:
             terminal.record(_row(context, line))
-    return 0
+    return report(terminal, problems)
 
 
 def _row(context: Context, line: Fields) -> str:
@@ -120,14 +123,17 @@ def _row(context: Context, line: Fields) -> str:
 
 def show(context: Context, options: Parsed) -> int:
     from ..delivery import releases
+    from ..delivery.display import report
+    from ..delivery.problems import Problems
     from ..delivery.survey import find_release
 
     snapshot = context.snapshot()
-    shown = releases.pipeline(snapshot, find_release(snapshot, options.arguments[0]))
+    problems = Problems()
+    shown = releases.pipeline(snapshot, find_release(snapshot, options.arguments[0]), problems)
     terminal = context.terminal
     if options.json:
         terminal.json(dump(shown))
-        return 0
+        return report(terminal, problems)
     terminal.start_pager()
     terminal.colour(context.stores.settings.config)
     terminal.record(f"release  {terminal.paint(shown['ref'], 'bold')}")
@@ -138,7 +144,7 @@ def show(context: Context, options: Parsed) -> int:
         terminal.record(f"phase    {terminal.paint(phase['name'], 'bold')}")
         for work in phase["work"]:
             terminal.record(f"    {_work_line(context, work)}")
-    return 0
+    return report(terminal, problems)
 
 
 _COLOURS = {"complete": "green", "failed": "red", "running": "cyan", "pending": "yellow"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..documents import dump
-from ..errors import Fatal
 from ..globs import Glob
 from ..layout import SIDES, Damaged, link_target, object_path
 from ..match import match
@@ -14,6 +13,7 @@ from ..snapshot import NoStore
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
+    from ..delivery.problems import Problems
     from ..documents import Document
     from ..layout import Side
     from ..options import Parsed
@@ -23,16 +23,22 @@ if TYPE_CHECKING:
 
 
 def run(context: Context, options: Parsed) -> int:
+    from ..delivery.display import report as left_out
+    from ..delivery.problems import Problems
+
     snapshot = context.snapshot()
+    problems = Problems()
     report: dict[str, Document] = {"repo": context.stores.base.repo}
     for side in SIDES:
         report[side] = _describe(context, snapshot, side)
     report["work"] = None
     if all(report[side]["exists"] for side in SIDES):
-        _add_work(snapshot, report)
+        report["work"] = _work(snapshot, problems)
+    if problems:
+        report["problems"] = [problem.to_document() for problem in problems]
     if options.json:
         context.terminal.json(dump(report, 2))
-        return 0
+        return left_out(context.terminal, problems)
     terminal = context.terminal
     terminal.colour(context.stores.settings.config)
     terminal.record(f"repository  {terminal.paint(report['repo'], 'bold')}")
@@ -41,28 +47,18 @@ def run(context: Context, options: Parsed) -> int:
     if report["work"]:
         words = [_count(count, what.removesuffix("s")) for what, count in report["work"].items()]
         terminal.record(f"{'work':<11} {', '.join(words)}")
-    if "problem" in report:
-        terminal.record(f"{'work':<11} {terminal.paint('unknown', 'red')}: {report['problem']}")
-    return 0
+    return left_out(terminal, problems)
 
 
-def _add_work(snapshot: Snapshot, report: dict[str, Document]) -> None:
-    """Say what is to be done, or why that cannot be known: a document of another shape must not hide the rest."""
-    try:
-        report["work"] = _work(snapshot)
-    except Fatal as error:
-        report["problem"] = error.message
-
-
-def _work(snapshot: Snapshot) -> dict[str, int]:
+def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:
     """How many intents are not yet followed, and how many runs are in each state; none that are zero."""
     from ..delivery.intent import differences
     from ..delivery.survey import state_tree
     from ..delivery.work import run_items
 
-    pending = len(differences(snapshot))
+    pending = len(differences(snapshot, problems))
     counts = {"pending intents": pending} if pending else {}
-    for item in run_items(snapshot) if state_tree(snapshot).layout.version == 1 else ():
+    for item in run_items(snapshot, problems) if state_tree(snapshot).layout.version == 1 else ():
         counts[f"{item.state} runs"] = counts.get(f"{item.state} runs", 0) + 1
     return counts
 

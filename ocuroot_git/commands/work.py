@@ -18,12 +18,15 @@ _COLOURS = {"ready": "green", "waiting": "yellow", "blocked": "red", "running": 
 
 
 def listing(context: Context, options: Parsed) -> int:
+    from ..delivery.display import report
+    from ..delivery.problems import Problems
     from ..delivery.work import todo
 
     terminal = context.terminal
     if options.z:
         terminal.end = "\0"
-    items = todo(context.snapshot())
+    problems = Problems()
+    items = todo(context.snapshot(), problems)
     terminal.start_pager()
     terminal.colour(context.stores.settings.config)
     for item in items:
@@ -31,7 +34,7 @@ def listing(context: Context, options: Parsed) -> int:
             terminal.json(dump(item.to_document(), None))
         else:
             terminal.record(_line(context, item))
-    return 0
+    return report(terminal, problems)
 
 
 def _line(context: Context, item: Item) -> str:
@@ -89,24 +92,29 @@ def _display(context: Context) -> Plain:
 
 
 def _dry_run(context: Context) -> int:
+    from ..delivery.display import report
+    from ..delivery.problems import Problems
     from ..delivery.work import READY, todo
 
-    for item in todo(context.snapshot()):
+    problems = Problems()
+    for item in todo(context.snapshot(), problems):
         if item.state == READY:
             verb = {"intent": "apply", "op": "handle", "run": "execute"}[item.kind]
             context.terminal.record(f"{verb}\t{context.terminal.name(item.ref)}")
-    return 0
+    return report(context.terminal, problems)
 
 
 def _summarise(context: Context, result: Result) -> None:
+    from ..delivery.display import report
     from ..delivery.work import run_items
 
+    report(context.terminal, result.problems)
     for error in result.errors.values():
         context.terminal.error("error: ", error.message, error.hint)
     counts: dict[str, int] = {}
     for outcome in result.outcomes:
         counts[outcome.status] = counts.get(outcome.status, 0) + 1
-    for item in run_items(context.snapshot()):
+    for item in run_items(context.snapshot(), result.problems):
         counts[item.state] = counts.get(item.state, 0) + 1
     words = [f"{count} {what}" for what, count in counts.items()]
     context.terminal.remark(f"runs: {', '.join(words)}" if words else "nothing to do")

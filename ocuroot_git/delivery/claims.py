@@ -14,7 +14,7 @@ import time
 from ..errors import Conflict
 from . import model
 from .model import Claim, WrongStatus, seconds_of, timestamp
-from .survey import read_function
+from .survey import read_claim, read_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,12 +104,6 @@ class Executor:
         # A clock that was seen to be late is corrected by as much from then on, also when others write no more.
         self._ahead = max(self._ahead, newest_time(snapshot) - time.time())
         return time.time() + self._ahead
-
-
-def read_claim(snapshot: Snapshot, run: RunRef) -> Claim:
-    """The claim on a run that is running. Raises NotFound, ModelError."""
-    ref = run.status(model.RUNNING)
-    return Claim.read(snapshot.get(ref), ref)
 
 
 def require_claim(snapshot: Snapshot, run: RunRef, owner: str) -> Claim:

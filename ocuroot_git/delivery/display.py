@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from ..terminal import Terminal
     from .execute import Outcome
     from .model import RunRef
+    from .problems import Problems
+
+MOST_REPORTED = 20
+"""Warnings of one command; a store of another program's documents would bury the answer."""
+
+
+def report(terminal: Terminal, problems: Problems) -> int:
+    """Warn of the documents that were left out; gives the exit status, 1 where there are any."""
+    found = list(problems)
+    for problem in found[:MOST_REPORTED]:
+        terminal.warning(str(problem).replace("\n", " "))
+    if len(found) > MOST_REPORTED:
+        terminal.warning(f"{len(found) - MOST_REPORTED} more are left out; 'git ocuroot fsck' names them all")
+    return 1 if found else 0
 
 
 class Plain:

@@ -6,8 +6,9 @@ from ..documents import same
 from ..errors import NotFound
 from ..refs import INTENT, STATE, Ref
 from . import model
-from .claims import is_held, now, read_claim, require_claim
+from .claims import is_held, now, require_claim
 from .model import DEPLOY, DOWN, UP, Intent, ModelError, Run, RunRef, WorkRef, WrongStatus
+from .problems import Problems
 from .redeploy import redeploy_dependants, redeploy_if_changed
 from .runs import cancel, enter, intent_id, mark, pending
 from .survey import (
@@ -15,6 +16,7 @@ from .survey import (
     deployments,
     newest_release,
     packages,
+    read_claim,
     read_function,
     read_run,
     require_own_dialect,
@@ -188,7 +190,7 @@ def _record_down(tx: Transaction, run: RunRef, document: Run, function: Function
 def remove_deserted(tx: Transaction, name: str, *, ending: RunRef | None = None) -> bool:
     """Remove an environment that is no longer wanted, once nothing is deployed there or on its way; whether it went."""
     ref = model.environment_ref(name)
-    if is_wanted(tx, name) or not tx.exists(ref) or deployments(tx, only=name):
+    if is_wanted(tx, name) or not tx.exists(ref) or deployments(tx, Problems(), only=name):
         return False
     for package in packages(state_tree(tx)):
         if any(run != ending for run in runs_in(tx, package, name, model.RUNNING)):

@@ -11,7 +11,7 @@ from . import claims, ending, model, process, runs
 from .claims import ClaimLost, Executor
 from .model import DEPLOY, DOWN, ModelError, RunRef, WorkRef, variable_name
 from .recorder import Recorder
-from .survey import environment, read_function, read_release, read_run
+from .survey import environment, read_claim, read_function, read_release, read_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _taken_up(stores: Stores, run: RunRef, how: How, executor: Executor) -> Star
         if status != model.RUNNING:
             why = "it was run under this name of an operation before"
             return Outcome(run, status, 0 if status == model.COMPLETE else 1, why)
-        claim = claims.read_claim(snapshot, run)
+        claim = read_claim(snapshot, run)
         if claim.owner == executor.name:
             return None
         if claim.operation != executor.operation:

@@ -18,12 +18,14 @@ from ..transaction import Transaction
 from . import ending, model, runs
 from .inputs import read_intent
 from .model import DEPLOY, DOWN, UP, Environment, Intent, ModelError, RunRef, WorkRef
+from .problems import BAD, STRICT, Problems
 from .survey import (
     OldDialect,
     deployed,
     deployments,
     environment,
     intent_tree,
+    is_there,
     last_run,
     newest_release,
     packages,
@@ -31,6 +33,7 @@ from .survey import (
     read_function,
     read_release,
     read_run,
+    require_absence,
     require_own_dialect,
     state_tree,
     status_of,
@@ -38,14 +41,14 @@ from .survey import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..documents import Document
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..tree import StoreTree
 
-_BAD = (ModelError, RefError, NotFound, Conflict, OldDialect)
+_BAD = (*BAD, Conflict, OldDialect)
 """What can be wrong with one intent, and must not keep the others from being applied."""
 
 
@@ -66,29 +69,43 @@ class Difference:
         return Ref.parse(self.ref).type
 
 
-def differences(snapshot: Snapshot) -> list[Difference]:
+def differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Difference]:
     """Where state does not follow intent, in byte order of the intent's refs. Raises NoStore, also for a missing intent
     store: an empty one would mean that all is to be deleted.
+
+    What cannot be read, on either side, is no difference: an intent that is not of its shape asks for nothing, and
+    least of all for what is in state to be deleted.
     """
-    found = [*_custom(snapshot), *_environments(snapshot), *_deployments(snapshot)]
+    found = [*_custom(snapshot, problems), *_environments(snapshot, problems), *_deployments(snapshot, problems)]
     return sorted(found, key=lambda difference: difference.ref)
 
 
 # Comparing. Documents are kept in a tuple of one, because a document may itself be null.
 
 
-def _custom(snapshot: Snapshot) -> Iterator[Difference]:
-    actual = {ref: (snapshot.get(ref),) for ref in _custom_refs(state_tree(snapshot), STATE)}
+def _custom(snapshot: Snapshot, problems: Problems) -> Iterator[Difference]:
+    actual = _documents(snapshot, _custom_refs(state_tree(snapshot), STATE, problems), problems)
     wanted: dict[str, str] = {}
-    for ref in _custom_refs(intent_tree(snapshot), INTENT):
-        state = state_ref(snapshot, Ref.parse(ref))
-        # Where `+/custom/x` and `+3/custom/x` mean the same document, the one that names the release counts.
-        if state not in wanted or Ref.parse(ref).replace(marker=STATE) == Ref.parse(state):
-            wanted[state] = ref
-    yield from _compare(snapshot, wanted, actual)
+    for ref in _custom_refs(intent_tree(snapshot), INTENT, problems):
+        with problems.leave_out(ref):
+            state = state_ref(snapshot, Ref.parse(ref))
+            # Where `+/custom/x` and `+3/custom/x` mean the same document, the one that names the release counts.
+            if state not in wanted or Ref.parse(ref).replace(marker=STATE) == Ref.parse(state):
+                wanted[state] = ref
+    yield from _compare(snapshot, wanted, actual, problems)
 
 
-def _custom_refs(tree: StoreTree, marker: str) -> Iterator[str]:
+def _documents(snapshot: Snapshot, refs: Iterable[str], problems: Problems) -> dict[str, tuple[Document] | None]:
+    """Documents by ref, each in a tuple; None for one that cannot be read."""
+    found: dict[str, tuple[Document] | None] = {}
+    for ref in refs:
+        found[ref] = None
+        with problems.leave_out(ref):
+            found[ref] = (snapshot.get(ref),)
+    return found
+
+
+def _custom_refs(tree: StoreTree, marker: str, problems: Problems) -> Iterator[str]:
     """The refs of the custom documents of one side, global and of releases; none that lie hidden below a link."""
     first = INTENT if marker == INTENT and tree.layout.version == 1 else STATE
     heads = [
@@ -100,15 +117,18 @@ def _custom_refs(tree: StoreTree, marker: str) -> Iterator[str]:
     prefetch(tree, heads)
     todo = [f"{first}/custom"]
     for head in heads:
-        found = tree.object(head)
-        if found is None or found.kind == "ref":
+        is_link = False  # where that cannot be read, all below it is met, and cannot be read either
+        with problems.leave_out(head):
+            found = tree.object(head)
+            is_link = found is not None and found.kind == "link"
+        if not is_link:
             todo.append(f"{head}/custom")
     prefetch(tree, todo, "trees")
-    yield from _documents_below(tree, todo)
+    yield from documents_below(tree, todo)
 
 
-def _documents_below(tree: StoreTree, heads: list[str]) -> Iterator[str]:
-    """The refs, as they are printed, of all documents below some stored refs."""
+def documents_below(tree: StoreTree, heads: list[str]) -> Iterator[str]:
+    """The refs, as they are printed, of all documents below some stored refs, of those too that cannot be read."""
     todo = list(heads)
     while todo:
         head = todo.pop()
@@ -117,56 +137,85 @@ def _documents_below(tree: StoreTree, heads: list[str]) -> Iterator[str]:
                 continue
             below = f"{head}/{name}"
             todo.append(below)
-            if tree.object(below) is not None:
+            if is_there(tree, below):
                 try:
                     yield str(Ref.parse(tree.layout.shown(below)))
                 except RefError:
                     continue  # a document whose path is no ref: nobody can have asked for it
 
 
-def _environments(snapshot: Snapshot) -> Iterator[Difference]:
-    intents = _documents_below(intent_tree(snapshot), [_stored_intent(snapshot, "environment")])
+def _environments(snapshot: Snapshot, problems: Problems) -> Iterator[Difference]:
+    intents = documents_below(intent_tree(snapshot), [stored_intent(snapshot, "environment")])
     wanted = {str(Ref.parse(ref).replace(marker=STATE)): ref for ref in intents}
-    actual = {ref: (snapshot.get(ref),) for ref in _documents_below(state_tree(snapshot), [f"{STATE}/environment"])}
-    yield from _compare(snapshot, wanted, actual)
+    stored = documents_below(state_tree(snapshot), [f"{STATE}/environment"])
+    yield from _compare(snapshot, wanted, _documents(snapshot, stored, problems), problems, Environment.read)
 
 
-def _compare(snapshot: Snapshot, wanted: dict[str, str], actual: dict[str, tuple[Document]]) -> Iterator[Difference]:
-    """Compare by value: `wanted` has the intent's ref for each ref in state, `actual` the document there."""
+def _compare(
+    snapshot: Snapshot,
+    wanted: dict[str, str],
+    actual: dict[str, tuple[Document] | None],
+    problems: Problems,
+    check: Callable[[Document, str], object] = lambda value, ref: None,
+) -> Iterator[Difference]:
+    """Compare by value: `wanted` has the intent's ref for each ref in state, `actual` the document there.
+
+    `check` raises ModelError for an intent that is not of its shape.
+    """
     for state, ref in wanted.items():
-        value = (snapshot.get(ref),)
+        value = None
+        with problems.leave_out(ref):
+            found = snapshot.get(ref)
+            check(found, ref)
+            value = (found,)
         before = actual.get(state)
-        if before is None or not same(before[0], value[0]):
+        is_read = value is not None and (state not in actual or before is not None)
+        if is_read and (before is None or not same(before[0], value[0])):
             yield Difference(ref, state, value, before)
     for state, before in actual.items():
-        if state not in wanted:
-            yield Difference(str(Ref.parse(state).replace(marker=INTENT)), state, None, before)
+        if state not in wanted and before is not None:
+            intent = Ref.parse(state).replace(marker=INTENT)
+            is_unwanted = False
+            with problems.leave_out(str(intent)):
+                for one in {intent, intent.replace(release="")}:
+                    require_absence(snapshot, one)
+                is_unwanted = True
+            if is_unwanted:
+                yield Difference(str(intent), state, None, before)
 
 
-def _deployments(snapshot: Snapshot) -> Iterator[Difference]:
-    current = deployments(snapshot)
-    wanted = dict.fromkeys(_deploy_intents(snapshot))
+def _deployments(snapshot: Snapshot, problems: Problems) -> Iterator[Difference]:
+    current = deployments(snapshot, problems)
+    wanted = dict.fromkeys(deploy_intents(snapshot))
     for package, name in {**wanted, **current}:
         work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
-        run = current.get((package, name))
-        actual = None
-        if run is not None:
-            actual = (Intent(run.work.release, _how_deployed(snapshot, run).overrides).to_document(),)
-        if (package, name) not in wanted:
-            yield Difference(work.intent, work.current, None, actual)
-        elif run is None or not is_as_wanted(snapshot, work, run):
-            yield Difference(work.intent, work.current, (snapshot.get(work.intent),), actual)
+        found = None
+        with problems.leave_out(work.intent):
+            is_wanted = (package, name) in wanted
+            found = _deployment(snapshot, work, current.get((package, name)), is_wanted=is_wanted)
+        if found is not None and current.get((package, name), found) is not None:
+            yield found
+
+
+def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wanted: bool) -> Difference | None:
+    """How a deployment differs from its intent, if it does. Raises ModelError where one of them is not of its shape."""
+    actual = None
+    if run is not None:
+        actual = (Intent(run.work.release, _how_deployed(snapshot, run).overrides).to_document(),)
+    if not is_wanted:
+        require_absence(snapshot, Ref.parse(work.intent))
+        return Difference(work.intent, work.current, None, actual)
+    if read_intent(snapshot, work) is not None and run is not None and is_as_wanted(snapshot, work, run):
+        return None
+    return Difference(work.intent, work.current, (snapshot.get(work.intent),), actual)
 
 
 def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
     """Whether what is deployed is what the intent says, and nothing is about to take it down."""
-    try:
-        intent = read_intent(snapshot, work)
-        if intent is None or snapshot.resolve(intent.release) != run.work.release:
-            return False
-        given = model.read_inputs(intent.input, f"'{work.intent}'", run.work.release)
-    except _BAD:
-        return False  # `apply` says what is wrong with it
+    intent = read_intent(snapshot, work)
+    if intent is None or snapshot.resolve(intent.release) != run.work.release:
+        return False
+    given = model.read_inputs(intent.input, f"'{work.intent}'", run.work.release)
     function = _how_deployed(snapshot, run)
     if not all(one.unfilled().wants_the_same(_had(function, name)) for name, one in given.items()):
         return False
@@ -179,8 +228,11 @@ def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
 
 
 def _how_deployed(snapshot: Snapshot, run: RunRef) -> model.Function:
-    """The function of a run that is deployed; in dialects 2 and 3 the run's document itself has it."""
-    if snapshot.exists(run.function):
+    """The function of a run that is deployed; in dialects 2 and 3 the work's document itself has it.
+
+    The work is what other programs link to in the first dialect as well, and then nothing is known of a function.
+    """
+    if run.number and state_tree(snapshot).layout.version == 1:
         return read_function(snapshot, run)
     listed = snapshot.get(f"{run.work.current}#functions", None)
     first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
@@ -192,14 +244,14 @@ def _had(function: model.Function, name: str) -> model.Input | None:
     return given.unfilled() if given is not None else None
 
 
-def _deploy_intents(snapshot: Snapshot) -> list[tuple[str, str]]:
+def deploy_intents(snapshot: Snapshot) -> list[tuple[str, str]]:
     """The deploy intents that there are: package and environment."""
     tree = intent_tree(snapshot)
-    directory = _stored_intent(snapshot, DEPLOY)
+    directory = stored_intent(snapshot, DEPLOY)
     return [(package, name) for package in packages(tree) for name in _children(tree, f"{package}/{directory}")]
 
 
-def _stored_intent(snapshot: Snapshot, type_: str) -> str:
+def stored_intent(snapshot: Snapshot, type_: str) -> str:
     """`+/<type>` as the intent store spells it in its paths."""
     return f"{INTENT if intent_tree(snapshot).layout.version == 1 else STATE}/{type_}"
 
@@ -207,7 +259,7 @@ def _stored_intent(snapshot: Snapshot, type_: str) -> str:
 def _children(tree: StoreTree, head: str) -> list[str]:
     """The names of the documents just below a stored ref."""
     names = [name for name in tree.names(f"{REFS}/{head}") if name != OBJECT_FILE]
-    return sorted(name for name in names if tree.object(f"{head}/{name}") is not None)
+    return sorted(name for name in names if is_there(tree, f"{head}/{name}"))
 
 
 def state_ref(snapshot: Snapshot, intent: Ref) -> str:
@@ -220,17 +272,19 @@ def state_ref(snapshot: Snapshot, intent: Ref) -> str:
 
 
 class Applied:
-    """What `apply` did: the intents it acted on, and errors by the ref of the intent they are about."""
+    """What `apply` did: the intents it acted on, errors by the ref of the intent they are about, and what was bad."""
 
     def __init__(self) -> None:
         self.acted: list[Difference] = []
         self.errors: dict[str, Fatal] = {}
+        self.problems = Problems()
 
 
 def apply(stores: Stores, refs: list[str] | None) -> Applied:
     """Make the first step towards some intents, or all of them (None). Raises for a bad one where refs are named.
 
-    Applying all, a bad intent is left out and its error returned, so that one mistake does not stop deliveries.
+    Applying all, what is not of its shape is left out, and the error of an intent that cannot be followed is
+    returned, so that one mistake does not stop deliveries.
     """
 
     return ending.transact_both(
@@ -250,9 +304,9 @@ def tried(snapshot: Snapshot, refs: list[str] | None, *, strict: bool) -> Applie
 
 def _forget_intents(tx: Transaction, refs: list[str] | None) -> None:
     """Delete the deploy intents of environments that are to go: nothing is wanted there."""
-    for difference in _chosen(tx, refs):
+    for difference in _chosen(tx, refs, Problems()):
         if difference.kind == "environment" and difference.status == "D":
-            for package, name in _deploy_intents(tx):
+            for package, name in deploy_intents(tx):
                 work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
                 if difference.state == model.environment_ref(name):
                     tx.delete(work.intent)
@@ -261,10 +315,11 @@ def _forget_intents(tx: Transaction, refs: list[str] | None) -> None:
 def _change_state(tx: Transaction, refs: list[str] | None, *, strict: bool) -> Applied:
     """The part of `apply` that changes state."""
     applied = Applied()
-    for difference in sorted(_chosen(tx, refs), key=_order):
+    for difference in sorted(_chosen(tx, refs, applied.problems), key=_order):
         touched = len(tx.touched)
         try:
-            _apply(tx, difference)
+            with tx.all_or_nothing():
+                _apply(tx, difference, STRICT if strict else applied.problems)
         except _BAD as error:
             error.message = f"cannot apply '{difference.ref}': {error.message}"
             if strict:
@@ -272,6 +327,8 @@ def _change_state(tx: Transaction, refs: list[str] | None, *, strict: bool) -> A
             applied.errors[difference.ref] = Fatal(error.message, hint=error.hint)
         if len(tx.touched) > touched:
             applied.acted.append(difference)
+    if strict:
+        applied.problems = Problems()  # those of documents that nobody asked for
     return applied
 
 
@@ -281,8 +338,8 @@ def _order(difference: Difference) -> tuple[int, str]:
     return kinds.index(difference.kind), difference.ref
 
 
-def _chosen(snapshot: Snapshot, refs: list[str] | None) -> list[Difference]:
-    found = differences(snapshot)
+def _chosen(snapshot: Snapshot, refs: list[str] | None, problems: Problems) -> list[Difference]:
+    found = differences(snapshot, problems)
     if refs is None:
         return found
     chosen = []
@@ -294,6 +351,9 @@ def _chosen(snapshot: Snapshot, refs: list[str] | None) -> list[Difference]:
                 hint="those are +/environment/…, +/custom/…, …/+1/custom/… and …/+/deploy/<environment>",
             )
         state = state_ref(snapshot, ref)
+        for one in (str(ref), state):
+            if one in problems.asked:
+                raise Fatal(f"cannot apply '{text}': {problems.asked[one].message}")
         about = [one for one in found if one.ref == str(ref) or one.state == state]
         if not about and not snapshot.exists(ref) and not snapshot.exists(state):
             raise NotFound(f"no such intent: '{ref}', and nothing in state that it could be about")
@@ -301,15 +361,15 @@ def _chosen(snapshot: Snapshot, refs: list[str] | None) -> list[Difference]:
     return chosen
 
 
-def _apply(tx: Transaction, difference: Difference) -> None:
+def _apply(tx: Transaction, difference: Difference, problems: Problems) -> None:
     ref = Ref.parse(difference.ref)
     if ref.type == "custom":
         _apply_custom(tx, difference)
     elif ref.type == "environment":
         if difference.status == "D":
-            _take_away_environment(tx, ref.name)
+            _take_away_environment(tx, ref.name, problems)
         else:
-            _apply_environment(tx, difference)
+            _apply_environment(tx, difference, problems)
     else:
         work = WorkRef(str(ref.replace(marker=STATE, type="", name="")), DEPLOY, ref.name)
         require_own_dialect(tx, "apply a deployment")
@@ -329,26 +389,29 @@ def _apply_custom(tx: Transaction, difference: Difference) -> None:
     tx.set(state, difference.wanted)
 
 
-def _apply_environment(tx: Transaction, difference: Difference) -> None:
+def _apply_environment(tx: Transaction, difference: Difference, problems: Problems) -> None:
     Environment.read(difference.wanted, difference.state)
     tx.set(difference.state, difference.wanted)
     if state_tree(tx).layout.version == 1:
         for package in packages(state_tree(tx)):
-            newest = newest_release(tx, package)
-            if newest is not None and model.release_number(newest):
-                runs.mark(tx, newest, model.CHECK_ENVIRONMENTS)
+            with problems.leave_out(f"{package}/{STATE}"):
+                newest = newest_release(tx, package)
+                if newest is not None and model.release_number(newest):
+                    runs.mark(tx, newest, model.CHECK_ENVIRONMENTS)
 
 
-def _take_away_environment(tx: Transaction, name: str) -> None:
+def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> None:
     """Cancel what is pending for an environment, take down what is there, and let it go when nothing is left."""
-    there = deployments(tx, only=name)
+    there = deployments(tx, problems, only=name)
     if there:
         require_own_dialect(tx, "take down what is deployed there")
     if state_tree(tx).layout.version == 1:
         for package in packages(state_tree(tx)):
-            runs.cancel_pending(tx, package, name, model.BY_ENVIRONMENT, lambda run: read_run(tx, run).type != DOWN)
-        for package, _ in there:
-            _take_down(tx, WorkRef(f"{package}/{STATE}", DEPLOY, name), model.BY_ENVIRONMENT)
+            work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
+            with problems.leave_out(work.current), tx.all_or_nothing():
+                runs.cancel_pending(tx, package, name, model.BY_ENVIRONMENT, lambda run: read_run(tx, run).type != DOWN)
+                if (package, name) in there:
+                    _take_down(tx, work, model.BY_ENVIRONMENT)
     ending.remove_deserted(tx, name)
 
 

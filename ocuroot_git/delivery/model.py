@@ -202,13 +202,13 @@ class Environment:
         if "/" in expected:
             raise ModelError(f"'{ref}': the name of an environment is one segment")
         if name != expected:
-            raise ModelError(f"'{ref}': the environment's name is {dump(name, None)}, but its ref says '{expected}'")
+            raise ModelError(f"'{ref}': the environment's name is {brief(name)}, but its ref says '{expected}'")
         attributes = fields.pop("attributes", None) or {}
         if not isinstance(attributes, dict):
             raise ModelError(f"'{ref}': attributes is not an object")
         for key, attribute in attributes.items():
             if not isinstance(attribute, str):
-                raise ModelError(f"'{ref}': the attribute '{key}' is {dump(attribute, None)}, not a string")
+                raise ModelError(f"'{ref}': the attribute '{key}' is {brief(attribute)}, not a string")
         return cls(expected, attributes, fields)
 
     def to_document(self) -> Fields:
@@ -235,7 +235,7 @@ class Input:
         if ref is None and given is MISSING:
             raise ModelError(f"{where}: an input has a value or a ref")
         if ref is not None and not isinstance(ref, str):
-            raise ModelError(f"{where}: the ref of the input is {dump(ref, None)}, not a string")
+            raise ModelError(f"{where}: the ref of the input is {brief(ref)}, not a string")
         return cls(given, ref, default, fields)
 
     def to_document(self) -> Fields:
@@ -321,7 +321,7 @@ class Run:
         fields = fields_of(value, f"'{ref}'")
         type_ = fields.pop("type", None)
         if type_ not in (CALL, UP, DOWN):
-            raise ModelError(f"'{ref}': the type is {dump(type_, None)}, not call, up or down")
+            raise ModelError(f"'{ref}': the type is {brief(type_)}, not call, up or down")
         release, entrypoint = fields.pop("release", ""), fields.pop("entrypoint", "")
         output = fields.pop("output", None) or {}
         if not (isinstance(release, str) and isinstance(entrypoint, str) and isinstance(output, dict)):
@@ -358,23 +358,22 @@ class Function:
     def read(cls, value: Document, ref: str) -> Function:
         outer = fields_of(value, f"'{ref}'")
         current = fields_of(outer.pop("current", None), f"'{ref}': current")
-        history = outer.pop("history", None) or []
         status = current.pop("status", None)
         if status not in STATUSES:
-            raise ModelError(f"'{ref}': the status is {dump(status, None)}, which is none")
-        inputs = current.pop("inputs", None) or {}
+            raise ModelError(f"'{ref}': the status is {brief(status)}, which is none")
         current.pop("id", None)
+        taken = _Taken(current, f"'{ref}'")
         return cls(
-            fn=current.pop("fn", None) or {},
+            fn=taken.fields("fn"),
             status=status,
-            dependencies=current.pop("dependencies", None) or [],
-            inputs={name: Input.read(given, f"'{ref}': input '{name}'") for name, given in inputs.items()},
-            outputs=current.pop("outputs", None) or {},
-            history=history if isinstance(history, list) else [],
-            cause=current.pop("cause", ""),
-            overrides=current.pop("overrides", None) or {},
-            intent=current.pop("intent", ""),
-            ended_by=current.pop("ended_by", ""),
+            dependencies=taken.items("dependencies", str),
+            inputs={name: Input.read(one, f"'{ref}': input '{name}'") for name, one in taken.fields("inputs").items()},
+            outputs=taken.fields("outputs"),
+            history=_Taken(outer, f"'{ref}'").items("history", dict),
+            cause=taken.text("cause"),
+            overrides=taken.fields("overrides"),
+            intent=taken.text("intent"),
+            ended_by=taken.text("ended_by"),
             others=current,
             outer=outer,
         )
@@ -423,7 +422,12 @@ class Claim:
         known = {key: fields.pop(key, "") for key in ("time", *_HELD)}
         for key, text in known.items():
             if not isinstance(text, str):
-                raise ModelError(f"'{ref}': {key} is {dump(text, None)}, not a string")
+                raise ModelError(f"'{ref}': {key} is {brief(text)}, not a string")
+        for key in ("until", "renewed"):
+            try:
+                seconds_of(known[key] or "1970-01-01")
+            except ModelError as error:
+                raise ModelError(f"'{ref}': {key}: {error.message}") from None
         return cls(**known, others=fields)
 
     def to_document(self) -> Fields:
@@ -448,7 +452,7 @@ class Intent:
         fields = fields_of(value, f"'{ref}'")
         release = fields.pop("release", None)
         if not isinstance(release, str) or not release:
-            raise ModelError(f"'{ref}': the release is {dump(release, None)}, not a ref")
+            raise ModelError(f"'{ref}': the release is {brief(release)}, not a ref")
         return cls(release, fields_of(fields.pop("input", None) or {}, f"'{ref}': input"), fields)
 
     def to_document(self) -> Fields:
@@ -473,6 +477,41 @@ def seconds_of(text: str) -> float:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
     except ValueError:
         raise ModelError(f"'{text}' is no time") from None
+
+
+class _Taken:
+    """Fields that are taken out of a document, each by its type; empty where it is null or not there."""
+
+    def __init__(self, fields: Fields, where: str) -> None:
+        self._fields = fields
+        self._where = where
+
+    def fields(self, name: str) -> Fields:
+        return dict(self._take(name, dict, "an object"))
+
+    def text(self, name: str) -> str:
+        return str(self._take(name, str, "a string"))
+
+    def items(self, name: str, of: type) -> list[Any]:
+        found = list(self._take(name, list, "a list"))
+        for number, one in enumerate(found):
+            if not isinstance(one, of):
+                raise ModelError(f"{self._where}: {name}/{number} is not {'a string' if of is str else 'an object'}")
+        return found
+
+    def _take(self, name: str, type_: type, words: str) -> Any:
+        found = self._fields.pop(name, None)
+        if found is None:
+            return type_()
+        if not isinstance(found, type_):
+            raise ModelError(f"{self._where}: {name} is {brief(found)}, not {words}")
+        return found
+
+
+def brief(value: Document) -> str:
+    """A value as an error quotes it."""
+    text = dump(value, None)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def fields_of(value: Document, where: str) -> Fields:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..documents import Document, dump
+from ..documents import Document
 from ..refs import Ref, RefError
-from .model import CALL, DEPLOY, DOWN, UP, Environment, Inputs, ModelError, fields_of, read_inputs
+from .model import CALL, DEPLOY, DOWN, UP, Environment, Inputs, ModelError, brief, fields_of, read_inputs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ class Package:
         outer = fields_of(value, where)
         supersede = outer.get("supersede", True)
         if not isinstance(supersede, bool):
-            raise ModelError(f"{where}: supersede is {dump(supersede, None)}, not true or false")
+            raise ModelError(f"{where}: supersede is {brief(supersede)}, not true or false")
         listed = outer.get("phases")
         if not isinstance(listed, list) or not listed:
-            raise ModelError(f"{where}: the package has no phases")
+            raise ModelError(f"{where}: it has no phases")
         phases = []
         for number, given in enumerate(listed, 1):
             fields = fields_of(given, f"{where}: phase {number}")
@@ -138,8 +138,13 @@ class Release:
         fields = fields_of(value, f"'{ref}'")
         commit = fields.get("commit")
         if not isinstance(commit, str):
-            raise ModelError(f"'{ref}': the commit is {dump(commit, None)}, not a string")
-        return cls(commit, Package.read(fields.get("package"), f"'{ref}'"), fields)
+            raise ModelError(f"'{ref}': the commit is {brief(commit)}, not a string")
+        if not commit.isascii() or not commit.isalnum():
+            raise ModelError(f"'{ref}': the commit is {brief(commit)}, not the id of one")
+        package = Package.read(fields.get("package"), f"'{ref}': package")
+        for spec in package.specs():
+            spec.inputs(ref)
+        return cls(commit, package, fields)
 
     def to_document(self) -> Fields:
         return self.document

@@ -7,6 +7,7 @@ from ..refs import STATE, Ref
 from . import model
 from .inputs import fill
 from .model import DEPLOY, UP, RunRef
+from .problems import Problems
 from .runs import make
 from .survey import dependants, deployed, last_run, read_function
 
@@ -28,7 +29,9 @@ def redeploy_dependants(tx: Transaction, run: RunRef) -> None:
             is_current = parsed.marker == STATE and not parsed.release and parsed.type == DEPLOY
             if is_current and dependant != work.current:
                 package = str(parsed.replace(marker="", type="", name=""))
-                redeploy_if_changed(tx, package, parsed.name)
+                # A deployment that cannot be read is reported where it stands, and does not keep this run from ending.
+                with Problems().leave_out(dependant), tx.all_or_nothing():
+                    redeploy_if_changed(tx, package, parsed.name)
 
 
 def redeploy_if_changed(tx: Transaction, package: str, name: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from ..errors import Conflict, Fatal
 from ..globs import escape
 from ..layout import OBJECT_FILE, REFS
-from ..refs import STATE, Ref
+from ..refs import STATE
 from . import model, runs
 from .ending import checked_tag
 from .model import CALL, DEPLOY, UP, ModelError, WorkRef
 from .package import Package
+from .problems import Problems
 from .survey import (
     deployed,
     environments,
@@ -52,7 +53,7 @@ def new(
             _refuse_second(tx, package, commit)
         number = _next_number(tx, package)
         release = f"{package}/{STATE}{number}"
-        known = environments(tx)
+        known = environments(tx, Problems())
         read = Package.read(definition, f"package '{package}'")
         _check(read, release, known)
         tx.create(release, {"commit": commit, "package": definition})
@@ -70,18 +71,25 @@ def new(
 _TYPES = {CALL: CALL, DEPLOY: UP}
 
 
-def check_environments(tx: Transaction, release: str) -> None:
+def handle_check_environments(tx: Transaction, release: str, problems: Problems) -> None:
     """Make the deployments that a release's package wants and that are not there yet, because environments changed.
 
     What was put off or taken down together with its environment is made again; what a person took down is not.
+    The op that asked for this stays while something could not be read, so that it is looked at again.
     """
-    known = environments(tx)
+    met = Problems()
+    known = environments(tx, met)
     for spec in read_release(tx, release).package.specs():
         for name in spec.names(known) if spec.kind == DEPLOY else ():
             work = WorkRef(release, DEPLOY, name)
-            last = last_run(tx, work)
-            if last is None or (name in known and _went_with_environment(tx, last)):
-                runs.make(tx, work, UP, model.BY_ENVIRONMENT)
+            with met.leave_out(work.ref), tx.all_or_nothing():
+                last = last_run(tx, work)
+                if last is None or (name in known and _went_with_environment(tx, last)):
+                    runs.make(tx, work, UP, model.BY_ENVIRONMENT)
+    if met:
+        problems.update(met)
+    else:
+        tx.delete(f"{release}/op/{model.CHECK_ENVIRONMENTS}")
 
 
 def _went_with_environment(snapshot: Snapshot, run: model.RunRef) -> bool:
@@ -158,78 +166,81 @@ def _short(work: str) -> str:
 # Showing
 
 
-def listing(snapshot: Snapshot, only: list[str]) -> list[Fields]:
+def listing(snapshot: Snapshot, only: list[str], problems: Problems) -> list[Fields]:
     """The releases of packages (of all where none is named), in order, with how their work stands."""
     require_own_dialect(snapshot, "list releases")
     found = []
     for package in only or packages(state_tree(snapshot)):
-        numbers = releases(snapshot, package)
-        found += [_line(snapshot, f"{package}/{STATE}{n}", newest=n == numbers[-1]) for n in numbers]
+        numbers = releases(snapshot, package, problems)
+        for number in numbers:
+            release = f"{package}/{STATE}{number}"
+            with problems.leave_out(release):
+                found.append(_line(snapshot, release, problems, newest=number == numbers[-1]))
     return found
 
 
-def _line(snapshot: Snapshot, release: str, *, newest: bool) -> Fields:
+def _line(snapshot: Snapshot, release: str, problems: Problems, *, newest: bool) -> Fields:
     document = read_release(snapshot, release)
-    link_names = [link.rpartition("/")[2][1:] for link in _links(snapshot, release)]
     statuses: dict[str, int] = {}
-    for _, status in _work_status(snapshot, release):
+    for _, status in last_runs_of(snapshot, release, problems):
         statuses[status] = statuses.get(status, 0) + 1
+    when = None
+    with problems.leave_out(f"{release}/commit/{document.commit}"):
+        when = snapshot.get(f"{release}/commit/{document.commit}#time", None)
     return {
         "ref": release,
         "package": model.package_of(release),
         "commit": document.commit,
-        "time": snapshot.get(f"{release}/commit/{document.commit}#time", None),
-        "tags": sorted(name for name in link_names if name),
+        "time": when,
+        "tags": _tags(snapshot, release),
         "newest": newest,
         "work": statuses,
     }
 
 
-def _links(snapshot: Snapshot, release: str) -> list[str]:
+def _tags(snapshot: Snapshot, release: str) -> list[str]:
+    """The tags that lead to a release, sorted."""
     found = snapshot.object(release)
-    return [link for link in (found.links if found is not None else ()) if Ref.parse(link).type == ""]
+    head = f"{model.package_of(release)}/{STATE}"
+    names = (link.removeprefix(head) for link in (found.links if found is not None else ()) if link.startswith(head))
+    return sorted(name for name in names if name and "/" not in name)
 
 
-def _work_status(snapshot: Snapshot, release: str) -> list[tuple[model.RunRef, str]]:
-    return list(last_runs_of(snapshot, release))
-
-
-def pipeline(snapshot: Snapshot, release: str) -> Fields:
+def pipeline(snapshot: Snapshot, release: str, problems: Problems) -> Fields:
     """A release as a picture: its phases, the work in each, and how that stands.
 
     Work has `kind`, `name`, `run` (its last), `type`, `status`, for a deployment whether it is `deployed` now, and
-    `waits_for`, in words, where it is pending. Work that has no run yet has the status `none`.
+    `waits_for`, in words, where it is pending. Work that has no run yet has the status `none`, and `unknown` where its
+    run cannot be read. Raises NotFound, and ModelError where it is the release that is bad.
     """
     require_own_dialect(snapshot, "show a release")
     document = read_release(snapshot, release)
-    known = environments(snapshot)
+    known = environments(snapshot, problems)
     shown = set()
     phases: list[Fields] = []
     for phase in document.package.phases:
         work = [WorkRef(release, spec.kind, name) for spec in phase.work for name in spec.names(known)]
         shown.update(work)
-        phases.append({"name": phase.name, "work": [_describe(snapshot, one) for one in work]})
-    others = [run.work for run, _ in _work_status(snapshot, release) if run.work not in shown]
+        phases.append({"name": phase.name, "work": [_describe(snapshot, one, problems) for one in work]})
+    others = [run.work for run, _ in last_runs_of(snapshot, release, problems) if run.work not in shown]
     if others:
         # Deployments to environments that are gone, or no longer have the attributes that the package asks for.
-        phases.append({"name": "no longer wanted", "work": [_describe(snapshot, one) for one in others]})
+        phases.append({"name": "no longer wanted", "work": [_describe(snapshot, one, problems) for one in others]})
     newest = snapshot.resolve(f"{model.package_of(release)}/{STATE}") == release
-    return {**_line(snapshot, release, newest=newest), "phases": phases}
+    return {**_line(snapshot, release, problems, newest=newest), "phases": phases}
 
 
-def _describe(snapshot: Snapshot, work: WorkRef) -> Fields:
-    run = last_run(snapshot, work)
-    if run is None:
-        return {"kind": work.kind, "name": work.name, "ref": work.ref, "run": None, "status": "none"}
+def _describe(snapshot: Snapshot, work: WorkRef, problems: Problems) -> Fields:
+    described: Fields = {"kind": work.kind, "name": work.name, "ref": work.ref, "run": None, "status": "unknown"}
+    with problems.leave_out(work.ref):
+        run = last_run(snapshot, work)
+        described.update(_standing(snapshot, work, run) if run is not None else {"status": "none"})
+    return described
+
+
+def _standing(snapshot: Snapshot, work: WorkRef, run: model.RunRef) -> Fields:
     function = read_function(snapshot, run)
-    described: Fields = {
-        "kind": work.kind,
-        "name": work.name,
-        "ref": work.ref,
-        "run": run.ref,
-        "type": read_run(snapshot, run).type,
-        "status": function.status,
-    }
+    described: Fields = {"run": run.ref, "type": read_run(snapshot, run).type, "status": function.status}
     if work.kind == DEPLOY:
         current = deployed(snapshot, work.package, work.name)
         described["deployed"] = current is not None and current.work == work

@@ -7,17 +7,19 @@ in the same commit.
 from __future__ import annotations
 
 from ..errors import Conflict, Fatal, NotFound
-from ..globs import escape
+from ..globs import GlobError, escape
 from ..refs import STATE, Ref
 from . import claims, model
 from .inputs import fill, with_overrides
 from .model import DEPLOY, DOWN, UP, Claim, Function, ModelError, Run, RunRef, WorkRef, WrongStatus
+from .problems import BAD, BadDocument, Problems
 from .survey import (
     deployed,
     environment,
     environments,
     last_run,
     last_runs_of,
+    read_claim,
     read_function,
     read_release,
     read_run,
@@ -67,7 +69,7 @@ def make(tx: Transaction, work: WorkRef, type_: str, cause: str) -> RunRef:
         up = deployed(tx, work.package, work.name)
         inputs = read_function(tx, up).inputs if up is not None else {}
     else:
-        dependencies = dependencies_of(work.release, release.package, phase, environments(tx))
+        dependencies = dependencies_of(work.release, release.package, phase, environments(tx, Problems()))
     now = model.timestamp()
     history: list[Fields] = [{"time": now, "status": model.PENDING}]
     function = Function(spec.function(type_), model.PENDING, dependencies, inputs, history=history, cause=cause)
@@ -136,7 +138,7 @@ def start(
         run = make(tx, work, type_, model.BY_HAND)
         function = read_function(tx, run)
     if function.status == model.RUNNING:
-        claim = claims.read_claim(tx, run)
+        claim = read_claim(tx, run)
         if claim != over:
             raise claims.Held(run, f"cannot start '{run}': it is running{_held_by(claim)}")
     else:
@@ -171,22 +173,52 @@ class Reason:
 
 
 def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function) -> list[Reason]:
-    """What a pending run waits for; nothing where it is ready."""
+    """What a pending run waits for; nothing where it is ready. What cannot be read blocks it."""
     type_ = read_run(snapshot, run).type
     reasons = []
     if type_ != DOWN:
-        reasons += [_unmet(snapshot, glob) for glob in function.dependencies if not snapshot.match(glob, side="state")]
-        _, inputs = with_overrides(snapshot, run.work, function) if type_ == UP else ({}, function.inputs)
-        _, missing = fill(snapshot, inputs)
-        reasons += [Reason(f"input '{name}' ({inputs[name].ref})") for name in missing]
+        for glob in function.dependencies:
+            try:
+                is_met = bool(snapshot.match(glob, side="state"))
+            except GlobError as error:
+                raise BadDocument(run.function, f"dependencies: {error.message}") from None
+            if not is_met:
+                reasons.append(_unmet(snapshot, glob))
+        reasons += _missing_inputs(snapshot, run, function, type_)
     if run.work.kind == DEPLOY:
-        if type_ == UP and environment(snapshot, run.work.name) is None:
-            reasons.append(Reason(f"environment '{model.environment_ref(run.work.name)}'"))
+        if type_ == UP:
+            reasons += _missing_environment(snapshot, run.work.name)
         # Two releases on their way to one place at once would leave there whichever was slower.
         for other in runs_in(snapshot, run.work.package, run.work.name, model.RUNNING):
             if other != run:
                 reasons.append(Reason(f"'{other}', which is running"))
     return reasons
+
+
+def _missing_inputs(snapshot: Snapshot, run: RunRef, function: Function, type_: str) -> list[Reason]:
+    inputs = function.inputs
+    if type_ == UP:
+        try:
+            _, inputs = with_overrides(snapshot, run.work, function)
+        except BAD as error:
+            return [Reason(f"its intent, which cannot be read ({error.message})", blocks=True)]
+    reasons = []
+    for name, given in inputs.items():
+        try:
+            _, missing = fill(snapshot, {name: given})
+        except BAD as error:
+            reasons.append(Reason(f"input '{name}' ({given.ref}), which cannot be read ({error.message})", blocks=True))
+        else:
+            reasons += [Reason(f"input '{name}' ({given.ref})")] if missing else []
+    return reasons
+
+
+def _missing_environment(snapshot: Snapshot, name: str) -> list[Reason]:
+    ref = model.environment_ref(name)
+    try:
+        return [] if environment(snapshot, name) is not None else [Reason(f"environment '{ref}'")]
+    except BAD as error:
+        return [Reason(f"environment '{ref}', which cannot be read ({error.message})", blocks=True)]
 
 
 def _unmet(snapshot: Snapshot, glob: str) -> Reason:
@@ -195,8 +227,11 @@ def _unmet(snapshot: Snapshot, glob: str) -> Reason:
         work, _ = model.parse_work(head)
     except (ModelError, Fatal):
         return Reason(f"'{glob}'")
-    last = last_run(snapshot, work)
-    function = read_function(snapshot, last) if last is not None else None
+    try:
+        last = last_run(snapshot, work)
+        function = read_function(snapshot, last) if last is not None else None
+    except BAD as error:
+        return Reason(f"'{work}', which cannot be read ({error.message})", blocks=True)
     if function is not None and function.status in (model.FAILED, model.CANCELLED):
         return Reason(f"'{last}', which {_how_it_ended(function)}", blocks=True)
     return Reason(f"'{work}'")
@@ -265,9 +300,14 @@ def cancel(tx: Transaction, run: RunRef, ended_by: str) -> None:
 
 
 def pending(tx: Transaction, work: WorkRef) -> list[RunRef]:
-    """The pending runs of a package in an environment, of whatever release."""
-    found = runs_in(tx, work.package, work.name, model.PENDING)
-    return [run for run in found if read_function(tx, run).status == model.PENDING]
+    """The pending runs of a package in an environment, of whatever release; those that can be read, and so start."""
+    found = []
+    for run in runs_in(tx, work.package, work.name, model.PENDING):
+        with Problems().leave_out(run.ref):
+            read_run(tx, run)
+            if read_function(tx, run).status == model.PENDING:
+                found.append(run)
+    return found
 
 
 def cancel_pending(tx: Transaction, package: str, name: str, ended_by: str, which: Callable[[RunRef], bool]) -> None:

@@ -2,19 +2,23 @@
 
 All of it reads a `Snapshot`, or a `Transaction` with the changes made so far. Nothing is walked but the directories
 that lead to the answer: packages are found without looking into releases, and of work only the last run counts.
+
+What reads many documents leaves out those that are not of their shape, and adds them to the `Problems` it is given.
 """
 
 from __future__ import annotations
 
 from ..errors import Fatal, NotFound
 from ..globs import escape
-from ..layout import OBJECT_FILE, REFS, edge_directories
+from ..layout import OBJECT_FILE, REFS, Damaged, edge_directories, object_path
 from ..refs import INTENT, STATE, Ref
 from .model import (
     CALL,
     DEPLOY,
     DOWN,
+    RUNNING,
     STATUSES,
+    Claim,
     Environment,
     Function,
     ModelError,
@@ -26,14 +30,21 @@ from .model import (
     release_number,
 )
 from .package import Release
+from .problems import STRICT, BadDocument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
 
+    from ..documents import Document
+    from ..layout import StoredObject
     from ..objects import Scope
     from ..snapshot import Snapshot
     from ..tree import StoreTree
+    from .problems import Problems
+
+    Shape = TypeVar("Shape")
 
 _STATE = Ref(marker=STATE)
 _INTENT = Ref(marker=INTENT)
@@ -79,6 +90,29 @@ def packages(tree: StoreTree) -> list[str]:
     return sorted(found)
 
 
+def is_there(tree: StoreTree, stored: str) -> bool:
+    """Whether there is an object at a stored ref, be it one that cannot be read."""
+    path = object_path(stored)
+    if tree.file(path) is not None:
+        return True
+    node = tree.node(path)
+    return node is not None and tree.files.is_tree(node)
+
+
+def require_absence(snapshot: Snapshot, intent: Ref) -> None:
+    """Raise Damaged or LinkCycle where damage on the way to an intent that was not found may be what hides it."""
+    snapshot.exists(intent)
+    tree = intent_tree(snapshot)
+    path = REFS
+    for segment in ("", *tree.layout.spellings(intent)[0].split("/")):
+        path = f"{path}/{segment}" if segment else path
+        node = tree.node(path)
+        if node is None:
+            return
+        if not tree.files.is_tree(node):
+            raise Damaged(path, "it is a file where a directory should be")
+
+
 def prefetch(tree: StoreTree, heads: Iterable[str], scope: Scope = "self") -> None:
     """Fetch the directories of stored refs in one batch, where the store is partial (design 8.4)."""
     if tree.files.is_partial:
@@ -86,11 +120,28 @@ def prefetch(tree: StoreTree, heads: Iterable[str], scope: Scope = "self") -> No
         tree.files.prefetch([node for node in nodes if node is not None and tree.files.is_tree(node)], scope)
 
 
-def releases(snapshot: Snapshot, package: str) -> list[int]:
+def releases(snapshot: Snapshot, package: str, problems: Problems = STRICT) -> list[int]:
     """The numbers of the releases of a package that have a document, rising."""
     tree = state_tree(snapshot)
-    numbers = sorted(tree.release_numbers(package))
-    return [n for n in numbers if tree.object(f"{package}/{tree.layout.release_segment(n)}") is not None]
+    found = []
+    for number in sorted(set(tree.release_numbers(package))):
+        ref = f"{package}/{tree.layout.release_segment(number)}"
+        with problems.leave_out(ref):
+            release = tree.object(ref)
+            if release is None:
+                _refuse_remains(snapshot, ref, (CALL, DEPLOY))
+            elif release.kind == "link":
+                raise BadDocument(ref, f"it is a link to '{release.target}', where a release should be")
+            else:
+                found.append(number)
+    return found
+
+
+def _refuse_remains(snapshot: Snapshot, ref: str, below: tuple[str, ...]) -> None:
+    """Raise BadDocument where there are documents that belong to one that is not there."""
+    found = sorted({*below} & {*_names(snapshot, ref)})
+    if found:
+        raise BadDocument(ref, f"it is missing, and there are documents below '{ref}/{found[0]}'")
 
 
 def newest_release(snapshot: Snapshot, package: str) -> str | None:
@@ -101,55 +152,104 @@ def newest_release(snapshot: Snapshot, package: str) -> str | None:
 
 def read_release(snapshot: Snapshot, release: str) -> Release:
     """A release's document. Raises NotFound, ModelError."""
-    return Release.read(snapshot.get(release), release)
+    return _read(snapshot, release, Release.read)
 
 
-def environments(snapshot: Snapshot) -> dict[str, Environment]:
-    """The environments in state, by name. Raises ModelError for a document that is none."""
+def _read(snapshot: Snapshot, ref: str, read: Callable[[Document, str], Shape]) -> Shape:
+    """The document at just this ref, by its shape. Raises NotFound; BadDocument for a link, and for another shape."""
+    found = snapshot.look_up(ref)
+    if found.resolved != ref and Ref.parse(found.resolved) != Ref.parse(ref):
+        raise BadDocument(ref, f"its ref leads to '{found.resolved}', where a document should be")
+    if not found.found:
+        raise NotFound(f"no such document: '{ref}'")
+    try:
+        return read(found.value, ref)
+    except ModelError as error:
+        raise BadDocument(ref, error.message.removeprefix(f"'{ref}': "), hint=error.hint) from None
+
+
+def _read_part(snapshot: Snapshot, ref: str, read: Callable[[Document, str], Shape]) -> Shape:
+    """As `_read`, of a document that is missing if it is not there. Raises BadDocument."""
+    try:
+        return _read(snapshot, ref, read)
+    except NotFound:
+        raise BadDocument(ref, "it is missing") from None
+
+
+def environments(snapshot: Snapshot, problems: Problems = STRICT) -> dict[str, Environment]:
+    """The environments in state, by name."""
     found = {}
     for name in _names(snapshot, f"{STATE}/environment"):
         ref = environment_ref(name)
-        if snapshot.exists(ref):
-            found[name] = Environment.read(snapshot.get(ref), ref)
+        with problems.leave_out(ref):
+            known = environment(snapshot, name)
+            if known is not None:
+                found[name] = known
     return found
 
 
 def environment(snapshot: Snapshot, name: str) -> Environment | None:
-    """An environment in state; None where there is none."""
+    """An environment in state; None where there is none. Raises BadDocument."""
     ref = environment_ref(name)
-    return Environment.read(snapshot.get(ref), ref) if snapshot.exists(ref) else None
+    return _read(snapshot, ref, Environment.read) if snapshot.exists(ref) else None
 
 
 def deployed(snapshot: Snapshot, package: str, name: str) -> RunRef | None:
-    """The run that is deployed in an environment now; None where nothing of the package is.
+    """The run that is deployed in an environment now; None where nothing of the package is. Raises BadDocument.
 
     It is the link `@/deploy/<env>` itself that says so: where there is none, a look-up of that ref goes on through
     `@` to the newest release, whose document tells of its last run there, and not of what is deployed (5.3).
     """
-    link = snapshot.object(f"{package}/{STATE}/{DEPLOY}/{name}")
-    if link is None or link.target is None:
+    ref = f"{package}/{STATE}/{DEPLOY}/{name}"
+    link = snapshot.object(ref)
+    if link is None:
         return None
+    try:
+        return _deployed_by(snapshot, ref, link)
+    except BadDocument:
+        if state_tree(snapshot).layout.version == 1:
+            raise
+        return None  # of what another program made in a dialect of its own, only what is understood counts
+
+
+def _deployed_by(snapshot: Snapshot, ref: str, link: StoredObject) -> RunRef | None:
+    """The run that the link of a deployment leads to; None where it took the deployment down."""
+    if link.target is None:
+        raise BadDocument(ref, "it is a document, where a link to a run should be")
     target = snapshot.resolve(link.target)
-    found = snapshot.get(target, None)
-    if not isinstance(found, dict) or found.get("type") == DOWN:
+    found = snapshot.look_up(target)
+    if not found.found:
+        raise BadDocument(ref, f"it is a link to '{target}', which is missing")
+    if not isinstance(found.value, dict):
+        raise BadDocument(target, "it is not a JSON object")
+    if found.value.get("type") == DOWN:
         return None
     try:
         work, number = parse_work(target)
     except ModelError:
-        return None  # a link to something else, which only another program can have made
+        raise BadDocument(ref, f"it is a link to '{target}', which is no run") from None
     return work.run(number or 0)  # in dialects 2 and 3 the link leads to the work, and not to a run of it
 
 
-def deployments(snapshot: Snapshot, *, only: str | None = None) -> dict[tuple[str, str], RunRef]:
-    """What is deployed now, by package and environment (of one environment: `only`)."""
-    found = {}
+def deployments(
+    snapshot: Snapshot, problems: Problems = STRICT, *, only: str | None = None
+) -> dict[tuple[str, str], RunRef | None]:
+    """What is deployed now, by package and environment (of one environment: `only`).
+
+    None stands for a deployment that cannot be read: something may be there.
+    """
+    found: dict[tuple[str, str], RunRef | None] = {}
     known = packages(state_tree(snapshot))
     prefetch(state_tree(snapshot), [f"{package}/{STATE}" for package in known], "trees")
     for package in known:
         for name in _names(snapshot, f"{package}/{STATE}/{DEPLOY}") if only is None else [only]:
-            run = deployed(snapshot, package, name)
-            if run is not None:
-                found[package, name] = run
+            ref = f"{package}/{STATE}/{DEPLOY}/{name}"
+            with problems.leave_out(ref):
+                run = deployed(snapshot, package, name)
+                if run is not None:
+                    found[package, name] = run
+            if ref in problems.asked:
+                found[package, name] = None
     return found
 
 
@@ -159,47 +259,66 @@ def work_of(snapshot: Snapshot, release: str) -> list[WorkRef]:
 
 
 def last_run(snapshot: Snapshot, work: WorkRef) -> RunRef | None:
-    """The last run of a piece of work; None where it has none."""
-    numbers = [int(name) for name in _names(snapshot, work.ref) if name.isascii() and name.isdigit()]
-    for number in sorted(numbers, reverse=True):
-        if snapshot.exists(work.run(number).ref):
-            return work.run(number)
+    """The last run of a piece of work; None where it has none. Raises BadDocument where its document is missing."""
+    for number in sorted(run_numbers(snapshot, work), reverse=True):
+        run = work.run(number)
+        if snapshot.exists(run.ref):
+            return run
+        _refuse_remains(snapshot, run.ref, ("functions", "status"))
     return None
 
 
+def run_numbers(snapshot: Snapshot, work: WorkRef) -> list[int]:
+    """The numbers that have a directory below a piece of work."""
+    return [int(name) for name in _names(snapshot, work.ref) if name.isascii() and name.isdigit() and len(name) < 10]
+
+
 def status_of(snapshot: Snapshot, run: RunRef) -> str:
-    """The status of a run, from its marker. Raises ModelError where it has none."""
-    for status in _names(snapshot, f"{run.ref}/status"):
-        if status in STATUSES and snapshot.exists(run.status(status)):
-            return status
-    raise ModelError(f"'{run}' has no status", hint=f"'git ocuroot match {run}/**' shows what there is")
+    """The status of a run, from its marker. Raises BadDocument unless it has just one."""
+    found = [name for name in _names(snapshot, f"{run.ref}/status") if snapshot.exists(f"{run.ref}/status/{name}")]
+    if not found:
+        raise BadDocument(run.ref, "it has no status", hint=f"'git ocuroot match {run}/**' shows what there is")
+    unknown = [name for name in found if name not in STATUSES]
+    if unknown:
+        raise BadDocument(f"{run.ref}/status/{unknown[0]}", f"'{unknown[0]}' is no status of a run")
+    if len(found) > 1:
+        raise BadDocument(run.ref, f"it has more than one status: {', '.join(found)}")
+    return found[0]
 
 
 def read_run(snapshot: Snapshot, run: RunRef) -> Run:
-    """A run's document. Raises NotFound, ModelError."""
-    return Run.read(snapshot.get(run.ref), run.ref)
+    """A run's document. Raises BadDocument."""
+    return _read_part(snapshot, run.ref, Run.read)
 
 
 def read_function(snapshot: Snapshot, run: RunRef) -> Function:
-    """What a run executes. Raises NotFound, ModelError."""
-    return Function.read(snapshot.get(run.function), run.function)
+    """What a run executes. Raises BadDocument."""
+    return _read_part(snapshot, run.function, Function.read)
 
 
-def last_runs(snapshot: Snapshot) -> Iterator[tuple[RunRef, str]]:
+def read_claim(snapshot: Snapshot, run: RunRef) -> Claim:
+    """Who holds a running run. Raises BadDocument."""
+    return _read_part(snapshot, run.status(RUNNING), Claim.read)
+
+
+def last_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
     """The last run of every piece of work in every release, with its status."""
     known = packages(state_tree(snapshot))
     prefetch(state_tree(snapshot), known, "trees")
     for package in known:
-        for number in releases(snapshot, package):
-            yield from last_runs_of(snapshot, f"{package}/{STATE}{number}")
+        for number in releases(snapshot, package, problems):
+            yield from last_runs_of(snapshot, f"{package}/{STATE}{number}", problems)
 
 
-def last_runs_of(snapshot: Snapshot, release: str) -> Iterator[tuple[RunRef, str]]:
+def last_runs_of(snapshot: Snapshot, release: str, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
     """The last run of every piece of work in a release, with its status."""
     for work in work_of(snapshot, release):
-        run = last_run(snapshot, work)
-        if run is not None:
-            yield run, status_of(snapshot, run)
+        found = None
+        with problems.leave_out(work.ref):
+            run = last_run(snapshot, work)
+            found = (run, status_of(snapshot, run)) if run is not None else None
+        if found is not None:
+            yield found
 
 
 def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[RunRef]:
@@ -208,17 +327,21 @@ def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[Ru
     Within a transaction this is as `match` is: of the store before it.
     """
     refs = snapshot.match(f"{escape(package)}/@*/{DEPLOY}/{escape(name)}/*/status/{status}", side="state")
-    runs = [RunRef.parse(ref.removesuffix(f"/status/{status}")) for ref in refs]
+    numbered = [ref.removesuffix(f"/status/{status}") for ref in refs]
+    runs = [RunRef.parse(ref) for ref in numbered if ref.rpartition("/")[2].isdigit()]
     return sorted(runs, key=lambda run: (release_number(run.work.release), run.number))
 
 
-def ops(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+def ops(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:
     """The markers of what is to be looked at: (release, name)."""
     for package in packages(state_tree(snapshot)):
-        for number in releases(snapshot, package):
+        for number in releases(snapshot, package, problems):
             release = f"{package}/{STATE}{number}"
             for name in _names(snapshot, f"{release}/op"):
-                if snapshot.exists(f"{release}/op/{name}"):
+                is_there = False
+                with problems.leave_out(f"{release}/op/{name}"):
+                    is_there = snapshot.exists(f"{release}/op/{name}")
+                if is_there:
                     yield release, name
 
 

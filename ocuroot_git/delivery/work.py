@@ -13,7 +13,17 @@ from ..errors import Conflict, Error, Fatal
 from . import claims, intent, model, releases, runs
 from .execute import NoCommand, Outcome, execute
 from .model import RunRef, WorkRef
-from .survey import last_runs, ops, read_function, read_run, require_own_dialect, state_tree
+from .problems import BadDocument, Problems
+from .survey import (
+    last_runs,
+    ops,
+    read_claim,
+    read_function,
+    read_release,
+    read_run,
+    require_own_dialect,
+    state_tree,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,24 +90,25 @@ class Item:
         return {**known, "waits_for": self.reasons}
 
 
-def todo(snapshot: Snapshot) -> list[Item]:
+def todo(snapshot: Snapshot, problems: Problems) -> list[Item]:
     """All that is to be done, in the order in which `work any` would take it up: intents, ops, then runs by age."""
-    items = _intent_items(snapshot)
+    items = _intent_items(snapshot, problems)
     if state_tree(snapshot).layout.version != 1:
         return items
-    for release, name in ops(snapshot):
+    for release, name in ops(snapshot, problems):
         known = name == model.CHECK_ENVIRONMENTS
         reasons = [] if known else ["a program that knows this op"]
         items.append(Item("op", f"{release}/op/{name}", READY if known else BLOCKED, reasons=reasons))
-    return items + run_items(snapshot)
+    return items + run_items(snapshot, problems)
 
 
-def _intent_items(snapshot: Snapshot) -> list[Item]:
+def _intent_items(snapshot: Snapshot, problems: Problems) -> list[Item]:
     """An intent is ready while `apply` would change something, and then waits for the runs that make it true."""
     applied = intent.tried(snapshot, None, strict=False)
+    problems.update(applied.problems)
     acted = {difference.ref for difference in applied.acted}
     items = []
-    for difference in intent.differences(snapshot):
+    for difference in intent.differences(snapshot, Problems()):
         state, reasons = (READY, []) if difference.ref in acted else (WAITING, ["its runs"])
         if difference.ref in applied.errors:
             state, reasons = BLOCKED, [applied.errors[difference.ref].message]
@@ -105,12 +116,16 @@ def _intent_items(snapshot: Snapshot) -> list[Item]:
     return items
 
 
-def run_items(snapshot: Snapshot) -> list[Item]:
+def run_items(snapshot: Snapshot, problems: Problems) -> list[Item]:
     """The runs that have not ended, by age: what was asked for last is done last, and so stays.
 
     Of several releases that are ready for one place, the newest is; the older ones wait for being superseded by it.
     """
-    items = [_run_item(snapshot, run, status) for run, status in last_runs(snapshot) if status in model.OPEN]
+    items = []
+    for run, status in last_runs(snapshot, problems):
+        if status in model.OPEN:
+            with problems.leave_out(run.work.ref):
+                items.append(_run_item(snapshot, run, status))
     _yield_to_newer(snapshot, items)
     return sorted(items, key=lambda item: (item.made, model.release_number(RunRef.parse(item.ref).work.release)))
 
@@ -134,10 +149,13 @@ def _yield_to_newer(snapshot: Snapshot, items: list[Item]) -> None:
 
 def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> Item:
     function = read_function(snapshot, run)
+    if function.status != status:
+        raise BadDocument(run.ref, f"its marker says '{status}', and its function '{function.status}'")
+    read_release(snapshot, run.work.release)
     made = str(function.history[0].get("time", "")) if function.history else ""
     type_ = read_run(snapshot, run).type
     if status == model.RUNNING:
-        claim = claims.read_claim(snapshot, run)
+        claim = read_claim(snapshot, run)
         if claims.ran_out(claim, claims.now(snapshot)):
             return Item("run", run.ref, READY, type=type_, reasons=["whose claim ran out"], made=made, claim=claim)
         asked = ["which was asked to stop"] if claim.cancel else []
@@ -147,18 +165,20 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> Item:
     return Item("run", run.ref, state, type=type_, reasons=[reason.what for reason in reasons], made=made)
 
 
-def prepare(stores: Stores) -> dict[str, Fatal]:
-    """Apply all intents and handle all ops; gives the errors of intents that cannot be applied, by their ref."""
+def prepare(stores: Stores) -> tuple[dict[str, Fatal], Problems]:
+    """Apply all intents and handle all ops; gives the errors of intents that cannot be applied, and what was bad."""
     applied = intent.apply(stores, None)
 
-    def handle(tx: Transaction) -> None:
-        for release, name in ops(tx):
+    def handle(tx: Transaction) -> Problems:
+        problems = Problems()
+        for release, name in list(ops(tx, problems)):
             if name == model.CHECK_ENVIRONMENTS:
-                releases.check_environments(tx, release)
-                tx.delete(f"{release}/op/{name}")
+                with problems.leave_out(f"{release}/op/{name}"):
+                    releases.handle_check_environments(tx, release, problems)
+        return problems
 
-    stores.transact(handle, command="work any")
-    return applied.errors
+    applied.problems.update(stores.transact(handle, command="work any"))
+    return applied.errors, applied.problems
 
 
 def _place(run: RunRef) -> str:
@@ -167,15 +187,16 @@ def _place(run: RunRef) -> str:
 
 
 class Result:
-    """What `work any` did: how its runs ended, and what it could not do."""
+    """What `work any` did: how its runs ended, what it could not do, and what it could not read when it ended."""
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
         self.errors: dict[str, Error] = {}
+        self.problems = Problems()
 
     @property
     def failed(self) -> bool:
-        return bool(self.errors) or any(outcome.status != model.COMPLETE for outcome in self.outcomes)
+        return bool(self.errors or self.problems) or any(outcome.status != model.COMPLETE for outcome in self.outcomes)
 
 
 class Worker:
@@ -215,12 +236,13 @@ class Worker:
 
     def _look(self, stores: Stores) -> list[tuple[RunRef, Claim | None]]:
         """Apply and handle what there is, and find the runs that are ready, each with the claim to be taken over."""
-        self.result.errors.update(prepare(stores))
+        errors, self.result.problems = prepare(stores)
+        self.result.errors.update(errors)
         ready: list[tuple[RunRef, Claim | None]] = []
         places = {_place(run) for run in self._running}
         snapshot = stores.snapshot()
         before, self._watched = self._watched, {}
-        for item in run_items(snapshot):
+        for item in run_items(snapshot, self.result.problems):
             run = RunRef.parse(item.ref)
             if run in self._left_alone or run in self._running:
                 continue

@@ -1,0 +1,98 @@
+"""`fsck` of the delivery model: whether each document is of the shape that its place asks for (design section 7).
+
+Everything is read, the runs of the past too; what commands leave out is named here with the field.
+"""
+
+from __future__ import annotations
+
+from ..check import Finding
+from ..globs import Glob, GlobError
+from ..refs import STATE
+from . import model
+from .inputs import read_intent
+from .intent import deploy_intents, documents_below, stored_intent
+from .model import DEPLOY, Environment, WorkRef
+from .problems import BadDocument, Problems
+from .survey import (
+    deployments,
+    intent_tree,
+    packages,
+    read_claim,
+    read_function,
+    read_release,
+    read_run,
+    releases,
+    run_numbers,
+    state_tree,
+    status_of,
+    work_of,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..snapshot import Snapshot
+    from .model import RunRef
+
+
+def check_model(snapshot: Snapshot) -> Iterator[Finding]:
+    """What is not of its shape. Damaged files are left to the check of the store itself, which names their paths."""
+    problems = Problems()
+    _check_environments(snapshot, problems)
+    if snapshot.has_intent():
+        _check_deploy_intents(snapshot, problems)
+    if state_tree(snapshot).layout.version == 1:
+        deployments(snapshot, problems)
+        for package in packages(state_tree(snapshot)):
+            for number in releases(snapshot, package, problems):
+                _check_release(snapshot, f"{package}/{STATE}{number}", problems)
+    for problem in problems:
+        if not problem.is_damage:
+            yield Finding("error", problem.ref, problem.what)
+
+
+def _check_environments(snapshot: Snapshot, problems: Problems) -> None:
+    refs = list(documents_below(state_tree(snapshot), [f"{STATE}/environment"]))
+    if snapshot.has_intent():
+        refs += documents_below(intent_tree(snapshot), [stored_intent(snapshot, "environment")])
+    for ref in refs:
+        with problems.leave_out(ref):
+            Environment.read(snapshot.get(ref), ref)
+
+
+def _check_deploy_intents(snapshot: Snapshot, problems: Problems) -> None:
+    for package, name in deploy_intents(snapshot):
+        work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
+        with problems.leave_out(work.intent):
+            intent = read_intent(snapshot, work)
+            if intent is not None:
+                model.read_inputs(intent.input, f"'{work.intent}'", intent.release)
+
+
+def _check_release(snapshot: Snapshot, release: str, problems: Problems) -> None:
+    with problems.leave_out(release):
+        read_release(snapshot, release)
+    for work in work_of(snapshot, release):
+        with problems.leave_out(work.ref):
+            if snapshot.exists(work.ref):
+                model.Run.read(snapshot.get(work.ref), work.ref)
+        for number in run_numbers(snapshot, work):
+            run = work.run(number)
+            with problems.leave_out(run.ref):
+                _check_run(snapshot, run)
+
+
+def _check_run(snapshot: Snapshot, run: RunRef) -> None:
+    read_run(snapshot, run)
+    status = status_of(snapshot, run)
+    function = read_function(snapshot, run)
+    if function.status != status:
+        raise BadDocument(run.ref, f"its marker says '{status}', and its function '{function.status}'")
+    for glob in function.dependencies:
+        try:
+            Glob(glob)
+        except GlobError as error:
+            raise BadDocument(run.function, f"dependencies: {error.message}") from None
+    if status == model.RUNNING:
+        read_claim(snapshot, run)
