@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
+from ..globs import escape
+
+PAGE = "page"
+"""The value of `form` that asks for a page, where the end of an address might ask for JSON."""
 _KEPT = "/@+~:!$&'()*,;=-._"
 """What stands in a path as it is, so that a ref stays readable in the address bar."""
 
 
-def of_ref(ref: str, kind: str = "ref") -> str:
+def of_ref(ref: str, kind: str = "ref", **query: str | int) -> str:
     """The page of a ref, or its raw form (`raw`), its logs as text (`log`), its history (`history`)."""
     plain, hash_sign, fragment = ref.partition("#")
     path = f"/{kind}/{quote(plain, safe=_KEPT)}"
-    return f"{path}?{urlencode({'part': fragment})}" if hash_sign and fragment else path
+    if hash_sign and fragment:
+        query["part"] = fragment
+    if kind == "history" and plain.endswith(".json"):
+        query["form"] = PAGE  # what is gone does not say any more that `.json` is a part of its name
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def is_addressable(ref: str) -> bool:
@@ -27,6 +35,11 @@ def is_addressable(ref: str) -> bool:
 def of_search(glob: str) -> str:
     """The page of what matches a pattern."""
     return "/search?" + urlencode({"q": glob})
+
+
+def of_below(ref: str) -> str:
+    """The page of all refs below a ref, whatever characters it holds."""
+    return of_search(f"{escape(ref)}/**")
 
 
 def of_commit(oid: str) -> str:

@@ -23,6 +23,7 @@ from ..globs import GlobError
 from ..layout import SIDES
 from ..terminal import escaped
 from . import changes, details, lists, releases
+from .addresses import PAGE
 from .facts import Facts, Memory
 from .later import PATIENCE
 from .looks import install
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from ..store import Stores
 
 Page = dict[str, Any]
+
+_LONGEST_TEXT = 10_000
+"""Characters of a pattern that a search takes: the longest ref, escaped."""
 
 
 class View:
@@ -197,15 +201,18 @@ def _commit(facts: Facts, oid: str) -> Page:
 
 
 def _ref(facts: Facts, text: str) -> str:
-    """The ref that an address names: without the `.json` that asks for the other form, unless that is its name."""
-    if text.endswith(".json") and not details.Subject(facts, text).object:
+    """The ref that an address names: without the `.json` that asks for the other form, unless that is its name.
+
+    A package is called `web.json` as often as not, and has no document of its own: whatever there is counts.
+    """
+    if text.endswith(".json") and request.args.get("form") != PAGE and not details.leads_somewhere(facts, text):
         request.environ["view.json"] = True
         return text.removesuffix(".json")
     return text
 
 
 def _text(name: str) -> str:
-    return request.args.get(name, "")[:500]
+    return request.args.get(name, "")[:_LONGEST_TEXT]
 
 
 def _number(default: int = 1) -> int:

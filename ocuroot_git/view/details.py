@@ -93,15 +93,28 @@ class Subject:
         return self.object.body if self.object is not None and self.object.kind == "ref" else None
 
 
+def leads_somewhere(facts: Facts, text: str) -> bool:
+    """Whether a ref has a page: a document, something below it, or a problem with it that the page tells."""
+    try:
+        subject = Subject(facts, text)
+    except NotFound:
+        return False
+    return _is_there(subject, *_kind(facts, subject, 1))
+
+
+def _is_there(subject: Subject, kind: str, extra: Page) -> bool:
+    if subject.object is not None or subject.problem or subject.tree.node(f"{REFS}/{subject.stored}") is not None:
+        return True
+    # An environment without a document may still have something deployed.
+    return kind == "environment" and extra["environment"]["deployments"]["total"] > 0
+
+
 def page(facts: Facts, text: str, number: int) -> Page:
     """The page of a ref. Raises NotFound where there is nothing at, above or below it that could be shown."""
     subject = Subject(facts, text)
     kind, extra = _kind(facts, subject, number)
     below = _below(facts, subject)
-    is_there = subject.object is not None or subject.tree.node(f"{REFS}/{subject.stored}") is not None
-    if kind == "environment":  # one without a document may still have something deployed
-        is_there = is_there or extra["environment"]["deployments"]["total"] > 0
-    if not is_there and not subject.problem:
+    if not _is_there(subject, kind, extra):
         raise NotFound(f"there is nothing at '{text}'")
     place, directory = facts.snapshot.place(subject.tree)
     version = facts.snapshot.version(place)

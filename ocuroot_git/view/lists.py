@@ -13,7 +13,7 @@ from ..globs import Glob, escape
 from ..refs import INTENT, STATE, Ref, version_key
 from . import shapes
 from .differences import compared
-from .facts import read_object
+from .facts import WORDS, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,7 +218,7 @@ def newest(facts: Facts, package: Package) -> Page | None:
 def cell(facts: Facts, package: Package, environment: str) -> Page:
     """What is in one environment of one package: deployed, since, on its way or failed since, and wanted."""
     run = package.deployed.get(environment, "")
-    release = run.partition("/deploy/")[0]
+    release = split_work(run)[0]
     number = release_number(release)
     since = facts.time(f"{run}/status/complete") if run else ""
     coming = [_open(facts, one) for one in package.open if _goes_to(one, environment) and one.number >= number]
@@ -234,6 +234,18 @@ def cell(facts: Facts, package: Package, environment: str) -> Page:
         "coming": coming[-2:],
         "wanted": wanted if wanted and wanted != release else "",
     }
+
+
+def split_work(stored: str) -> tuple[str, str, str]:
+    """The release, the directory's name and the rest of a stored ref of work; all is the release where it is none.
+
+    The marker says where the package's path ends, in which `call` and `deploy` are names like others.
+    """
+    segments = stored.split("/")
+    at = next((number for number, segment in enumerate(segments) if segment.startswith(STATE)), len(segments))
+    if segments[at + 1 : at + 2] and segments[at + 1] in WORDS:
+        return "/".join(segments[: at + 1]), segments[at + 1], "/".join(segments[at + 2 :])
+    return stored, "", ""
 
 
 def _since_of(facts: Facts, run: str) -> str:

@@ -53,6 +53,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(
         address=address,
         search_address=addresses.of_search,
+        below_address=addresses.of_below,
         commit_address=addresses.of_commit,
         document=document,
         duration=times.duration,
@@ -64,9 +65,9 @@ def install(app: Flask) -> None:
     )
 
 
-def address(ref: str, kind: str = "ref") -> str:
+def address(ref: str, kind: str = "ref", **query: str | int) -> str:
     """The address of a ref's page; empty where no address can name it."""
-    return addresses.of_ref(ref, kind) if addresses.is_addressable(ref.partition("#")[0]) else ""
+    return addresses.of_ref(ref, kind, **query) if addresses.is_addressable(ref.partition("#")[0]) else ""
 
 
 def page_address(number: int) -> str:

@@ -13,7 +13,7 @@ from ..layout import REFS, Damaged
 from ..refs import STATE, version_key
 from . import shapes
 from .ansi import plain
-from .lists import functions_of, has, package_row, paged
+from .lists import functions_of, has, package_row, paged, split_work
 
 if TYPE_CHECKING:
     from ..layout import StoredObject
@@ -186,23 +186,14 @@ def work(facts: Facts, stored: str) -> Page:
         run = f"{stored}/{number}"
         status = facts.status(run)
         runs.append({"ref": run, "number": number, "status": status, **_times(facts, run, status)})
-    head, _, below = _split_work(stored)
+    head, _, below = split_work(stored)
     return {"ref": stored, "release": head, "name": below, "runs": runs}
-
-
-def _split_work(stored: str) -> tuple[str, str, str]:
-    """The release, the directory's name and the rest of a stored ref of work."""
-    for word in ("call", "task", "deploy"):
-        head, found, rest = stored.partition(f"/{word}/")
-        if found and head.rpartition("/")[2].startswith(STATE):
-            return head, word, rest
-    return stored, "", ""
 
 
 def run_page(facts: Facts, stored: str) -> Page:
     """A run: what it does, its inputs and outputs, what it waits for, its log, and the runs before and after it."""
     body = facts.body(stored)
-    head, word, rest = _split_work(stored)
+    head, word, rest = split_work(stored)
     name, _, number = rest.partition("/")
     status = facts.status(stored)
     functions = functions_of(facts, stored)

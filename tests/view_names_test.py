@@ -1,0 +1,118 @@
+"""Names of every kind in the view: packages, work and documents called by what an address could mistake."""
+
+from __future__ import annotations
+
+import html
+import re
+from urllib.parse import quote, urljoin, urlsplit
+
+import pytest
+from conftest import Repo
+from delivering import call, deploy, package, prepare
+from viewing import ADDRESS, Browser, application
+
+from ocuroot_git.config import open_stores
+from ocuroot_git.delivery import ending, releases, runs
+from ocuroot_git.delivery.model import WorkRef
+
+PATHS = (
+    *("web", "web.json", "web.json.json", ".json", "a/web.json", "release.ocu.star", "..a", "a./b"),
+    *("raw", "log", "logs", "history", "ref", "static/view.js", "overview.json", "index.html"),
+    *("call/web", "deploy/web/status", "task/call/deploy", "commit", "environment/op"),
+    *("with space", "100%", "%2e%2e/x", "a%2Fb", "what?page=2", "a+b", "a;b=c,d&e", "a:b", "a\\b", "x-/-", "1/1"),
+    *("[a-z]", "{a,b}", "**", "!x", "'q'", '"q"', "<b>", "é", "中文/包", "\U0001f680", "a\u00a0b", "\u202eevil"),
+    "x" * 250 + ".json",
+)
+KEPT = "/@+~:!$&'()*,;=-._"
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A release of a package of each path, its call complete and its deployment done."""
+    path = tmp_path_factory.mktemp("names") / "shop"
+    path.mkdir()
+    repo = Repo(path)
+    repo.git("init", "-q")
+    repo.ocuroot("init", "-q")
+    prepare(repo, "staging")
+    stores = open_stores(str(path))
+    commit = repo.git("rev-parse", "HEAD")
+    for one in PATHS:
+        definition = package([call("build")], [deploy("staging")])
+        release = releases.new(stores, f"shop/-/{one}", commit, definition, tags=[], force=False)
+        for kind, name in (("call", "build"), ("deploy", "staging")):
+            work = WorkRef(release, kind, name)
+            run = stores.transact(lambda tx, work=work: runs.start(tx, work, None), command="run start")
+            ending.finish(stores, run, "complete", outputs={"of": one}, tags=[])
+    return repo
+
+
+@pytest.fixture(scope="module")
+def browser(named: Repo) -> Browser:
+    return Browser(application(named.path))
+
+
+SEEN: set[str] = set()
+"""Addresses that were asked: many pages name the same ones."""
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_package_of_any_path_has_its_pages(browser: Browser, named: Repo, path: str) -> None:
+    ref = f"shop/-/{path}"
+    deployed = f"{ref}/@1/deploy/staging"
+    for below, kind in (
+        ("", "package"),
+        ("/@1", "release"),
+        ("/@", "release"),
+        ("/@1/call/build", "work"),
+        ("/@1/call/build/1", "run"),
+        ("/@1/deploy/staging/1", "run"),
+        ("/+/deploy/staging", "intent"),
+    ):
+        address = f"/ref/{quote(ref + below)}"
+        page = browser.json(address)
+        assert (page["kind"], page["ref"]) == (kind, ref + below)
+        assert browser.ask(f"{address}.json").get_json()["ref"] == ref + below
+        text = browser.get(address)
+        for target in {html.unescape(target) for target in ADDRESS.findall(text)} - SEEN:
+            SEEN.add(target)
+            further = urlsplit(urljoin(f"http://view{address}", target))
+            if further.netloc == "view":
+                asked = f"{further.path}?{further.query}" if further.query else further.path
+                assert browser.ask(asked).status_code == 200, f"{asked}, linked from {address}"
+    run = browser.json(f"/ref/{quote(deployed)}/1")["run"]
+    assert (run["name"], run["number"], run["release"], run["is_deployed"]) == ("staging", 1, f"{ref}/@1", True)  # type: ignore[index]
+    assert f"/ref/{quote(ref, safe=KEPT)}/@1/deploy/staging/1" in html.unescape(browser.get(f"/ref/{quote(ref)}/@1"))
+    assert browser.json(f"/raw/{quote(ref)}/@1/call/build/1")["output"] == {"of": path}
+    history = browser.json(f"/history/{quote(ref)}/@1")
+    assert (history["ref"], len(history["entries"])) == (f"{ref}/@1", 1)  # type: ignore[arg-type]
+    every = re.search(r'<a href="([^"]*)">All refs of this package', browser.get(f"/ref/{quote(ref)}"))
+    assert every is not None
+    found = browser.json(html.unescape(every[1]))
+    assert f"{deployed}/1" in found["items"]  # type: ignore[operator]
+    assert all(one.startswith(f"{ref}/") for one in found["items"])  # type: ignore[attr-defined]
+
+
+def test_history_of_what_is_gone_is_its_own(store: Repo) -> None:
+    """The name that ends in `.json` is gone, and one that is the same without it is there."""
+    store.ocuroot("set", "+/custom/a", "of a")
+    store.ocuroot("set", "+/custom/a.json", "of a.json")
+    store.ocuroot("delete", "+/custom/a.json")
+    browser = Browser(application(store.path))
+    commit = browser.get(f"/commit/{store.git('rev-parse', 'state')}")
+    (address,) = re.findall(r'href="(/history/[^"]*)"', commit)
+    page = browser.get(html.unescape(address))
+    assert "History of +/custom/a.json" in page and "of a.json" in page
+    assert browser.json("/history/+/custom/a.json?form=page")["ref"] == "+/custom/a.json"
+    assert browser.ask("/history/+/custom/a.json").get_json()["ref"] == "+/custom/a"
+
+
+def test_lists_lead_to_all_of_them(browser: Browser) -> None:
+    for page in ("/packages", "/deployments", "/ref/@/environment/staging", "/ref/shop/-"):
+        for number in ("1", "2"):
+            text = browser.get(f"{page}?page={number}")
+            for target in map(html.unescape, ADDRESS.findall(text)):
+                if target.startswith("/ref/"):
+                    assert browser.ask(target).status_code == 200, f"{target}, linked from {page}"
+    cells = [row["cells"][0]["label"] for row in browser.json("/deployments")["items"]]  # type: ignore[attr-defined]
+    assert set(cells) == {"@1"}
