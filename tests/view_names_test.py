@@ -16,11 +16,9 @@ from ocuroot_git.delivery import ending, releases, runs
 from ocuroot_git.delivery.model import WorkRef
 
 PATHS = (
-    *("web", "web.json", "web.json.json", ".json", "a/web.json", "release.ocu.star", "..a", "a./b"),
-    *("raw", "log", "logs", "history", "ref", "static/view.js", "overview.json", "index.html"),
-    *("call/web", "deploy/web/status", "task/call/deploy", "commit", "environment/op"),
-    *("with space", "100%", "%2e%2e/x", "a%2Fb", "what?page=2", "a+b", "a;b=c,d&e", "a:b", "a\\b", "x-/-", "1/1"),
-    *("[a-z]", "{a,b}", "**", "!x", "'q'", '"q"', "<b>", "é", "中文/包", "\U0001f680", "a\u00a0b", "\u202eevil"),
+    *("web", "web.json", "web.json.json", ".json", "a./..b", "raw", "logs", "history", "static/view.js"),
+    *("call/web", "deploy/web/status", "task/call/deploy", "with space", "100%", "%2e%2e/x%2F", "what?page=2", "a+b"),
+    *("a;b=c,d&e:f", "a\\b", "x-/-", "[a-z]", "{a,b}", "**", "\"'<b>", "中文/é\U0001f680", "\u202eevil\u00a0"),
     "x" * 250 + ".json",
 )
 KEPT = "/@+~:!$&'()*,;=-._"
@@ -72,7 +70,8 @@ def test_a_package_of_any_path_has_its_pages(browser: Browser, named: Repo, path
         address = f"/ref/{quote(ref + below)}"
         page = browser.json(address)
         assert (page["kind"], page["ref"]) == (kind, ref + below)
-        assert browser.ask(f"{address}.json").get_json()["ref"] == ref + below
+        if path + below + ".json" not in PATHS:
+            assert browser.ask(f"{address}.json").get_json()["ref"] == ref + below
         text = browser.get(address)
         for target in {html.unescape(target) for target in ADDRESS.findall(text)} - SEEN:
             SEEN.add(target)

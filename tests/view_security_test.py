@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from conftest import Repo
@@ -39,7 +40,49 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Repo:
         f"set @/custom/hostile {json.dumps(links)}",
         f"set {FRONTEND}/@12/call/smoke/1/logs {json.dumps(log)}",
         f"set @/environment/{HOSTILE_NAME} {json.dumps(environment)}",
+        *hostile_release(),
     )
+
+
+def hostile_release() -> list[str]:
+    """A release whose phases, calls, functions, environments, tags, inputs, outputs and owner are all hostile."""
+    release = f"r{HOSTILE_NAME}/-/{HOSTILE_NAME}/@1"
+    function = {"name": HOSTILE, "run": HOSTILE, "pos": HOSTILE}
+    work = [
+        {"call": {"name": HOSTILE_NAME, "fn": function, "inputs": {HOSTILE: {"value": HOSTILE}}}},
+        {"deploy": {"environment": HOSTILE_NAME, "up": function, "down": function}},
+    ]
+    steps = [
+        f"set {release} {json.dumps({'commit': HOSTILE, 'package': {'phases': [{'name': HOSTILE, 'work': work}]}})}"
+    ]
+    for below, kind in ((f"call/{HOSTILE_NAME}", HOSTILE), (f"deploy/{HOSTILE_NAME}", "up")):
+        run = f"{release}/{below}/1"
+        current = {"fn": function, "inputs": {HOSTILE: HOSTILE}, "outputs": {HOSTILE: HOSTILE}}
+        current["dependencies"] = [f"**/{HOSTILE_NAME}", HOSTILE]
+        history = [{"status": HOSTILE, "time": HOSTILE}, {"status": "running", "time": HOSTILE}]
+        steps += [
+            f"set {run} {json.dumps({'type': kind, 'release': release, 'output': {HOSTILE: HOSTILE}})}",
+            f"set {run}/functions/1 {json.dumps({'current': current, 'history': history})}",
+            f"set {run}/status/running {json.dumps({'time': HOSTILE, 'owner': HOSTILE})}",
+            f"set {release}/custom/{HOSTILE_NAME} {json.dumps(HOSTILE)}",
+            f"set {release}/op/{HOSTILE_NAME} {json.dumps({'time': HOSTILE})}",
+        ]
+    return steps
+
+
+def test_hostile_names_of_work_are_text_where_they_are_shown(browser: Browser) -> None:
+    release = f"r{HOSTILE_NAME}/-/{HOSTILE_NAME}/@1"
+    for below in ("", f"/call/{HOSTILE_NAME}", f"/call/{HOSTILE_NAME}/1", f"/deploy/{HOSTILE_NAME}/1"):
+        answer = browser.ask(f"/ref/{quote(release + below)}")
+        text = answer.get_data(as_text=True)
+        assert (answer.status_code, answer.headers["Content-Security-Policy"][:18]) == (200, "default-src 'none'")
+        assert text.count("&lt;script&gt;") > 3, below
+        assert re.findall(r"<script[^>]*>", text) == ['<script src="/static/view.js" defer>']
+        assert not re.search(r"<[^>]* (src=x|on[a-z]+=|style=)", re.sub(r'"[^"]*"', '""', text))
+    for page in ("/", "/work", "/packages", "/deployments", "/custom", "/environments"):
+        text = browser.get(page)
+        assert "&#39;&gt;&lt;img" in text.replace("<wbr>", ""), page
+        assert "<img" not in text
 
 
 @pytest.fixture(scope="module")

@@ -313,6 +313,50 @@ def test_change_shows_in_the_next_answer_and_in_the_tip(tmp_path: Path) -> None:
     assert "Closed on Monday" in browser.get("/custom")
 
 
+def test_what_is_kept_is_of_the_tree_that_is_shown(store: Repo) -> None:
+    """Everything the view remembers, over a branch that moves forth, back, and to another history."""
+
+    def shown() -> tuple[object, ...]:
+        packages = browser.json("/packages")["items"]
+        work = browser.json("/work")["items"]
+        cells = [[cell["label"] for cell in row["cells"]] for row in browser.json("/deployments")["items"]]  # type: ignore[attr-defined]
+        return (
+            [(row["package"], row["releases"], row["failed"], row["status"]) for row in packages],  # type: ignore[attr-defined]
+            [(one["run"], one["status"]) for one in work],  # type: ignore[attr-defined]
+            cells,
+            browser.json("/search?q=r/**")["total"],
+            [one["ref"] for one in browser.json("/ref/r/-/p")["package"]["releases"]["items"]],  # type: ignore[index]
+            [one["intent"] for one in browser.json("/diff")["items"]],  # type: ignore[attr-defined]
+        )
+
+    def fresh() -> tuple[object, ...]:
+        nonlocal browser
+        kept, browser = browser, Browser(application(store.path))
+        answer, browser = shown(), kept
+        return answer
+
+    browser = Browser(application(store.path))
+    run = "r/-/p/@1/call/build/1"
+    tips, answers = [], []
+    for lines in (
+        [f"set {run} {{}}", f"set {run}/status/running {{}}", "set r/-/p/@1 {}", "set @/environment/e {}"],
+        [f"delete {run}/status/running", f"set {run}/status/failed {{}}"],
+        ["set r/-/p/@2 {}", "set r/-/p/@2/deploy/e/1 {}", "link r/-/p/@/deploy/e r/-/p/@2/deploy/e/1"],
+        ["set r/-/q/@1 {}", "set +/custom/x 1", 'set r/-/p/+/deploy/e {"release": "r/-/p/@1"}'],
+        ["link r/-/p/@/deploy/e r/-/p/@1", "delete r/-/q/@1", "delete +/custom/x"],
+    ):
+        store.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
+        tips.append(store.git("rev-parse", "state"))
+        answers.append(shown())
+        assert answers[-1] == fresh()
+    assert len({str(answer) for answer in answers}) == len(answers)
+    # Back to what was shown before, and to a history that shares no commit but holds one of the trees.
+    other = store.git("commit-tree", "-m", "of its own", f"{tips[2]}^{{tree}}")
+    for tip, answer in ((tips[0], answers[0]), (tips[4], answers[4]), (other, answers[2]), (tips[1], answers[1])):
+        store.git("update-ref", "refs/heads/state", tip)
+        assert shown() == answer
+
+
 def test_fixed_revision_stays_as_it_was(tmp_path: Path) -> None:
     told = tell_story(tmp_path / "shop")
     old = told.git("rev-parse", "state")
