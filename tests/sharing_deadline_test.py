@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,3 +181,26 @@ def test_what_does_not_listen_is_killed_and_what_stays_is_not_waited_for() -> No
     status, out, seconds = run_shell("echo out; sleep 20 & exit 0", seconds=15)
     assert (status, out) == (0, b"out\n")
     assert seconds < 10
+
+
+def test_a_cache_of_credentials_that_git_started_does_not_keep_the_lock(tmp_path: Path, repo: Repo) -> None:
+    bare = tmp_path / "served" / "store.git"
+    bare.mkdir(parents=True)
+    Repo(bare).git("init", "-q", "--bare")
+    Repo(bare).git("config", "http.receivepack", "true")
+    home = Path("/tmp") / f"ocuroot-test-{os.getpid()}"  # the path of a socket must be short
+    home.mkdir(mode=0o700)
+    socket = home / "socket"
+    with http_server(tmp_path / "served") as server:
+        repo.git("config", "ocuroot.state.remote", f"http://{USER}:{PASSWORD}@127.0.0.1:{server.port}/store.git")
+        repo.git("config", "credential.helper", f"cache --timeout=60 --socket={socket}")
+        repo.git("config", "ocuroot.timeout", "2")  # the lock is waited for ten times as long
+        try:
+            began = time.monotonic()
+            repo.ocuroot("init", "-q")
+            assert socket.exists(), "git has not started its cache of credentials"
+            repo.ocuroot("set", "+/custom/a", "1")
+            assert time.monotonic() - began < 20
+        finally:
+            repo.git("credential-cache", f"--socket={socket}", "exit", check=False)
+            shutil.rmtree(home)
