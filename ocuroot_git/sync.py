@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Conflict, Fatal
+from .errors import Conflict, Error, Fatal
 from .git import GitError, run
 from .history import OPERATION_TRAILER
 from .merge import Clash, merge_trees, split
@@ -58,6 +58,8 @@ class Sharing:
         self._environ: Mapping[str, str] = branch.environ
         self._directory = self.repository.work_tree or self.repository.git_dir
         self._timeout = settings.timeout
+        self._failure: TransportError | None = None
+        """Why the last push is to be tried again; None for a write of another process here."""
         self._transport = Transport(
             self._directory, self._environ, remote, remote, settings.timeout, settings.access.tell
         )
@@ -114,7 +116,7 @@ class Sharing:
             if self._push_once(here, known, choice, outcome):
                 return outcome
             if time.monotonic() > deadline:
-                raise Conflict(f"lost the race for '{self.remote}' {tries} times in {self._timeout:g} s")
+                raise self._given_up(tries)
             time.sleep(self.branch.pause(tries) * 10)
 
     def known(self) -> str | None:
@@ -139,6 +141,7 @@ class Sharing:
     def _push_once(self, here: Version, known: str | None, choice: Choice, outcome: Outcome) -> bool:
         """Push once; whether that was it. Raises what cannot be tried again."""
         assert here.oid is not None
+        self._failure = None
         target = here.oid
         ahead, behind = 1, 0
         if known is not None:
@@ -155,6 +158,7 @@ class Sharing:
             if failure is not None:
                 if self._may_try_again(failure, known):
                     self._transport.retry(failure)
+                    self._failure = failure
                     return False
                 raise failure
             outcome.pushed = max(1, ahead)
@@ -168,6 +172,18 @@ class Sharing:
             return False  # another process here has written meanwhile: that is to be pushed too
         self._track(target)
         return True
+
+    def _given_up(self, tries: int) -> Error:
+        """The error after the last try: a race that was lost, or what else kept the push from arriving."""
+        failure = self._failure
+        if failure is not None and failure.kind in MAY_HAVE_ARRIVED:
+            return Fatal(
+                f"whether the push arrived is not known: {failure.message}",
+                hint="'git ocuroot sync' finds out; what has arrived is not pushed twice",
+            )
+        if failure is not None and failure.kind == LOCKED:
+            return Conflict(f"{failure.message} ({tries} tries in {self._timeout:g} s)")
+        return Conflict(f"lost the race for '{self.remote}' {tries} times in {self._timeout:g} s")
 
     def _may_try_again(self, failure: TransportError, known: str | None) -> bool:
         if failure.kind == REFUSED:

@@ -756,7 +756,7 @@ def test_fsck_finds_damage(shop: Repo) -> None:
     put("no/such/type/@1/strange/x", '{"kind": "ref", "body": 1}')
     (refs / "file").write_text("x")
     shop.git("config", "ocuroot.state.branch", "damaged")
-    shop.ocuroot("import", "-q", "out")
+    shop.ocuroot("import", "-q", "--offline", "out")
     done = shop.run("fsck")
     assert done.returncode == 1
     assert done.stderr == "branch 'damaged': checked 17 documents and 8 links\n"

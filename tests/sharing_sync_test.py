@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Repo
+from servers import silent_server
 
 
 class Team:
@@ -387,3 +388,21 @@ def test_init_refuses_a_branch_of_the_remote_that_is_no_store(team: Team, make_r
         done = lone.run(command)
         assert (done.returncode, "is no store" in done.stderr) == (128, True)
         assert lone.git("for-each-ref", "refs/heads") == ""
+
+
+def test_a_push_that_is_given_up_says_what_kept_it(team: Team) -> None:
+    team.two.git("config", "ocuroot.timeout", "1")
+    update(team.two, "set @/custom/mine 1")
+    lock = team.bare.path / "refs" / "heads" / "state.lock"
+    lock.touch()
+    done = team.two.run("push", "-v")
+    assert done.returncode == 3
+    assert "fatal: another process holds a lock that is needed for 'origin': " in done.stderr
+    assert "lost the race" not in done.stderr
+    assert "trying again: another process holds a lock" in done.stderr
+    lock.unlink()
+    with silent_server() as port:
+        team.two.git("remote", "set-url", "--push", "origin", f"git://127.0.0.1:{port}/shared.git")
+        done = team.two.run("push")
+        assert done.returncode == 128
+        assert "whether the push arrived is not known: 'origin' does not answer" in done.stderr
