@@ -1,15 +1,18 @@
 """Write many files at once, as one pack: `git fast-import` does it faster than loose objects, and tidier (design 9).
 
-Only objects are written. The tree is asked for within a commit on a branch that is dropped again in the same run,
-before fast-import would make it, so that nothing but the caller's compare-and-swap moves a branch.
+Only objects are written, first to a directory of their own: what is half made when the program is killed is swept away
+by the next one, and `git prune` deletes no file there while it grows. The tree is asked for within a commit on a branch
+that is dropped again in the same run, before fast-import would make it, so that nothing but the caller's
+compare-and-swap moves a branch.
 """
 
 from __future__ import annotations
 
 import os
 
-from .git import run
+from .git import GitError, run
 from .objects import ObjectError
+from .scratch import scratch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,13 +33,59 @@ def edit_in_bulk(
     Raises ObjectError where a file stands in the place of a directory, GitError where git cannot write.
     """
     repository.check_edit(None if commit is None else repository.root(commit), changes)
-    arguments = ["-c", f"core.hooksPath={os.devnull}", "fast-import", "--quiet", "--done"]
-    said = run(arguments, environ, data=b"".join(_stream(commit, changes))).decode(errors="replace")
-    kind, _, rest = said.partition(" tree ")
-    oid = rest.partition("\t")[0]
-    if kind != "040000" or not oid:
-        raise ObjectError(f"cannot write to the object database: git fast-import said '{said.strip()}'")
+    config = ("-c", f"core.hooksPath={os.devnull}", "-c", "fastimport.unpackLimit=1")
+    arguments = [*config, "fast-import", "--quiet", "--done"]
+    objects = environ.get("GIT_OBJECT_DIRECTORY") or os.path.join(repository.common_dir, "objects")
+    try:
+        with scratch(os.path.join(repository.common_dir, "ocuroot"), "bulk") as directory:
+            repository.rely_on_packs()
+            stream = b"".join(_stream(commit, changes))
+            said = _run(arguments, _writing_to(directory, objects, environ), stream)
+            kind, _, rest = said.partition(" tree ")
+            oid = rest.partition("\t")[0]
+            if kind != "040000" or not oid:
+                raise ObjectError(f"cannot write to the object database: git fast-import said '{said.strip()}'")
+            repository.rely_on_packs(_take_over(directory, objects))
+    except OSError as error:
+        raise ObjectError(f"cannot write to the object database: '{error.filename}': {error.strerror}") from None
     return None if oid == _NOTHING else repository.tree(oid)
+
+
+def _writing_to(directory: str, objects: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which git writes objects to one directory and finds those of another too."""
+    others = environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES")
+    known = '"' + os.path.abspath(objects).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return {
+        **environ,
+        "GIT_OBJECT_DIRECTORY": directory,
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": f"{known}:{others}" if others else known,
+    }
+
+
+def _run(arguments: list[str], environ: Mapping[str, str], data: bytes) -> str:
+    try:
+        return run(arguments, environ, data=data).decode(errors="replace")
+    except GitError as error:
+        # What it says there of its own insides helps nobody, and would stay for ever.
+        report = error.words.partition("dumping crash report to ")[2].partition("\n")[0].strip()
+        if os.path.basename(report).startswith("fast_import_crash_") and os.path.isfile(report):
+            os.unlink(report)
+        raise
+
+
+def _take_over(directory: str, objects: str) -> list[str]:
+    """Move what git wrote to a directory into the object database; gives the names of the files.
+
+    The index of a pack comes last: by it the pack is found.
+    """
+    found = [(place, name) for place, _, names in os.walk(directory) for name in names]
+    for place, name in sorted(found, key=lambda file: file[1].endswith(".idx")):
+        there = os.path.join(objects, os.path.relpath(place, directory))
+        if not os.path.isdir(there):
+            os.makedirs(there, exist_ok=True)
+            os.chmod(there, os.stat(place).st_mode & 0o7777)  # as git made it: the repository may be shared
+        os.replace(os.path.join(place, name), os.path.join(there, name))
+    return [name for _, name in found]
 
 
 def _stream(commit: str | None, changes: Changes) -> Iterator[bytes]:

@@ -215,6 +215,9 @@ class Directory:
     def held_lock(self) -> str | None:
         return None
 
+    def is_collected(self) -> bool:
+        return False
+
     def pause(self, tries: int) -> float:
         return 0.0  # within its turn a writer is alone
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _MODE_BLOB: Final = 0o100644
 _MODE_TREE: Final = 0o040000
+_OF_PACKS: Final = (".pack", ".idx")
 _TYPE_COMMIT: Final = 1
 _TYPE_TREE: Final = 2
 _TYPE_TAG: Final = 4
@@ -111,6 +112,10 @@ class Repository:
         self._walks = False
         self._known_names: set[str] = set()
         self._loose: LooseObjects | None = None
+        self._was_reopened = False
+        self._new: list[Any] = []
+        self._commits: dict[str, bytes] = {}
+        self._packs: frozenset[str] = frozenset()
 
     @classmethod
     def open(cls, directory: str, environ: Mapping[str, str]) -> Repository:
@@ -366,10 +371,12 @@ class Repository:
         # Else each entry is looked up again when it is put into a tree, though it was written just before.
         libgit2.switch(libgit2.STRICT_OBJECT_CREATION, False)
         try:
+            if base is not None and self._was_reopened:
+                base = self._look_up(base.id)  # a builder takes no node of another handle
             with self._syncing("loose-object"):
                 oid = self._edit(base, _nested(changes))
             return self._look_up(oid) if oid is not None else None
-        except (OSError, self._core.GitError) as error:
+        except (OSError, KeyError, self._core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {_clean(error)}") from None
 
     def check_edit(self, base: Node | None, changes: Changes) -> None:
@@ -410,11 +417,15 @@ class Repository:
                 oid, mode = directories[name], _MODE_TREE
             else:
                 oid, mode = (self._handle.create_blob(change) if change is not None else None), _MODE_BLOB
+                self._new.append(oid)
             if oid is not None:
                 builder.insert(name, oid, mode)
             elif builder.get(name) is not None:
                 builder.remove(name)
-        return builder.write() if len(builder) else None
+        if not len(builder):
+            return None
+        self._new.append(builder.write())
+        return self._new[-1]
 
     def _check_kind(self, before: Node | None, change: dict[str, Any] | bytes | None, path: str) -> None:
         if before is not None and self.is_tree(before) != isinstance(change, dict):
@@ -434,10 +445,77 @@ class Repository:
                 tree.id,
                 [self._core.Oid(hex=parent) for parent in parents],
             )
-            with self._syncing("loose-object"):
-                return str(self._handle.odb.write(_TYPE_COMMIT, commit.encode()))
+            return self._write_commit(commit.encode())
         except (OSError, self._core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {_clean(error)}") from None
+
+    def _write_commit(self, data: bytes) -> str:
+        with self._syncing("loose-object"):
+            oid = self._handle.odb.write(_TYPE_COMMIT, data)
+        self._new.append(oid)
+        self._commits[str(oid)] = data
+        return str(oid)
+
+    # What was written, until it is known to stay: see `collection`
+
+    def begin_write(self) -> None:
+        """From here on remember what is written, for `holds`, and ask the disk anew what is there already."""
+        if self._new:
+            self._new.clear()
+            self._commits.clear()
+        self._packs = frozenset()
+
+    def rely_on_packs(self, names: Iterable[str] = ()) -> None:
+        """Remember the packs that are there, in which git finds what it need not write, and those it writes now."""
+        self._packs |= {*self._pack_names(), *(name for name in names if name.endswith(_OF_PACKS))}
+
+    def remember_commit(self, oid: str) -> None:
+        """Remember a commit that git has written for us. Raises ObjectError where it is gone."""
+        found = self._commit(oid)
+        self._new.append(found.id)
+        self._commits[oid] = found.read_raw()
+
+    def holds(self, commit: str, changes: Changes) -> bool:
+        """Whether all is there, on the disk, that a commit brought with the `changes` it was made of."""
+        objects = os.path.join(self.common_dir, "objects")
+        if not self._packs or self._packs <= self._pack_names():
+            loose = (str(oid) for oid in self._new if oid is not None)
+            if all(os.path.lexists(os.path.join(objects, oid[:2], oid[2:])) for oid in loose):
+                return True
+        # Some are packed, or gone. A handle that has read packs answers from those that were deleted meanwhile.
+        handle = self._opened_again()
+        exists = handle.odb.exists
+        try:
+            todo = [(handle.git_object_lookup_prefix(self._core.Oid(hex=commit)).tree, _nested(changes))]
+            while todo:
+                tree, level = todo.pop()
+                for name, change in level.items():
+                    if name not in tree:
+                        continue
+                    if not exists(tree[name].id):
+                        return False
+                    if isinstance(change, dict):
+                        todo.append((tree[name], change))
+        except (KeyError, AttributeError, self._core.GitError):
+            return False
+        return True
+
+    def write_commits_again(self) -> None:
+        """Write the commits that were written since `begin_write` once more. Raises ObjectError."""
+        self._handle = self._opened_again()  # the one we have believes that they are there
+        self._was_reopened = True
+        try:
+            for data in list(self._commits.values()):
+                self._write_commit(data)
+        except (OSError, self._core.GitError) as error:
+            raise ObjectError(f"cannot write to the object database: {_clean(error)}") from None
+
+    def _pack_names(self) -> frozenset[str]:
+        try:
+            names = os.listdir(os.path.join(self.common_dir, "objects", "pack"))
+            return frozenset(name for name in names if name.endswith(_OF_PACKS))
+        except OSError:
+            return frozenset()
 
     def move(self, name: str, old: str | None, new: str, reason: str, committer: Identity) -> None:
         """Move a reference from `old` (None: it must not exist) to `new`; `reason` is for the reflog.

@@ -6,14 +6,15 @@ A place is read at a `Version` and written by compare-and-swap against one. Neit
 from __future__ import annotations
 
 import os
+import time
 
 from .errors import Fatal
 from .git import GitError, Identities, run, start
-from .objects import Identity, Moved
+from .objects import Identity, Moved, ObjectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from typing import Final, Protocol
 
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
         def held_lock(self) -> str | None:
             """The file by which another process keeps writers out, as one that was killed goes on doing; or None."""
 
+        def is_collected(self) -> bool:
+            """Whether a `git gc` that may delete what was just written runs, or may just have ended."""
+
         def pause(self, tries: int) -> float:
             """Seconds to wait after so many lost races, at random."""
 
@@ -78,6 +82,8 @@ _FIRST_MESSAGE: Final = "Create the store\n"
 MANY: Final = 64
 """Files in one change from which on a pack is cheaper than loose objects, the start of git included."""
 _FIRST_PAUSE: Final = 0.002
+_REWRITTEN: Final = 2.0
+"""Seconds within which a writer beside a `git gc` has written again what that deleted."""
 _LONGEST_PAUSE: Final = 0.1
 """Seconds between tries after a lost race: doubling, with jitter. Spinning took 40 times the tries (measured)."""
 
@@ -132,7 +138,9 @@ class Committer:
             who[f"GIT_{role}_NAME"] = identity.name
             who[f"GIT_{role}_EMAIL"] = identity.email
             who[f"GIT_{role}_DATE"] = f"{identity.time} {sign}{minutes // 60:02}{minutes % 60:02}"
-        return run(arguments, {**self.environ, **who}, data=message.encode()).decode().strip()
+        oid = run(arguments, {**self.environ, **who}, data=message.encode()).decode().strip()
+        objects.remember_commit(oid)
+        return oid
 
     def first_commit(self, objects: Repository, changes: Changes) -> str:
         """Write the first commit of a store, which is the same everywhere; gives its id."""
@@ -170,19 +178,54 @@ class Branch:
         return hash((os.path.realpath(self.repository.common_dir), self.name))
 
     def read(self, at: str | None = None) -> Version:
-        oid = self.repository.tip(self.reference) if at is None else self.repository.resolve(at)
-        return Version(oid, None if oid is None else self.repository.root(oid))
+        deadline = time.monotonic() + _REWRITTEN
+        while True:
+            oid = self.repository.tip(self.reference) if at is None else self.repository.resolve(at)
+            try:
+                return Version(oid, None if oid is None else self.repository.root(oid))
+            except ObjectError:
+                # Whoever moved the branch there is about to write again what `git gc` has deleted.
+                if at is not None or time.monotonic() > deadline or not self.is_collected():
+                    raise
+            time.sleep(_FIRST_PAUSE)
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
         self._refuse_checked_out()
-        tree = self._edit(version, changes)
-        if tree is None:
-            raise Fatal(f"{self.where}: refusing to write an empty tree")
-        if version.root is not None and tree.id == version.root.id:
-            return version
-        oid = self.committer.commit(self.repository, tree, [version.oid] if version.oid else [], message)
-        self.move(version.oid, oid, reason)
+        self.repository.begin_write()
+        was_collected = self.is_collected()
+        try:
+            tree = self._edit(version, changes)
+            if tree is None:
+                raise Fatal(f"{self.where}: refusing to write an empty tree")
+            if version.root is not None and tree.id == version.root.id:
+                return version
+            oid = self.committer.commit(self.repository, tree, [version.oid] if version.oid else [], message)
+            self.move(version.oid, oid, reason)
+        except (ObjectError, GitError):
+            if not was_collected and not self.is_collected():
+                raise
+            raise Moved(self.reference) from None  # what was written may be gone already: from the beginning
+        self.keep(oid, changes, lambda: self._edit(version, changes))
         return Version(oid, tree)
+
+    def keep(self, oid: str, changes: Changes, edit_again: Callable[[], object]) -> None:
+        """See that all objects of a commit stay which was made since `begin_write`, and to which the branch leads now.
+
+        `edit_again` writes its trees and blobs once more. Raises Fatal where that cannot be told.
+        """
+
+        def write_again() -> None:
+            self.repository.write_commits_again()
+            edit_again()
+
+        from .collection import outlast  # late: whoever only reads needs none of it
+
+        outlast(self.repository, oid, changes, write_again)
+
+    def is_collected(self) -> bool:
+        from .collection import is_collected
+
+        return is_collected(self.repository.common_dir)
 
     def _edit(self, version: Version, changes: Changes) -> Node | None:
         if len(changes) < MANY:
@@ -192,8 +235,10 @@ class Branch:
         return edit_in_bulk(self.repository, self.committer.environ, version.oid, changes)
 
     def create(self, changes: Changes) -> Version:
+        self.repository.begin_write()
         oid = self.committer.first_commit(self.repository, changes)
         self.move(None, oid, "ocuroot: create the store")
+        self.keep(oid, changes, lambda: self.repository.edit(None, changes))
         return Version(oid, self.repository.root(oid))
 
     def adopt(self, oid: str, reason: str) -> Version:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 
+from .collection import is_collected, outlast
 from .errors import Fatal
 from .git import Config, GitError, run, start_config, with_config
 from .objects import Moved, Repository
@@ -144,13 +145,25 @@ class Remote:
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
         self._refuse_offline("write to")
+        self.repository.begin_write()
         tree = self.repository.edit(version.root, changes)
         if tree is None:
             raise Fatal(f"{self.where}: refusing to write an empty tree")
         if version.root is not None and tree.id == version.root.id:
             return version
         oid = self._committer.commit(self.repository, tree, [version.oid] if version.oid else [], message)
-        self._push(version.oid, oid, reason)
+        try:
+            self._push(version.oid, oid, reason)
+        except TransportError:
+            if self.repository.holds(oid, changes):
+                raise
+            raise Moved(self.where) from None  # `git gc` has deleted here what was to be pushed
+
+        def write_again() -> None:
+            self.repository.write_commits_again()
+            self.repository.edit(version.root, changes)
+
+        outlast(self.repository, oid, changes, write_again)
         self._fetched = True
         return Version(oid, tree)
 
@@ -180,6 +193,9 @@ class Remote:
 
     def held_lock(self) -> str | None:
         return None  # a lock at the remote is not ours to see
+
+    def is_collected(self) -> bool:
+        return is_collected(self._path)
 
     def pause(self, tries: int) -> float:
         """Who has lost more often waits less, within bounds, so that none starves: see docs/sharing.md."""

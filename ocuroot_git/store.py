@@ -10,7 +10,7 @@ import time
 
 from .errors import Error, Fatal, RemoteError
 from .layout import SIDES, STORE_FILE, Layout
-from .objects import Moved
+from .objects import Moved, ObjectError
 from .refs import Ref
 from .snapshot import MISSING, Found, NoStore, Snapshot
 from .transaction import Transaction, commit_message
@@ -224,6 +224,10 @@ class Stores:
             if before is not None:
                 return change(Transaction(Snapshot(self, before)))
             if failed is not None:
+                for place in places if isinstance(failed, ObjectError) else ():
+                    if place.is_collected():  # what `git gc` deleted is about to be written again
+                        attempt.place = place
+                        raise Moved(place.where)
                 raise failed
             self._write(attempt, snapshot, transaction)
             return result

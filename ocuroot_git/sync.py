@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .config import Settings
     from .merge import Choice
+    from .objects import Changes, Node
     from .places import Branch, Place
 
 
@@ -60,6 +61,8 @@ class Sharing:
         self._timeout = settings.timeout
         self._failure: TransportError | None = None
         """Why the last push is to be tried again; None for a write of another process here."""
+        self._replayed: tuple[Node, Changes] | None = None
+        """What the last replay was made of: a tree, and what was changed in it."""
         self._transport = Transport(
             self._directory, self._environ, remote, remote, settings.timeout, settings.access.tell
         )
@@ -143,6 +146,7 @@ class Sharing:
         assert here.oid is not None
         self._failure = None
         target = here.oid
+        self._replayed = None
         ahead, behind = 1, 0
         if known is not None:
             known, ahead, behind = self._standing(here.oid, known)
@@ -167,6 +171,9 @@ class Sharing:
         try:
             if target != here.oid:
                 self.branch.move(here.oid, target, f"ocuroot: sync with {self.remote}")
+                if self._replayed is not None:
+                    tree, changes = self._replayed
+                    self.branch.keep(target, changes, lambda: self.repository.edit(tree, changes))
                 outcome.moved = behind
         except Moved:
             return False  # another process here has written meanwhile: that is to be pushed too
@@ -201,6 +208,8 @@ class Sharing:
         outcome.replayed = len(merged.changes)
         if not merged.changes:
             return known
+        self.repository.begin_write()
+        self._replayed = theirs, merged.changes
         tree = self.repository.edit(theirs, merged.changes)
         message = self._message(base, here.oid, [split(path)[1] or path for path in sorted(merged.changes)])
         return self.branch.committer.commit(self.repository, tree, [known], message)

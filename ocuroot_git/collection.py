@@ -1,0 +1,95 @@
+"""Writing beside `git gc --prune=now`, which deletes objects that no reference leads to, however new they are.
+
+It looks at the references once and deletes later. What a writer has put into the object database in between is
+deleted even though a reference leads to it by then. So a writer looks again after it has moved its branch, while it
+still has all in memory, and for as long as the `git gc` goes on that may have looked before the branch moved.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .errors import Fatal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from .objects import Changes, Repository
+
+_LONGEST: Final = 60.0
+"""Seconds to wait for the end of a `git gc`."""
+_PAUSES: Final = (0.005, 0.1)
+"""Seconds between two looks: the first, and the longest."""
+_LATELY: Final = 10.0
+"""Seconds after the end of a `git gc` within which what it deleted may still be missing."""
+_STALE: Final = 12 * 3600
+"""Seconds after which git itself takes the `gc.pid` of another machine for a leftover."""
+
+
+def outlast(repository: Repository, commit: str, changes: Changes, write_again: Callable[[], None]) -> None:
+    """See that all objects that a commit brought stay, once a branch leads to it; write again those that do not.
+
+    Raises Fatal where a `git gc` that may delete them goes on for too long to say.
+    """
+    running = collector(repository.common_dir)
+    deadline = time.monotonic() + _LONGEST
+    pause, longest = _PAUSES
+    while True:
+        if not repository.holds(commit, changes):
+            write_again()
+            continue
+        if running is None:
+            return
+        if collector(repository.common_dir) != running:
+            running = None  # one that began later has seen the branch; one more look at what the first one did last
+            continue
+        if time.monotonic() > deadline:
+            raise Fatal(
+                f"the change was made, but 'git gc --prune' (process {running}) still runs and may delete it",
+                hint="when it has ended, see that all is well: git ocuroot fsck",
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, longest)
+
+
+def is_collected(common_dir: str) -> bool:
+    """Whether a `git gc` that may delete new objects runs, or may have ended so lately that writers still mend it."""
+    if collector(common_dir) is not None:
+        return True
+    try:
+        # The `gc.pid` that was there has left its mark on the directory. So do other things: this only says "perhaps".
+        return abs(time.time() - os.stat(common_dir).st_mtime) < _LATELY
+    except OSError:
+        return False
+
+
+def collector(common_dir: str) -> int | None:
+    """The process of a running `git gc` that may delete new objects; None where there is none.
+
+    A `git gc` as git starts it by itself spares what is younger than two weeks.
+    """
+    path = os.path.join(common_dir, "gc.pid")
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            number, _, host = file.read().strip().partition(" ")
+        age = time.time() - os.stat(path).st_mtime
+        pid = int(number)
+    except (OSError, ValueError):
+        return None
+    if host != os.uname().nodename:
+        return pid if age < _STALE else None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass  # it is there, and another user's
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as command:
+            words = command.read().lower()
+    except OSError:
+        return pid
+    return pid if not words or b"prune" in words else None  # it says nothing yet in its first moment
