@@ -171,8 +171,8 @@ BUDGETS = {
     ("resolve", "+/custom/x"): 39,
     ("parse", "+/custom/x"): 30,
     ("log", "-n", "1"): 48,
-    ("set", "+/custom/x", "other"): 54,
-    ("delete", "+/custom/x"): 55,
+    ("set", "+/custom/x", "other"): 55,
+    ("delete", "+/custom/x"): 56,
     ("update", "--stdin"): 53,
 }
 """How many modules a command may load beyond those that the interpreter starts with."""
