@@ -160,4 +160,9 @@ def test_git_that_fails_is_reported(store: Repo, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(store.path)
     repository = objects.Repository.open(".", os.environ)
     with pytest.raises(ocuroot_git.Fatal, match="fast-import"):
-        bulk.edit_in_bulk(repository, os.environ, repository.tip("refs/heads/state"), {"refs//x": b""})
+        bulk.edit_in_bulk(
+            repository,
+            {**os.environ, "GIT_CONFIG_COUNT": "nonsense"},
+            repository.tip("refs/heads/state"),
+            {"refs/x": b""},
+        )
