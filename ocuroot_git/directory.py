@@ -13,7 +13,7 @@ import stat
 from .errors import Fatal, NotFound
 from .objects import Moved, ObjectError
 from .places import Version
-from .refs import quoted, unsafe_name
+from .refs import quoted, unsafe_name, unwritable_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,8 +227,10 @@ class Directory:
     def _write(self, path: str, data: bytes | None) -> None:
         *directories, name = segments = path.split("/")
         for segment in segments:
-            if why := unsafe_name(segment):
-                raise Fatal(f"refusing to write '{path}' in {self.where}: there is {quoted(segment)} in it: {why}")
+            if why := unwritable_name(segment):
+                raise Fatal(
+                    f"refusing to write {quoted(path)} in {self.where}: there is {quoted(segment)} in it: {why}"
+                )
         above = self.path
         for segment in directories:
             above = os.path.join(above, segment)

@@ -83,7 +83,9 @@ def _with_alternates(directories: list[str]) -> list[str]:
                 lines = file.read().split("\n")
         except OSError:
             continue
-        todo += [(os.path.join(directory, line), depth + 1) for line in lines if line and line[0] != "#"]
+        todo += [
+            (os.path.normpath(os.path.join(directory, line)), depth + 1) for line in lines if line and line[0] != "#"
+        ]
     return found
 
 

@@ -10,7 +10,7 @@ import os
 from . import libgit2
 from .errors import Fatal, NotFound
 from .loose import LooseObjects
-from .refs import quoted, unsafe_name
+from .refs import quoted, unsafe_name, unwritable_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -590,7 +590,7 @@ class Repository:
         except KeyError:
             raise ObjectError(f"cannot read {what} {oid}: there is no such object") from None
         except self._core.GitError as error:
-            raise ObjectError(f"cannot read {what} {oid}: {_clean(error)}") from None
+            raise ObjectError(f"cannot read {what} {oid}: {_clean(error).removeprefix(f'{oid}: ')}") from None
 
     def _check_whole(self, node: Node) -> None:
         """Raise ObjectError where libgit2 must not read a node: see `loose`."""
@@ -676,8 +676,8 @@ def _nested(changes: Changes) -> dict[str, Any]:
     for path, data in changes.items():
         *directories, name = segments = path.split("/")
         for segment in segments:
-            if why := unsafe_name(segment):
-                raise ObjectError(f"cannot write '{quoted(path)}': there is an entry {quoted(segment)} in it: {why}")
+            if why := unwritable_name(segment):
+                raise ObjectError(f"cannot write {quoted(path)}: there is an entry {quoted(segment)} in it: {why}")
         level = nested
         for directory in directories:
             level = level.setdefault(directory, {})

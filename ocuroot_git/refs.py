@@ -278,6 +278,15 @@ def unsafe_name(name: str) -> str | None:
     return "git keeps that name for itself" if is_dot_git(name) else None
 
 
+def unwritable_name(name: str) -> str | None:
+    """As `unsafe_name`, of a name that is to be written: it must be UTF-8 as well."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "it is not valid UTF-8"
+    return unsafe_name(name)
+
+
 def _bad(text: str, segment: str, why: str, *, hint: str | None = None) -> RefError:
     return RefError(f"bad ref {quoted(text)}: segment {quoted(segment)}: {why}", hint=hint)
 

@@ -52,6 +52,8 @@ TYPES = "the types are call, commit, custom, deploy, environment, op, push"
         ("a/-/b/@1/@2", "segment '@2': a ref has one marker ('@' or '+')", None),
         ("a/-/b@c/@1", "segment 'b@c': '@' cannot stand inside a segment of a repo or path", None),
         ("a/.GIT/@1", "segment '.GIT': git keeps that name for itself", None),
+        ("a/git~1/@1", "segment 'git~1': git keeps that name for itself", None),
+        ("a/GIT~1 ./@1", "segment 'GIT~1 .': git keeps that name for itself", None),
         ("a/-/@object.json/x", "segment '@object.json': it is a file name of the store's own", None),
         ("a/-/b/@1/call/x\ty", "segment 'x\\ty': it holds a control character", None),
         ("a/-/b#x", "it has a fragment, but names neither a release nor a part of one", None),
