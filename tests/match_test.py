@@ -15,6 +15,7 @@ from conftest import FIXTURES, Repo
 
 import ocuroot_git
 from ocuroot_git import parallel
+from ocuroot_git.globs import Glob, escape
 from ocuroot_git.match import Step
 from ocuroot_git.objects import Repository
 
@@ -288,3 +289,17 @@ def test_visits_of_one_package_do_not_grow_with_the_store(
         assert ocuroot_git.open().match("github.com/example/shop/-/services/service-0000/*/@*/deploy/production")
         counts.append(visits())
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("name", ["[a]", "a]", "{a,b}", "*", "?", "\\", "!", "[!a-z]", "}"])
+def test_an_escaped_name_matches_itself_alone(name: str) -> None:
+    """As the name of this repository is, which `//…` puts into a pattern."""
+    glob = Glob(f"{escape(name)}/@1")
+    assert glob.matches(f"{name}/@1")
+    assert not any(glob.matches(f"{other}/@1") for other in ("a", "b", "", "x", "ab", name + "x"))
+
+
+def test_a_repository_whose_name_is_a_pattern(store: Repo) -> None:
+    store.git("config", "ocuroot.repoAlias", "shop[1]")
+    store.ocuroot("update", "--stdin", input="set shop[1]/-/api/@1 {}\nset shop1/-/api/@1 {}\n")
+    assert store.ocuroot("match", "//**") == "shop[1]/-/api/@1"

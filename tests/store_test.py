@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -390,3 +391,21 @@ def test_many_documents_in_one_transaction_write_each_tree_once(store: Repo) -> 
     # Blobs, as many trees that hold one of them each, the seven from `custom` up to the root, the commit, and a
     # second one where many objects are written as a pack.
     assert count_objects(store) - before - (200 + 200 + 7) in (1, 2)
+
+
+def test_what_others_keep_beside_a_document_is_kept(store: Repo) -> None:
+    """Fields of `@object.json` that this program does not know, of a document that is set and of one that is linked."""
+    path = "refs/@/custom/x/@object.json"
+    content = '{"kind": "ref", "owner": {"team": "a"}, "body_type": "mine", "body": 1, "version": 1.50}'
+    index = {**os.environ, "GIT_INDEX_FILE": str(store.path / ".git" / "by-hand")}
+    store.git("read-tree", "state", env=index)
+    blob = store.git("hash-object", "-w", "--stdin", input=content)
+    store.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
+    commit = store.git("commit-tree", "-p", "state", "-m", "by hand", store.git("write-tree", env=index))
+    store.git("update-ref", "refs/heads/state", commit)
+    for instruction, links in (("set @/custom/x 2", []), ("link @/custom/l @/custom/x", ["@/custom/l"])):
+        store.ocuroot("update", "--stdin", input=f"{instruction}\n")
+        text = store.git("show", f"state:{path}")
+        kept = {"kind": "ref", "body_type": "mine", **({"links": links} if links else {}), "body": 2}
+        assert list(json.loads(text).items()) == [*kept.items(), ("owner", {"team": "a"}), ("version", 1.5)]
+        assert "1.50" in text
