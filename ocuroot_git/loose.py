@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Final
 
 _CHUNK: Final = 1 << 20
+_NAME: Final = 38
+"""How long the name of a loose object is, in its directory: libgit2 opens no repository of longer ids."""
 _MOST_ALTERNATES: Final = 5
 """How deep alternates may refer to alternates, in git too."""
 
@@ -29,11 +31,10 @@ class LooseObjects:
     def __init__(self, directories: list[str], is_packed: Callable[[str], bool]) -> None:
         """`is_packed` says whether an object is in a pack too, where libgit2 takes it from."""
         self._is_packed = is_packed
-        self._found: dict[str, dict[str, list[str]]] = {}
-        """By the first two digits of an id: the names of such files, and the directories each lies in."""
         self._fans: dict[str, list[str]] = {}
         """By the first two digits of an id: the directories that may hold such files."""
-        self._checked: set[str] = set()
+        self._unchecked: dict[str, dict[str, list[str]]] = {}
+        """By the first two digits of an id, once asked for: the ids not checked yet, and the directories of each."""
         for directory in _with_alternates(directories):
             for name in _listed(directory):
                 if len(name) == 2:
@@ -43,26 +44,31 @@ class LooseObjects:
     def cut_short(self, oid: str) -> str | None:
         """The file of an object that was cut short, so that libgit2 must not read it; None for any other object."""
         fan = oid[:2]
-        if fan not in self._fans or oid in self._checked:
+        if fan not in self._fans:
             return None
-        if fan not in self._found:
-            names: dict[str, list[str]] = {}
-            for directory in self._fans[fan]:
-                for name in _listed(directory):
-                    names.setdefault(name, []).append(directory)
-            self._found[fan] = names
-        for directory in self._found[fan].get(oid[2:], ()):
+        unchecked = self._unchecked.get(fan)
+        if unchecked is None:
+            unchecked = self._unchecked[fan] = self._list(fan)
+        for directory in unchecked.get(oid, ()):
             path = os.path.join(directory, oid[2:])
             if not _is_whole(path) and not self._is_packed(oid):
                 return path
-        self._checked.add(oid)
+        unchecked.pop(oid, None)
         return None
+
+    def _list(self, fan: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for directory in self._fans[fan]:
+            for name in _listed(directory):
+                if len(name) == _NAME:  # others are half-made, or not git's
+                    found.setdefault(fan + name, []).append(directory)
+        return found
 
     def any_cut_short(self) -> str | None:
         """The file of some object that was cut short; None where all are whole. Reads all of them."""
-        for fan, directories in self._fans.items():
-            for name in {name for directory in directories for name in _listed(directory)}:
-                path = self.cut_short(fan + name) if len(name) >= 38 else None
+        for fan in self._fans:
+            for oid in self._list(fan):
+                path = self.cut_short(oid)
                 if path is not None:
                     return path
         return None
@@ -101,13 +107,16 @@ def _is_whole(path: str) -> bool:
     import zlib
 
     try:
-        with open(path, "rb") as file:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
             unpacking = zlib.decompressobj()
-            while data := file.read(_CHUNK):
+            while data := os.read(file, _CHUNK):
                 while data and not unpacking.eof:
                     unpacking.decompress(data, _CHUNK)
                     data = unpacking.unconsumed_tail
             return unpacking.eof
+        finally:
+            os.close(file)
     except FileNotFoundError:
         return True  # it was packed meanwhile
     except (OSError, zlib.error):
