@@ -279,7 +279,21 @@ class Branch:
         return before_operation(self.repository, self.committer, operation, version, since)
 
     def move(self, old: str | None, new: str, reason: str) -> None:
-        """Move the branch from `old` (None: it must not exist) to `new`. Raises Moved where it stands elsewhere."""
+        """Move the branch from `old` (None: it must not exist) to `new`. Raises Moved where it stands elsewhere.
+
+        Raises Conflict where a process that is gone has left its lock.
+        """
+        try:
+            self._move(old, new, reason)
+        except Moved:
+            lock = self.held_lock()
+            if lock is not None:
+                from .locks import refuse_left
+
+                refuse_left(lock)
+            raise
+
+    def _move(self, old: str | None, new: str, reason: str) -> None:
         self._refuse_checked_out()
         if self._has_reference_hook():
             # libgit2 runs no hooks. git does, and compares the old value as well.

@@ -559,3 +559,57 @@ kept[0].set("+/custom/x", "3")
     before, after = done.stdout.split()
     assert before == after, "no descriptor more, and no child"
     assert store.git("log", "-1", "--format=%an", "state") == "Test"
+
+
+# Locks that a killed process has left
+
+
+def old(lock: Path) -> Path:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    os.utime(lock, (time.time() - 60,) * 2)
+    return lock
+
+
+def test_a_lock_that_was_left_is_named_at_once(store: Repo, make_repo: Callable[..., Repo], tmp_path: Path) -> None:
+    hub, other = make_repo("hub", "--bare"), make_repo("other")
+    for repo in (store, other):
+        repo.git("remote", "add", "origin", str(hub.path))
+    store.ocuroot("set", "+/custom/x", "1")
+    store.ocuroot("push", "-q")
+    other.ocuroot("fetch", "-q")
+    other.ocuroot("set", "+/custom/y", "1")
+    other.ocuroot("push", "-q")
+    store.ocuroot("export", "-q", str(tmp_path / "files"))
+    lock = old(store.path / ".git" / "refs" / "heads" / "state.lock")
+    begin = time.monotonic()
+    for words in (["set", "+/custom/x", "2"], ["apply", "--all"], ["fetch"], ["sync"]):
+        refused(
+            store.run(*words),
+            f"'{lock}' keeps others out, and whoever made it is gone; nothing changed",
+            f"remove it: rm '{lock}'",
+            3,
+        )
+    assert time.monotonic() - begin < 30, "and not after a minute for each"
+    assert store.run("set", "+/custom/x", "1").returncode == 0, "nothing is to be moved"
+    for name, words in (("a", ["init"]), ("b", ["import", str(tmp_path / "files")])):
+        repo = make_repo(name)
+        lock = old(repo.path / ".git" / "refs" / "heads" / "state.lock")
+        done = repo.run(*words)
+        assert (done.returncode, f"remove it: rm '{lock}'" in done.stderr) == (3, True), done.stderr
+    repo = make_repo("c")
+    lock = old(repo.path / ".git" / "config.lock")
+    done = repo.run("init", "--branch", "other")
+    assert (done.returncode, f"remove it: rm '{lock}'" in done.stderr) == (3, True), done.stderr
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="who holds a file open is read from /proc")
+def test_a_lock_that_is_held_is_waited_for(store: Repo) -> None:
+    lock = old(store.path / ".git" / "refs" / "heads" / "state.lock")
+    with lock.open():
+        running = started(store, "set", "+/custom/x", "2")
+        time.sleep(2)
+        assert running.poll() is None
+        lock.unlink()
+        assert running.communicate(timeout=60)[1] == ""
+    assert store.value("+/custom/x") == "2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 
@@ -10,6 +11,7 @@ from ..errors import Conflict, Fatal
 from ..git import GitError
 from ..git import run as run_git
 from ..layout import SIDES, STORE_FILE, Layout, StoreError
+from ..locks import refuse_left
 from ..objects import Moved
 from ..options import Command, Option
 from ..places import Branch
@@ -115,6 +117,7 @@ def _write_config(settings: Settings, key: str, value: str) -> None:
         except GitError as error:
             if error.exit_status != _CONFIG_IS_LOCKED or time.monotonic() > deadline:
                 raise
+            refuse_left(os.path.join(settings.repository.common_dir, "config.lock"))
         _pause()
 
 
