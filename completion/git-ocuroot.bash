@@ -26,7 +26,7 @@ _git_ocuroot ()
         if ((cword == i + 1)); then
             case $command in
         release) __gitcomp 'new list show' ;;
-        run) __gitcomp 'start log finish cancel exec retry' ;;
+        run) __gitcomp 'start log finish cancel exec retry dismiss' ;;
         work) __gitcomp 'list any' ;;
             esac
             return
@@ -58,6 +58,7 @@ _git_ocuroot ()
     'run cancel') __gitcomp "--force --package --release --operation --quiet --verbose --help" ;;
     'run exec') __gitcomp "--timeout --package --release --operation --quiet --verbose --help" ;;
     'run retry') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
+    'run dismiss') __gitcomp "--message --package --release --operation --quiet --verbose --help" ;;
     'work list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'work any') __gitcomp "--dry-run --exec --jobs --offline --max-age --quiet --verbose --help" ;;
     'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;

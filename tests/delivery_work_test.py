@@ -126,8 +126,9 @@ def test_work_list_says_what_waits_for_what(store: Repo) -> None:
     assert (done.returncode, done.stdout) == (1, f"failed\t{web}/call/build/1\n")
     assert "error: cannot apply 'shop/-/web/+/deploy/staging'" in done.stderr
     listed = [json.loads(line) for line in store.ocuroot("work", "list", "--json").splitlines()]
-    assert [item["state"] for item in listed] == ["blocked", "running", "blocked", "waiting"]
-    assert listed[2]["waits_for"][0] == f"'{web}/call/build/1', which failed"
+    assert [item["state"] for item in listed] == ["blocked", "failed", "running", "blocked", "waiting"]
+    assert listed[1]["retry"] == f"git ocuroot run retry {web}/call/build/1"
+    assert listed[3]["waits_for"][0] == f"'{web}/call/build/1', which failed"
 
 
 def test_exec_gets_the_description_of_each_run(store: Repo) -> None:

@@ -158,6 +158,29 @@ def retry(context: Context, options: Parsed) -> int:
     return 0
 
 
+def dismiss(context: Context, options: Parsed) -> int:
+    from ..delivery import failures
+    from ..delivery.survey import find_release, find_run
+    from ..refs import Ref
+
+    reference = options.arguments[0]
+    reason = options.message or ""
+    snapshot = context.snapshot()
+    if Ref.parse(reference).type:
+        run = find_run(snapshot, reference)
+        context.stores.transact(
+            lambda tx: failures.dismiss(tx, run, reason), command="run dismiss", message=f"dismiss {run}"
+        )
+    else:
+        release = find_release(snapshot, reference)
+        context.stores.transact(
+            lambda tx: failures.dismiss_release(tx, release, reason),
+            command="run dismiss",
+            message=f"dismiss {release}",
+        )
+    return 0
+
+
 COMMAND = Group(
     "run",
     "Carry out the work of a release, and record how it went.",
@@ -239,6 +262,18 @@ Exit status: that of the command; 128 + n where signal n ended it; 124 after a t
             "Make a new pending run in the place of one that failed, or of all of a release that failed; print them.",
             "[<options>] (<run> | <release>)",
             retry,
+            common=(*RELATIVE, *WRITING),
+            least=1,
+            most=1,
+            notes="Exit status: 0; 1 where there is no such run; 3 where nothing failed.",
+        ),
+        Command(
+            "run dismiss",
+            "Leave it at a failure: a run that failed, or all of a release that did, is no longer shown as something "
+            "to be dealt with. It has failed all the same, and can be retried.",
+            "[<options>] (<run> | <release>)",
+            dismiss,
+            (Option("-m", "--message", metavar="<reason>", help="why, kept with the run"),),
             common=(*RELATIVE, *WRITING),
             least=1,
             most=1,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..options import Parsed
     from ..store import Stores
 
-_COLOURS = {"ready": "green", "waiting": "yellow", "blocked": "red", "running": "cyan"}
+_COLOURS = {"ready": "green", "waiting": "yellow", "blocked": "red", "running": "cyan", "failed": "red"}
 
 
 def listing(context: Context, options: Parsed) -> int:
@@ -40,7 +40,8 @@ def listing(context: Context, options: Parsed) -> int:
 def _line(context: Context, item: Item) -> str:
     state = context.terminal.paint(f"{item.state:<8}", _COLOURS[item.state])
     what = f"{item.kind} {item.type}" if item.type else item.kind
-    reasons = f"\t{', '.join(item.reasons)}" if item.reasons else ""
+    said = [f"'git ocuroot run retry {item.ref}' tries it again"] if item.state == "failed" else item.reasons
+    reasons = f"\t{', '.join(said)}" if said else ""
     return f"{state} {what:<9} {context.terminal.name(item.ref)}{reasons}"
 
 
@@ -71,10 +72,10 @@ def do(context: Context, options: Parsed) -> int:
             result = Worker(lambda: _open_stores(context), how, display, options.jobs).run()
         finally:
             display.close()
-    _summarise(context, result)
+    has_failures = _summarise(context, result)
     if stop.signal:
         return 128 + stop.signal
-    return 1 if result.failed else 0
+    return 1 if result.failed or has_failures else 0
 
 
 def _open_stores(context: Context) -> Stores:
@@ -104,9 +105,10 @@ def _dry_run(context: Context) -> int:
     return report(context.terminal, problems)
 
 
-def _summarise(context: Context, result: Result) -> None:
-    from ..delivery.display import report
-    from ..delivery.work import run_items
+def _summarise(context: Context, result: Result) -> bool:
+    """Say what is left; gives whether something has failed, now or before, and was not dealt with."""
+    from ..delivery.display import report, report_failures
+    from ..delivery.work import FAILED, run_items
 
     report(context.terminal, result.problems)
     for error in result.errors.values():
@@ -114,10 +116,16 @@ def _summarise(context: Context, result: Result) -> None:
     counts: dict[str, int] = {}
     for outcome in result.outcomes:
         counts[outcome.status] = counts.get(outcome.status, 0) + 1
-    for item in run_items(context.snapshot(), result.problems):
-        counts[item.state] = counts.get(item.state, 0) + 1
+    ended = {outcome.run.ref for outcome in result.outcomes}
+    items = run_items(context.snapshot(), result.problems)
+    for item in items:
+        if item.ref not in ended:
+            counts[item.state] = counts.get(item.state, 0) + 1
+    failed = [item.ref for item in items if item.state == FAILED]
+    report_failures(context.terminal, [ref for ref in failed if ref not in ended])
     words = [f"{count} {what}" for what, count in counts.items()]
     context.terminal.remark(f"runs: {', '.join(words)}" if words else "nothing to do")
+    return bool(failed)
 
 
 COMMAND = Group(
@@ -127,7 +135,7 @@ COMMAND = Group(
         Command(
             "work list",
             "List what is to be done: intents to apply, ops, and runs; and whether each is ready, waiting (for what), "
-            "blocked by something that failed, or running.",
+            "blocked by something that failed, running, or failed and not dealt with.",
             "[<options>]",
             listing,
             (

@@ -30,6 +30,18 @@ def report(terminal: Terminal, problems: Problems) -> int:
     return 1 if found else 0
 
 
+def report_failures(terminal: Terminal, runs: list[str]) -> None:
+    """Say what failed before, and what can be done about it."""
+    for run in runs[:MOST_REPORTED]:
+        terminal.error(
+            "error: ",
+            f"'{run}' failed, and nobody has dealt with that",
+            f"'git ocuroot run retry {run}' tries it again, 'git ocuroot run dismiss {run}' leaves it at that",
+        )
+    if len(runs) > MOST_REPORTED:
+        terminal.complain("error: ", f"{len(runs) - MOST_REPORTED} more failed; 'git ocuroot work list' has them all")
+
+
 class Plain:
     """Lines: what runs print, behind the run's name, on stderr; how each run ended, on stdout."""
 

@@ -10,7 +10,7 @@ import queue
 import threading
 
 from ..errors import Conflict, Error, Fatal
-from . import claims, intent, model, releases, runs
+from . import claims, failures, intent, model, releases, runs
 from .execute import NoCommand, Outcome, execute
 from .model import RunRef, WorkRef
 from .problems import BadDocument, Problems
@@ -24,6 +24,7 @@ from .survey import (
     require_own_dialect,
     state_tree,
 )
+from .survey import releases as releases_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ READY: Final = "ready"
 WAITING: Final = "waiting"
 BLOCKED: Final = "blocked"
 RUNNING: Final = "running"
+FAILED: Final = "failed"
 
 LONGEST_LOOK: Final = 5.0
 """Seconds between two looks while claims are watched: something else may become ready."""
@@ -59,7 +61,7 @@ MOST_RUNS: Final = 10
 class Item:
     """Something to be done: an `intent` to apply, an `op` to look at, or a `run`; its state, and what it waits for.
 
-    A run that is running comes with its `claim`.
+    A run that is running comes with its `claim`; one that failed is there until it is dealt with (see `failures`).
     """
 
     __slots__ = ("claim", "kind", "made", "reasons", "ref", "state", "type")
@@ -87,6 +89,8 @@ class Item:
         known: Fields = {"kind": self.kind, "ref": self.ref, "state": self.state}
         if self.type:
             known["type"] = self.type
+        if self.state == FAILED:
+            known["retry"] = f"git ocuroot run retry {self.ref}"
         return {**known, "waits_for": self.reasons}
 
 
@@ -117,14 +121,21 @@ def _intent_items(snapshot: Snapshot, problems: Problems) -> list[Item]:
 
 
 def run_items(snapshot: Snapshot, problems: Problems) -> list[Item]:
-    """The runs that have not ended, by age: what was asked for last is done last, and so stays.
+    """The runs that have not ended, by age: what was asked for last is done last, and so stays. With them, those that
+    failed, and nobody has dealt with that yet.
 
     Of several releases that are ready for one place, the newest is; the older ones wait for being superseded by it.
     """
     items = []
+    newest: dict[str, int] = {}
     for run, status in last_runs(snapshot, problems):
-        if status in model.OPEN:
-            with problems.leave_out(run.work.ref):
+        if status not in (*model.OPEN, model.FAILED):
+            continue
+        package = run.work.package
+        if package not in newest:
+            newest[package] = max(releases_of(snapshot, package, problems), default=0)
+        with problems.leave_out(run.work.ref):
+            if status != model.FAILED or not failures.is_dealt_with(snapshot, run, newest[package]):
                 items.append(_run_item(snapshot, run, status))
     _yield_to_newer(snapshot, items)
     return sorted(items, key=lambda item: (item.made, model.release_number(RunRef.parse(item.ref).work.release)))
@@ -154,6 +165,8 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> Item:
     read_release(snapshot, run.work.release)
     made = str(function.history[0].get("time", "")) if function.history else ""
     type_ = read_run(snapshot, run).type
+    if status == model.FAILED:
+        return Item("run", run.ref, FAILED, type=type_, made=made)
     if status == model.RUNNING:
         claim = read_claim(snapshot, run)
         if claims.ran_out(claim, claims.now(snapshot)):

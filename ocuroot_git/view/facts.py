@@ -10,7 +10,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from ..delivery.model import FAILED, OPEN
+from ..delivery.failures import is_dealt_with
+from ..delivery.model import FAILED, OPEN, RunRef
+from ..errors import Error
 from ..layout import REFS, Damaged, StoredObject, link_target, object_path
 from ..refs import INTENT, STATE
 from .later import Later
@@ -221,12 +223,22 @@ class Facts:
             release = self._release(child)
             custom += [(number, document) for document in release.custom]
             for work in release.work:
-                if work.status in OPEN or work.status == FAILED:
-                    run = f"{ref}/{name}/{work.below}" + (f"/{work.run}" if work.run else "")
+                run = f"{ref}/{name}/{work.below}" + (f"/{work.run}" if work.run else "")
+                is_open = work.status in OPEN
+                if is_open or (work.status == FAILED and not self._is_dealt_with(run, releases[-1][0])):
                     time = self.time(f"{run}/status/{work.status}")
                     unfinished.append(Open(f"{ref}/{name}", number, work, run, time))
         numbers = tuple(number for number, _, _ in releases)
         return Package(ref, numbers, self._deployed(ref), tuple(unfinished), tuple(custom))
+
+    def _is_dealt_with(self, run: str, newest: int) -> bool:
+        """Whether a failure needs no attention any more, as `work list` has it; in other dialects none is known to."""
+        if self.state.layout.version != 1:
+            return False
+        try:
+            return is_dealt_with(self.snapshot, RunRef.parse(run), newest)
+        except Error:
+            return False
 
     def _deployed(self, ref: str) -> dict[str, str]:
         found = {}
