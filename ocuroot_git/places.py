@@ -255,6 +255,7 @@ class Branch:
     def prepare_write(self) -> None:
         """Let git find out who writes while the caller still reads."""
         self.committer.prepare()
+        sweep_leftovers(os.path.join(self.repository.common_dir, "ocuroot"))
 
     def end_write(self) -> None:
         self.committer.drop()
@@ -322,6 +323,18 @@ class Branch:
                 f"refusing to move branch '{self.name}', which is checked out at '{place}'",
                 hint=f"check out another branch there: git -C '{place}' switch -",
             )
+
+
+def sweep_leftovers(directory: str) -> None:
+    """Remove what is half made in a directory of ours by processes that were killed; costs little where nothing is."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    if any(name.endswith(".tmp") for name in names):
+        from .scratch import sweep
+
+        sweep(directory)
 
 
 def before_operation(

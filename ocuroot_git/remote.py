@@ -17,7 +17,7 @@ from .collection import is_collected, outlast
 from .errors import Fatal
 from .git import Config, GitError, run, start_config, with_config
 from .objects import Moved, Repository
-from .places import Committer, Version, before_operation
+from .places import Committer, Version, before_operation, sweep_leftovers
 from .target import REMOTE, Target, carried, without_repository
 from .transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, Transport, TransportError
 
@@ -88,6 +88,7 @@ class Remote:
         if self._repository is None:
             if not os.path.isdir(self._path):
                 self._make()
+            sweep_leftovers(os.path.dirname(self._path))
             self._repository = Repository.open(self._path, {"GIT_DIR": self._path})
             self._repository.fetch_missing = self._fetch_objects
             self._repository.synced = self._config.synced()
@@ -334,17 +335,17 @@ class Remote:
 
     def _make(self) -> None:
         """Make the tool's own repository; a half-made one never bears its name."""
-        temporary = f"{self._path}.{os.getpid()}.tmp"
-        arguments = ["init", "--bare", "--quiet", "--template=", "--object-format=sha1", temporary]
-        run(arguments, {**without_repository(self._committer.environ), "GIT_DEFAULT_REF_FORMAT": "files"})
-        try:
-            os.rename(temporary, self._path)
-        except OSError:
-            from shutil import rmtree
+        from .scratch import scratch
 
-            rmtree(temporary)  # another process was faster
-            if not os.path.isdir(self._path):
-                raise Fatal(f"cannot make '{self._path}'") from None
+        try:
+            with scratch(os.path.dirname(self._path), os.path.basename(self._path)) as directory:
+                made = os.path.join(directory, "repository")
+                arguments = ["init", "--bare", "--quiet", "--template=", "--object-format=sha1", made]
+                run(arguments, {**without_repository(self._committer.environ), "GIT_DEFAULT_REF_FORMAT": "files"})
+                os.rename(made, self._path)
+        except OSError as error:
+            if not os.path.isdir(self._path):  # else another process was faster
+                raise Fatal(f"cannot make '{self._path}': {error.strerror}") from None
 
     def _lock(self) -> AbstractContextManager[None]:
         """Wait until no other process fetches into the tool's own repository, and keep others waiting.

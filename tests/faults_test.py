@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -613,3 +614,27 @@ def test_a_lock_that_is_held_is_waited_for(store: Repo) -> None:
         lock.unlink()
         assert running.communicate(timeout=60)[1] == ""
     assert store.value("+/custom/x") == "2"
+
+
+# What a killed process has left half made
+
+
+def test_the_next_command_sweeps_away_what_is_half_made(store: Repo, make_repo: Callable[..., Repo]) -> None:
+    ours = store.path / ".git" / "ocuroot"
+    for name in ("bulk.1-abc.tmp", "x-0123456789.git.99999.tmp"):
+        (ours / name / "pack").mkdir(parents=True)
+        (ours / name / "pack" / "tmp_pack_x").touch()
+    held = ours / "bulk.2-abc.tmp"
+    held.mkdir()
+    descriptor = os.open(held, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    store.ocuroot("set", "+/custom/x", "1")
+    assert [path.name for path in ours.iterdir()] == [held.name], "another process is filling that one"
+    os.close(descriptor)
+    hub = make_repo("hub", "--bare")
+    store.git("config", "ocuroot.state.remote", str(hub.path))
+    store.ocuroot("init", "-q")
+    assert [path.name for path in ours.iterdir() if path.suffix == ".tmp"] == []
+    (ours / held.name).mkdir()
+    assert store.ocuroot("get", "--default", "0", "+/custom/x") == "0"
+    assert [path.name for path in ours.iterdir() if path.suffix == ".tmp"] == []
