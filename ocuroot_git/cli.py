@@ -131,6 +131,7 @@ def _run(command: Command, options: Parsed, terminal: Terminal, environ: Mapping
     finally:
         if context.are_stores_open:
             terminal.flush()
+            context.warn_of_name()
             context.stores.finish()
 
 

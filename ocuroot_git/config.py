@@ -14,9 +14,8 @@ from .errors import Fatal
 from .git import Config, start_config
 from .objects import Repository
 from .places import Branch
-from .refs import Ref, RefError
 from .store import Stores
-from .urls import is_url, name_of_url
+from .urls import is_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .layout import Side
+    from .naming import Name
     from .places import Place
     from .starfile import RepoFile, StoreSpec
 
@@ -110,6 +110,7 @@ class Settings:
         self._specs: dict[Side, Spec] = {}
         self._places: dict[Side, tuple[Place, str]] = {}
         self._repo_file: RepoFile | None = None
+        self._name: Name | None = None
         self._repo_file_read = False
 
     @property
@@ -166,28 +167,19 @@ class Settings:
             self._specs[side] = spec
         return self._specs[side]
 
-    def repo_name(self) -> str:
-        """The name of this repo in refs: its alias, else the URL of `origin`, else the directory's name."""
-        alias = self.config.get("ocuroot.repoAlias")
-        if not alias:
-            repo_file = self.repo_file()
-            alias = repo_file.repo_alias if repo_file is not None else None
-        if alias:
-            return _checked_name(alias)
-        url = self.config.get("remote.origin.url")
-        top = self.directory
-        if self._repository is not None:
-            top = self._repository.work_tree or self._repository.common_dir
-        directory_name = os.path.basename(os.path.realpath(top)).removesuffix(".git")
-        for name in (name_of_url(url) if url else "", directory_name):
-            try:
-                return _checked_name(name)
-            except RefError:
-                continue
-        raise Fatal(
-            f"no name for this repository can be made of '{directory_name}'",
-            hint="give it one: git config ocuroot.repoAlias <name>",
-        )
+    @property
+    def name(self) -> Name:
+        """The name of this repository in refs, and where it comes from. Raises Fatal where none can be made."""
+        if self._name is None:
+            from .naming import name_of
+
+            self._name = name_of(self)
+        return self._name
+
+    @property
+    def repository_or_none(self) -> Repository | None:
+        """The repository we are in, if we are in one."""
+        return self._repository
 
     def repo_file(self) -> RepoFile | None:
         """What `repo.ocu.star` at the top of the work tree says; None where there is none. Raises StarlarkError."""
@@ -375,11 +367,3 @@ def open_stores(
     Raises RepositoryError where there is no repository, unless the stores turn out to be directories.
     """
     return Stores(Settings(directory, os.environ if environ is None else environ, package, release, access))
-
-
-def _checked_name(name: str) -> str:
-    """A repository's name, if refs can bear it. Raises RefError."""
-    if not name:
-        raise RefError("bad name of a repository: it is empty")
-    Ref.parse(f"{name}/-")
-    return name

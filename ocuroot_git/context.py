@@ -55,6 +55,16 @@ class Context:
         """Both stores as they are now, or at a revision."""
         return self.stores.snapshot(at)
 
+    def warn_of_name(self) -> None:
+        """Warn where the name that relative refs begin with is another than when this repository last wrote."""
+        former = self.stores.former_name
+        if former is not None:
+            name = self.stores.settings.name
+            self.terminal.warning(
+                f"in refs this repository is called '{name.text}' now (by {name.source}); when it last wrote it was "
+                f"'{former}', which 'git config ocuroot.repoAlias {former}' would keep"
+            )
+
     def check_size(self, text: str) -> None:
         """Warn, once, of a document that is better kept elsewhere (design 5.4)."""
         if not self._warned and len(text.encode(errors="surrogateescape")) > LARGE:

@@ -36,6 +36,7 @@ class Stores:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._base: Ref | None = None
+        self._last_name: str | None = None
         self._operations = 0
         self._unnamed = False
 
@@ -50,8 +51,19 @@ class Stores:
         """What relative refs are relative to: this repo, and the package and release that were named."""
         if self._base is None:
             package = f"{self.settings.package.strip('/')}/" if self.settings.package else ""
-            self._base = Ref.parse(f"{self.settings.repo_name()}/-/{package}@{self.settings.release}")
+            self._base = Ref.parse(f"{self.settings.name.text}/-/{package}@{self.settings.release}")
+            repository = self.settings.repository_or_none
+            if repository is not None:
+                from .naming import last_name
+
+                self._last_name = last_name(repository)
         return self._base
+
+    @property
+    def former_name(self) -> str | None:
+        """What this repository was called when it last wrote, if that is not its name now, and its name was needed."""
+        is_other = self._base is not None and self._last_name not in (None, self._base.repo)
+        return self._last_name if is_other else None
 
     def no_store(self, place: Place) -> NoStore:
         """The error for a place where there is nothing, with what to do about it."""
@@ -247,3 +259,7 @@ class Stores:
             subject = text.partition("\n")[0]
             attempt.place = place
             place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")
+        if by_place and self._base is not None and self.settings.repository_or_none is not None:
+            from .naming import remember_name
+
+            remember_name(self.settings.repository, self._base.repo)

@@ -18,7 +18,7 @@ PACKAGE = TOP / "ocuroot_git"
 LAYERS = {
     "words": "redaction urls errors refs globs documents layout",
     "objects": "tracing libgit2 loose objects collection scratch locks deadline git parallel sandbox starfile trust",
-    "store": "tree match places bulk directory snapshot transaction store config history check transfer",
+    "store": "tree match places bulk directory snapshot transaction store config naming history check transfer",
     "sharing": "attempt target remote transport hydrate sync merge replay sharing",
     "delivery": "delivery",
     "terminal": "options terminal context",

@@ -12,9 +12,11 @@ from ..git import GitError
 from ..git import run as run_git
 from ..layout import SIDES, STORE_FILE, Layout, StoreError
 from ..locks import refuse_left
+from ..naming import ALIAS_KEY, URL_OF_ORIGIN, remember_name
 from ..objects import Moved
 from ..options import Command, Option
 from ..places import Branch
+from ..redaction import has_secret
 from ..remote import Remote
 from ..sync import find_shared
 from ..tree import is_store
@@ -32,7 +34,8 @@ _CONFIG_IS_LOCKED = 255
 
 def run(context: Context, options: Parsed) -> int:
     settings = context.stores.settings
-    settings.repository  # noqa: B018  (raises where there is no repository)
+    repository = settings.repository
+    name = settings.name  # before anything is made: a store without a name for this repository would be of little use
     wanted = {"state": options.branch, "intent": options.intent_branch}
     intent_remote = options.intent_remote or (options.remote if options.intent_branch else None)
     remotes = {"state": options.remote, "intent": intent_remote}
@@ -49,6 +52,14 @@ def run(context: Context, options: Parsed) -> int:
         elif isinstance(place, Remote) and remotes[side]:
             _configure(settings, f"ocuroot.{side}.branch", place.target.branch)
             _configure(settings, f"ocuroot.{side}.remote", remotes[side])
+            if has_secret(remotes[side]):
+                context.terminal.warning(
+                    f"the password or token in the URL of the {side} store stands in the repository's configuration "
+                    "now; a credential helper keeps it better"
+                )
+    if name.source != URL_OF_ORIGIN and not settings.config.stored(ALIAS_KEY):
+        _write_config(settings, ALIAS_KEY, name.text)  # it holds here alone, and must not change with the surroundings
+    remember_name(repository, name.text)
     for place, what in made.items():
         context.terminal.remark(f"{what} {place.where}")
     return 0

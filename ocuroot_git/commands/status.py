@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..documents import dump
+from ..errors import Fatal
 from ..globs import Glob
 from ..layout import SIDES, Damaged, link_target, object_path
 from ..match import match
@@ -28,7 +29,7 @@ def run(context: Context, options: Parsed) -> int:
 
     snapshot = context.snapshot()
     problems = Problems()
-    report: dict[str, Document] = {"repo": context.stores.base.repo}
+    report = _name(context)
     for side in SIDES:
         report[side] = _describe(context, snapshot, side)
     report["work"] = None
@@ -41,13 +42,24 @@ def run(context: Context, options: Parsed) -> int:
         return left_out(context.terminal, problems)
     terminal = context.terminal
     terminal.colour(context.stores.settings.config)
-    terminal.record(f"repository  {terminal.paint(report['repo'], 'bold')}")
+    if report["repo"] is not None:
+        terminal.record(f"repository  {terminal.paint(report['repo'], 'bold')} (by {report['named_by']})")
+    else:
+        terminal.record(f"repository  {terminal.paint('unknown', 'red')}: {report['name_problem']}")
     for side in SIDES:
         _show(context, side, report[side])
     if report["work"]:
         words = [_count(count, what.removesuffix("s")) for what, count in report["work"].items()]
         terminal.record(f"{'work':<11} {', '.join(words)}")
     return left_out(terminal, problems)
+
+
+def _name(context: Context) -> dict[str, Document]:
+    """What this repository is called and who says so; or why it has no name, which must not hide the rest."""
+    try:
+        return {"repo": context.stores.base.repo, "named_by": context.stores.settings.name.source}
+    except Fatal as error:
+        return {"repo": None, "named_by": None, "name_problem": error.message}
 
 
 def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:

@@ -1,0 +1,118 @@
+"""What this repository is called in refs, who says so, and what it was called when it last wrote (design 7).
+
+A repository has one name. Where it comes from the URL of a remote, every clone comes to the same; any other name holds
+for one clone, so `init` writes it into the configuration, and linked worktrees take that of their main worktree.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .errors import Fatal
+from .refs import Ref, RefError
+from .urls import name_of_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from .config import Settings
+    from .git import Config
+    from .objects import Repository
+
+ALIAS_KEY: Final = "ocuroot.repoAlias"
+URL_OF_ORIGIN: Final = "the URL of 'origin'"
+_HINT: Final = f"give it one: git config {ALIAS_KEY} <name>"
+_LONGEST: Final = 1 << 13
+"""Bytes of a remembered name that are read: more than any ref has."""
+
+
+class Name:
+    """The name of a repository in refs; `source` says where it comes from."""
+
+    __slots__ = ("source", "text")
+
+    def __init__(self, text: str, source: str) -> None:
+        self.text = text
+        self.source = source
+
+
+def name_of(settings: Settings) -> Name:
+    """The name: the alias, else the URL of `origin`, else the directory's name. Raises Fatal where none can be made."""
+    alias = settings.config.get(ALIAS_KEY)
+    if alias:
+        return Name(_checked(alias), ALIAS_KEY)
+    repo_file = settings.repo_file()
+    if repo_file is not None and repo_file.repo_alias:
+        return Name(_checked(repo_file.repo_alias), "repo.ocu.star")
+    url = settings.config.remote_url("origin")
+    by_url = name_of_url(settings.config.rewritten(url)) if url else ""
+    if by_url:
+        # Where refs cannot bear it, another clone would have another name: so none is made up.
+        return Name(_checked(by_url, f"no name can be made of {URL_OF_ORIGIN}: "), URL_OF_ORIGIN)
+    top = os.path.realpath(_main_directory(settings))
+    by_directory = os.path.basename(top).removesuffix(".git")
+    return Name(
+        _checked(by_directory, f"no name can be made of the directory's, '{by_directory}': "), "the directory's name"
+    )
+
+
+def last_name(repository: Repository) -> str | None:
+    """What the repository was called when it last wrote under its name; None where that is not known."""
+    try:
+        with open(_file(repository), "rb") as file:
+            text = file.read(_LONGEST + 1).decode()
+    except (OSError, UnicodeDecodeError):
+        return None  # it serves a warning only
+    name = text.removesuffix("\n")
+    return name if name and name.isprintable() and len(name) < _LONGEST else None
+
+
+def remember_name(repository: Repository, name: str) -> None:
+    """Keep a name for `last_name`."""
+    if last_name(repository) == name:
+        return
+    path = _file(repository)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+        os.replace(temporary, path)
+    except OSError:
+        pass  # it serves a warning only, and the write it belongs to is done
+
+
+def _file(repository: Repository) -> str:
+    return os.path.join(repository.common_dir, "ocuroot", "name")
+
+
+def _main_directory(settings: Settings) -> str:
+    """The directory that a repository is called after: the top of its main worktree, or that of a bare repository."""
+    repository = settings.repository_or_none
+    if repository is None:
+        return settings.directory
+    git_dir, common_dir = os.path.realpath(repository.git_dir), os.path.realpath(repository.common_dir)
+    if git_dir == common_dir and repository.work_tree:
+        return repository.work_tree
+    return _main_worktree(settings.config, common_dir)
+
+
+def _main_worktree(config: Config, common_dir: str) -> str:
+    configured = config.get("core.worktree")
+    if configured:
+        return os.path.join(common_dir, configured)
+    return os.path.dirname(common_dir) if os.path.basename(common_dir) == ".git" else common_dir
+
+
+def _checked(name: str, what: str = "") -> str:
+    """A repository's name, if refs can bear it. Raises Fatal, with what is wrong behind `what`."""
+    try:
+        if not name:
+            raise RefError("it is empty")
+        Ref.parse(f"{name}/-")
+        return name
+    except RefError as error:
+        if not what:
+            raise
+        raise Fatal(f"{what}{error.message}", hint=_HINT) from None
