@@ -9,7 +9,6 @@ waits on a pipe that only we hold. So no git is left behind that nobody waits fo
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from .errors import Fatal
@@ -166,6 +165,8 @@ def _end(process: Popen[bytes], family: _Group | _Processes, read: Callable[[], 
 
     `read` takes what it still prints, lest it wait for a reader.
     """
+    import signal  # late: with it come enum and functools, and `log` loads this module
+
     family.send(signal.SIGTERM)
     deadline = time.monotonic() + _GRACE
     while time.monotonic() < deadline:

@@ -27,6 +27,8 @@ _QUOTES: Final = "'\".,:;)]"
 _SHORTEST: Final = 4
 """Characters from which on a known secret is taken out wherever it stands: fewer are found by chance."""
 
+_unread: set[str] = set()
+"""What `learn` was told, and nobody has needed yet."""
 _known: dict[str, str] = {}
 """Secrets, and URLs that hold some, with what is shown instead."""
 
@@ -52,16 +54,13 @@ def redact(text: str) -> str:
 def learn(text: str) -> None:
     """Take note of the secrets in a URL, or in the name or value of a configuration, so that `redact` knows them.
 
-    Cheap for a text that can hold none.
+    Cheap: it is looked into when there is first something to redact.
     """
-    if ("://" in text and ("@" in text or "?" in text)) or ": " in text:
-        import re
-
-        for scheme, rest in re.findall(_URL + ".)+)", text):
-            _learn_url(scheme, rest)
-        header = re.fullmatch(r"(?i)([\w-]+): *(?:(?:basic|bearer|token) +)?(\S+)", text)
-        if header and re.search(_SECRET, header[1], re.I):
-            _know(header[2])
+    scheme, separator, rest = text.partition("://")
+    user, at, _ = rest.partition("@")
+    is_login = bool(at) and (":" in user or not scheme.lower().endswith(_KEEPS_USER))
+    if is_login or (separator and "?" in rest) or (": " in text and any(word in text.lower() for word in _HEADERS)):
+        _unread.add(text)
 
 
 def without_secrets(url: str) -> str:
@@ -166,7 +165,20 @@ def _know(secret: str) -> None:
             _known[form] = HIDDEN
 
 
+def _read(text: str) -> None:
+    """Find the secrets in what `learn` was told."""
+    import re
+
+    for scheme, rest in re.findall(_URL + ".)+)", text):
+        _learn_url(scheme, rest)
+    header = re.fullmatch(r"(?i)([\w-]+): *(?:(?:basic|bearer|token) +)?(\S+)", text)
+    if header and re.search(_SECRET, header[1], re.I):
+        _know(header[2])
+
+
 def _without_known(text: str) -> str:
+    while _unread:
+        _read(_unread.pop())
     for known in sorted(_known, key=len, reverse=True):
         text = text.replace(known, _known[known])
     return text

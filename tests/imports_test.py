@@ -202,6 +202,13 @@ def test_budget(filled: Repo, arguments: tuple[str, ...], budget: int) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("get", "+/custom/x"), ("match", "+/**"), ("parse", "+/custom/x")])
+def test_a_remote_with_a_login_makes_reading_no_slower(filled: Repo, arguments: tuple[str, ...]) -> None:
+    filled.git("remote", "add", "origin", "https://job:s3cr3t@example.com/r.git?token=x")
+    filled.git("config", "http.extraHeader", "Authorization: Basic czNjcjN0")
+    assert not loaded(filled, *arguments) & HEAVY
+
+
+@pytest.mark.parametrize("arguments", [("get", "+/custom/x"), ("match", "+/**"), ("parse", "+/custom/x")])
 def test_reading_loads_no_cffi(filled: Repo, arguments: tuple[str, ...]) -> None:
     assert not {name for name in loaded(filled, *arguments) if "cffi" in name or name.endswith("_libgit2")}
 
