@@ -170,7 +170,7 @@ BUDGETS = {
     ("match", "+/**"): 40,
     ("resolve", "+/custom/x"): 39,
     ("parse", "+/custom/x"): 30,
-    ("log", "-n", "1"): 49,
+    ("log", "-n", "1"): 51,
     ("set", "+/custom/x", "other"): 55,
     ("delete", "+/custom/x"): 56,
     ("update", "--stdin"): 53,
