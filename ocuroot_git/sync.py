@@ -71,6 +71,19 @@ class Sharing:
 
     def fetch(self) -> Outcome:
         """Fetch the remote's branch; take over what is new in it where there is nothing of our own. Raises Fatal."""
+        deadline = time.monotonic() + self._timeout
+        tries = 0
+        while True:
+            try:
+                return self._fetch_once()
+            except Moved:
+                # Another process here has written meanwhile, or is about to and holds the lock of the branch.
+                tries += 1
+                if time.monotonic() > deadline:
+                    raise self._given_up(tries) from None
+            time.sleep(self.branch.pause(tries))
+
+    def _fetch_once(self) -> Outcome:
         outcome = Outcome()
         there = self._fetch()
         here = self.branch.read().oid

@@ -638,3 +638,19 @@ def test_the_next_command_sweeps_away_what_is_half_made(store: Repo, make_repo: 
     (ours / held.name).mkdir()
     assert store.ocuroot("get", "--default", "0", "+/custom/x") == "0"
     assert [path.name for path in ours.iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_fetch_waits_for_a_lock_that_is_held(store: Repo, make_repo: Callable[..., Repo]) -> None:
+    hub, other = make_repo("hub", "--bare"), make_repo("other")
+    for repo in (store, other):
+        repo.git("remote", "add", "origin", str(hub.path))
+    store.ocuroot("push", "-q")
+    lock = other.path / ".git" / "refs" / "heads" / "state.lock"
+    with lock.open("w"):
+        done = other.run("fetch", env={**os.environ, **TIMEOUT})
+    assert (done.returncode, "unexpected" in done.stderr) == (3, False), done.stderr
+    lock.unlink()
+    other.ocuroot("fetch", "-q")
+
+
+TIMEOUT = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "ocuroot.timeout", "GIT_CONFIG_VALUE_0": "1"}
