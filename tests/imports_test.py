@@ -16,7 +16,7 @@ from conftest import TOP, Repo
 PACKAGE = TOP / "ocuroot_git"
 
 LAYERS = {
-    "words": "redaction urls errors refs globs documents layout",
+    "words": "redaction urls errors refs globs documents layout operation commit_message",
     "objects": "tracing libgit2 loose objects collection scratch locks deadline git parallel sandbox starfile trust",
     "store": "tree match places bulk directory snapshot transaction store config naming history check transfer",
     "sharing": "attempt target remote transport hydrate sync merge replay sharing",
