@@ -1,51 +1,122 @@
-"""One change on its way into a store: how often it was tried, and whether it may have arrived (design 8.3, 8.5)."""
+"""One change on its way into a store: how often it was tried, and whether it may have arrived (design 8.5, 8.9)."""
 
 from __future__ import annotations
+
+import time
 
 from .errors import Conflict, Error, Fatal, RemoteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .places import Place, Version
+    from collections.abc import Callable, Iterable
+
+    from .history import Carried
+    from .objects import Moved
+    from .operation import Operation
+    from .places import Place
     from .snapshot import Snapshot
 
 
 class Attempt:
     """A change on its way into a store, over as many tries as it takes."""
 
-    def __init__(self, command: str, message: str | None, operation: str, named: bool) -> None:
+    def __init__(self, command: str, message: str | None, operation: Operation, timeout: float) -> None:
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
         self.command = command
         self.message = message
         self.operation = operation
-        self.named = named
         self.tries = 0
         self.place: Place | None = None
         """Where the last try wrote."""
-        self.failure: Fatal | None = None
+        self._failure: Fatal | None = None
         """Why the answer to a try was lost, so that it may have been written; None where no answer was."""
+        self._refusal: Error | None = None
+        """What to end with, unless the change is found to be written."""
+        self._unless_moved = False
+        self._is_open = False
+        """Whether a try was sent, and nobody has looked since what became of it."""
         self._searched: dict[Place, str | None] = {}
 
-    def find_done(self, snapshot: Snapshot) -> dict[Place, Version] | None:
-        """What to read the stores at to get the result of this operation, if it was carried out already (P4)."""
-        for place, version in snapshot.versions.items():
-            if self.named or self.failure is not None:
-                since = self._searched.get(place)
-                before = place.find_operation(self.operation, version, since)
-                if before is not None:
-                    return {**snapshot.versions, place: before}
+    def write_to(self, snapshot: Snapshot, place: Place) -> None:
+        """Take note that the change is about to be written on top of what a snapshot reads."""
+        self.place = place
+        # A name that was made up for this change is nowhere yet. What was searched already needs no second look.
+        self._searched.setdefault(place, snapshot.version(place).oid)
+
+    def after(self, moved: Moved, tell: Callable[[str], object] | None) -> None:
+        """Take note that a try was not answered by success, and wait until it is time to look what became of it.
+
+        `tell` is told that it is tried again.
+        """
+        assert self.place is not None
+        self._is_open = self._is_open or moved.is_sent
+        self._failure = moved.failure or self._failure
+        self._refusal, self._unless_moved = moved.refusal, moved.unless_moved
+        pause = self.place.pause(self.tries)
+        if self._refusal is None and time.monotonic() + pause > self._deadline:
+            self._refusal = self._given_up(str(moved), self._timeout)
+        if self._refusal is None:
+            if tell is not None:
+                tell(f"lost the race for '{moved}', trying again ({self.tries})")
+            time.sleep(pause)
+
+    def look_back(self, snapshot: Snapshot) -> tuple[Place, Carried] | None:
+        """What became of tries before this one: the operation, if one of them was carried out.
+
+        Whatever a remote answered: a request that was carried out may have been sent again by the transport, and the
+        second answer then says that another writer was faster. Raises the error to end with where there is one.
+        """
+        if self.place is None or not (self._is_open or self._refusal is not None):
+            return None
+        before = self._searched[self.place]
+        try:
+            found = self.find(snapshot, (self.place,))
+        except RemoteError as error:
+            raise self.explained(self._refusal or error) from None
+        if found is not None:
+            return found
+        self._is_open = False
+        moved = snapshot.version(self.place).oid != before
+        if self._refusal is not None and not (self._unless_moved and moved):
+            raise self._refusal
+        self._refusal = None
+        return None
+
+    def find(self, snapshot: Snapshot, places: Iterable[Place]) -> tuple[Place, Carried] | None:
+        """The operation as one of the places carries it, if it was carried out (P4).
+
+        Raises Conflict where its name was given to something else.
+        """
+        for place in places:
+            version = snapshot.version(place)
+            found = place.find_operation(self.operation.name, version, self._searched.get(place))
+            if found is not None:
+                self._check_same(found)
+                return place, found
             self._searched[place] = version.oid
         return None
 
-    def explained(self, error: RemoteError) -> Error:
-        """An error that was met on the way; where the answer to an earlier try was lost, it must not sound harmless."""
-        if self.failure is None:
+    def explained(self, error: Error) -> Error:
+        """An error that was met on the way; where a try may have been carried out, it must not sound harmless."""
+        if self._failure is None and not self._is_open:
             return error
         return self._unknown(error)
 
-    def given_up(self, what: str, timeout: float) -> Error:
-        """The error after the last try."""
-        if self.failure is not None:
-            return self._unknown(self.failure)
+    def _check_same(self, found: Carried) -> None:
+        """Whether what was found is what is asked for. The first version did not write down what was asked for."""
+        asked, carried = self.operation.request, found.operation.request
+        is_same = asked == carried if asked is not None and carried is not None else found.command == self.command
+        if not is_same:
+            name, first = found.operation.name, f"'{found.subject}' (commit {found.commit[:12]})"
+            raise Conflict(
+                f"operation '{name}' is another change already: {first}",
+                hint="give this one a name of its own",
+            )
+
+    def _given_up(self, what: str, timeout: float) -> Error:
+        if self._failure is not None:
+            return self._unknown(self._failure)
         lock = self.place.held_lock() if self.place is not None else None
         if lock is not None:
             return Conflict(
@@ -57,8 +128,10 @@ class Attempt:
             hint="try again, or give it longer: git config ocuroot.timeout <seconds>",
         )
 
-    def _unknown(self, error: Fatal) -> Error:
+    def _unknown(self, error: Error) -> Error:
+        name = self.operation.name
+        quoted = name if name.replace("-", "").replace("/", "").isalnum() else f"'{name}'"
         return Fatal(
             f"whether the change was written is not known: {error.message}",
-            hint=f"do it again with --operation {self.operation}: it takes effect once",
+            hint=f"do it again with --operation {quoted}: it takes effect once",
         )

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final
 
+    from .documents import Document
     from .layout import Side
     from .naming import Name
+    from .operation import Operation
     from .places import Place
     from .starfile import RepoFile, StoreSpec
 
 DEFAULT_BRANCH: Final = "state"
 DEFAULT_TIMEOUT: Final = 60.0
-_LONGEST_OPERATION: Final = 200
 
 
 class Spec:
@@ -134,15 +135,15 @@ class Settings:
         except ValueError:
             raise Fatal(f"bad value '{value}' for '{key}': it is a number of seconds") from None
 
-    @property
-    def operation(self) -> str | None:
-        """The name of what this process writes: `--operation`, or `OCUROOT_OPERATION`. Raises Fatal for a bad one."""
-        name = self.access.operation or self.environ.get("OCUROOT_OPERATION")
-        if not name:
-            return None
-        if len(name) > _LONGEST_OPERATION or not name.isprintable() or name != name.strip():
-            raise Fatal(f"bad name of an operation: {name!r}", hint="it is one line of text, such as the id of the job")
-        return name
+    def operation(self, request: Document, *, of_job: bool = True) -> Operation:
+        """The operation of a request, named by `--operation`, or `OCUROOT_OPERATION` (if `of_job`), or by chance.
+
+        Raises Fatal for a bad name.
+        """
+        from .operation import name_operation
+
+        job = self.environ.get("OCUROOT_OPERATION") if of_job else None
+        return name_operation(self.access.operation, job, os.urandom(16).hex(), request)
 
     def place(self, side: Side) -> tuple[Place, str]:
         """The place of a store, and the directory in it (empty: the top, or to be found there)."""

@@ -9,10 +9,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .documents import Document
+    from .history import Carried
+    from .operation import Operation
     from .options import Parsed
     from .snapshot import Snapshot
     from .terminal import Terminal
 
+_NOT_ASKED = ("offline", "max_age", "operation", "quiet", "verbose", "help")
+"""Options that say how something is done, not what."""
 LARGE = 1 << 20
 """Bytes from which a document is better kept elsewhere (design 5.4)."""
 
@@ -43,8 +48,20 @@ class Context:
             self._stores = open_stores(
                 ".", environ=self.environ, package=options.package, release=options.release, access=access
             )
+            self._stores.repeated = self._tell_repeated
             self.terminal.quotes_non_ascii = self._stores.settings.config.get_bool("core.quotePath")
         return self._stores
+
+    def operation(self, command: str, *, of_job: bool = True, **asked: Document) -> Operation:
+        """The operation that a command carries out. What it was asked for are its options and arguments, and `asked`.
+
+        `asked` holds what stdin held, and takes the place of an option of that name whose meaning it tells better.
+        What a command brings about until it holds is no operation of a job (`of_job`): asked for again later in the
+        job, it has to look again, and twice it does no harm.
+        """
+        given = {name: value for name, value in self.options.given.items() if value and name not in _NOT_ASKED}
+        request = {**given, "arguments": list(self.options.arguments), **asked}
+        return self.stores.settings.operation([command, dict(sorted(request.items()))], of_job=of_job)
 
     @property
     def are_stores_open(self) -> bool:
@@ -64,6 +81,10 @@ class Context:
                 f"in refs this repository is called '{name.text}' now (by {name.source}); when it last wrote it was "
                 f"'{former}', which 'git config ocuroot.repoAlias {former}' would keep"
             )
+
+    def _tell_repeated(self, carried: Carried) -> None:
+        name, commit = carried.operation.name, carried.commit[:12]
+        self.terminal.remark(f"operation '{name}' was carried out before, in commit {commit}")
 
     def check_size(self, text: str) -> None:
         """Warn, once, of a document that is better kept elsewhere (design 5.4)."""

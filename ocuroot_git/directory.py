@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
+    from .history import Carried
     from .objects import Changes, Scope
     from .objects import Directory as ToVisit
     from .tree import Files
@@ -221,8 +222,8 @@ class Directory:
     def pause(self, tries: int) -> float:
         return 0.0  # within its turn a writer is alone
 
-    def find_operation(self, operation: str, version: Version, since: str | None) -> Version | None:
-        raise Fatal(f"{self.where} has no history: it cannot tell whether '{operation}' was carried out already")
+    def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
+        raise Fatal(f"{self.where} has no history: it cannot tell whether '{name}' was carried out already")
 
     def _write(self, path: str, data: bytes | None) -> None:
         *directories, name = segments = path.split("/")

@@ -59,10 +59,15 @@ class ObjectError(Fatal):
 class Moved(Exception):
     """A branch no longer stands where it was read, or is held by another process: the caller may try again.
 
-    Where the answer to a push was lost, `failure` is what was met; the change may be in the branch then, or not.
+    A push that was not answered by success (`is_sent`) may have been carried out all the same. Where the answer was
+    lost, `failure` is what was met; where nothing is to be tried again, `refusal` is the error to end with, unless the
+    change is found in the branch, or (`unless_moved`) the branch has moved, so that the refusal was a lost race.
     """
 
+    is_sent = False
     failure: Fatal | None = None
+    refusal: Fatal | None = None
+    unless_moved = False
 
 
 class Identity:

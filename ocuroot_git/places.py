@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Final, Protocol
 
     from .git import Config
+    from .history import Carried
     from .objects import Changes, Repository
     from .tree import Files, Node
 
@@ -67,8 +68,8 @@ if TYPE_CHECKING:
         def pause(self, tries: int) -> float:
             """Seconds to wait after so many lost races, at random."""
 
-        def find_operation(self, operation: str, version: Version, since: str | None) -> Version | None:
-            """The version before the commit that carries an operation, if one does in the history of a version.
+        def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
+            """The operation of a name as the history of a version carries it, if it does.
 
             `since` is a commit whose history is known not to have it; None: nothing is known.
             """
@@ -276,8 +277,10 @@ class Branch:
 
         return float(min(_FIRST_PAUSE * 2 ** min(tries - 1, 16), _LONGEST_PAUSE)) * random()
 
-    def find_operation(self, operation: str, version: Version, since: str | None) -> Version | None:
-        return before_operation(self.repository, self.committer, operation, version, since)
+    def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
+        from .history import find_carried
+
+        return find_carried(name, version.oid, since, self.repository.git_dir, self.committer.environ)
 
     def move(self, old: str | None, new: str, reason: str) -> None:
         """Move the branch from `old` (None: it must not exist) to `new`. Raises Moved where it stands elsewhere.
@@ -335,22 +338,6 @@ def sweep_leftovers(directory: str) -> None:
         from .scratch import sweep
 
         sweep(directory)
-
-
-def before_operation(
-    repository: Repository, committer: Committer, operation: str, version: Version, since: str | None
-) -> Version | None:
-    """The parent of the commit that carries an operation, in the history of `version` down to `since`."""
-    if version.oid is None or version.oid == since:
-        return None
-    pattern = "^Ocuroot-Operation: " + "".join(f"\\{c}" if c in ".*[]^$\\" else c for c in operation) + "$"
-    span = [version.oid, *([f"^{since}"] if since else [])]
-    arguments = ["log", "-1", "--format=%H %P", f"--grep={pattern}", "--basic-regexp", *span, "--"]
-    found = run(arguments, {**committer.environ, "GIT_DIR": repository.git_dir}).decode().split()
-    if not found:
-        return None
-    parent = found[1] if len(found) > 1 else None
-    return Version(parent, repository.root(parent) if parent is not None else None)
 
 
 def _exactly(repository: Repository, environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from .collection import is_collected, outlast
 from .errors import Fatal
 from .git import Config, GitError, run, start_config, with_config
 from .objects import Moved, Repository
-from .places import Committer, Version, before_operation, sweep_leftovers
+from .places import Committer, Version, sweep_leftovers
 from .target import REMOTE, Target, carried, without_repository
 from .transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, Transport, TransportError
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .config import Access
+    from .history import Carried
     from .objects import Changes, Scope
     from .tree import Files
 
@@ -131,10 +132,12 @@ class Remote:
         """Ask the remote for the tip, however fresh the last answer is."""
         self._fetch_tip()
 
-    def find_operation(self, operation: str, version: Version, since: str | None) -> Version | None:
+    def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
+        from .history import find_carried
+
         if since is None:
             self._need_history()
-        return before_operation(self.repository, self._committer, operation, version, since)
+        return find_carried(name, version.oid, since, self.repository.git_dir, self._committer.environ)
 
     def need_history(self) -> None:
         """Fetch the commits, and no more of them than that, back to the first; to be called before reading."""
@@ -219,11 +222,11 @@ class Remote:
                 pass  # the cache stays as it is; git reports its own trouble at its next maintenance
 
     def _push(self, old: str | None, new: str, reason: str) -> None:
-        """Move the remote's branch from `old` to `new`. Raises Moved where that may be tried again."""
+        """Move the remote's branch from `old` to `new`. Raises Moved for every answer but success."""
         failure = self._network().push(new, self.reference)
         if failure is not None:
             self._must_ask = True
-            raise self._verdict(failure, old)
+            raise self._moved(failure, old)
         self._rejected = (None, 0)
         self._touch()
         try:
@@ -232,25 +235,26 @@ class Remote:
         except Moved:
             pass  # another process here has fetched since: the cache is ahead of us
 
-    def _verdict(self, failure: TransportError, old: str | None) -> Exception:
-        """What a rejected push comes to: Moved, or an error that ends the command."""
+    def _moved(self, failure: TransportError, old: str | None) -> Moved:
+        """What a push that was not answered by success comes to; whether it was carried out is for a look to say."""
         kind = failure.kind
-        if kind == REFUSED and self._network().tip(self.reference) != old:
-            kind = RACE  # in words we do not know; but the tip moved
+        moved = Moved(self.where)
+        moved.is_sent = True
         if kind == RACE:
             known, times = self._rejected
             self._rejected = (old, times + 1 if known == old else 1)
             if self._rejected[1] >= _LAGGING:
-                return Fatal(
+                moved.refusal = Fatal(
                     f"{self.where}: the remote calls pushes outdated, but its tip as we read it does not advance",
                     hint="are reads answered by a mirror that lags behind? Push and fetch must reach the same server",
                 )
-        moved = Moved(self.where)
-        if kind in MAY_HAVE_ARRIVED:
+        elif kind in MAY_HAVE_ARRIVED:
             moved.failure = failure
-        if kind not in (RACE, LOCKED, *MAY_HAVE_ARRIVED):
-            return failure
-        self._network().retry(failure)
+        elif kind != LOCKED:
+            moved.refusal = failure
+            moved.unless_moved = kind == REFUSED  # in words we do not know
+        if moved.refusal is None:
+            self._network().retry(failure)
         return moved
 
     # Fetching

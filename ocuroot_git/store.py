@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import os
-import time
 
 from .errors import Error, Fatal, RemoteError
 from .layout import SIDES, STORE_FILE, Layout
 from .objects import Moved, ObjectError
 from .refs import Ref
 from .snapshot import MISSING, Found, NoStore, Snapshot
-from .transaction import Transaction, commit_message
+from .transaction import Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
     from .attempt import Attempt
     from .config import Settings
     from .documents import Document
+    from .history import Carried
     from .layout import Side
+    from .operation import Operation
     from .places import Place, Version
 
     Result = TypeVar("Result")
@@ -37,8 +38,8 @@ class Stores:
         self.settings = settings
         self._base: Ref | None = None
         self._last_name: str | None = None
-        self._operations = 0
-        self._unnamed = False
+        self.repeated: Callable[[Carried], None] = lambda carried: None
+        """Told of an operation that was carried out by an earlier process, so that nothing was written."""
 
     # Where
 
@@ -121,18 +122,26 @@ class Stores:
         *,
         command: str = "update",
         message: str | None = None,
-        operation: str | None = None,
+        operation: Operation | str | None = None,
     ) -> Result:
         """Run `change` on the newest tree and write what it changed as one commit; gives what it returned.
 
         Where another writer was faster, `change` is run again on the new tree, so it must have no other effects.
         Nothing is written where nothing changed. `command` is for the commit's trailer, `message` for its subject.
-        Raises Conflict where a precondition fails, or where the race was lost for `ocuroot.timeout` seconds.
+
+        `operation` names the change: under a name that is in the history already nothing is written, and the first
+        result is given. Where it says what was asked for, `change` must return a JSON document, which is written down.
+        Raises Conflict where a precondition fails, where the race was lost for `ocuroot.timeout` seconds, or where
+        the name was given to another change.
         """
         from .attempt import Attempt  # late: whoever only reads needs no attempts
+        from .operation import Operation, checked_name
 
-        attempt = Attempt(command, message, *self._name(operation))
-        deadline = time.monotonic() + self.settings.timeout
+        if operation is None:
+            operation = Operation(os.urandom(16).hex(), is_named=False)
+        elif isinstance(operation, str):
+            operation = Operation(checked_name(operation))
+        attempt = Attempt(command, message, operation, self.settings.timeout)
         places = [self.where(side)[0] for side in SIDES]
         try:
             for place in places:
@@ -142,17 +151,19 @@ class Stores:
                 try:
                     return self._try(attempt, change)
                 except Moved as moved:
-                    attempt.failure = moved.failure or attempt.failure
-                    assert attempt.place is not None
-                    pause = attempt.place.pause(attempt.tries)
-                    if time.monotonic() + pause > deadline:
-                        raise attempt.given_up(str(moved), self.settings.timeout) from None
-                    if self.settings.access.tell is not None:
-                        self.settings.access.tell(f"lost the race for '{moved}', trying again ({attempt.tries})")
-                    time.sleep(pause)
+                    attempt.after(moved, self.settings.access.tell)
         finally:
             for place in places:
                 place.end_write()
+
+    def is_done(self, operation: Operation, command: str) -> bool:
+        """Whether an operation that the user named was carried out already. Raises Conflict as `transact` does."""
+        from .attempt import Attempt
+
+        if not operation.is_named:
+            return False
+        attempt = Attempt(command, None, operation, self.settings.timeout)
+        return attempt.find(self.snapshot(), {self.where(side)[0]: None for side in SIDES}) is not None
 
     def transaction(
         self, message: str | None = None, *, command: str = "update"
@@ -190,30 +201,10 @@ class Stores:
         directory = f"{prefix}/" if prefix else ""
         place.create({directory + STORE_FILE: layout.store_file()})
 
-    def drop_operation(self) -> None:
-        """Let the user's name of an operation be for what was written so far.
-
-        What a long command writes later, and in another way each time, must not be taken for done by an earlier one.
-        """
-        self._unnamed = True
-
     def finish(self) -> None:
         """Let git tidy up the repositories that were written to; once, at the end of a process."""
         for place in self.settings.opened():
             place.maintain()
-
-    def _name(self, operation: str | None) -> tuple[str, bool]:
-        """The name of an operation, and whether it was given by the caller or the user, who may use it again.
-
-        The user names a process: what it writes first bears that name, and the rest numbered ones.
-        """
-        if operation is not None:
-            return operation, True
-        named = self.settings.operation
-        if named is None or self._unnamed:
-            return os.urandom(16).hex(), False
-        self._operations += 1
-        return (named if self._operations == 1 else f"{named}.{self._operations}"), True
 
     def _try(self, attempt: Attempt, change: Callable[[Transaction], Result]) -> Result:
         from contextlib import ExitStack
@@ -224,6 +215,9 @@ class Stores:
             for place in sorted(places, key=lambda place: place.where):
                 turns.enter_context(place.turn())
             snapshot = self.snapshot()
+            done = attempt.look_back(snapshot)
+            if done is not None:
+                return self._first_result(snapshot, *done, change)
             transaction = Transaction(snapshot)
             failed: Error | None = None
             try:
@@ -232,19 +226,38 @@ class Stores:
                 raise attempt.explained(error) from None
             except Error as error:
                 failed = error
-            before = attempt.find_done(snapshot)
-            if before is not None:
-                return change(Transaction(Snapshot(self, before)))
+            if attempt.operation.is_named:
+                done = attempt.find(snapshot, list(snapshot.versions))
+                if done is not None:
+                    self.repeated(done[1])
+                    return self._first_result(snapshot, *done, change)
             if failed is not None:
                 for place in places if isinstance(failed, ObjectError) else ():
                     if place.is_collected():  # what `git gc` deleted is about to be written again
                         attempt.place = place
                         raise Moved(place.where)
                 raise failed
-            self._write(attempt, snapshot, transaction)
+            self._write(attempt, snapshot, transaction, result)
             return result
 
-    def _write(self, attempt: Attempt, snapshot: Snapshot, transaction: Transaction) -> None:
+    def _first_result(
+        self, snapshot: Snapshot, place: Place, carried: Carried, change: Callable[[Transaction], Result]
+    ) -> Result:
+        """What an operation gave when it was carried out."""
+        from .commit_message import result_of
+        from .places import Version
+
+        if carried.operation.request is not None:
+            return result_of(carried.operation)  # type: ignore[return-value]
+        # Nothing was written down: run it again on what it was run on.
+        repository = place.repository
+        assert repository is not None
+        before = Version(carried.before, None if carried.before is None else repository.root(carried.before))
+        return change(Transaction(Snapshot(self, {**snapshot.versions, place: before})))
+
+    def _write(self, attempt: Attempt, snapshot: Snapshot, transaction: Transaction, result: object) -> None:
+        from .commit_message import compose, recorded
+
         by_place: dict[Place, dict[str, bytes | None]] = {}
         for tree, changes in transaction.changes():
             place, directory = snapshot.place(tree)
@@ -255,9 +268,12 @@ class Stores:
                 hint="change them one after the other",
             )
         for place, files in by_place.items():
-            text = commit_message(transaction.touched, attempt.command, attempt.operation, attempt.message)
+            operation = attempt.operation
+            if operation.request is not None:
+                operation.result = recorded(result)
+            text = compose(transaction.touched, attempt.command, [operation], attempt.message)
             subject = text.partition("\n")[0]
-            attempt.place = place
+            attempt.write_to(snapshot, place)
             place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")
         if by_place and self._base is not None and self.settings.repository_or_none is not None:
             from .naming import remember_name

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import time
 
+from .commit_message import compose, operations_of
 from .errors import Conflict, Error, Fatal
 from .git import GitError, run
-from .history import OPERATION_TRAILER
 from .merge import Clash, merge_trees, split
 from .objects import Moved
+from .operation import Operation
 from .places import Version
-from .transaction import commit_message
 from .transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, TransportError
 
 TYPE_CHECKING = False
@@ -63,6 +63,8 @@ class Sharing:
         """Why the last push is to be tried again; None for a write of another process here."""
         self._replayed: tuple[Node, Changes] | None = None
         """What the last replay was made of: a tree, and what was changed in it."""
+        self._sent: tuple[str, str] | None = None
+        """The local tip that was pushed last, and the commit that it was pushed as, which may have arrived."""
         self._transport = Transport(
             self._directory, self._environ, remote, remote, settings.timeout, settings.access.tell
         )
@@ -117,11 +119,17 @@ class Sharing:
         outcome = Outcome()
         deadline = time.monotonic() + self._timeout
         tries = 0
+        failed: Exception | None = None
         while True:
             here = self.branch.read()
             known = self.known()
             if fetch_first or tries or known is None:
-                known = self._fetch(may_be_missing=True)
+                try:
+                    known = self._fetch(may_be_missing=True)
+                except TransportError as error:
+                    raise failed or error from None
+            if failed is not None and not self._has_arrived(here.oid, known):
+                raise failed
             if here.oid is None:
                 if known is None:
                     raise Fatal(f"there is no {self.branch.where}, neither here nor on '{self.remote}'")
@@ -129,10 +137,13 @@ class Sharing:
                 outcome.made = True
                 return outcome
             tries += 1
-            if self._push_once(here, known, choice, outcome):
-                return outcome
-            if time.monotonic() > deadline:
-                raise self._given_up(tries)
+            try:
+                if self._push_once(here, known, choice, outcome):
+                    return outcome
+            except TransportError as error:
+                failed = error  # which may be the answer to a request that was carried out, and sent again on the way
+            if failed is None and time.monotonic() > deadline:
+                failed = self._given_up(tries)
             time.sleep(self.branch.pause(tries) * 10)
 
     def known(self) -> str | None:
@@ -165,12 +176,15 @@ class Sharing:
             known, ahead, behind = self._standing(here.oid, known)
         if known is not None and behind:
             self._check_stores(known)
-            if ahead:
+            if ahead and self._has_arrived(here.oid, known):
+                target = known
+            elif ahead:
                 self._check_not_rewritten(here.oid, known)
                 target = self._replay(here, known, choice, outcome)
             else:
                 target = known
         if target != known:
+            self._sent = here.oid, target
             failure = self._transport.push(target, self.branch.reference)
             if failure is not None:
                 if self._may_try_again(failure, known):
@@ -178,6 +192,7 @@ class Sharing:
                     self._failure = failure
                     return False
                 raise failure
+        if self._sent is not None:
             outcome.pushed = max(1, ahead)
             self.repository.written = True
         self._touch()
@@ -205,6 +220,16 @@ class Sharing:
             return Conflict(f"{failure.message} ({tries} tries in {self._timeout:g} s)")
         return Conflict(f"lost the race for '{self.remote}' {tries} times in {self._timeout:g} s")
 
+    def _has_arrived(self, here: str | None, known: str | None) -> bool:
+        """Whether all that is here was pushed and is on the remote, whatever that answered."""
+        if self._sent is None or known is None or self._sent[0] != here:
+            return False
+        try:
+            self._git("merge-base", "--is-ancestor", self._sent[1], known)
+        except GitError:
+            return False
+        return True
+
     def _may_try_again(self, failure: TransportError, known: str | None) -> bool:
         if failure.kind == REFUSED:
             return self._transport.tip(self.branch.reference) != known
@@ -229,13 +254,13 @@ class Sharing:
 
     def _message(self, base: str, here: str, refs: list[str]) -> str:
         """The message of a replay: it says what was replayed, and bears the names of all operations in it (P4)."""
-        format_ = f"--format=%(trailers:key={OPERATION_TRAILER},valueonly)"
-        operations = [line for line in self._git("log", format_, f"{base}..{here}", "--").split("\n") if line]
-        subjects = self._git("log", "--format=%s", f"{base}..{here}", "--").splitlines()
-        subject = subjects[0] if len(subjects) == 1 else f"replay {len(subjects)} commits"
-        first, *others = operations or [os.urandom(16).hex()]
-        message = commit_message(dict.fromkeys(refs, "sync"), "sync", first, subject)
-        return message + "".join(f"{OPERATION_TRAILER}: {operation}\n" for operation in others)
+        span = f"{base}..{here}"
+        said = self._git("log", "--no-show-signature", "--reverse", "--encoding=UTF-8", "--format=%B%x00", span, "--")
+        messages = [message.lstrip("\n") for message in said.split("\0") if message.strip()]
+        operations = [operation for message in messages for operation in operations_of(message)]
+        subject = messages[0].partition("\n")[0] if len(messages) == 1 else f"replay {len(messages)} commits"
+        made_up = Operation(os.urandom(16).hex(), is_named=False)
+        return compose(dict.fromkeys(refs), "sync", operations or [made_up], subject)
 
     def _base(self, here: str, known: str) -> str:
         """The commit at which the two parted. Raises Fatal for histories that have none."""

@@ -30,8 +30,6 @@ SHORTEST_ID: Final = 7
 """Digits of an id that `verify` takes for it. It is compared with one id alone, and git's own least, 4, would take
 one changed document in 65,536 for the same."""
 """The id that stands for "there is no such document", as in git-update-ref(1)."""
-MOST_LISTED: Final = 1000
-"""Refs named in a commit message; the commit's own changes name them all."""
 
 
 class Draft(StoreTree):
@@ -405,29 +403,3 @@ class _AllOrNothing:
 def _fingerprint(found: Iterable[tuple[StoreTree, Entry]]) -> list[tuple[str, str]]:
     """What was found by `match`: each ref with the id of its content."""
     return sorted((entry.ref, tree.files.oid(entry.node)) for tree, entry in found)
-
-
-def _checked_subject(text: str) -> str:
-    subject = text.strip()
-    if not subject:
-        raise Fatal("the message is empty")
-    try:
-        subject.encode()
-    except UnicodeEncodeError:
-        raise Fatal("the message is not UTF-8") from None
-    return subject
-
-
-def commit_message(touched: dict[str, str], command: str, operation: str, subject: str | None) -> str:
-    """The message of a commit (design 5.2): subject, the refs one a line, and the trailers."""
-    if subject is not None:
-        subject = _checked_subject(subject)
-    else:
-        count = len(touched)
-        subject = f"{command} {next(iter(touched))}" if count == 1 else f"{command} {count} refs"
-    refs = sorted(touched)
-    listed = refs[:MOST_LISTED]
-    if len(refs) > MOST_LISTED:
-        listed.append(f"… and {len(refs) - MOST_LISTED} more")
-    body = "\n".join(listed)
-    return f"{subject}\n\n{body}\n\nOcuroot-Command: {command}\nOcuroot-Operation: {operation}\n"

@@ -57,11 +57,16 @@ def begin_slow(repo: Repo, *options: str, work: str = BUILD, **more: Any) -> sub
     """Start `run exec` of a command that goes on until it is ended; comes back when it is on."""
     ready = repo.path / "ready"
     ready.unlink(missing_ok=True)
-    running = begin(
-        repo, "run", "exec", *options, work, "--", "sh", "-c", f"echo x >> count; touch {ready}; exec sleep 60", **more
-    )
+    (repo.path / "script").write_text(f"echo x >> count; touch {ready}; exec sleep 60")
+    running = begin(repo, "run", "exec", *options, work, "--", "sh", "script", **more)
     wait_for(ready)
     return running
+
+
+def execute_again(repo: Repo, script: str) -> subprocess.CompletedProcess[str]:
+    """Ask for the same once more under the name of an operation, with another content of the script."""
+    (repo.path / "script").write_text(script)
+    return repo.run("run", "exec", "--operation=job-7", BUILD, "--", "sh", "script")
 
 
 def set_claim(repo: Repo, **fields: str) -> None:
@@ -83,13 +88,12 @@ def test_a_killed_run_is_taken_up_again_under_its_name(shop: Repo) -> None:
     victim.kill()
     victim.wait()
     assert statuses(shop) == ["1 running"]
-    command = ["run", "exec", "--operation=job-7", BUILD, "--", "sh", "-c", "echo x >> count; echo again"]
-    done = shop.run(*command)
+    done = execute_again(shop, "echo x >> count; echo again")
     assert (done.returncode, done.stdout) == (0, "again\n"), done.stderr
     assert statuses(shop) == ["1 complete"]
     assert [entry["message"] for entry in shop.value(f"{RUN}/logs")] == ["again"]  # type: ignore[attr-defined]
     assert (shop.path / "count").read_text() == "x\nx\n"
-    assert shop.run(*command).returncode == 0  # once more: it is done, and not done again
+    assert execute_again(shop, "echo x >> count").returncode == 0  # once more: it is done, and not done again
     assert (shop.path / "count").read_text() == "x\nx\n"
     assert statuses(shop) == ["1 complete"]
 
@@ -103,7 +107,7 @@ def test_what_is_written_later_is_not_taken_for_done(shop: Repo) -> None:
         time.sleep(0.05)
     victim.kill()
     victim.wait()
-    done = shop.run("run", "exec", "--operation=job-7", BUILD, "--", "sh", "-c", "echo one; sleep 1; echo two; exit 4")
+    done = execute_again(shop, "echo one; sleep 1; echo two; exit 4")
     assert done.returncode == 4
     assert statuses(shop) == ["1 failed"]
     messages = [entry["message"] for entry in shop.value(f"{RUN}/logs")]  # type: ignore[attr-defined]
@@ -114,7 +118,7 @@ def test_a_run_on_another_machine_is_waited_for_under_its_name(shop: Repo) -> No
     shop.git("config", "ocuroot.lease", "3")
     victim = begin_slow(shop, "--operation=job-7")
     # Alive, so that its process is not gone; and renewing, so that its claim holds.
-    done = shop.run("run", "exec", "--operation=job-7", BUILD, "--", "true")
+    done = execute_again(shop, "true")
     assert done.returncode == 3
     assert "is still run by" in done.stderr
     set_claim(shop, process="another machine/1/1/1")
@@ -122,7 +126,7 @@ def test_a_run_on_another_machine_is_waited_for_under_its_name(shop: Repo) -> No
     victim.wait()
     set_claim(shop, process="another machine/1/1/1")
     started = time.monotonic()
-    assert shop.run("run", "exec", "--operation=job-7", BUILD, "--", "true").returncode == 0
+    assert execute_again(shop, "true").returncode == 0
     assert 1 < time.monotonic() - started < 30
     assert statuses(shop) == ["1 complete"]
 

@@ -171,9 +171,9 @@ BUDGETS = {
     ("resolve", "+/custom/x"): 39,
     ("parse", "+/custom/x"): 30,
     ("log", "-n", "1"): 51,
-    ("set", "+/custom/x", "other"): 55,
-    ("delete", "+/custom/x"): 56,
-    ("update", "--stdin"): 53,
+    ("set", "+/custom/x", "other"): 57,
+    ("delete", "+/custom/x"): 58,
+    ("update", "--stdin"): 55,
 }
 """How many modules a command may load beyond those that the interpreter starts with."""
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 USER, PASSWORD = "job", "s3cret-token"
@@ -264,3 +264,108 @@ def silent_server() -> Iterator[int]:
         listener.close()
         for connection in taken:
             connection.close()
+
+
+class _Relay(http.server.BaseHTTPRequestHandler):
+    """Passes one request after the other of a kept connection on, and repeats pushes or leaves them unanswered."""
+
+    protocol_version = "HTTP/1.1"
+    server: Relay
+    asked = 0
+
+    def do_GET(self) -> None:
+        self._relay(None)
+
+    def do_POST(self) -> None:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b""
+            while size := int(self.rfile.readline().strip(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._relay(body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+    def _relay(self, body: bytes | None) -> None:
+        self.asked += 1
+        is_push = body is not None and self.path.endswith("/git-receive-pack") and b"PACK" in body
+        answer = self._ask(body)
+        if is_push and self.server.take("repeat"):
+            self.server.between()
+            answer = self._ask(body)
+        elif is_push and self.asked > 1 and self.server.take("close"):
+            self.server.between()
+            self.close_connection = True
+            return
+        status, headers, content = answer
+        if is_push and self.server.deny and self.server.take("replace"):
+            status, headers, content = self.server.deny, [], b"no\n"
+        self.send_response(status)
+        for name, value in headers:
+            if name.lower() not in ("transfer-encoding", "content-length", "connection", "server", "date"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _ask(self, body: bytes | None) -> tuple[int, list[tuple[str, str]], bytes]:
+        import http.client
+
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.target, timeout=60)
+        dropped = ("transfer-encoding", "content-length", "connection", "host", "expect")
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, answer.getheaders(), content
+
+
+class Relay(http.server.ThreadingHTTPServer):
+    """An HTTP proxy before a server, which keeps connections, and carries pushes out in ways that happen.
+
+    `repeat`: so many pushes are sent on twice, and the second answer is given. `close`: so many, on a connection that
+    served before, are carried out and not answered, so that curl sends them again by itself. `replace`: so many are
+    carried out and answered with the status `deny`. `between` is called before the repetition.
+    """
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, target: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Relay)
+        self.target = target
+        self.left = {"repeat": 0, "close": 0, "replace": 0}
+        self.done = {"repeat": 0, "close": 0, "replace": 0}
+        self.deny = 0
+        self.between: Callable[[], object] = lambda: None
+        self._lock = threading.Lock()
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    def take(self, what: str) -> bool:
+        """Whether the next push is to be treated so."""
+        with self._lock:
+            is_next = self.left[what] > 0
+            self.left[what] -= is_next
+            self.done[what] += is_next
+            return is_next
+
+
+@contextlib.contextmanager
+def relay(port: int) -> Iterator[Relay]:
+    made = Relay(port)
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.shutdown()
+        thread.join()
+        made.server_close()

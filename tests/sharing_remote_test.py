@@ -481,7 +481,7 @@ def test_a_job_run_twice_under_one_operation_has_one_effect(files: World) -> Non
     environ = {**os.environ, "OCUROOT_OPERATION": "job 12/3"}
     one.ocuroot("update", "--stdin", input="create r/-/p/@1 {}\n", env=environ)
     one.ocuroot("set", "+/custom/between", "1")
-    two.ocuroot("update", "--stdin", input="create r/-/p/@1 {}\n", env=environ)
+    two.ocuroot("update", "-q", "--stdin", input="create r/-/p/@1 {}\n", env=environ)
     two.ocuroot("set", "--operation", "job 12", "+/custom/a", "1")  # the beginning of a name is another name
     assert len(bare.git("rev-list", "state").split()) == 4
     assert "bad name" in fails(two, "set", "--operation", "a\nb", "+/custom/a", "1")

@@ -71,8 +71,10 @@ def test_a_replay_keeps_the_names_of_operations(team: Team) -> None:
     carried = team.bare.git("log", "-1", "--format=%(trailers:key=Ocuroot-Operation,valueonly)", "state")
     assert set(carried.splitlines()) == {"job 1", "job 2"}
     team.one.ocuroot("sync", "-q")
-    update(team.one, "set @/custom/b 2", operation="job 1")
-    assert team.one.value("@/custom/b") == 1
+    update(team.one, "set @/custom/b 2")
+    again = team.one.run("update", "--stdin", "--operation", "job 1", input="set @/custom/b 1\n")
+    assert (again.returncode, "operation 'job 1' was carried out before" in again.stderr) == (0, True)
+    assert team.one.value("@/custom/b") == 2
 
 
 def test_a_conflict_names_both_sides_and_moves_nothing(team: Team) -> None:

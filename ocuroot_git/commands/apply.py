@@ -22,7 +22,7 @@ def run(context: Context, options: Parsed) -> int:
     if options.dry_run:
         applied = intent.tried(context.snapshot(), refs, strict=refs is not None)
     else:
-        applied = intent.apply(context.stores, refs)
+        applied = intent.apply(context.stores, refs, context.operation("apply", of_job=False))
     if options.z:
         context.terminal.end = "\0"
     return report(context, applied, json=options.json)

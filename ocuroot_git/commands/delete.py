@@ -25,7 +25,8 @@ def run(context: Context, options: Parsed) -> int:
                 transaction.verify(ref, expected)
             transaction.delete(ref)
 
-    context.stores.transact(change, command="delete", message=options.message)
+    operation = context.operation("delete")
+    context.stores.transact(change, command="delete", message=options.message, operation=operation)
     return 0
 
 

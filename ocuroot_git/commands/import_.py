@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from ..attempt import Attempt
+from ..commit_message import compose
 from ..directory import Directory
 from ..errors import Fatal
 from ..layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
@@ -11,15 +13,15 @@ from ..objects import Moved
 from ..options import Command, Option
 from ..places import Branch
 from ..sync import find_shared
-from ..transaction import commit_message
 from ..transfer import files_below, sides_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
     from ..layout import Side
+    from ..operation import Operation
     from ..options import Parsed
-    from ..places import Place
+    from ..places import Place, Version
     from ..store import Stores
 
 
@@ -39,13 +41,26 @@ def run(context: Context, options: Parsed) -> int:
         layout.side = side if layout.version > 1 else None
         files.setdefault(place, {}).update({prefix + path: data for path, data in contents.items()})
         imported.update({layout.shown(ref): side for ref in map(stored_ref, contents) if ref is not None})
-    message = commit_message(imported, "import", os.urandom(16).hex(), options.message)
     for place in files:
         _refuse_where_shared(context.stores, place)
+    operation = context.operation("import", arguments=_fingerprint(files))
+    message = compose(imported, "import", [operation], options.message)
     for place, contents_there in files.items():
-        _fill(place, contents_there, message)
-        context.terminal.remark(f"Imported '{name}' to {place.where}: {len(imported)} documents and links in all")
+        if _fill(context.stores, place, contents_there, message, operation):
+            context.terminal.remark(f"Imported '{name}' to {place.where}: {len(imported)} documents and links in all")
     return 0
+
+
+def _fingerprint(files: dict[Place, dict[str, bytes | None]]) -> str:
+    """A hash of all that is imported: what is asked for, wherever the directory lies."""
+    from hashlib import sha256
+
+    hashed = sha256()
+    for contents in files.values():
+        for path, data in sorted(contents.items()):
+            content = data or b""
+            hashed.update(b"%s\0%d\0%s" % (path.encode(errors="surrogateescape"), len(content), content))
+    return hashed.hexdigest()
 
 
 def _destination(stores: Stores, side: Side, directory: str) -> tuple[Place, str]:
@@ -69,21 +84,47 @@ def _refuse_where_shared(stores: Stores, place: Place) -> None:
         )
 
 
-def _fill(place: Place, files: dict[str, bytes | None], message: str) -> None:
-    """Make the store with its first commit, which only says what it is, and add all else in a second."""
+def _fill(stores: Stores, place: Place, files: dict[str, bytes | None], message: str, operation: Operation) -> bool:
+    """Make the store with its first commit, which only says what it is, and add all else in a second.
+
+    Gives False where that was done before, by an import of this name. As for every other write, an answer of a remote
+    that is not success says nothing until one has looked.
+    """
     first = {path: data for path, data in files.items() if path.rpartition("/")[2] == STORE_FILE}
-    try:
-        version = place.create(first)
-    except Moved:
-        raise StoreError(
-            f"{place.where} exists already: a store is imported as a whole, into a new one",
-            hint="name another: git -c ocuroot.state.branch=<branch> ocuroot import <directory>",
-        ) from None
-    try:
-        with place.turn():
-            place.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
-    except Moved:
-        raise Fatal(f"{place.where} was changed by another process meanwhile; it holds an empty store") from None
+    attempt = Attempt("import", None, operation, stores.settings.timeout)
+    is_begun = False
+    while True:
+        attempt.tries += 1
+        snapshot = stores.snapshot()
+        if attempt.look_back(snapshot) is not None:
+            return True
+        version = snapshot.version(place)
+        is_there = _holds_something(place, version)
+        if is_there and operation.is_named and place.repository is not None:
+            done = attempt.find(snapshot, (place,))
+            if done is not None:
+                stores.repeated(done[1])
+                return False
+        attempt.write_to(snapshot, place)
+        try:
+            if not is_there:
+                is_begun = True
+                version = place.create(first)
+            elif not is_begun or dict(files_below(place.files, version.root, "")) != first:
+                raise StoreError(
+                    f"{place.where} exists already: a store is imported as a whole, into a new one",
+                    hint="name another: git -c ocuroot.state.branch=<branch> ocuroot import <directory>",
+                )
+            with place.turn():
+                place.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
+            return True
+        except Moved as moved:
+            attempt.after(moved, stores.settings.access.tell)
+
+
+def _holds_something(place: Place, version: Version) -> bool:
+    root = version.root
+    return root is not None and (place.repository is not None or bool(list(place.files.children(root))))
 
 
 COMMAND = Command(

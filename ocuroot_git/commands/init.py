@@ -73,13 +73,17 @@ def _configure(settings: Settings, key: str, value: str) -> None:
 def _make(context: Context, place: Place, layout: Layout) -> str:
     """Make a store at a place where there is none; says what was done, for a sentence with the place."""
     deadline = time.monotonic() + context.stores.settings.timeout
+    refusal: Fatal | None = None
     while True:
         root = place.read().root
         if root is not None and (place.repository is not None or place.files.children(root)):
             break
+        if refusal is not None:
+            raise refusal
         try:
             return _create(context, place, layout)
         except Moved as moved:
+            refusal = moved.refusal
             # Another process made the same first commit, or is about to and holds the lock of the branch.
             if time.monotonic() > deadline:
                 raise Conflict(f"lost the race for '{moved}'; nothing changed", hint="try again") from None

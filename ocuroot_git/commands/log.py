@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+from ..commit_message import command_of, operation_name
 from ..documents import dump
 from ..errors import Fatal, UsageError
 from ..globs import Glob
-from ..history import COMMAND_TRAILER, OPERATION_TRAILER, ref_changes, trailer
+from ..history import ref_changes
 from ..layout import SIDES
 from ..options import READING, RELATIVE, Command, Option
 from ..remote import Remote
@@ -114,8 +115,8 @@ def _line(commit: Commit, changes: list[Change]) -> str:
         "author": commit.author.name,
         "email": commit.author.email,
         "subject": commit.message.partition("\n")[0],
-        "command": trailer(commit.message, COMMAND_TRAILER),
-        "operation": trailer(commit.message, OPERATION_TRAILER),
+        "command": command_of(commit.message),
+        "operation": operation_name(commit.message),
         "changes": [{"status": letter, "ref": ref} for letter, ref in changes],
     }
     return dump(content, None)
@@ -128,7 +129,7 @@ def _show(context: Context, commit: Commit, changes: list[Change], *, first: boo
     terminal.record(terminal.paint(f"commit {commit.oid}", "yellow"))
     terminal.record(f"Author:  {commit.author.name} <{commit.author.email}>")
     terminal.record(f"Date:    {_iso(commit.author)}")
-    command = trailer(commit.message, COMMAND_TRAILER)
+    command = command_of(commit.message)
     if command:
         terminal.record(f"Command: {command}")
     terminal.record("")

@@ -20,13 +20,15 @@ def new(context: Context, options: Parsed) -> int:
     path = options.arguments[0]
     package = package_ref(options.repo or context.stores.base.repo, path)
     commit = _commit(context, options)
+    definition = _definition(context, options, path, commit)
     release = releases.new(
         context.stores,
         package,
         commit,
-        _definition(context, options, path, commit),
+        definition,
         tags=options.tag,
         force=options.force,
+        operation=context.operation("release new", commit=commit, package=definition),
     )
     context.terminal.result(release)
     return 0

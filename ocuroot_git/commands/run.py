@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..delivery.model import Claim, RunRef
     from ..options import Parsed
+    from ..transaction import Transaction
 
 
 def start(context: Context, options: Parsed) -> int:
@@ -23,14 +24,19 @@ def start(context: Context, options: Parsed) -> int:
 
     work, number = find_work(context.snapshot(), options.arguments[0])
 
-    def begin(over: Claim | None) -> RunRef:
+    operation = context.operation("run start")
+
+    def begin(over: Claim | None) -> str:
         return context.stores.transact(
-            lambda tx: runs.start(tx, work, number, over=over), command="run start", message=f"start {work}"
+            lambda tx: runs.start(tx, work, number, over=over).ref,
+            command="run start",
+            message=f"start {work}",
+            operation=operation,
         )
 
     with Signals() as stop:
         run = claims.taking_over(context.stores, begin, stop, context.terminal.warning)
-    context.terminal.result(run.ref)
+    context.terminal.result(run)
     return 0
 
 
@@ -45,7 +51,7 @@ def log(context: Context, options: Parsed) -> int:
         descriptor = context.terminal.stdin().fileno()
     except OSError:
         raise Fatal("cannot read the log from standard input: it is closed") from None
-    append_from(context.stores, run, descriptor, context.terminal.warning)
+    append_from(context.stores, run, descriptor, context.terminal.warning, context.operation)
     return 0
 
 
@@ -61,7 +67,16 @@ def finish(context: Context, options: Parsed) -> int:
         raise Fatal("bad outputs: --outputs takes a JSON object")
     outputs.update(pair(text) for text in options.output)
     run = find_run(context.snapshot(), options.arguments[0])
-    ending.finish(context.stores, run, options.status, outputs=outputs, tags=options.tag, force=options.force)
+    operation = context.operation("run finish", outputs=outputs)
+    ending.finish(
+        context.stores,
+        run,
+        options.status,
+        outputs=outputs,
+        tags=options.tag,
+        force=options.force,
+        operation=operation,
+    )
     return 0
 
 
@@ -76,6 +91,7 @@ def cancel(context: Context, options: Parsed) -> int:
         lambda tx: [ending.cancel_run(tx, run, force=options.force) for run in dict.fromkeys(runs)],
         command="run cancel",
         message=subject,
+        operation=context.operation("run cancel"),
     )
     for run, outcome in zip(dict.fromkeys(runs), outcomes, strict=True):
         context.terminal.record(f"{outcome}\t{run}")
@@ -108,7 +124,12 @@ def execute(context: Context, options: Parsed) -> int:
             timeout=options.timeout,
         )
         outcome = execution.execute(
-            context.stores, work, number, how, lambda run: context.terminal.remark(f"{run}: started")
+            context.stores,
+            work,
+            number,
+            how,
+            lambda run: context.terminal.remark(f"{run}: started"),
+            operation=context.operation("run exec"),
         )
         why = f" ({outcome.why})" if outcome.why else ""
         context.terminal.remark(f"{outcome.run}: {outcome.status}{why}")
@@ -149,12 +170,20 @@ def retry(context: Context, options: Parsed) -> int:
     snapshot = context.snapshot()
     if Ref.parse(reference).type:
         run = find_run(snapshot, reference)
-        made = [context.stores.transact(lambda tx: runs.retry(tx, run), command="run retry", message=f"retry {run}")]
+        message = f"retry {run}"
+
+        def change(tx: Transaction) -> list[str]:
+            return [runs.retry(tx, run).ref]
     else:
         release = find_release(snapshot, reference)
-        made = context.stores.transact(lambda tx: runs.retry_release(tx, release), command="run retry")
-    for one in made:
-        context.terminal.result(one.ref)
+        message = None
+
+        def change(tx: Transaction) -> list[str]:
+            return [made.ref for made in runs.retry_release(tx, release)]
+
+    operation = context.operation("run retry")
+    for made in context.stores.transact(change, command="run retry", message=message, operation=operation):
+        context.terminal.result(made)
     return 0
 
 

@@ -36,7 +36,9 @@ def run(context: Context, options: Parsed) -> int:
             transaction.verify(ref, expected)
         transaction.set(ref, document)
 
-    context.stores.transact(change, command="set", message=options.message)
+    held = {"stdin": document} if value == "-" else {}
+    operation = context.operation("set", **held)
+    context.stores.transact(change, command="set", message=options.message, operation=operation)
     return 0
 
 

@@ -35,7 +35,8 @@ def run(context: Context, options: Parsed) -> int:
         raise UsageError("update reads its instructions from stdin: give --stdin")
     if options.z:
         context.terminal.end = "\0"
-    steps = list(_steps(context, options.z))
+    records = list(context.terminal.read_records())
+    steps = list(_steps(context, iter(records), options.z))
 
     def change(transaction: Transaction) -> None:
         transaction.prefetch(ref for _, refs, _ in steps for ref in refs)
@@ -46,13 +47,13 @@ def run(context: Context, options: Parsed) -> int:
                 error.message = f"{where}: {error.message}"
                 raise
 
-    context.stores.transact(change, command="update", message=options.message)
+    operation = context.operation("update", stdin=records)
+    context.stores.transact(change, command="update", message=options.message, operation=operation)
     return 0
 
 
-def _steps(context: Context, nul: bool) -> Iterator[tuple[str, list[str], Step]]:
+def _steps(context: Context, records: Iterator[str], nul: bool) -> Iterator[tuple[str, list[str], Step]]:
     """Where each instruction stands, its refs, and itself. All are parsed before the first is carried out."""
-    records = context.terminal.read_records()
     for number, record in enumerate(records, 1):
         where = f"{'instruction' if nul else 'line'} {number}"
         if not record.strip() and not nul:

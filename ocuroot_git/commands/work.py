@@ -79,11 +79,10 @@ def do(context: Context, options: Parsed) -> int:
 
 
 def _open_stores(context: Context) -> Stores:
-    """Stores for one thread. No name of the user's is for what they write: it would be the same one again and again."""
+    """Stores for one thread."""
     from ..config import open_stores
 
-    environ = {name: value for name, value in context.environ.items() if name != "OCUROOT_OPERATION"}
-    return open_stores(".", environ=environ)
+    return open_stores(".", environ=context.environ)
 
 
 def _display(context: Context) -> Plain:

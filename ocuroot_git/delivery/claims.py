@@ -78,10 +78,11 @@ def now(snapshot: Snapshot) -> float:
 class Executor:
     """Who executes a run: this process, under a name that no other has, by a clock that does not lag behind."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, operation: str = "") -> None:
         self.name = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
         self.lease = lease_of(stores)
-        self.operation = stores.settings.operation or ""
+        self.operation = operation
+        """The name of the operation under which it executes the run, if the user gave one."""
         self._ahead = 0.0
 
     def claim(self, snapshot: Snapshot) -> Claim:

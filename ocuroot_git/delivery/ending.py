@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Final, TypeVar
 
+    from ..operation import Operation
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..transaction import Transaction
@@ -48,6 +49,7 @@ def finish(
     ended_by: str = "",
     force: bool = False,
     also: Callable[[Transaction], None] | None = None,
+    operation: Operation | None = None,
 ) -> None:
     """End a run: its status and outputs, the links of 5.3, the intent, and the runs that follow from it.
 
@@ -81,7 +83,7 @@ def finish(
         for tag in tags:
             tx.link(f"{run.work.package}/{STATE}{tag}", run.work.release)
 
-    transact_both(stores, change_intent, change_state, "run finish", f"{status} {run}")
+    transact_both(stores, change_intent, change_state, "run finish", f"{status} {run}", operation)
 
 
 def _refuse_held(tx: Transaction, run: RunRef) -> None:
@@ -244,6 +246,7 @@ def transact_both(
     change_state: Callable[[Transaction], Result],
     command: str,
     message: str | None = None,
+    operation: Operation | None = None,
 ) -> Result:
     """Change intent and state: in one commit where one place holds both, else the intent first.
 
@@ -256,9 +259,11 @@ def transact_both(
             change_intent(tx)
             return change_state(tx)
 
-        return stores.transact(change, command=command, message=message)
-    stores.transact(change_intent, command=command, message=message)
-    return stores.transact(change_state, command=command, message=message)
+        return stores.transact(change, command=command, message=message, operation=operation)
+    if operation is None or not stores.is_done(operation, command):
+        step = operation.step("intent") if operation is not None else None
+        stores.transact(change_intent, command=command, message=message, operation=step)
+    return stores.transact(change_state, command=command, message=message, operation=operation)
 
 
 def checked_tag(tag: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final
 
+    from ..operation import Operation
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..transaction import Transaction
@@ -89,24 +90,24 @@ def execute(
     how: How,
     begun: Callable[[RunRef], None] = lambda run: None,
     over: Claim | None = None,
+    operation: Operation | None = None,
 ) -> Outcome:
     """Start the open run of a piece of work, or its next one, and carry it to its end; `begun` is told which it is.
 
     A run that is running is taken over where its claim is `over`, or one that is seen to be held no more. Raises what
     `runs.start` raises, and NoCommand, both before anything is changed; ClaimLost where the run was taken over by
-    another while its command ran, which is ended then.
+    another while its command ran, which is ended then. `operation` names the start; what follows is this process's own.
     """
-    executor = Executor(stores)
+    executor = Executor(stores, operation.name if operation is not None and operation.is_named else "")
     try:
-        started = _claim(stores, work, number, how, executor, over)
+        started = _claim(stores, work, number, how, executor, over, operation)
         run = started[0]
     except claims.Held as held:
         if not executor.operation:
             raise
         run = held.run
     if executor.operation:
-        # Under this name an earlier process may have claimed the run; what follows is this one's own.
-        stores.drop_operation()
+        # Under this name an earlier process may have claimed the run.
         before = _taken_up(stores, run, how, executor)
         if isinstance(before, Outcome):
             return before
@@ -127,17 +128,30 @@ def execute(
 
 
 def _claim(
-    stores: Stores, work: WorkRef, number: int | None, how: How, executor: Executor, over: Claim | None
+    stores: Stores,
+    work: WorkRef,
+    number: int | None,
+    how: How,
+    executor: Executor,
+    over: Claim | None,
+    operation: Operation | None = None,
 ) -> Started:
-    """Set a run running, held by this executor, once nobody else holds it."""
+    """Set a run running, held by this executor, once nobody else holds it.
+
+    Where an earlier process did so under the name of the operation, only the run is given.
+    """
 
     def start(over: Claim | None) -> Started:
-        def claim(tx: Transaction) -> Started:
+        found: list[Started] = []
+
+        def claim(tx: Transaction) -> str:
             run = runs.start(tx, work, number, executor=executor, over=over)
             function = read_function(tx, run)
-            return run, how.command or command_of(tx, run, function), describe(tx, run, function)
+            found[:] = [(run, how.command or command_of(tx, run, function), describe(tx, run, function))]
+            return run.ref
 
-        return stores.transact(claim, command="run start", message=f"start {work}")
+        ref = stores.transact(claim, command="run start", message=f"start {work}", operation=operation)
+        return found[0] if found and found[0][0].ref == ref else (RunRef.parse(ref), None, {})
 
     return claims.taking_over(stores, start, how.stop, how.warn, over)
 

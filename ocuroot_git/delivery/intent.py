@@ -44,9 +44,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ..documents import Document
+    from ..operation import Operation
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..tree import StoreTree
+    from .model import Fields
 
 _BAD = (*BAD, Conflict, OldDialect)
 """What can be wrong with one intent, and must not keep the others from being applied."""
@@ -279,20 +281,36 @@ class Applied:
         self.errors: dict[str, Fatal] = {}
         self.problems = Problems()
 
+    def to_document(self) -> Fields:
+        """What is told of it, as it is written down for whoever asks for the same again."""
+        errors = {ref: [error.message, error.hint] for ref, error in self.errors.items()}
+        return {"acted": [[one.status, one.ref, one.state] for one in self.acted], "errors": errors}
 
-def apply(stores: Stores, refs: list[str] | None) -> Applied:
+    @classmethod
+    def of_document(cls, document: Fields) -> Applied:
+        """What `to_document` wrote down; the differences without the documents that differed."""
+        applied = cls()
+        for status, ref, state in document["acted"]:
+            wanted, actual = (None if status == "D" else (None,)), (None if status == "A" else (None,))
+            applied.acted.append(Difference(ref, state, wanted, actual))
+        applied.errors = {ref: Fatal(message, hint=hint) for ref, (message, hint) in document["errors"].items()}
+        return applied
+
+
+def apply(stores: Stores, refs: list[str] | None, operation: Operation | None = None) -> Applied:
     """Make the first step towards some intents, or all of them (None). Raises for a bad one where refs are named.
 
     Applying all, what is not of its shape is left out, and the error of an intent that cannot be followed is
     returned, so that one mistake does not stop deliveries.
     """
 
-    return ending.transact_both(
-        stores,
-        lambda tx: _forget_intents(tx, refs),
-        lambda tx: _change_state(tx, refs, strict=refs is not None),
-        "apply",
+    def change_state(tx: Transaction) -> Fields:
+        return _change_state(tx, refs, strict=refs is not None).to_document()
+
+    done = ending.transact_both(
+        stores, lambda tx: _forget_intents(tx, refs), change_state, "apply", operation=operation
     )
+    return Applied.of_document(done)
 
 
 def tried(snapshot: Snapshot, refs: list[str] | None, *, strict: bool) -> Applied:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
+    from ..operation import Operation
     from ..store import Stores
     from ..transaction import Transaction
     from .claims import Executor
@@ -140,23 +141,31 @@ def require_open(status: str, run: RunRef) -> None:
         raise WrongStatus(f"cannot write logs of '{run}': it is {status}")
 
 
-def append_from(stores: Stores, run: RunRef, descriptor: int, warn: Callable[[str], None]) -> None:
+def append_from(
+    stores: Stores, run: RunRef, descriptor: int, warn: Callable[[str], None], name: Callable[..., Operation]
+) -> None:
     """Append what is read from a file descriptor, to its end, to the logs of a run.
 
     As it comes; but under the name of an operation in one piece, lest the same lines, cut in another way, be taken for
-    written already when they come again. Raises WrongStatus where the run has ended.
+    written already when they come again. `name` gives the operation for a hash of what was read (`stdin`). Raises
+    WrongStatus where the run has ended.
     """
     import select
+    from hashlib import sha256
 
-    require_open(read_function(stores.snapshot(), run).status, run)
+    is_named = name("run log").is_named
+    if not is_named:  # else it may have ended since the same was written
+        require_open(read_function(stores.snapshot(), run).status, run)
     recorder = Recorder(stores, run, warn=warn)
-    is_named = stores.settings.operation is not None
+    read = sha256()
     while True:
         ready, _, _ = select.select([descriptor], [], [], None if is_named else recorder.tick())
         if ready:
             data = os.read(descriptor, 1 << 16)
             if not data:
                 break
+            read.update(data)
             recorder.feed(1, data)
     recorder.finish_lines()
-    stores.transact(recorder.append, command="run log", message=f"log {run}")
+    operation = name("run log", stdin=read.hexdigest())
+    stores.transact(recorder.append, command="run log", message=f"log {run}", operation=operation)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..documents import Document
+    from ..operation import Operation
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..transaction import Transaction
@@ -38,7 +39,14 @@ if TYPE_CHECKING:
 
 
 def new(
-    stores: Stores, package: str, commit: str, definition: Document, *, tags: Iterable[str] = (), force: bool = False
+    stores: Stores,
+    package: str,
+    commit: str,
+    definition: Document,
+    *,
+    tags: Iterable[str] = (),
+    force: bool = False,
+    operation: Operation | None = None,
 ) -> str:
     """Make the next release of a package (`repo/-/path`): number, marker, links and pending runs in one commit.
 
@@ -65,7 +73,7 @@ def new(
                 runs.make(tx, WorkRef(release, spec.kind, name), _TYPES[spec.kind], model.BY_RELEASE)
         return release
 
-    return stores.transact(change, command="release new", message=f"release {package}")
+    return stores.transact(change, command="release new", message=f"release {package}", operation=operation)
 
 
 _TYPES = {CALL: CALL, DEPLOY: UP}

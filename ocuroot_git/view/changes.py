@@ -9,8 +9,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ..commit_message import command_of, operation_name
 from ..errors import Error
-from ..history import COMMAND_TRAILER, OPERATION_TRAILER, changed_paths, trailer
+from ..history import changed_paths
 from ..layout import StoredObject, stored_ref
 from .json_text import difference
 from .times import from_seconds
@@ -49,8 +50,8 @@ def describe(commit: Commit) -> dict[str, Any]:
         "author": commit.author.name,
         "email": commit.author.email,
         "subject": commit.message.partition("\n")[0],
-        "command": trailer(commit.message, COMMAND_TRAILER),
-        "operation": trailer(commit.message, OPERATION_TRAILER),
+        "command": command_of(commit.message),
+        "operation": operation_name(commit.message),
     }
 
 
