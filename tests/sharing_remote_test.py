@@ -131,13 +131,15 @@ def test_two_clones_share_a_store(world: World, filters: bool) -> None:
     two.ocuroot("set", "+/custom/note", "hello")
     assert two.value("+/environment/staging") == {"name": "staging"}
     assert one.value("+/custom/note") == "hello"
-    two.ocuroot("update", "--stdin", input="create @/custom/a 1\nlink @/custom/b @/custom/a\ncreate r/-/p/@1 {}\n")
+    two.ocuroot(
+        "update", "--stdin", input="create @/custom/a 1\nlink @/custom/b @/custom/a\ncreate r/-/p/@1/custom/c 1\n"
+    )
     assert one.ocuroot("match", "**").split() == [
         "+/custom/note",
         "+/environment/staging",
         "@/custom/a",
         "@/custom/b",
-        "r/-/p/@1",
+        "r/-/p/@1/custom/c",
     ]
     assert one.ocuroot("match", "-l", "@/custom/*") == "@/custom/a"
     assert json.loads(one.ocuroot("match", "--values", "@/custom/b"))["value"] == 1
@@ -191,7 +193,7 @@ def test_offline_and_max_age(files: World) -> None:
     one.ocuroot("set", "+/custom/a", "2")
     assert two.ocuroot("get", "--max-age", "1000", "+/custom/a") == '"1"'
     assert two.ocuroot("get", "--offline", "+/custom/a") == '"1"'
-    assert "--offline" in fails(two, "set", "--offline", "+/custom/a", "3")
+    assert two.run("set", "--offline", "+/custom/a", "3").returncode == 129
     assert two.ocuroot("get", "--max-age", "0", "+/custom/a") == '"2"'
     contact = next((two.path / ".git" / "ocuroot").rglob("at"))
     os.utime(contact, (time.time() + 5000, time.time() + 5000))  # the clock was set back since
