@@ -52,7 +52,7 @@ def synced(repo: Repo, trace: Path, *command: str) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     paths = re.findall(r"(?:sync|range)\(\d+<([^>]*)>", trace.read_text())
-    kinds = {"/objects/pack/": "pack", "/objects/": LOOSE, "/logs/": "log", "/refs/": REFERENCE}
+    kinds = {"/pack/": "pack", "/objects/": LOOSE, "/logs/": "log", "/refs/": REFERENCE}
     found = (next((kind for part, kind in kinds.items() if part in path), None) for path in paths)
     return [kind for kind in found if kind is not None]  # the index is no concern of ours
 
