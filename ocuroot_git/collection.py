@@ -25,6 +25,8 @@ _PAUSES: Final = (0.005, 0.1)
 """Seconds between two looks: the first, and the longest."""
 _LATELY: Final = 10.0
 """Seconds after the end of a `git gc` within which what it deleted may still be missing."""
+_MENDED: Final = 2.0
+"""Seconds within which a writer beside a `git gc` has written again what that deleted."""
 _STALE: Final = 12 * 3600
 """Seconds after which git itself takes the `gc.pid` of another machine for a leftover."""
 
@@ -55,15 +57,29 @@ def outlast(repository: Repository, commit: str, changes: Changes, write_again: 
         pause = min(pause * 2, longest)
 
 
-def is_collected(common_dir: str) -> bool:
-    """Whether a `git gc` that may delete new objects runs, or may have ended so lately that writers still mend it."""
-    if collector(common_dir) is not None:
-        return True
-    try:
-        # The `gc.pid` that was there has left its mark on the directory. So do other things: this only says "perhaps".
-        return abs(time.time() - os.stat(common_dir).st_mtime) < _LATELY
-    except OSError:
-        return False
+class GcWindow:
+    """The time in which a `git gc` may be why objects are missing, so that it pays to try again.
+
+    That is while one runs, and for a moment after one may have ended: no longer than other writers need to mend what
+    it did, since what still fails then has another cause, which is to be told.
+    """
+
+    def __init__(self, common_dir: str) -> None:
+        self._common_dir = common_dir
+        self._opened_at: float | None = None
+
+    def is_open(self) -> bool:
+        """Whether to try again; asked when objects are missing."""
+        now = time.monotonic()
+        self._opened_at = self._opened_at or now
+        return collector(self._common_dir) is not None or (now < self._opened_at + _MENDED and self._may_have_ended())
+
+    def _may_have_ended(self) -> bool:
+        try:
+            # The `gc.pid` that was there has left its mark on the directory. So do other things: this says "perhaps".
+            return abs(time.time() - os.stat(self._common_dir).st_mtime) < _LATELY
+        except OSError:
+            return False
 
 
 def collector(common_dir: str) -> int | None:

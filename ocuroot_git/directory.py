@@ -216,7 +216,7 @@ class Directory:
     def held_lock(self) -> str | None:
         return None
 
-    def is_collected(self) -> bool:
+    def may_be_collected(self) -> bool:
         return False
 
     def pause(self, tries: int) -> float:

@@ -30,14 +30,26 @@ def refuse_left(path: str) -> None:
 
 def is_left(path: str) -> bool:
     """Whether a lock file is there, has been for a while, and neither is held open nor has a git that works there."""
-    try:
-        age = time.time() - os.stat(path).st_mtime
-    except OSError:
+    found = _stat(path)
+    if found is None:
         return False
+    age = time.time() - found.st_mtime
     if 0 <= age < _YOUNG:
         return False
     owned = _is_owned(os.path.realpath(path))
-    return age >= _OLD if owned is None else not owned and os.path.lexists(path)
+    if owned is None:
+        return age >= _OLD
+    # While we looked, its owner may have put it in place, and another have made one of its own there.
+    again = _stat(path)
+    is_same = again is not None and (again.st_ino, again.st_mtime_ns) == (found.st_ino, found.st_mtime_ns)
+    return is_same and not owned
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def _is_owned(path: str) -> bool | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final, Protocol
 
+    from .collection import GcWindow
     from .git import Config
     from .history import Carried
     from .objects import Changes, Repository
@@ -62,8 +63,8 @@ if TYPE_CHECKING:
         def held_lock(self) -> str | None:
             """The file by which another process keeps writers out, as one that was killed goes on doing; or None."""
 
-        def is_collected(self) -> bool:
-            """Whether a `git gc` that may delete what was just written runs, or may just have ended."""
+        def may_be_collected(self) -> bool:
+            """Whether a `git gc` may be why objects are missing, so that it pays to try again."""
 
         def pause(self, tries: int) -> float:
             """Seconds to wait after so many lost races, at random."""
@@ -83,8 +84,6 @@ _FIRST_MESSAGE: Final = "Create the store\n"
 MANY: Final = 64
 """Files in one change from which on a pack is cheaper than loose objects, the start of git included."""
 _FIRST_PAUSE: Final = 0.002
-_REWRITTEN: Final = 2.0
-"""Seconds within which a writer beside a `git gc` has written again what that deleted."""
 _LONGEST_PAUSE: Final = 0.1
 """Seconds between tries after a lost race: doubling, with jitter. Spinning took 40 times the tries (measured)."""
 
@@ -159,6 +158,7 @@ class Branch:
         self._config = config
         repository.synced = config.synced()
         self.committer = Committer(repository, config, environ)
+        self._gc_window: GcWindow | None = None
 
     @property
     def where(self) -> str:
@@ -179,21 +179,20 @@ class Branch:
         return hash((os.path.realpath(self.repository.common_dir), self.name))
 
     def read(self, at: str | None = None) -> Version:
-        deadline = time.monotonic() + _REWRITTEN
         while True:
             oid = self.repository.tip(self.reference) if at is None else self.repository.resolve(at)
             try:
                 return Version(oid, None if oid is None else self.repository.root(oid))
             except ObjectError:
                 # Whoever moved the branch there is about to write again what `git gc` has deleted.
-                if at is not None or time.monotonic() > deadline or not self.is_collected():
+                if at is not None or not self.may_be_collected():
                     raise
             time.sleep(_FIRST_PAUSE)
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
         self._refuse_checked_out()
         self.repository.begin_write()
-        was_collected = self.is_collected()
+        oid = None
         try:
             tree = self._edit(version, changes)
             if tree is None:
@@ -203,9 +202,10 @@ class Branch:
             oid = self.committer.commit(self.repository, tree, [version.oid] if version.oid else [], message)
             self.move(version.oid, oid, reason)
         except (ObjectError, GitError):
-            if not was_collected and not self.is_collected():
+            if (oid is not None and self.repository.holds(oid, changes)) or not self.may_be_collected():
                 raise
             raise Moved(self.reference) from None  # what was written may be gone already: from the beginning
+        self._gc_window = None
         self.keep(oid, changes, lambda: self._edit(version, changes))
         return Version(oid, tree)
 
@@ -215,18 +215,20 @@ class Branch:
         `edit_again` writes its trees and blobs once more. Raises Fatal where that cannot be told.
         """
 
+        from .collection import outlast
+
         def write_again() -> None:
             self.repository.write_commits_again()
             edit_again()
 
-        from .collection import outlast  # late: whoever only reads needs none of it
-
         outlast(self.repository, oid, changes, write_again)
 
-    def is_collected(self) -> bool:
-        from .collection import is_collected
+    def may_be_collected(self) -> bool:
+        if self._gc_window is None:
+            from .collection import GcWindow  # late: whoever only reads, and meets nothing odd, needs none of it
 
-        return is_collected(self.repository.common_dir)
+            self._gc_window = GcWindow(self.repository.common_dir)
+        return self._gc_window.is_open()
 
     def _edit(self, version: Version, changes: Changes) -> Node | None:
         if len(changes) < MANY:

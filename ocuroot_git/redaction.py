@@ -129,8 +129,12 @@ def _redacted_header(match: Match[str]) -> str:
 
 
 def _redacted_parameter(match: Match[str]) -> str:
+    """A parameter named just `key` is a secret in a query alone: elsewhere people speak of keys and values."""
     import re
 
+    before = match.string[: match.start()][-1:]
+    if match[1].lower() == "key" and before not in ("?", "&", ";"):
+        return match[0]
     return f"{match[1]}={HIDDEN}" if re.search(_SECRET, match[1], re.I) else match[0]
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 
-from .collection import is_collected, outlast
+from .collection import GcWindow, outlast
 from .errors import Fatal
 from .git import Config, GitError, run, start_config, with_config
 from .objects import Moved, Repository
@@ -67,6 +67,7 @@ class Remote:
         self._home = home
         self._committer = Committer(home, config, environ)
         self._path = os.path.join(home.common_dir, "ocuroot", target.directory())
+        self._gc_window = GcWindow(self._path)
         self._repository: Repository | None = None
         self._transport: Transport | None = None
         self._asked = float("-inf")
@@ -198,8 +199,8 @@ class Remote:
     def held_lock(self) -> str | None:
         return None  # a lock at the remote is not ours to see
 
-    def is_collected(self) -> bool:
-        return is_collected(self._path)
+    def may_be_collected(self) -> bool:
+        return self._gc_window.is_open()
 
     def pause(self, tries: int) -> float:
         """Who has lost more often waits less, within bounds, so that none starves: see docs/sharing.md."""

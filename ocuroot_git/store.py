@@ -233,7 +233,7 @@ class Stores:
                     return self._first_result(snapshot, *done, change)
             if failed is not None:
                 for place in places if isinstance(failed, ObjectError) else ():
-                    if place.is_collected():  # what `git gc` deleted is about to be written again
+                    if place.may_be_collected():  # what `git gc` deleted is about to be written again
                         attempt.place = place
                         raise Moved(place.where)
                 raise failed

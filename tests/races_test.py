@@ -118,10 +118,12 @@ def test_release_numbers_have_no_gaps(store: Repo) -> None:
         """
 import contextlib, io, ocuroot_git
 stores = ocuroot_git.open()
+package = '{"phases": [{"work": []}]}'
+release = f'{{"commit": "c", "package": {package}, "by": {writer}}}'
 for n in range(count):
     while True:
         number = len(stores.match("a/-/b/@[0-9]*")) + 1
-        lines = f"verify a/-/b/@{number} absent\\ncreate a/-/b/@{number} {{\\"by\\": {writer}}}\\n" \\
+        lines = f"verify a/-/b/@{number} absent\\ncreate a/-/b/@{number} {release}\\n" \\
             f"link a/-/b/@ a/-/b/@{number}\\n"
         sys.stdin = io.TextIOWrapper(io.BytesIO(lines.encode()))
         with contextlib.redirect_stderr(io.TextIOWrapper(io.BytesIO())):

@@ -27,7 +27,8 @@ def marks(tmp_path: Path) -> Path:
 
 def hostile(repo: Repo, text: str) -> None:
     (repo.path / "repo.ocu.star").write_text(text)
-    repo.git("config", "--unset", "ocuroot.state.branch", check=False)
+    for key in ("ocuroot.state.branch", "ocuroot.repoAlias"):  # as a clone has it that nobody has called `init` in
+        repo.git("config", "--unset", key, check=False)
 
 
 def bare_with_hooks(path: Path, marks: Path) -> None:

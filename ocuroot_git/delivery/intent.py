@@ -284,7 +284,8 @@ class Applied:
     def to_document(self) -> Fields:
         """What is told of it, as it is written down for whoever asks for the same again."""
         errors = {ref: [error.message, error.hint] for ref, error in self.errors.items()}
-        return {"acted": [[one.status, one.ref, one.state] for one in self.acted], "errors": errors}
+        acted = [[one.status, one.ref, one.state] for one in self.acted]
+        return {"acted": acted, "errors": errors, "problems": self.problems.to_document()}
 
     @classmethod
     def of_document(cls, document: Fields) -> Applied:
@@ -294,6 +295,7 @@ class Applied:
             wanted, actual = (None if status == "D" else (None,)), (None if status == "A" else (None,))
             applied.acted.append(Difference(ref, state, wanted, actual))
         applied.errors = {ref: Fatal(message, hint=hint) for ref, (message, hint) in document["errors"].items()}
+        applied.problems = Problems.of_document(document.get("problems", []))
         return applied
 
 

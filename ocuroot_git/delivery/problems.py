@@ -55,6 +55,10 @@ class Problem:
     def to_document(self) -> Fields:
         return {"ref": self.ref, "problem": self.what}
 
+    @classmethod
+    def of_document(cls, document: Fields) -> Problem:
+        return cls(document["ref"], document["problem"], is_damage=False)
+
     def __str__(self) -> str:
         return f"'{self.ref}' is left out: {self.what}"
 
@@ -88,6 +92,15 @@ class Problems:
         elif isinstance(error, Damaged):
             where, what = stored_ref(error.path) or error.path, error.why
         self.asked.setdefault(ref, Problem(where, what, is_damage=isinstance(error, Damaged)))
+
+    def to_document(self) -> list[Fields]:
+        return [problem.to_document() for problem in self]
+
+    @classmethod
+    def of_document(cls, document: list[Fields]) -> Problems:
+        problems = cls()
+        problems.asked = {one["ref"]: Problem.of_document(one) for one in document}
+        return problems
 
     def update(self, others: Problems) -> None:
         """Take over what others found."""
