@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from typing import Any, Final
 
-    from .starfile import ShellResult
 
 _TRUE: Final = ("true", "yes", "on")
 _OWN_SCOPES: Final = ("system", "global", "command")
@@ -303,13 +302,23 @@ def _read_all(fd: int) -> bytes:
     return b"".join(pieces)
 
 
+class ShellResult:
+    """What a command of `host.shell` wrote, and how it ended."""
+
+    __slots__ = ("combined_output", "exit_code", "stderr", "stdout")
+
+    def __init__(self, stdout: str, stderr: str, combined_output: str, exit_code: int) -> None:
+        self.stdout = stdout
+        self.stderr = stderr
+        self.combined_output = combined_output
+        self.exit_code = exit_code
+
+
 def shell_in(directory: str, environ: Mapping[str, str]) -> Callable[[str], ShellResult]:
     """What `host.shell` of `repo.ocu.star` runs, where the user has opened it: commands in the file's directory."""
 
     def shell(command: str) -> ShellResult:
         import subprocess
-
-        from .starfile import ShellResult
 
         done = subprocess.run(
             ["sh", "-c", command],

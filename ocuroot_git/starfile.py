@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import Any, NoReturn
 
+    from .git import ShellResult
+
 _BUILTIN = "<builtin>"  # the file name of the preludes in the library's reports
 
 # The library's own json.decode sorts the keys, rounds large integers, and panics at 1e400.
@@ -109,18 +111,6 @@ class RepoFile:
         self.requires: str | None = said.get("requires")  # what ocuroot("…") names
         self.has_trigger: bool = said.get("has_trigger", False)
         self.printed: tuple[str, ...] = tuple(map(str, said["printed"]))  # one entry for each call of print
-
-
-class ShellResult:
-    """What a command of `host.shell` wrote, and how it ended."""
-
-    __slots__ = ("combined_output", "exit_code", "stderr", "stdout")
-
-    def __init__(self, stdout: str, stderr: str, combined_output: str, exit_code: int) -> None:
-        self.stdout = stdout
-        self.stderr = stderr
-        self.combined_output = combined_output
-        self.exit_code = exit_code
 
 
 def evaluate(
