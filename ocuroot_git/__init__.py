@@ -23,8 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .config import open_stores as open
     from .errors import Conflict, Error, Fatal, NotFound, UsageError
-    from .globs import Glob, GlobError
-    from .refs import Ref, RefError
+    from .formats.globs import Glob, GlobError
+    from .formats.refs import Ref, RefError
     from .snapshot import Found, Snapshot
     from .store import Stores
     from .transaction import Transaction
@@ -38,10 +38,10 @@ _HOMES = {
     "Fatal": ("errors", "Fatal"),
     "NotFound": ("errors", "NotFound"),
     "UsageError": ("errors", "UsageError"),
-    "Glob": ("globs", "Glob"),
-    "GlobError": ("globs", "GlobError"),
-    "Ref": ("refs", "Ref"),
-    "RefError": ("refs", "RefError"),
+    "Glob": ("formats.globs", "Glob"),
+    "GlobError": ("formats.globs", "GlobError"),
+    "Ref": ("formats.refs", "Ref"),
+    "RefError": ("formats.refs", "RefError"),
     "Found": ("snapshot", "Found"),
     "Snapshot": ("snapshot", "Snapshot"),
     "Stores": ("store", "Stores"),

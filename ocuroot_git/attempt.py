@@ -10,9 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .formats.operation import Operation
     from .history import Carried
     from .objects import Moved
-    from .operation import Operation
     from .places import Place
     from .snapshot import Snapshot
 

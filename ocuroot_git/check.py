@@ -6,9 +6,9 @@ dangling links and the outdated `links` lists that the original program leaves b
 
 from __future__ import annotations
 
-from .layout import DEPENDENCIES, OBJECT_FILE, REFS, STORE_FILE, Damaged, StoredObject, object_path
+from .formats.layout import DEPENDENCIES, OBJECT_FILE, REFS, STORE_FILE, Damaged, StoredObject, object_path
+from .formats.refs import Ref, RefError, unsafe_name
 from .objects import EXECUTABLE, ObjectError
-from .refs import Ref, RefError, unsafe_name
 from .tree import LinkCycle
 
 TYPE_CHECKING = False

@@ -11,21 +11,21 @@ import os
 
 from .directory import Directory
 from .errors import Fatal
+from .formats.urls import is_url
 from .git import Config, start_config
 from .objects import Repository
 from .places import Branch
 from .store import Stores
-from .urls import is_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final
 
-    from .documents import Document
-    from .layout import Side
+    from .formats.documents import Document
+    from .formats.layout import Side
+    from .formats.operation import Operation
     from .naming import Name
-    from .operation import Operation
     from .places import Place
     from .starfile import RepoFile, StoreSpec
 
@@ -140,7 +140,7 @@ class Settings:
 
         Raises Fatal for a bad name.
         """
-        from .operation import name_operation
+        from .formats.operation import name_operation
 
         job = self.environ.get("OCUROOT_OPERATION") if of_job else None
         return name_operation(self.access.operation, job, os.urandom(16).hex(), request)

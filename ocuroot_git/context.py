@@ -9,9 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .documents import Document
+    from .formats.documents import Document
+    from .formats.operation import Operation
     from .history import Carried
-    from .operation import Operation
     from .options import Parsed
     from .snapshot import Snapshot
     from .terminal import Terminal

@@ -11,9 +11,9 @@ import os
 import stat
 
 from .errors import Fatal, NotFound
+from .formats.refs import quoted, unsafe_name, unwritable_name
 from .objects import Moved, ObjectError
 from .places import Version
-from .refs import quoted, unsafe_name, unwritable_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

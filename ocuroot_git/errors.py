@@ -7,7 +7,7 @@ Modules define their own subclasses beside the code that raises them.
 
 from __future__ import annotations
 
-from .redaction import redact
+from .formats.redaction import redact
 
 
 class Error(Exception):

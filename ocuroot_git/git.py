@@ -11,9 +11,9 @@ import os
 import time
 
 from .errors import Fatal
+from .formats.redaction import learn, redact
+from .formats.urls import rewritten
 from .objects import Identity
-from .redaction import learn, redact
-from .urls import rewritten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,17 +5,17 @@ Commits are compared with their first parents, tree by tree; equal subtrees have
 
 from __future__ import annotations
 
-from .commit_message import command_of, operation_line, operations_of
+from .formats.commit_message import command_of, operation_line, operations_of
+from .formats.layout import REFS, object_path, stored_ref
 from .git import run
-from .layout import REFS, object_path, stored_ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import Final
 
+    from .formats.operation import Operation
     from .objects import Commit, Node, Repository
-    from .operation import Operation
     from .tree import Files, StoreTree
 
     Change = tuple[str, str]

@@ -8,16 +8,16 @@ only names are asked for.
 
 from __future__ import annotations
 
-from .layout import OBJECT_FILE, REFS, link_target, object_path
-from .refs import INTENT, STATE
+from .formats.layout import OBJECT_FILE, REFS, link_target, object_path
+from .formats.refs import INTENT, STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
-    from .globs import Glob, State
-    from .layout import Layout, Side
+    from .formats.globs import Glob, State
+    from .formats.layout import Layout, Side
     from .objects import Directory
     from .tree import Files, Node, StoreTree
 

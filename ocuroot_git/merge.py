@@ -7,9 +7,9 @@ both changed in the same way is no conflict; the lists of links to a document me
 
 from __future__ import annotations
 
-from .documents import dump, same
+from .formats.documents import dump, same
+from .formats.layout import REFS, StoredObject, object_path, stored_ref
 from .history import changed_paths
-from .layout import REFS, StoredObject, object_path, stored_ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

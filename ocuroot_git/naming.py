@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from .errors import Fatal
-from .refs import Ref, RefError
-from .urls import name_of_url
+from .formats.refs import Ref, RefError
+from .formats.urls import name_of_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import os
 
 from . import libgit2
 from .errors import Fatal, NotFound
+from .formats.refs import quoted, unsafe_name, unwritable_name
 from .loose import LooseObjects
-from .refs import quoted, unsafe_name, unwritable_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -80,7 +80,7 @@ class Remote:
 
     @property
     def where(self) -> str:
-        from .redaction import redact
+        from .formats.redaction import redact
 
         return f"branch '{self.target.branch}' of '{redact(self.target.name or self.target.url)}'"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .errors import Fatal
-from .layout import SIDES
+from .formats.layout import SIDES
 from .places import Branch
 from .remote import Remote
 from .sync import Sharing, remote_of
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .config import Settings
-    from .documents import Document
+    from .formats.documents import Document
     from .places import Place
     from .store import Stores
 

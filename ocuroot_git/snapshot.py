@@ -7,10 +7,10 @@ opens its tree when it is first asked for.
 from __future__ import annotations
 
 from .errors import NotFound
-from .globs import Glob
-from .layout import STORE_FILE, Layout, StoredObject, StoreError, object_path
+from .formats.globs import Glob
+from .formats.layout import STORE_FILE, Layout, StoredObject, StoreError, object_path
+from .formats.refs import Ref, RefError
 from .match import match, match_refs, without_links
-from .refs import Ref, RefError
 from .tree import StoreTree, is_store
 
 TYPE_CHECKING = False
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, Final
 
-    from .documents import Document
-    from .layout import Side
+    from .formats.documents import Document
+    from .formats.layout import Side
     from .match import Entry
     from .places import Place, Version
     from .store import Stores

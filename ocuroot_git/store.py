@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 
 from .errors import Error, Fatal, RemoteError
-from .layout import SIDES, STORE_FILE, Layout
+from .formats.layout import SIDES, STORE_FILE, Layout
+from .formats.refs import Ref
 from .objects import Moved, ObjectError
-from .refs import Ref
 from .snapshot import MISSING, Found, NoStore, Snapshot
 from .transaction import Transaction
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from .attempt import Attempt
     from .config import Settings
-    from .documents import Document
+    from .formats.documents import Document
+    from .formats.layout import Side
+    from .formats.operation import Operation
     from .history import Carried
-    from .layout import Side
-    from .operation import Operation
     from .places import Place, Version
 
     Result = TypeVar("Result")
@@ -135,7 +135,7 @@ class Stores:
         the name was given to another change.
         """
         from .attempt import Attempt  # late: whoever only reads needs no attempts
-        from .operation import Operation, checked_name
+        from .formats.operation import Operation, checked_name
 
         if operation is None:
             operation = Operation(os.urandom(16).hex(), is_named=False)
@@ -244,7 +244,7 @@ class Stores:
         self, snapshot: Snapshot, place: Place, carried: Carried, change: Callable[[Transaction], Result]
     ) -> Result:
         """What an operation gave when it was carried out."""
-        from .commit_message import result_of
+        from .formats.commit_message import result_of
         from .places import Version
 
         if carried.operation.request is not None:
@@ -256,7 +256,7 @@ class Stores:
         return change(Transaction(Snapshot(self, {**snapshot.versions, place: before})))
 
     def _write(self, attempt: Attempt, snapshot: Snapshot, transaction: Transaction, result: object) -> None:
-        from .commit_message import compose, recorded
+        from .formats.commit_message import compose, recorded
 
         by_place: dict[Place, dict[str, bytes | None]] = {}
         for tree, changes in transaction.changes():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .redaction import learn
+from .formats.redaction import learn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Target:
         """The name of the tool's own repository for this URL: readable, and never two URLs the same."""
         from hashlib import sha1
 
-        from .redaction import without_secrets
+        from .formats.redaction import without_secrets
 
         bare = without_secrets(self.url)  # a new token is no new remote
         last = bare.partition("?")[0].rstrip("/").rpartition("/")[2]

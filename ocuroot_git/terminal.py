@@ -14,7 +14,7 @@ import os
 import sys
 
 from .errors import Fatal
-from .redaction import redact
+from .formats.redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Terminal:
 
     def json(self, text: str) -> None:
         """Print a JSON text as a record. A person sees escapes in it, which mean the same, instead of controls."""
-        from .documents import to_bytes
+        from .formats.documents import to_bytes
 
         if self.is_interactive and not text.isprintable():
             text = "".join(char if char == "\n" or _is_harmless(char) else _json_escape(char) for char in text)

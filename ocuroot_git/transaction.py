@@ -6,10 +6,10 @@ Only a `Transaction` has operations that change something, and only `store.Store
 
 from __future__ import annotations
 
-from .documents import Document, same
 from .errors import Conflict, Fatal, NotFound
-from .layout import OBJECT_FILE, REFS, SIDES, StoredObject, edge_files, object_path, stored_ref
-from .refs import LONGEST, Ref, RefError
+from .formats.documents import Document, same
+from .formats.layout import OBJECT_FILE, REFS, SIDES, StoredObject, edge_files, object_path, stored_ref
+from .formats.refs import LONGEST, Ref, RefError
 from .snapshot import Snapshot, absent
 from .tree import StoreTree
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
-    from .layout import Side
+    from .formats.layout import Side
     from .match import Entry
 
     Query = tuple[tuple[str, ...], Side | None, bool, tuple[str, ...]]

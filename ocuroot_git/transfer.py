@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .errors import Fatal
-from .layout import DEPENDENCIES, REFS, SIDES, STORE_FILE
+from .formats.layout import DEPENDENCIES, REFS, SIDES, STORE_FILE
 from .tree import is_store
 
 TYPE_CHECKING = False

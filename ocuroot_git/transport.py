@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 from .errors import RemoteError
-from .redaction import redact
+from .formats.redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ for `locate` and `find`, which take a parsed `Ref` in any spelling.
 
 from __future__ import annotations
 
-from .documents import Document, Missing, select
 from .errors import Fatal
-from .layout import REFS, STORE_FILE, Layout, StoredObject, edge_end, link_target, object_path
-from .refs import Ref, RefError
+from .formats.documents import Document, Missing, select
+from .formats.layout import REFS, STORE_FILE, Layout, StoredObject, edge_end, link_target, object_path
+from .formats.refs import Ref, RefError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

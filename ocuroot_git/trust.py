@@ -12,8 +12,8 @@ import os
 import stat
 
 from .errors import Fatal
-from .refs import is_dot_git
-from .urls import helper, host_of, is_url
+from .formats.refs import is_dot_git
+from .formats.urls import helper, host_of, is_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def visible_environment(environ: Mapping[str, str], config: Config) -> dict[str,
     Its values are globs of names, in the user's own configuration only; an empty one takes back those before it, and
     what is allowed without being asked. Raises GlobError.
     """
-    from .globs import Glob
-    from .redaction import without_secrets
+    from .formats.globs import Glob
+    from .formats.redaction import without_secrets
 
     allowed: list[str] = []
     takes_back = False

@@ -139,7 +139,7 @@ def test_the_first_commit_and_a_replay_are_written_again(
     store.ocuroot("push", "-q")
     monkeypatch.chdir(other.path)
     stores = ocuroot_git.open()
-    stores.create("state", ocuroot_git.layout.Layout(1))  # type: ignore[attr-defined]
+    stores.create("state", ocuroot_git.formats.layout.Layout(1))  # type: ignore[attr-defined]
     assert stolen[0] >= 3
     assert other.git("rev-parse", "state") == store.git("rev-parse", "state")
     sound(other)

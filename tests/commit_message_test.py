@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from conftest import Repo
 
-from ocuroot_git.commit_message import command_of, compose, operation_name, operations_of, trailers
-from ocuroot_git.operation import Operation
+from ocuroot_git.formats.commit_message import command_of, compose, operation_name, operations_of, trailers
+from ocuroot_git.formats.operation import Operation
 
 LINES = (
     *("", "", " ", "text", "A: b", "C:d", "E :f", "G: ", "H_i: j", " k: l", "\tcontinued", ": x", "# A: b", "---"),

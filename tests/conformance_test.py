@@ -11,8 +11,8 @@ import pytest
 from conftest import CONFORMANCE, Repo, unpack
 
 import ocuroot_git
-from ocuroot_git.globs import Glob, GlobError
-from ocuroot_git.refs import Ref, RefError
+from ocuroot_git.formats.globs import Glob, GlobError
+from ocuroot_git.formats.refs import Ref, RefError
 
 
 def cases(name: str) -> list[dict]:

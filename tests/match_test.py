@@ -15,7 +15,7 @@ from conftest import FIXTURES, Repo
 
 import ocuroot_git
 from ocuroot_git import parallel
-from ocuroot_git.globs import Glob, escape
+from ocuroot_git.formats.globs import Glob, escape
 from ocuroot_git.match import Step
 from ocuroot_git.objects import Repository
 

@@ -17,10 +17,10 @@ import pytest
 from conftest import FIXTURES, Repo
 
 import ocuroot_git
-from ocuroot_git import documents
-from ocuroot_git.globs import Glob
+from ocuroot_git.formats import documents
+from ocuroot_git.formats.globs import Glob
+from ocuroot_git.formats.refs import Ref
 from ocuroot_git.objects import Repository
-from ocuroot_git.refs import Ref
 
 Benchmark = Callable[..., object]
 PACKAGE = "github.com/example/shop/-/services/service-0000/release.ocu.star"

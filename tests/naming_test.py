@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Repo, run_program
 
-from ocuroot_git.urls import helper, host_of, is_url, name_of_url, rewritten
+from ocuroot_git.formats.urls import helper, host_of, is_url, name_of_url, rewritten
 
 
 def name(repo: Repo, *options: str, **more: object) -> str:

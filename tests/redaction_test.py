@@ -10,7 +10,7 @@ import pytest
 from conftest import Repo
 
 from ocuroot_git.errors import Fatal
-from ocuroot_git.redaction import has_secret, learn, redact, without_secrets
+from ocuroot_git.formats.redaction import has_secret, learn, redact, without_secrets
 from ocuroot_git.target import Target
 
 SECRET = "s3cr3tv4lue"

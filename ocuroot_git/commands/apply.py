@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..documents import dump
 from ..errors import UsageError
+from ..formats.documents import dump
 from ..options import COMMON, Command, Option
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ import os
 
 from ..directory import Directory
 from ..errors import Fatal
-from ..layout import SIDES
+from ..formats.layout import SIDES
 from ..objects import Moved
 from ..options import READING, Command, Option
 from ..transfer import store_files

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..check import Checker
-from ..documents import dump
-from ..layout import SIDES
+from ..formats.documents import dump
+from ..formats.layout import SIDES
 from ..options import READING, Command, Option
 
 TYPE_CHECKING = False

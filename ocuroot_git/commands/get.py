@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ..documents import dump, parse, to_bytes
 from ..errors import Error, NotFound, UsageError
-from ..layout import Damaged
+from ..formats.documents import dump, parse, to_bytes
+from ..formats.layout import Damaged
+from ..formats.refs import RefError
 from ..options import READING, RELATIVE, Command, Option
-from ..refs import RefError
 from ..tree import LinkCycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..documents import Document
+    from ..formats.documents import Document
     from ..options import Parsed
     from ..snapshot import Found, Snapshot
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from ..attempt import Attempt
-from ..commit_message import compose
 from ..directory import Directory
 from ..errors import Fatal
-from ..layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
+from ..formats.commit_message import compose
+from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
 from ..objects import Moved
 from ..options import Command, Option
 from ..places import Branch
@@ -18,8 +18,8 @@ from ..transfer import files_below, sides_in
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..layout import Side
-    from ..operation import Operation
+    from ..formats.layout import Side
+    from ..formats.operation import Operation
     from ..options import Parsed
     from ..places import Place, Version
     from ..store import Stores

@@ -8,15 +8,15 @@ import time
 
 from ..config import DEFAULT_BRANCH
 from ..errors import Conflict, Fatal
+from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError
+from ..formats.redaction import has_secret
 from ..git import GitError
 from ..git import run as run_git
-from ..layout import SIDES, STORE_FILE, Layout, StoreError
 from ..locks import refuse_left
 from ..naming import ALIAS_KEY, URL_OF_ORIGIN, remember_name
 from ..objects import Moved
 from ..options import Command, Option
 from ..places import Branch
-from ..redaction import has_secret
 from ..remote import Remote
 from ..sync import find_shared
 from ..tree import is_store

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from ..commit_message import command_of, operation_name
-from ..documents import dump
 from ..errors import Fatal, UsageError
-from ..globs import Glob
+from ..formats.commit_message import command_of, operation_name
+from ..formats.documents import dump
+from ..formats.globs import Glob
+from ..formats.layout import SIDES
 from ..history import ref_changes
-from ..layout import SIDES
 from ..options import READING, RELATIVE, Command, Option
 from ..remote import Remote
 from .match import absolute_glob

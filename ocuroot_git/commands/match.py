@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from ..documents import Document, dump
 from ..errors import UsageError
-from ..globs import escape
-from ..layout import link_target, object_path
+from ..formats.documents import Document, dump
+from ..formats.globs import escape
+from ..formats.layout import link_target, object_path
+from ..formats.refs import version_key
 from ..options import READING, Command, Option
-from ..refs import version_key
 from .get import line_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..layout import Side
+    from ..formats.layout import Side
     from ..match import Entry
     from ..options import Parsed
     from ..snapshot import Snapshot

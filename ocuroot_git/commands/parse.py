@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..documents import dump
+from ..formats.documents import dump
+from ..formats.refs import Ref
 from ..options import Command, Option
-from ..refs import Ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

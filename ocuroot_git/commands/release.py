@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..documents import Document, dump
 from ..errors import Fatal, NotFound
+from ..formats.documents import Document, dump
+from ..formats.refs import Ref, RefError
 from ..options import READING, RELATIVE, WRITING, Command, Group, Option
-from ..refs import Ref, RefError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from ..documents import parse
 from ..errors import Fatal, UsageError
+from ..formats.documents import parse
 from ..options import RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
@@ -164,7 +164,7 @@ def _pass_on(run: RunRef, stream: int, data: bytes) -> None:
 def retry(context: Context, options: Parsed) -> int:
     from ..delivery import runs
     from ..delivery.survey import find_release, find_run
-    from ..refs import Ref
+    from ..formats.refs import Ref
 
     reference = options.arguments[0]
     snapshot = context.snapshot()
@@ -190,7 +190,7 @@ def retry(context: Context, options: Parsed) -> int:
 def dismiss(context: Context, options: Parsed) -> int:
     from ..delivery import failures
     from ..delivery.survey import find_release, find_run
-    from ..refs import Ref
+    from ..formats.refs import Ref
 
     reference = options.arguments[0]
     reason = options.message or ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..documents import Document, DocumentError, dump, parse
 from ..errors import Conflict, Fatal, UsageError
+from ..formats.documents import Document, DocumentError, dump, parse
+from ..formats.refs import Ref
 from ..options import RELATIVE, WRITING, Command, Option
-from ..refs import Ref
 from ..transaction import ABSENT, SHORTEST_ID
 
 TYPE_CHECKING = False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..documents import dump
 from ..errors import Fatal
-from ..globs import Glob
-from ..layout import SIDES, Damaged, link_target, object_path
+from ..formats.documents import dump
+from ..formats.globs import Glob
+from ..formats.layout import SIDES, Damaged, link_target, object_path
 from ..match import match
 from ..options import READING, Command, Option
 from ..sharing import standing
@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
     from ..delivery.problems import Problems
-    from ..documents import Document
-    from ..layout import Side
+    from ..formats.documents import Document
+    from ..formats.layout import Side
     from ..options import Parsed
     from ..snapshot import Snapshot
     from ..terminal import Terminal

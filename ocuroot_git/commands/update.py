@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..documents import parse
 from ..errors import Error, Fatal, UsageError
+from ..formats.documents import parse
 from ..options import RELATIVE, WRITING, Command, Option
 from ..transaction import ABSENT
 from .set import checked_oid

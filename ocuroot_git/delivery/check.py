@@ -6,8 +6,8 @@ Everything is read, the runs of the past too; what commands leave out is named h
 from __future__ import annotations
 
 from ..check import Finding
-from ..globs import Glob, GlobError
-from ..refs import STATE
+from ..formats.globs import Glob, GlobError
+from ..formats.refs import STATE
 from . import model
 from .inputs import read_intent
 from .intent import deploy_intents, documents_below, stored_intent

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..documents import same
 from ..errors import NotFound
-from ..refs import INTENT, STATE, Ref
+from ..formats.documents import same
+from ..formats.refs import INTENT, STATE, Ref
 from . import model
 from .claims import is_held, now, require_claim
 from .model import DEPLOY, DOWN, UP, Intent, ModelError, Run, RunRef, WorkRef, WrongStatus
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Final, TypeVar
 
-    from ..operation import Operation
+    from ..formats.operation import Operation
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..transaction import Transaction

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 
-from ..documents import Document, dump, to_bytes
 from ..errors import Error, Fatal
+from ..formats.documents import Document, dump, to_bytes
 from . import claims, ending, model, process, runs
 from .claims import ClaimLost, Executor
 from .model import DEPLOY, DOWN, ModelError, RunRef, WorkRef, variable_name
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final
 
-    from ..operation import Operation
+    from ..formats.operation import Operation
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..transaction import Transaction

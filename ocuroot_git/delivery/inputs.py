@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..refs import Ref
+from ..formats.refs import Ref
 from . import model
 from .model import MISSING, Function, Input, Intent, WorkRef
 

@@ -10,10 +10,10 @@ documents, and makes pending runs for what takes longer; so a difference can sta
 
 from __future__ import annotations
 
-from ..documents import same
 from ..errors import Conflict, Fatal, NotFound
-from ..layout import OBJECT_FILE, REFS
-from ..refs import INTENT, STATE, Ref, RefError
+from ..formats.documents import same
+from ..formats.layout import OBJECT_FILE, REFS
+from ..formats.refs import INTENT, STATE, Ref, RefError
 from ..transaction import Transaction
 from . import ending, model, runs
 from .inputs import read_intent
@@ -43,8 +43,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ..documents import Document
-    from ..operation import Operation
+    from ..formats.documents import Document
+    from ..formats.operation import Operation
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..tree import StoreTree

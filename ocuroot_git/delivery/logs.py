@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections import deque
 
-from ..documents import dump, to_bytes
+from ..formats.documents import dump, to_bytes
 from .model import timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from ..documents import Document
+    from ..formats.documents import Document
     from .model import Fields
 
 HEAD: Final = 512 << 10

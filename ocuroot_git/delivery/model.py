@@ -17,9 +17,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from ..documents import Document, dump, same
 from ..errors import Conflict, Fatal
-from ..refs import INTENT, STATE, Ref, RefError
+from ..formats.documents import Document, dump, same
+from ..formats.refs import INTENT, STATE, Ref, RefError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

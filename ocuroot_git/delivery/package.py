@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..documents import Document
-from ..refs import Ref, RefError
+from ..formats.documents import Document
+from ..formats.refs import Ref, RefError
 from .model import CALL, DEPLOY, DOWN, UP, Environment, Inputs, ModelError, brief, fields_of, read_inputs
 
 TYPE_CHECKING = False

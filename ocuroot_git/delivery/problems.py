@@ -9,10 +9,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from ..errors import NotFound
-from ..globs import GlobError
-from ..layout import Damaged, stored_ref
+from ..formats.globs import GlobError
+from ..formats.layout import Damaged, stored_ref
+from ..formats.refs import RefError
 from ..objects import ObjectError
-from ..refs import RefError
 from ..tree import LinkCycle
 from .model import ModelError
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from ..operation import Operation
+    from ..formats.operation import Operation
     from ..store import Stores
     from ..transaction import Transaction
     from .claims import Executor

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..documents import same
-from ..refs import STATE, Ref
+from ..formats.documents import same
+from ..formats.refs import STATE, Ref
 from . import model
 from .inputs import fill
 from .model import DEPLOY, UP, RunRef

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..errors import Conflict, Fatal
-from ..globs import escape
-from ..layout import OBJECT_FILE, REFS
-from ..refs import STATE
+from ..formats.globs import escape
+from ..formats.layout import OBJECT_FILE, REFS
+from ..formats.refs import STATE
 from . import model, runs
 from .ending import checked_tag
 from .model import CALL, DEPLOY, UP, ModelError, WorkRef
@@ -29,8 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..documents import Document
-    from ..operation import Operation
+    from ..formats.documents import Document
+    from ..formats.operation import Operation
     from ..snapshot import Snapshot
     from ..store import Stores
     from ..transaction import Transaction
@@ -262,7 +262,7 @@ def _standing(snapshot: Snapshot, work: WorkRef, run: model.RunRef) -> Fields:
 
 def read_package(text: str, where: str) -> Document:
     """The definition of a package from JSON text. Raises Fatal, which names `where` it came from."""
-    from ..documents import DocumentError, parse
+    from ..formats.documents import DocumentError, parse
 
     try:
         return parse(text)

@@ -7,8 +7,8 @@ in the same commit.
 from __future__ import annotations
 
 from ..errors import Conflict, Fatal, NotFound
-from ..globs import GlobError, escape
-from ..refs import STATE, Ref
+from ..formats.globs import GlobError, escape
+from ..formats.refs import STATE, Ref
 from . import claims, model
 from .inputs import fill, with_overrides
 from .model import DEPLOY, DOWN, UP, Claim, Function, ModelError, Run, RunRef, WorkRef, WrongStatus

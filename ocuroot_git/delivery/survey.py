@@ -9,9 +9,9 @@ What reads many documents leaves out those that are not of their shape, and adds
 from __future__ import annotations
 
 from ..errors import Fatal, NotFound
-from ..globs import escape
-from ..layout import OBJECT_FILE, REFS, Damaged, edge_directories, object_path
-from ..refs import INTENT, STATE, Ref
+from ..formats.globs import escape
+from ..formats.layout import OBJECT_FILE, REFS, Damaged, edge_directories, object_path
+from ..formats.refs import INTENT, STATE, Ref
 from .model import (
     CALL,
     DEPLOY,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import TypeVar
 
-    from ..documents import Document
-    from ..layout import StoredObject
+    from ..formats.documents import Document
+    from ..formats.layout import StoredObject
     from ..objects import Scope
     from ..snapshot import Snapshot
     from ..tree import StoreTree

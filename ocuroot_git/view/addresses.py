@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from ..globs import escape
+from ..formats.globs import escape
 
 PAGE = "page"
 """The value of `form` that asks for a page, where the end of an address might ask for JSON."""

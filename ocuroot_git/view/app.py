@@ -17,10 +17,10 @@ from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from .. import __version__
-from ..documents import dump, to_bytes
 from ..errors import Error, Fatal, NotFound
-from ..globs import GlobError
-from ..layout import SIDES
+from ..formats.documents import dump, to_bytes
+from ..formats.globs import GlobError
+from ..formats.layout import SIDES
 from ..terminal import escaped
 from . import changes, details, lists, releases
 from .addresses import PAGE
@@ -32,7 +32,7 @@ from .security import Guard
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..layout import Side
+    from ..formats.layout import Side
     from ..snapshot import Snapshot
     from ..store import Stores
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..commit_message import command_of, operation_name
 from ..errors import Error
+from ..formats.commit_message import command_of, operation_name
+from ..formats.layout import StoredObject, stored_ref
 from ..history import changed_paths
-from ..layout import StoredObject, stored_ref
 from .json_text import difference
 from .times import from_seconds
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..delivery.model import CALL, DEPLOY
 from ..errors import Error, NotFound
-from ..globs import escape
-from ..layout import REFS, Damaged, edge_directories, object_path
-from ..refs import Ref, RefError, version_key
+from ..formats.globs import escape
+from ..formats.layout import REFS, Damaged, edge_directories, object_path
+from ..formats.refs import Ref, RefError, version_key
 from . import releases, shapes
 from .changes import change_of, document_history, fetch_history
 from .facts import read_object
 from .lists import environment, package_row
 
 if TYPE_CHECKING:
-    from ..layout import StoredObject
+    from ..formats.layout import StoredObject
     from ..tree import StoreTree
     from .facts import Facts
 

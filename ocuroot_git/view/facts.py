@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from ..delivery.failures import is_dealt_with
 from ..delivery.model import FAILED, OPEN, RunRef
 from ..errors import Error
-from ..layout import REFS, Damaged, StoredObject, link_target, object_path
-from ..refs import INTENT, STATE
+from ..formats.layout import REFS, Damaged, StoredObject, link_target, object_path
+from ..formats.refs import INTENT, STATE
 from .later import Later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-    from ..documents import Document
-    from ..layout import Side
+    from ..formats.documents import Document
+    from ..formats.layout import Side
     from ..snapshot import Snapshot
     from ..tree import Node, StoreTree
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..documents import dump
+from ..formats.documents import dump
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..documents import Document
+    from ..formats.documents import Document
 
 LONGEST_COMPARED = 2000
 """Lines; comparing longer texts line by line takes quadratic time, and nobody reads the result."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..delivery.model import FAILED, OPEN, PENDING, release_number
 from ..errors import Error
-from ..globs import Glob, escape
-from ..refs import INTENT, STATE, Ref, version_key
+from ..formats.globs import Glob, escape
+from ..formats.refs import INTENT, STATE, Ref, version_key
 from . import shapes
 from .differences import compared
 from .facts import WORDS, read_object
@@ -18,7 +18,7 @@ from .facts import WORDS, read_object
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..layout import Side
+    from ..formats.layout import Side
     from .facts import Facts, Open, Package
 
 Page = dict[str, Any]

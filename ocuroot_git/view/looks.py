@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 
 from ..delivery.model import release_number
-from ..documents import dump
 from ..errors import Error
-from ..refs import Ref, RefError
+from ..formats.documents import dump
+from ..formats.refs import Ref, RefError
 from . import addresses, ansi, pictures, times
 from .changes import MISSING
 from .json_text import difference, lines
@@ -21,7 +21,7 @@ from .lists import PER_PAGE
 if TYPE_CHECKING:
     from flask import Flask
 
-    from ..documents import Document
+    from ..formats.documents import Document
     from .facts import Facts
 
 MOST_LINES = 400

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..delivery.model import CALL, DEPLOY, release_number
 from ..errors import NotFound
-from ..layout import REFS, Damaged
-from ..refs import STATE, version_key
+from ..formats.layout import REFS, Damaged
+from ..formats.refs import STATE, version_key
 from . import shapes
 from .ansi import plain
 from .lists import functions_of, has, package_row, paged, split_work
 
 if TYPE_CHECKING:
-    from ..layout import StoredObject
+    from ..formats.layout import StoredObject
     from .facts import Facts
 
 Page = dict[str, Any]

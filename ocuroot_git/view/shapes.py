@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..delivery.model import CALL, DEPLOY
 
 if TYPE_CHECKING:
-    from ..documents import Document
+    from ..formats.documents import Document
 
 Fields = dict[str, Any]
 

@@ -6,8 +6,8 @@ with trailers of its own, so that no other text of a message can be taken for on
 
 from __future__ import annotations
 
+from ..errors import Fatal
 from .documents import DocumentError, dump, parse
-from .errors import Fatal
 from .operation import Operation
 
 TYPE_CHECKING = False

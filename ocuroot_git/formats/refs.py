@@ -14,7 +14,7 @@ The grammar, as it is read from left to right:
 
 from __future__ import annotations
 
-from .errors import Fatal
+from ..errors import Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..errors import Fatal
 from .documents import dump, to_bytes
-from .errors import Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ are remembered, so that a name met again costs one dictionary look-up.
 
 from __future__ import annotations
 
-from .errors import Fatal
+from ..errors import Fatal
 from .refs import LONGEST_SEGMENT
 
 TYPE_CHECKING = False

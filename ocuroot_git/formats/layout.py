@@ -10,8 +10,8 @@ the store's dialect spells it in its paths, and of *shown* refs, as they are pri
 
 from __future__ import annotations
 
+from ..errors import Fatal
 from .documents import MOST_NESTED, Document, DocumentError, dump, parse_bytes, to_bytes
-from .errors import Fatal
 from .refs import INTENT, STATE, Ref
 
 TYPE_CHECKING = False

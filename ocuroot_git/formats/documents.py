@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from .errors import Fatal
+from ..errors import Fatal
 from .refs import split_fragment
 
 try:
