@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .formats.operation import Operation
+    from .git.repository import Moved
     from .history import Carried
-    from .objects import Moved
     from .places import Place
     from .snapshot import Snapshot
 

@@ -144,7 +144,7 @@ def _overview() -> str:
 
 def _trace(terminal: Terminal) -> None:
     """Where the error came from, for whoever asked for a trace."""
-    from .tracing import is_tracing, trace
+    from .git.tracing import is_tracing, trace
 
     if is_tracing(terminal.environ):
         import traceback

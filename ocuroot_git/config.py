@@ -12,8 +12,8 @@ import os
 from .directory import Directory
 from .errors import Fatal
 from .formats.urls import is_url
-from .git import Config, start_config
-from .objects import Repository
+from .git.program import Config, start_config
+from .git.repository import Repository
 from .places import Branch
 from .store import Stores
 
@@ -236,8 +236,8 @@ class Settings:
         return Branch(self.repository, spec.branch or DEFAULT_BRANCH, self.config, self.environ)
 
     def _open_remote(self, spec: Spec, where: str) -> Place:
+        from .git.remote_access import Target
         from .remote import Remote
-        from .target import Target
 
         name: str | None = where
         url = self.config.remote_url(where)
@@ -337,7 +337,7 @@ class Settings:
 
         shell = None
         if self.config.get_bool("ocuroot.allowShell", own=True):
-            from .git import shell_in
+            from .git.program import shell_in
 
             shell = shell_in(top, self.environ)
         visible = visible_environment(self.environ, self.config)

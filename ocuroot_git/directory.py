@@ -12,7 +12,7 @@ import stat
 
 from .errors import Fatal, NotFound
 from .formats.refs import quoted, unsafe_name, unwritable_name
-from .objects import Moved, ObjectError
+from .git.repository import Moved, ObjectError
 from .places import Version
 
 TYPE_CHECKING = False
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
+    from .git.repository import Changes, Scope
+    from .git.repository import Directory as ToVisit
     from .history import Carried
-    from .objects import Changes, Scope
-    from .objects import Directory as ToVisit
     from .tree import Files
 
 _TEMPORARY: Final = ".ocuroot-tmp"

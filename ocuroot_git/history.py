@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .formats.commit_message import command_of, operation_line, operations_of
 from .formats.layout import REFS, object_path, stored_ref
-from .git import run
+from .git.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .formats.operation import Operation
-    from .objects import Commit, Node, Repository
+    from .git.repository import Commit, Node, Repository
     from .tree import Files, StoreTree
 
     Change = tuple[str, str]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .formats.globs import Glob, State
     from .formats.layout import Layout, Side
-    from .objects import Directory
+    from .git.repository import Directory
     from .tree import Files, Node, StoreTree
 
 _WIDE: Final = 2000

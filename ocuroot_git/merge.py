@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    from .objects import Node, Repository
+    from .git.repository import Node, Repository
 
     Choice = Literal["ours", "theirs"] | None
     """Which side wins where both changed a document to different values; None: neither."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .config import Settings
-    from .git import Config
-    from .objects import Repository
+    from .git.program import Config
+    from .git.repository import Repository
 
 ALIAS_KEY: Final = "ocuroot.repoAlias"
 URL_OF_ORIGIN: Final = "the URL of 'origin'"

@@ -9,8 +9,8 @@ import os
 import time
 
 from .errors import Fatal
-from .git import GitError, Identities, run, start
-from .objects import Identity, Moved, ObjectError
+from .git.program import GitError, Identities, run, start
+from .git.repository import Identity, Moved, ObjectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final, Protocol
 
-    from .collection import GcWindow
-    from .git import Config
+    from .git.collection import GcWindow
+    from .git.program import Config
+    from .git.repository import Changes, Repository
     from .history import Carried
-    from .objects import Changes, Repository
     from .tree import Files, Node
 
     class Place(Protocol):
@@ -215,7 +215,7 @@ class Branch:
         `edit_again` writes its trees and blobs once more. Raises Fatal where that cannot be told.
         """
 
-        from .collection import outlast
+        from .git.collection import outlast
 
         def write_again() -> None:
             self.repository.write_commits_again()
@@ -225,7 +225,7 @@ class Branch:
 
     def may_be_collected(self) -> bool:
         if self._gc_window is None:
-            from .collection import GcWindow  # late: whoever only reads, and meets nothing odd, needs none of it
+            from .git.collection import GcWindow  # late: whoever only reads, and meets nothing odd, needs none of it
 
             self._gc_window = GcWindow(self.repository.common_dir)
         return self._gc_window.is_open()
@@ -233,7 +233,7 @@ class Branch:
     def _edit(self, version: Version, changes: Changes) -> Node | None:
         if len(changes) < MANY:
             return self.repository.edit(version.root, changes)
-        from .bulk import edit_in_bulk
+        from .git.fast_import import edit_in_bulk
 
         return edit_in_bulk(self.repository, self.committer.environ, version.oid, changes)
 
@@ -294,7 +294,7 @@ class Branch:
         except Moved:
             lock = self.held_lock()
             if lock is not None:
-                from .locks import refuse_left
+                from .git.locks import refuse_left
 
                 refuse_left(lock)
             raise
@@ -337,7 +337,7 @@ def sweep_leftovers(directory: str) -> None:
     except OSError:
         return
     if any(name.endswith(".tmp") for name in names):
-        from .scratch import sweep
+        from .git.scratch import sweep
 
         sweep(directory)
 

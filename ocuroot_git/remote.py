@@ -13,13 +13,13 @@ from __future__ import annotations
 import os
 import time
 
-from .collection import GcWindow, outlast
 from .errors import Fatal
-from .git import Config, GitError, run, start_config, with_config
-from .objects import Moved, Repository
+from .git.collection import GcWindow, outlast
+from .git.program import Config, GitError, run, start_config, with_config
+from .git.remote_access import REMOTE, Target, carried, without_repository
+from .git.repository import Moved, Repository
+from .git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, Transport, TransportError
 from .places import Committer, Version, sweep_leftovers
-from .target import REMOTE, Target, carried, without_repository
-from .transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, Transport, TransportError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .config import Access
+    from .git.repository import Changes, Scope
     from .history import Carried
-    from .objects import Changes, Scope
     from .tree import Files
 
 _TOP: Final = "tree:4"
@@ -340,7 +340,7 @@ class Remote:
 
     def _make(self) -> None:
         """Make the tool's own repository; a half-made one never bears its name."""
-        from .scratch import scratch
+        from .git.scratch import scratch
 
         try:
             with scratch(os.path.dirname(self._path), os.path.basename(self._path)) as directory:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import Any, NoReturn
 
-    from .git import ShellResult
+    from .git.program import ShellResult
 
 _BUILTIN = "<builtin>"  # the file name of the preludes in the library's reports
 

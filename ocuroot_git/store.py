@@ -10,7 +10,7 @@ import os
 from .errors import Error, Fatal, RemoteError
 from .formats.layout import SIDES, STORE_FILE, Layout
 from .formats.refs import Ref
-from .objects import Moved, ObjectError
+from .git.repository import Moved, ObjectError
 from .snapshot import MISSING, Found, NoStore, Snapshot
 from .transaction import Transaction
 

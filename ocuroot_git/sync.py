@@ -13,11 +13,11 @@ import time
 from .errors import Conflict, Error, Fatal
 from .formats.commit_message import compose, operations_of
 from .formats.operation import Operation
-from .git import GitError, run
+from .git.program import GitError, run
+from .git.repository import Moved
+from .git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, TransportError
 from .merge import Clash, merge_trees, split
-from .objects import Moved
 from .places import Version
-from .transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, TransportError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .config import Settings
+    from .git.repository import Changes, Node
     from .merge import Choice
-    from .objects import Changes, Node
     from .places import Branch, Place
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any, Final
 
-    from .git import Config
+    from .git.program import Config
 
 _COLOURS: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _C_ESCAPES: Final = {
@@ -218,7 +218,7 @@ class Terminal:
         """Let a long listing on a terminal go through git's pager, if git says that there is one."""
         if not self.is_interactive or self._pager is not None or self.environ.get("GIT_PAGER_IN_USE"):
             return
-        from .git import start_pager
+        from .git.program import start_pager
 
         self._pager = start_pager(self.environ)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, Final, Protocol
 
-    from .objects import Directory, Scope
+    from .git.repository import Directory, Scope
 
     Node = Any
 

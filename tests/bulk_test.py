@@ -13,7 +13,9 @@ import pytest
 from conftest import PROGRAM, Repo
 
 import ocuroot_git
-from ocuroot_git import bulk, objects, places
+from ocuroot_git import places
+from ocuroot_git.git import fast_import as bulk
+from ocuroot_git.git import repository as objects
 
 MANY = places.MANY * 3
 

@@ -13,7 +13,9 @@ import pytest
 from conftest import Repo
 
 import ocuroot_git
-from ocuroot_git import collection, objects, places
+from ocuroot_git import places
+from ocuroot_git.git import collection
+from ocuroot_git.git import repository as objects
 
 MANY = places.MANY * 2
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import Repo
 
-from ocuroot_git.objects import ObjectError, Repository
+from ocuroot_git.git.repository import ObjectError, Repository
 
 DOCUMENT = '{"kind": "ref", "body": "evil"}'
 

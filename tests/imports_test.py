@@ -75,13 +75,17 @@ def users_of(*roots: str) -> set[str]:
 
 
 def test_only_objects_knows_libgit2() -> None:
-    assert users_of("pygit2", "_pygit2", "_libgit2", "cffi") == {"libgit2"}
-    assert {name for name, tree in modules() if ".libgit2" in imports(name, tree)} == {"objects"}
+    assert users_of("pygit2", "_pygit2", "_libgit2", "cffi") == {"git.libgit2"}
+    assert {name for name, tree in modules() if ".git.libgit2" in imports(name, tree)} == {"git.repository"}
 
 
 def test_few_doors_to_processes() -> None:
     """git in two modules, the commands of runs in another; two that fork, and never run a program."""
-    assert users_of("subprocess", "multiprocessing", "pty", "asyncio") == {"deadline", "git", "delivery.process"}
+    assert users_of("subprocess", "multiprocessing", "pty", "asyncio") == {
+        "git.deadline",
+        "git.program",
+        "delivery.process",
+    }
     starters = ("fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp", "startfile")
     forbidden = {f"os.{verb}" for verb in starters} | {
         f"os.{verb}{how}" for verb in ("exec", "spawn") for how in ENDINGS
@@ -91,7 +95,7 @@ def test_few_doors_to_processes() -> None:
         for name, tree in modules()
     }
     assert {name: verbs for name, verbs in found.items() if verbs} == {
-        "git": {"os.posix_spawnp"},
+        "git.program": {"os.posix_spawnp"},
         "parallel": {"os.fork"},
         "sandbox": {"os.fork"},
     }
@@ -114,7 +118,7 @@ def test_few_read_the_environment() -> None:
             attribute = f"{node.value.id}.{node.attr}" if is_attribute(node) else ""
             if attribute in ("os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"):
                 readers.add(name)
-    assert readers <= {"cli", "config", "git"}
+    assert readers <= {"cli", "config", "git.program"}
 
 
 def is_attribute(node: ast.AST) -> bool:

@@ -16,8 +16,8 @@ from conftest import FIXTURES, Repo
 import ocuroot_git
 from ocuroot_git import parallel
 from ocuroot_git.formats.globs import Glob, escape
+from ocuroot_git.git.repository import Repository
 from ocuroot_git.match import Step
-from ocuroot_git.objects import Repository
 
 DOCUMENTS = 20_000
 

@@ -20,7 +20,7 @@ import ocuroot_git
 from ocuroot_git.formats import documents
 from ocuroot_git.formats.globs import Glob
 from ocuroot_git.formats.refs import Ref
-from ocuroot_git.objects import Repository
+from ocuroot_git.git.repository import Repository
 
 Benchmark = Callable[..., object]
 PACKAGE = "github.com/example/shop/-/services/service-0000/release.ocu.star"

@@ -11,7 +11,7 @@ from conftest import Repo
 
 from ocuroot_git.errors import Fatal
 from ocuroot_git.formats.redaction import has_secret, learn, redact, without_secrets
-from ocuroot_git.target import Target
+from ocuroot_git.git.remote_access import Target
 
 SECRET = "s3cr3tv4lue"
 

@@ -19,7 +19,7 @@ import pytest
 from conftest import PROGRAM, Repo
 from servers import PASSWORD, USER, http_server, silent_server
 
-from ocuroot_git.deadline import execute
+from ocuroot_git.git.deadline import execute
 
 
 @pytest.fixture

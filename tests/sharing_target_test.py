@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import Repo
 
-from ocuroot_git.git import Config, start_config, with_config
-from ocuroot_git.target import Target, carried, without_repository
+from ocuroot_git.git.program import Config, start_config, with_config
+from ocuroot_git.git.remote_access import Target, carried, without_repository
 
 KEY = "http.extraheader"
 

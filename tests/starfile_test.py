@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from ocuroot_git import sandbox
 from ocuroot_git.errors import Fatal
-from ocuroot_git.git import ShellResult
+from ocuroot_git.git.program import ShellResult
 from ocuroot_git.starfile import RepoFile, StarlarkError, StoreSpec, evaluate, evaluate_value
 
 FILE = "sub/repo.ocu.star"
@@ -598,7 +598,7 @@ def test_many_evaluations_in_one_process_and_in_threads():
 def test_the_child_leaves_the_streams_and_the_end_of_the_process_to_its_parent():
     script = """
 import atexit, faulthandler, os, subprocess, sys
-from ocuroot_git.git import ShellResult
+from ocuroot_git.git.program import ShellResult
 from ocuroot_git.starfile import evaluate
 def run(command):
     return ShellResult(subprocess.check_output(command, shell=True, text=True), "", "", 0)

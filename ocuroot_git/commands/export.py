@@ -7,7 +7,7 @@ import os
 from ..directory import Directory
 from ..errors import Fatal
 from ..formats.layout import SIDES
-from ..objects import Moved
+from ..git.repository import Moved
 from ..options import READING, Command, Option
 from ..transfer import store_files
 

@@ -9,7 +9,7 @@ from ..directory import Directory
 from ..errors import Fatal
 from ..formats.commit_message import compose
 from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
-from ..objects import Moved
+from ..git.repository import Moved
 from ..options import Command, Option
 from ..places import Branch
 from ..sync import find_shared

@@ -10,11 +10,11 @@ from ..config import DEFAULT_BRANCH
 from ..errors import Conflict, Fatal
 from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError
 from ..formats.redaction import has_secret
-from ..git import GitError
-from ..git import run as run_git
-from ..locks import refuse_left
+from ..git.locks import refuse_left
+from ..git.program import GitError
+from ..git.program import run as run_git
+from ..git.repository import Moved
 from ..naming import ALIAS_KEY, URL_OF_ORIGIN, remember_name
-from ..objects import Moved
 from ..options import Command, Option
 from ..places import Branch
 from ..remote import Remote

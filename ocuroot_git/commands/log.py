@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..context import Context
+    from ..git.repository import Commit, Identity
     from ..history import Change
-    from ..objects import Commit, Identity
     from ..options import Parsed
     from ..snapshot import Snapshot
     from ..tree import StoreTree

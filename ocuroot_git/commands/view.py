@@ -52,7 +52,7 @@ def run(context: Context, options: Parsed) -> int:
     context.terminal.flush()
     context.terminal.remark("Ctrl-C ends it")
     if not options.no_browser and _has_screen(context):
-        from ..git import browse
+        from ..git.program import browse
 
         browse(address, context.environ)
     serve(app, listener)

@@ -12,7 +12,7 @@ from ..errors import NotFound
 from ..formats.globs import GlobError
 from ..formats.layout import Damaged, stored_ref
 from ..formats.refs import RefError
-from ..objects import ObjectError
+from ..git.repository import ObjectError
 from ..tree import LinkCycle
 from .model import ModelError
 

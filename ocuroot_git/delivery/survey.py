@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ..formats.documents import Document
     from ..formats.layout import StoredObject
-    from ..objects import Scope
+    from ..git.repository import Scope
     from ..snapshot import Snapshot
     from ..tree import StoreTree
     from .problems import Problems

@@ -19,7 +19,7 @@ from .times import from_seconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..objects import Commit, Node, Repository
+    from ..git.repository import Commit, Node, Repository
     from ..places import Place
     from ..snapshot import Snapshot
     from ..tree import StoreTree

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 
-from .errors import RemoteError
-from .formats.redaction import redact
+from ..errors import RemoteError
+from ..formats.redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import Fatal
+from ..errors import Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

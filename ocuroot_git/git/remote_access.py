@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 
-from .formats.redaction import learn
+from ..formats.redaction import learn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-    from .git import Config
+    from .program import Config
 
 REMOTE: Final = "store"
 """What the remote is called in the tool's own repository. Its URL is passed in, and written nowhere."""
@@ -83,7 +83,7 @@ class Target:
         """The name of the tool's own repository for this URL: readable, and never two URLs the same."""
         from hashlib import sha1
 
-        from .formats.redaction import without_secrets
+        from ..formats.redaction import without_secrets
 
         bare = without_secrets(self.url)  # a new token is no new remote
         last = bare.partition("?")[0].rstrip("/").rpartition("/")[2]

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Fatal
+from ..errors import Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from .objects import Changes, Repository
+    from .repository import Changes, Repository
 
 _LONGEST: Final = 60.0
 """Seconds to wait for the end of a `git gc`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Conflict
+from ..errors import Conflict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

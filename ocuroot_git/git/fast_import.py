@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 
-from .git import GitError, run
-from .objects import ObjectError
+from .program import GitError, run
+from .repository import ObjectError
 from .scratch import scratch
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Final
 
-    from .objects import Changes, Node, Repository
+    from .repository import Changes, Node, Repository
 
 _NOTHING: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The id of the empty tree."""

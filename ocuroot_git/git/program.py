@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Fatal
-from .formats.redaction import learn, redact
-from .formats.urls import rewritten
-from .objects import Identity
+from ..errors import Fatal
+from ..formats.redaction import learn, redact
+from ..formats.urls import rewritten
+from .repository import Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

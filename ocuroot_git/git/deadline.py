@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Fatal
+from ..errors import Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 
+from ..errors import Fatal, NotFound
+from ..formats.refs import quoted, unsafe_name, unwritable_name
 from . import libgit2
-from .errors import Fatal, NotFound
-from .formats.refs import quoted, unsafe_name, unwritable_name
 from .loose import LooseObjects
 
 TYPE_CHECKING = False
