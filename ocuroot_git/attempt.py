@@ -10,10 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .backends.branch import Place
     from .formats.operation import Operation
     from .git.repository import Moved
     from .history import Carried
-    from .places import Place
     from .snapshot import Snapshot
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 
-from .directory import Directory
+from .backends.branch import Branch
+from .backends.directory import Directory
 from .errors import Fatal
 from .formats.urls import is_url
 from .git.program import Config, start_config
 from .git.repository import Repository
-from .places import Branch
 from .store import Stores
 
 TYPE_CHECKING = False
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final
 
+    from .backends.branch import Place
     from .formats.documents import Document
     from .formats.layout import Side
     from .formats.operation import Operation
     from .naming import Name
-    from .places import Place
     from .starfile import RepoFile, StoreSpec
 
 DEFAULT_BRANCH: Final = "state"
@@ -236,8 +236,8 @@ class Settings:
         return Branch(self.repository, spec.branch or DEFAULT_BRANCH, self.config, self.environ)
 
     def _open_remote(self, spec: Spec, where: str) -> Place:
+        from .backends.remote import Remote
         from .git.remote_access import Target
-        from .remote import Remote
 
         name: str | None = where
         url = self.config.remote_url(where)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from .backends.branch import Branch
+from .backends.remote import Remote
 from .errors import Fatal
 from .formats.layout import SIDES
-from .places import Branch
-from .remote import Remote
 from .sync import Sharing, remote_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .backends.branch import Place
     from .config import Settings
     from .formats.documents import Document
-    from .places import Place
     from .store import Stores
 
 

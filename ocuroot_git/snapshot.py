@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, Final
 
+    from .backends.branch import Place, Version
     from .formats.documents import Document
     from .formats.layout import Side
     from .match import Entry
-    from .places import Place, Version
     from .store import Stores
     from .tree import Location
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from .attempt import Attempt
+    from .backends.branch import Place, Version
     from .config import Settings
     from .formats.documents import Document
     from .formats.layout import Side
     from .formats.operation import Operation
     from .history import Carried
-    from .places import Place, Version
 
     Result = TypeVar("Result")
 
@@ -244,8 +244,8 @@ class Stores:
         self, snapshot: Snapshot, place: Place, carried: Carried, change: Callable[[Transaction], Result]
     ) -> Result:
         """What an operation gave when it was carried out."""
+        from .backends.branch import Version
         from .formats.commit_message import result_of
-        from .places import Version
 
         if carried.operation.request is not None:
             return result_of(carried.operation)  # type: ignore[return-value]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 
+from .backends.branch import Version
 from .errors import Conflict, Error, Fatal
 from .formats.commit_message import compose, operations_of
 from .formats.operation import Operation
@@ -17,17 +18,16 @@ from .git.program import GitError, run
 from .git.repository import Moved
 from .git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, TransportError
 from .merge import Clash, merge_trees, split
-from .places import Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
+    from .backends.branch import Branch, Place
     from .config import Settings
     from .git.repository import Changes, Node
     from .merge import Choice
-    from .places import Branch, Place
 
 
 _FIRST_DEEPENING: Final = 64

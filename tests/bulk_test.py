@@ -13,7 +13,7 @@ import pytest
 from conftest import PROGRAM, Repo
 
 import ocuroot_git
-from ocuroot_git import places
+from ocuroot_git.backends import branch as places
 from ocuroot_git.git import fast_import as bulk
 from ocuroot_git.git import repository as objects
 

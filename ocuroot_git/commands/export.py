@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..directory import Directory
+from ..backends.directory import Directory
 from ..errors import Fatal
 from ..formats.layout import SIDES
 from ..git.repository import Moved

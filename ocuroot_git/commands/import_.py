@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 
 from ..attempt import Attempt
-from ..directory import Directory
+from ..backends.branch import Branch
+from ..backends.directory import Directory
 from ..errors import Fatal
 from ..formats.commit_message import compose
 from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
 from ..git.repository import Moved
 from ..options import Command, Option
-from ..places import Branch
 from ..sync import find_shared
 from ..transfer import files_below, sides_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..backends.branch import Place, Version
     from ..context import Context
     from ..formats.layout import Side
     from ..formats.operation import Operation
     from ..options import Parsed
-    from ..places import Place, Version
     from ..store import Stores
 
 

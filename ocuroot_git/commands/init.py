@@ -6,6 +6,8 @@ import os
 import random
 import time
 
+from ..backends.branch import Branch
+from ..backends.remote import Remote
 from ..config import DEFAULT_BRANCH
 from ..errors import Conflict, Fatal
 from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError
@@ -16,17 +18,15 @@ from ..git.program import run as run_git
 from ..git.repository import Moved
 from ..naming import ALIAS_KEY, URL_OF_ORIGIN, remember_name
 from ..options import Command, Option
-from ..places import Branch
-from ..remote import Remote
 from ..sync import find_shared
 from ..tree import is_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..backends.branch import Place
     from ..config import Settings
     from ..context import Context
     from ..options import Parsed
-    from ..places import Place
 
 _CONFIG_IS_LOCKED = 255
 """The exit status of `git config` for that."""

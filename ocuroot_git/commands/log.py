@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ..backends.remote import Remote
 from ..errors import Fatal, UsageError
 from ..formats.commit_message import command_of, operation_name
 from ..formats.documents import dump
@@ -11,7 +12,6 @@ from ..formats.globs import Glob
 from ..formats.layout import SIDES
 from ..history import ref_changes
 from ..options import READING, RELATIVE, Command, Option
-from ..remote import Remote
 from .match import absolute_glob
 
 TYPE_CHECKING = False

@@ -130,7 +130,7 @@ class Recorder:
 
 def _is_near(stores: Stores) -> bool:
     """Whether looking at the store asks no other machine."""
-    from ..remote import Remote
+    from ..backends.remote import Remote
 
     return not isinstance(stores.where("state")[0], Remote)
 

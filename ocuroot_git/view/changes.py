@@ -19,8 +19,8 @@ from .times import from_seconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..backends.branch import Place
     from ..git.repository import Commit, Node, Repository
-    from ..places import Place
     from ..snapshot import Snapshot
     from ..tree import StoreTree
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Fatal
-from .git.program import GitError, Identities, run, start
-from .git.repository import Identity, Moved, ObjectError
+from ..errors import Fatal
+from ..git.program import GitError, Identities, run, start
+from ..git.repository import Identity, Moved, ObjectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final, Protocol
 
-    from .git.collection import GcWindow
-    from .git.program import Config
-    from .git.repository import Changes, Repository
-    from .history import Carried
-    from .tree import Files, Node
+    from ..git.collection import GcWindow
+    from ..git.program import Config
+    from ..git.repository import Changes, Repository
+    from ..history import Carried
+    from ..tree import Files, Node
 
     class Place(Protocol):
         """Where a store lies: files to read at a version, and a way to replace that version by another."""
@@ -215,7 +215,7 @@ class Branch:
         `edit_again` writes its trees and blobs once more. Raises Fatal where that cannot be told.
         """
 
-        from .git.collection import outlast
+        from ..git.collection import outlast
 
         def write_again() -> None:
             self.repository.write_commits_again()
@@ -225,7 +225,7 @@ class Branch:
 
     def may_be_collected(self) -> bool:
         if self._gc_window is None:
-            from .git.collection import GcWindow  # late: whoever only reads, and meets nothing odd, needs none of it
+            from ..git.collection import GcWindow  # late: whoever only reads, and meets nothing odd, needs none of it
 
             self._gc_window = GcWindow(self.repository.common_dir)
         return self._gc_window.is_open()
@@ -233,7 +233,7 @@ class Branch:
     def _edit(self, version: Version, changes: Changes) -> Node | None:
         if len(changes) < MANY:
             return self.repository.edit(version.root, changes)
-        from .git.fast_import import edit_in_bulk
+        from ..git.fast_import import edit_in_bulk
 
         return edit_in_bulk(self.repository, self.committer.environ, version.oid, changes)
 
@@ -280,7 +280,7 @@ class Branch:
         return float(min(_FIRST_PAUSE * 2 ** min(tries - 1, 16), _LONGEST_PAUSE)) * random()
 
     def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
-        from .history import find_carried
+        from ..history import find_carried
 
         return find_carried(name, version.oid, since, self.repository.git_dir, self.committer.environ)
 
@@ -294,7 +294,7 @@ class Branch:
         except Moved:
             lock = self.held_lock()
             if lock is not None:
-                from .git.locks import refuse_left
+                from ..git.locks import refuse_left
 
                 refuse_left(lock)
             raise
@@ -337,7 +337,7 @@ def sweep_leftovers(directory: str) -> None:
     except OSError:
         return
     if any(name.endswith(".tmp") for name in names):
-        from .git.scratch import sweep
+        from ..git.scratch import sweep
 
         sweep(directory)
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 import os
 import time
 
-from .errors import Fatal
-from .git.collection import GcWindow, outlast
-from .git.program import Config, GitError, run, start_config, with_config
-from .git.remote_access import REMOTE, Target, carried, without_repository
-from .git.repository import Moved, Repository
-from .git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, Transport, TransportError
-from .places import Committer, Version, sweep_leftovers
+from ..errors import Fatal
+from ..git.collection import GcWindow, outlast
+from ..git.program import Config, GitError, run, start_config, with_config
+from ..git.remote_access import REMOTE, Target, carried, without_repository
+from ..git.repository import Moved, Repository
+from ..git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, Transport, TransportError
+from .branch import Committer, Version, sweep_leftovers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
-    from .config import Access
-    from .git.repository import Changes, Scope
-    from .history import Carried
-    from .tree import Files
+    from ..config import Access
+    from ..git.repository import Changes, Scope
+    from ..history import Carried
+    from ..tree import Files
 
 _TOP: Final = "tree:4"
 """The filter with which a tip is fetched: what every look-up needs first comes along with the commit."""
@@ -80,7 +80,7 @@ class Remote:
 
     @property
     def where(self) -> str:
-        from .formats.redaction import redact
+        from ..formats.redaction import redact
 
         return f"branch '{self.target.branch}' of '{redact(self.target.name or self.target.url)}'"
 
@@ -134,7 +134,7 @@ class Remote:
         self._fetch_tip()
 
     def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
-        from .history import find_carried
+        from ..history import find_carried
 
         if since is None:
             self._need_history()
@@ -340,7 +340,7 @@ class Remote:
 
     def _make(self) -> None:
         """Make the tool's own repository; a half-made one never bears its name."""
-        from .git.scratch import scratch
+        from ..git.scratch import scratch
 
         try:
             with scratch(os.path.dirname(self._path), os.path.basename(self._path)) as directory:

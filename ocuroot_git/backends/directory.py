@@ -10,10 +10,10 @@ import errno
 import os
 import stat
 
-from .errors import Fatal, NotFound
-from .formats.refs import quoted, unsafe_name, unwritable_name
-from .git.repository import Moved, ObjectError
-from .places import Version
+from ..errors import Fatal, NotFound
+from ..formats.refs import quoted, unsafe_name, unwritable_name
+from ..git.repository import Moved, ObjectError
+from .branch import Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
-    from .git.repository import Changes, Scope
-    from .git.repository import Directory as ToVisit
-    from .history import Carried
-    from .tree import Files
+    from ..git.repository import Changes, Scope
+    from ..git.repository import Directory as ToVisit
+    from ..history import Carried
+    from ..tree import Files
 
 _TEMPORARY: Final = ".ocuroot-tmp"
 """The file at the top of the store in which a new content is written, before it takes its place. Writers are alone,
