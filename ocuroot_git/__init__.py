@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from .errors import Conflict, Error, Fatal, NotFound, UsageError
     from .formats.globs import Glob, GlobError
     from .formats.refs import Ref, RefError
-    from .snapshot import Found, Snapshot
-    from .store import Stores
-    from .transaction import Transaction
+    from .store.snapshot import Found, Snapshot
+    from .store.stores import Stores
+    from .store.transaction import Transaction
 
 __version__ = "0.1.0"
 
@@ -42,10 +42,10 @@ _HOMES = {
     "GlobError": ("formats.globs", "GlobError"),
     "Ref": ("formats.refs", "Ref"),
     "RefError": ("formats.refs", "RefError"),
-    "Found": ("snapshot", "Found"),
-    "Snapshot": ("snapshot", "Snapshot"),
-    "Stores": ("store", "Stores"),
-    "Transaction": ("transaction", "Transaction"),
+    "Found": ("store.snapshot", "Found"),
+    "Snapshot": ("store.snapshot", "Snapshot"),
+    "Stores": ("store.stores", "Stores"),
+    "Transaction": ("store.transaction", "Transaction"),
 }
 """Where each public name comes from: (module, name there)."""
 

@@ -15,7 +15,7 @@ from .errors import Fatal
 from .formats.urls import is_url
 from .git.program import Config, start_config
 from .git.repository import Repository
-from .store import Stores
+from .store.stores import Stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .errors import Fatal
-from .store import Stores
+from .store.stores import Stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from .formats.documents import Document
     from .formats.operation import Operation
-    from .history import Carried
     from .options import Parsed
-    from .snapshot import Snapshot
+    from .store.history import Carried
+    from .store.snapshot import Snapshot
     from .terminal import Terminal
 
 _NOT_ASKED = ("offline", "max_age", "operation", "quiet", "verbose", "help")

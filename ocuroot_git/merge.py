@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .formats.documents import dump, same
 from .formats.layout import REFS, StoredObject, object_path, stored_ref
-from .history import changed_paths
+from .store.history import changed_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .backends.branch import Place
     from .config import Settings
     from .formats.documents import Document
-    from .store import Stores
+    from .store.stores import Stores
 
 
 def each_place(stores: Stores, arguments: list[str]) -> Iterator[tuple[str, Sharing | None]]:

@@ -18,7 +18,7 @@ import ocuroot_git
 from ocuroot_git.delivery import intent, releases, work
 from ocuroot_git.delivery.check import check_model
 from ocuroot_git.delivery.problems import Problems
-from ocuroot_git.snapshot import Snapshot
+from ocuroot_git.store.snapshot import Snapshot
 
 GOOD, BAD = "shop/-/good", "shop/-/bad"
 NEWEST = f"{BAD}/@2"

@@ -96,7 +96,7 @@ def test_few_doors_to_processes() -> None:
     }
     assert {name: verbs for name, verbs in found.items() if verbs} == {
         "git.program": {"os.posix_spawnp"},
-        "parallel": {"os.fork"},
+        "store.forked_walk": {"os.fork"},
         "sandbox": {"os.fork"},
     }
 

@@ -14,10 +14,10 @@ import pytest
 from conftest import FIXTURES, Repo
 
 import ocuroot_git
-from ocuroot_git import parallel
 from ocuroot_git.formats.globs import Glob, escape
 from ocuroot_git.git.repository import Repository
-from ocuroot_git.match import Step
+from ocuroot_git.store import forked_walk as parallel
+from ocuroot_git.store.walk import Step
 
 DOCUMENTS = 20_000
 

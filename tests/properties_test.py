@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 import ocuroot_git
-from ocuroot_git.check import Checker
 from ocuroot_git.errors import Conflict, Error, Fatal, NotFound
 from ocuroot_git.formats.documents import DocumentError, dump, parse, parse_bytes, same, to_bytes
 from ocuroot_git.formats.layout import SIDES, edge_files
 from ocuroot_git.formats.refs import TYPES, Ref, RefError
+from ocuroot_git.store.fsck import Checker
 
 often = settings(max_examples=400, deadline=None, derandomize=True, database=None)
 seldom = settings(

@@ -12,11 +12,11 @@ import pytest
 from conftest import Repo
 
 import ocuroot_git
-import ocuroot_git.snapshot
-import ocuroot_git.store
-import ocuroot_git.transaction
+import ocuroot_git.store.snapshot
+import ocuroot_git.store.stores
+import ocuroot_git.store.transaction
 from ocuroot_git import Conflict, Fatal, NotFound, Ref, RefError, Stores, Transaction
-from ocuroot_git.tree import MOST_STEPS
+from ocuroot_git.store.tree import MOST_STEPS
 
 
 @pytest.fixture
@@ -32,7 +32,9 @@ def commits(repo: Repo) -> int:
 
 
 @pytest.mark.parametrize(
-    "module", [ocuroot_git, ocuroot_git.store, ocuroot_git.snapshot, ocuroot_git.transaction], ids=lambda m: m.__name__
+    "module",
+    [ocuroot_git, ocuroot_git.store.stores, ocuroot_git.store.snapshot, ocuroot_git.store.transaction],
+    ids=lambda m: m.__name__,
 )
 def test_the_examples_in_docstrings(store: Repo, monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
     monkeypatch.chdir(store.path)
@@ -48,7 +50,7 @@ def test_the_examples_in_docstrings(store: Repo, monkeypatch: pytest.MonkeyPatch
         examples += len(example.examples)
         runner.run(example, out=report.append)
     assert "".join(report) == ""
-    assert examples > 0 or module in (ocuroot_git.snapshot, ocuroot_git.transaction)
+    assert examples > 0 or module in (ocuroot_git.store.snapshot, ocuroot_git.store.transaction)
 
 
 def test_every_public_name_is_there() -> None:

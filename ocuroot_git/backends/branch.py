@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..git.collection import GcWindow
     from ..git.program import Config
     from ..git.repository import Changes, Repository
-    from ..history import Carried
-    from ..tree import Files, Node
+    from ..store.history import Carried
+    from ..store.tree import Files, Node
 
     class Place(Protocol):
         """Where a store lies: files to read at a version, and a way to replace that version by another."""
@@ -280,7 +280,7 @@ class Branch:
         return float(min(_FIRST_PAUSE * 2 ** min(tries - 1, 16), _LONGEST_PAUSE)) * random()
 
     def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
-        from ..history import find_carried
+        from ..store.history import find_carried
 
         return find_carried(name, version.oid, since, self.repository.git_dir, self.committer.environ)
 

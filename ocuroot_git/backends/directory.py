@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from ..git.repository import Changes, Scope
     from ..git.repository import Directory as ToVisit
-    from ..history import Carried
-    from ..tree import Files
+    from ..store.history import Carried
+    from ..store.tree import Files
 
 _TEMPORARY: Final = ".ocuroot-tmp"
 """The file at the top of the store in which a new content is written, before it takes its place. Writers are alone,

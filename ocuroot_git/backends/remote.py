@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from ..config import Access
     from ..git.repository import Changes, Scope
-    from ..history import Carried
-    from ..tree import Files
+    from ..store.history import Carried
+    from ..store.tree import Files
 
 _TOP: Final = "tree:4"
 """The filter with which a tip is fetched: what every look-up needs first comes along with the commit."""
@@ -134,7 +134,7 @@ class Remote:
         self._fetch_tip()
 
     def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
-        from ..history import find_carried
+        from ..store.history import find_carried
 
         if since is None:
             self._need_history()

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
     from ..options import Parsed
-    from ..transaction import Transaction
+    from ..store.transaction import Transaction
 
 
 def run(context: Context, options: Parsed) -> int:

@@ -9,7 +9,7 @@ from ..errors import Fatal
 from ..formats.layout import SIDES
 from ..git.repository import Moved
 from ..options import READING, Command, Option
-from ..transfer import store_files
+from ..store.copy import store_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ..check import Checker
 from ..formats.documents import dump
 from ..formats.layout import SIDES
 from ..options import READING, Command, Option
+from ..store.fsck import Checker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..check import Finding
     from ..context import Context
     from ..options import Parsed
-    from ..tree import StoreTree
+    from ..store.fsck import Finding
+    from ..store.tree import StoreTree
 
 
 def run(context: Context, options: Parsed) -> int:

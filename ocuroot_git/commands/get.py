@@ -7,14 +7,14 @@ from ..formats.documents import dump, parse, to_bytes
 from ..formats.layout import Damaged
 from ..formats.refs import RefError
 from ..options import READING, RELATIVE, Command, Option
-from ..tree import LinkCycle
+from ..store.tree import LinkCycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
     from ..formats.documents import Document
     from ..options import Parsed
-    from ..snapshot import Found, Snapshot
+    from ..store.snapshot import Found, Snapshot
 
 
 _OF_ONE_REF = (RefError, LinkCycle, Damaged)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from ..attempt import Attempt
 from ..backends.branch import Branch
 from ..backends.directory import Directory
 from ..errors import Fatal
@@ -12,8 +11,9 @@ from ..formats.commit_message import compose
 from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
 from ..git.repository import Moved
 from ..options import Command, Option
+from ..store.copy import files_below, sides_in
+from ..store.retry import Attempt
 from ..sync import find_shared
-from ..transfer import files_below, sides_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Side
     from ..formats.operation import Operation
     from ..options import Parsed
-    from ..store import Stores
+    from ..store.stores import Stores
 
 
 def run(context: Context, options: Parsed) -> int:

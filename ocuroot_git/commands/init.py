@@ -18,8 +18,8 @@ from ..git.program import run as run_git
 from ..git.repository import Moved
 from ..naming import ALIAS_KEY, URL_OF_ORIGIN, remember_name
 from ..options import Command, Option
+from ..store.tree import is_store
 from ..sync import find_shared
-from ..tree import is_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from ..formats.commit_message import command_of, operation_name
 from ..formats.documents import dump
 from ..formats.globs import Glob
 from ..formats.layout import SIDES
-from ..history import ref_changes
 from ..options import READING, RELATIVE, Command, Option
+from ..store.history import ref_changes
 from .match import absolute_glob
 
 TYPE_CHECKING = False
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from ..context import Context
     from ..git.repository import Commit, Identity
-    from ..history import Change
     from ..options import Parsed
-    from ..snapshot import Snapshot
-    from ..tree import StoreTree
+    from ..store.history import Change
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
 
 
 def run(context: Context, options: Parsed) -> int:

@@ -14,10 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
     from ..formats.layout import Side
-    from ..match import Entry
     from ..options import Parsed
-    from ..snapshot import Snapshot
-    from ..tree import StoreTree
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
+    from ..store.walk import Entry
 
 
 def run(context: Context, options: Parsed) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..delivery.model import Claim, RunRef
     from ..options import Parsed
-    from ..transaction import Transaction
+    from ..store.transaction import Transaction
 
 
 def start(context: Context, options: Parsed) -> int:

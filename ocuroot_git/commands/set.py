@@ -6,13 +6,13 @@ from ..errors import Conflict, Fatal, UsageError
 from ..formats.documents import Document, DocumentError, dump, parse
 from ..formats.refs import Ref
 from ..options import RELATIVE, WRITING, Command, Option
-from ..transaction import ABSENT, SHORTEST_ID
+from ..store.transaction import ABSENT, SHORTEST_ID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
     from ..options import Parsed
-    from ..transaction import Transaction
+    from ..store.transaction import Transaction
 
 
 def run(context: Context, options: Parsed) -> int:

@@ -6,10 +6,10 @@ from ..errors import Fatal
 from ..formats.documents import dump
 from ..formats.globs import Glob
 from ..formats.layout import SIDES, Damaged, link_target, object_path
-from ..match import match
 from ..options import READING, Command, Option
 from ..sharing import standing
-from ..snapshot import NoStore
+from ..store.snapshot import NoStore
+from ..store.walk import match
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ..formats.documents import Document
     from ..formats.layout import Side
     from ..options import Parsed
-    from ..snapshot import Snapshot
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
     from ..terminal import Terminal
-    from ..tree import StoreTree
 
 
 def run(context: Context, options: Parsed) -> int:

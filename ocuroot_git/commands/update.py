@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import Error, Fatal, UsageError
 from ..formats.documents import parse
 from ..options import RELATIVE, WRITING, Command, Option
-from ..transaction import ABSENT
+from ..store.transaction import ABSENT
 from .set import checked_oid
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..context import Context
     from ..options import Parsed
-    from ..transaction import Transaction
+    from ..store.transaction import Transaction
 
     Step = Callable[[Transaction], None]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..context import Context
     from ..options import Parsed
-    from ..store import Stores
+    from ..store.stores import Stores
 
 _CONTACT = 4.0
 """Seconds for which one contact with a remote store serves, unless `--max-age` says otherwise."""

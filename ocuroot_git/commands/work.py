@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..delivery.display import Plain
     from ..delivery.work import Item, Result
     from ..options import Parsed
-    from ..store import Stores
+    from ..store.stores import Stores
 
 _COLOURS = {"ready": "green", "waiting": "yellow", "blocked": "red", "running": "cyan", "failed": "red"}
 

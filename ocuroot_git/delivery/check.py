@@ -5,9 +5,9 @@ Everything is read, the runs of the past too; what commands leave out is named h
 
 from __future__ import annotations
 
-from ..check import Finding
 from ..formats.globs import Glob, GlobError
 from ..formats.refs import STATE
+from ..store.fsck import Finding
 from . import model
 from .inputs import read_intent
 from .intent import deploy_intents, documents_below, stored_intent
@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..snapshot import Snapshot
+    from ..store.snapshot import Snapshot
     from .model import RunRef
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final, TypeVar
 
-    from ..snapshot import Snapshot
-    from ..store import Stores
-    from ..transaction import Transaction
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
+    from ..store.transaction import Transaction
     from .model import RunRef
     from .process import Stop
 

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from typing import Final, TypeVar
 
     from ..formats.operation import Operation
-    from ..snapshot import Snapshot
-    from ..store import Stores
-    from ..transaction import Transaction
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
+    from ..store.transaction import Transaction
     from .model import Fields, Function
 
     Result = TypeVar("Result")

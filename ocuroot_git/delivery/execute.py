@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..formats.operation import Operation
-    from ..snapshot import Snapshot
-    from ..store import Stores
-    from ..transaction import Transaction
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
+    from ..store.transaction import Transaction
     from .model import Claim, Fields, Function
     from .process import Stop
 

@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from ..snapshot import Snapshot
-    from ..transaction import Transaction
+    from ..store.snapshot import Snapshot
+    from ..store.transaction import Transaction
     from .model import RunRef
 
 _BY_ITS_RELEASE: Final = ("", model.BY_RELEASE, model.BY_ENVIRONMENT)

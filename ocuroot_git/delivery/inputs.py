@@ -8,7 +8,7 @@ from .model import MISSING, Function, Input, Intent, WorkRef
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..snapshot import Snapshot
+    from ..store.snapshot import Snapshot
     from .model import Fields, Inputs
 
 

@@ -14,7 +14,7 @@ from ..errors import Conflict, Fatal, NotFound
 from ..formats.documents import same
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import INTENT, STATE, Ref, RefError
-from ..transaction import Transaction
+from ..store.transaction import Transaction
 from . import ending, model, runs
 from .inputs import read_intent
 from .model import DEPLOY, DOWN, UP, Environment, Intent, ModelError, RunRef, WorkRef
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
     from ..formats.documents import Document
     from ..formats.operation import Operation
-    from ..snapshot import Snapshot
-    from ..store import Stores
-    from ..tree import StoreTree
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
+    from ..store.tree import StoreTree
     from .model import Fields
 
 _BAD = (*BAD, Conflict, OldDialect)

@@ -13,7 +13,7 @@ from ..formats.globs import GlobError
 from ..formats.layout import Damaged, stored_ref
 from ..formats.refs import RefError
 from ..git.repository import ObjectError
-from ..tree import LinkCycle
+from ..store.tree import LinkCycle
 from .model import ModelError
 
 TYPE_CHECKING = False

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..formats.operation import Operation
-    from ..store import Stores
-    from ..transaction import Transaction
+    from ..store.stores import Stores
+    from ..store.transaction import Transaction
     from .claims import Executor
     from .model import RunRef
 

@@ -13,7 +13,7 @@ from .survey import dependants, deployed, last_run, read_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..transaction import Transaction
+    from ..store.transaction import Transaction
 
 
 def redeploy_dependants(tx: Transaction, run: RunRef) -> None:

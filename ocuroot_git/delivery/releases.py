@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from ..formats.documents import Document
     from ..formats.operation import Operation
-    from ..snapshot import Snapshot
-    from ..store import Stores
-    from ..transaction import Transaction
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
+    from ..store.transaction import Transaction
     from .model import Environment, Fields
     from .package import WorkSpec
 

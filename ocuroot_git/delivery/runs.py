@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from ..snapshot import Snapshot
-    from ..transaction import Transaction
+    from ..store.snapshot import Snapshot
+    from ..store.transaction import Transaction
     from .claims import Executor
     from .model import Environment, Fields, Inputs
     from .package import Package, WorkSpec

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from ..formats.documents import Document
     from ..formats.layout import StoredObject
     from ..git.repository import Scope
-    from ..snapshot import Snapshot
-    from ..tree import StoreTree
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
     from .problems import Problems
 
     Shape = TypeVar("Shape")

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final, Protocol
 
-    from ..snapshot import Snapshot
-    from ..store import Stores
-    from ..transaction import Transaction
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
+    from ..store.transaction import Transaction
     from .execute import How
     from .model import Claim, Fields
 

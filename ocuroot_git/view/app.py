@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..formats.layout import Side
-    from ..snapshot import Snapshot
-    from ..store import Stores
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
 
 Page = dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Error
 from ..formats.commit_message import command_of, operation_name
 from ..formats.layout import StoredObject, stored_ref
-from ..history import changed_paths
+from ..store.history import changed_paths
 from .json_text import difference
 from .times import from_seconds
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ..backends.branch import Place
     from ..git.repository import Commit, Node, Repository
-    from ..snapshot import Snapshot
-    from ..tree import StoreTree
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
 
 COMMITS_PER_PAGE = 50
 MOST_COMMITS = 1000

@@ -21,7 +21,7 @@ from .lists import environment, package_row
 
 if TYPE_CHECKING:
     from ..formats.layout import StoredObject
-    from ..tree import StoreTree
+    from ..store.tree import StoreTree
     from .facts import Facts
 
 Page = dict[str, Any]

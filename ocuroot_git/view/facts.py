@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from ..formats.documents import Document
     from ..formats.layout import Side
-    from ..snapshot import Snapshot
-    from ..tree import Node, StoreTree
+    from ..store.snapshot import Snapshot
+    from ..store.tree import Node, StoreTree
 
 Value = TypeVar("Value")
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from .errors import Conflict, Error, Fatal, RemoteError
+from ..errors import Conflict, Error, Fatal, RemoteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .backends.branch import Place
-    from .formats.operation import Operation
-    from .git.repository import Moved
+    from ..backends.branch import Place
+    from ..formats.operation import Operation
+    from ..git.repository import Moved
     from .history import Carried
     from .snapshot import Snapshot
 

@@ -6,10 +6,10 @@ Only a `Transaction` has operations that change something, and only `store.Store
 
 from __future__ import annotations
 
-from .errors import Conflict, Fatal, NotFound
-from .formats.documents import Document, same
-from .formats.layout import OBJECT_FILE, REFS, SIDES, StoredObject, edge_files, object_path, stored_ref
-from .formats.refs import LONGEST, Ref, RefError
+from ..errors import Conflict, Fatal, NotFound
+from ..formats.documents import Document, same
+from ..formats.layout import OBJECT_FILE, REFS, SIDES, StoredObject, edge_files, object_path, stored_ref
+from ..formats.refs import LONGEST, Ref, RefError
 from .snapshot import Snapshot, absent
 from .tree import StoreTree
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
-    from .formats.layout import Side
-    from .match import Entry
+    from ..formats.layout import Side
+    from .walk import Entry
 
     Query = tuple[tuple[str, ...], Side | None, bool, tuple[str, ...]]
     """What `match` was asked for: globs, side, links, exclude."""

@@ -6,17 +6,17 @@ for `locate` and `find`, which take a parsed `Ref` in any spelling.
 
 from __future__ import annotations
 
-from .errors import Fatal
-from .formats.documents import Document, Missing, select
-from .formats.layout import REFS, STORE_FILE, Layout, StoredObject, edge_end, link_target, object_path
-from .formats.refs import Ref, RefError
+from ..errors import Fatal
+from ..formats.documents import Document, Missing, select
+from ..formats.layout import REFS, STORE_FILE, Layout, StoredObject, edge_end, link_target, object_path
+from ..formats.refs import Ref, RefError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, Final, Protocol
 
-    from .git.repository import Directory, Scope
+    from ..git.repository import Directory, Scope
 
     Node = Any
 

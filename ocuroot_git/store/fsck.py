@@ -6,9 +6,9 @@ dangling links and the outdated `links` lists that the original program leaves b
 
 from __future__ import annotations
 
-from .formats.layout import DEPENDENCIES, OBJECT_FILE, REFS, STORE_FILE, Damaged, StoredObject, object_path
-from .formats.refs import Ref, RefError, unsafe_name
-from .git.repository import EXECUTABLE, ObjectError
+from ..formats.layout import DEPENDENCIES, OBJECT_FILE, REFS, STORE_FILE, Damaged, StoredObject, object_path
+from ..formats.refs import Ref, RefError, unsafe_name
+from ..git.repository import EXECUTABLE, ObjectError
 from .tree import LinkCycle
 
 TYPE_CHECKING = False

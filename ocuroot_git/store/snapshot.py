@@ -6,24 +6,24 @@ opens its tree when it is first asked for.
 
 from __future__ import annotations
 
-from .errors import NotFound
-from .formats.globs import Glob
-from .formats.layout import STORE_FILE, Layout, StoredObject, StoreError, object_path
-from .formats.refs import Ref, RefError
-from .match import match, match_refs, without_links
+from ..errors import NotFound
+from ..formats.globs import Glob
+from ..formats.layout import STORE_FILE, Layout, StoredObject, StoreError, object_path
+from ..formats.refs import Ref, RefError
 from .tree import StoreTree, is_store
+from .walk import match, match_refs, without_links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, Final
 
-    from .backends.branch import Place, Version
-    from .formats.documents import Document
-    from .formats.layout import Side
-    from .match import Entry
-    from .store import Stores
+    from ..backends.branch import Place, Version
+    from ..formats.documents import Document
+    from ..formats.layout import Side
+    from .stores import Stores
     from .tree import Location
+    from .walk import Entry
 
     MISSING: Any
 
@@ -112,7 +112,7 @@ class Snapshot:
                 return
             by_tree.setdefault(tree, []).append(parsed)
         if by_tree:
-            from .hydrate import prefetch_refs
+            from .prefetch import prefetch_refs
 
             for tree, parsed_refs in by_tree.items():
                 prefetch_refs(tree, parsed_refs)

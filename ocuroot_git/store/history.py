@@ -5,17 +5,17 @@ Commits are compared with their first parents, tree by tree; equal subtrees have
 
 from __future__ import annotations
 
-from .formats.commit_message import command_of, operation_line, operations_of
-from .formats.layout import REFS, object_path, stored_ref
-from .git.program import run
+from ..formats.commit_message import command_of, operation_line, operations_of
+from ..formats.layout import REFS, object_path, stored_ref
+from ..git.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import Final
 
-    from .formats.operation import Operation
-    from .git.repository import Commit, Node, Repository
+    from ..formats.operation import Operation
+    from ..git.repository import Commit, Node, Repository
     from .tree import Files, StoreTree
 
     Change = tuple[str, str]
@@ -42,7 +42,7 @@ def commits(repository: Repository, start: str) -> Iterator[Commit]:
 
 def _prefetch(repository: Repository, start: str, window: int) -> None:
     """Fetch the trees that comparing the next commits with their parents will read, all at once."""
-    from .hydrate import prefetch_changes
+    from .prefetch import prefetch_changes
 
     oids = [start]
     while len(oids) <= window and (parents := repository.parents(oids[-1])):
@@ -142,7 +142,7 @@ def ref_changes(
         newer, newer_ids = commit, ids
     if newer is not None:
         if files.is_partial:
-            from .hydrate import prefetch_changes
+            from .prefetch import prefetch_changes
 
             prefetch_changes(files, [(None, newer.root)])
         yield from _changes_of(files, newer, None, directory, shown, wanted)

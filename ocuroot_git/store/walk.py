@@ -8,17 +8,17 @@ only names are asked for.
 
 from __future__ import annotations
 
-from .formats.layout import OBJECT_FILE, REFS, link_target, object_path
-from .formats.refs import INTENT, STATE
+from ..formats.layout import OBJECT_FILE, REFS, link_target, object_path
+from ..formats.refs import INTENT, STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
-    from .formats.globs import Glob, State
-    from .formats.layout import Layout, Side
-    from .git.repository import Directory
+    from ..formats.globs import Glob, State
+    from ..formats.layout import Layout, Side
+    from ..git.repository import Directory
     from .tree import Files, Node, StoreTree
 
 _WIDE: Final = 2000
@@ -148,7 +148,7 @@ class _Walk:
         """The stored refs that match."""
         names = [stored for stored, _ in self._levels()]
         if self._todo:
-            from .parallel import in_two
+            from .forked_walk import in_two
 
             size = -(-len(self._todo) // _PIECES)  # neighbours stay together: they lie together in a pack
             pieces = [self._todo[first : first + size] for first in range(0, len(self._todo), size)]

@@ -6,14 +6,14 @@ them everything works too, with one round trip for each object.
 
 from __future__ import annotations
 
-from .formats.layout import object_path
+from ..formats.layout import object_path
 from .tree import MOST_STEPS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .formats.refs import Ref
+    from ..formats.refs import Ref
     from .tree import Files, Node, StoreTree
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .errors import Fatal
-from .formats.layout import DEPENDENCIES, REFS, SIDES, STORE_FILE
+from ..errors import Fatal
+from ..formats.layout import DEPENDENCIES, REFS, SIDES, STORE_FILE
 from .tree import is_store
 
 TYPE_CHECKING = False

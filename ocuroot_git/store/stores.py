@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
-from .errors import Error, Fatal, RemoteError
-from .formats.layout import SIDES, STORE_FILE, Layout
-from .formats.refs import Ref
-from .git.repository import Moved, ObjectError
+from ..errors import Error, Fatal, RemoteError
+from ..formats.layout import SIDES, STORE_FILE, Layout
+from ..formats.refs import Ref
+from ..git.repository import Moved, ObjectError
 from .snapshot import MISSING, Found, NoStore, Snapshot
 from .transaction import Transaction
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import TypeVar
 
-    from .attempt import Attempt
-    from .backends.branch import Place, Version
-    from .config import Settings
-    from .formats.documents import Document
-    from .formats.layout import Side
-    from .formats.operation import Operation
+    from ..backends.branch import Place, Version
+    from ..config import Settings
+    from ..formats.documents import Document
+    from ..formats.layout import Side
+    from ..formats.operation import Operation
     from .history import Carried
+    from .retry import Attempt
 
     Result = TypeVar("Result")
 
@@ -55,7 +55,7 @@ class Stores:
             self._base = Ref.parse(f"{self.settings.name.text}/-/{package}@{self.settings.release}")
             repository = self.settings.repository_or_none
             if repository is not None:
-                from .naming import last_name
+                from ..naming import last_name
 
                 self._last_name = last_name(repository)
         return self._base
@@ -134,8 +134,8 @@ class Stores:
         Raises Conflict where a precondition fails, where the race was lost for `ocuroot.timeout` seconds, or where
         the name was given to another change.
         """
-        from .attempt import Attempt  # late: whoever only reads needs no attempts
-        from .formats.operation import Operation, checked_name
+        from ..formats.operation import Operation, checked_name
+        from .retry import Attempt  # late: whoever only reads needs no attempts
 
         if operation is None:
             operation = Operation(os.urandom(16).hex(), is_named=False)
@@ -158,7 +158,7 @@ class Stores:
 
     def is_done(self, operation: Operation, command: str) -> bool:
         """Whether an operation that the user named was carried out already. Raises Conflict as `transact` does."""
-        from .attempt import Attempt
+        from .retry import Attempt
 
         if not operation.is_named:
             return False
@@ -244,8 +244,8 @@ class Stores:
         self, snapshot: Snapshot, place: Place, carried: Carried, change: Callable[[Transaction], Result]
     ) -> Result:
         """What an operation gave when it was carried out."""
-        from .backends.branch import Version
-        from .formats.commit_message import result_of
+        from ..backends.branch import Version
+        from ..formats.commit_message import result_of
 
         if carried.operation.request is not None:
             return result_of(carried.operation)  # type: ignore[return-value]
@@ -256,7 +256,7 @@ class Stores:
         return change(Transaction(Snapshot(self, {**snapshot.versions, place: before})))
 
     def _write(self, attempt: Attempt, snapshot: Snapshot, transaction: Transaction, result: object) -> None:
-        from .formats.commit_message import compose, recorded
+        from ..formats.commit_message import compose, recorded
 
         by_place: dict[Place, dict[str, bytes | None]] = {}
         for tree, changes in transaction.changes():
@@ -276,6 +276,6 @@ class Stores:
             attempt.write_to(snapshot, place)
             place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")
         if by_place and self._base is not None and self.settings.repository_or_none is not None:
-            from .naming import remember_name
+            from ..naming import remember_name
 
             remember_name(self.settings.repository, self._base.repo)
