@@ -21,7 +21,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .config import open_stores as open
+    from .config.settings import open_stores as open
     from .errors import Conflict, Error, Fatal, NotFound, UsageError
     from .formats.globs import Glob, GlobError
     from .formats.refs import Ref, RefError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "open": ("config", "open_stores"),
+    "open": ("config.settings", "open_stores"),
     "Conflict": ("errors", "Conflict"),
     "Error": ("errors", "Error"),
     "Fatal": ("errors", "Fatal"),

@@ -36,7 +36,7 @@ class Context:
     def stores(self) -> Stores:
         """The stores of the repository in the current directory. Raises RepositoryError."""
         if self._stores is None:
-            from .config import Access, open_stores
+            from .config.settings import Access, open_stores
 
             options = self.options
             access = Access(

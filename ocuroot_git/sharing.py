@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .backends.branch import Place
-    from .config import Settings
+    from .config.settings import Settings
     from .formats.documents import Document
     from .store.stores import Stores
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .backends.branch import Branch, Place
-    from .config import Settings
+    from .config.settings import Settings
     from .git.repository import Changes, Node
     from .merge import Choice
 

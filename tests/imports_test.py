@@ -97,7 +97,7 @@ def test_few_doors_to_processes() -> None:
     assert {name: verbs for name, verbs in found.items() if verbs} == {
         "git.program": {"os.posix_spawnp"},
         "store.forked_walk": {"os.fork"},
-        "sandbox": {"os.fork"},
+        "config.sandbox": {"os.fork"},
     }
 
 
@@ -118,7 +118,7 @@ def test_few_read_the_environment() -> None:
             attribute = f"{node.value.id}.{node.attr}" if is_attribute(node) else ""
             if attribute in ("os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"):
                 readers.add(name)
-    assert readers <= {"cli", "config", "git.program"}
+    assert readers <= {"cli", "config.settings", "git.program"}
 
 
 def is_attribute(node: ast.AST) -> bool:

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocuroot_git import sandbox
+from ocuroot_git.config import sandbox
+from ocuroot_git.config.repo_file import RepoFile, StarlarkError, StoreSpec, evaluate, evaluate_value
 from ocuroot_git.errors import Fatal
 from ocuroot_git.git.program import ShellResult
-from ocuroot_git.starfile import RepoFile, StarlarkError, StoreSpec, evaluate, evaluate_value
 
 FILE = "sub/repo.ocu.star"
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -599,7 +599,7 @@ def test_the_child_leaves_the_streams_and_the_end_of_the_process_to_its_parent()
     script = """
 import atexit, faulthandler, os, subprocess, sys
 from ocuroot_git.git.program import ShellResult
-from ocuroot_git.starfile import evaluate
+from ocuroot_git.config.repo_file import evaluate
 def run(command):
     return ShellResult(subprocess.check_output(command, shell=True, text=True), "", "", 0)
 def what(text):
@@ -623,7 +623,7 @@ print(what("print(host.shell('cat').stdout)"), sys.stdin.read())
 
 
 def test_importing_the_module_is_cheap():
-    script = f"import sys; sys.path.insert(0, {ROOT!r}); import ocuroot_git.starfile; print(*sys.modules)"
+    script = f"import sys; sys.path.insert(0, {ROOT!r}); import ocuroot_git.config.repo_file; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True)
     heavy = {"dataclasses", "typing", "enum", "re", "subprocess", "json", "inspect", "starlark", "signal", "shlex"}
     assert not heavy & set(done.stdout.split())

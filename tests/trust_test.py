@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Repo
 
-from ocuroot_git.trust import CI_VARIABLES
+from ocuroot_git.config.trust import CI_VARIABLES
 
 READ = ("get", "@/custom/x")
 
@@ -103,7 +103,7 @@ def test_a_repository_of_one_s_own(repo: Repo, make_repo: Callable[..., Repo], m
         assert repo.run(*READ).returncode == 1
     assert own.git("for-each-ref", "--format=%(refname)") == "refs/heads/state"
     # What a second user owns cannot be made here, but who one is can be told otherwise.
-    from ocuroot_git.config import open_stores
+    from ocuroot_git.config.settings import open_stores
     from ocuroot_git.errors import Fatal
 
     monkeypatch.setattr("os.geteuid", lambda: 12345)

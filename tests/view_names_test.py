@@ -11,7 +11,7 @@ from conftest import Repo
 from delivering import call, deploy, package, prepare
 from viewing import ADDRESS, Browser, application
 
-from ocuroot_git.config import open_stores
+from ocuroot_git.config.settings import open_stores
 from ocuroot_git.delivery import ending, releases, runs
 from ocuroot_git.delivery.model import WorkRef
 

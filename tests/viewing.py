@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from story import story
 
-from ocuroot_git.config import open_stores
+from ocuroot_git.config.settings import open_stores
 from ocuroot_git.view.app import create_app
 
 ADDRESS = re.compile(r'(?:href|src|action)="([^"]*)"')

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
-    from ..config import Access
+    from ..config.settings import Access
     from ..git.repository import Changes, Scope
     from ..store.history import Carried
     from ..store.tree import Files

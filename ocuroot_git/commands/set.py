@@ -53,7 +53,7 @@ def read_document(context: Context, value: str, form: str | None) -> Document:
             raise Fatal("the value is not UTF-8") from None
         return text
     if form == "starlark":
-        from ..starfile import evaluate_value
+        from ..config.repo_file import evaluate_value
 
         text = evaluate_value(text)
     return parse(text)

@@ -80,7 +80,7 @@ def do(context: Context, options: Parsed) -> int:
 
 def _open_stores(context: Context) -> Stores:
     """Stores for one thread."""
-    from ..config import open_stores
+    from ..config.settings import open_stores
 
     return open_stores(".", environ=context.environ)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ..backends.branch import Place, Version
-    from ..config import Settings
+    from ..config.settings import Settings
     from ..formats.documents import Document
     from ..formats.layout import Side
     from ..formats.operation import Operation
@@ -55,7 +55,7 @@ class Stores:
             self._base = Ref.parse(f"{self.settings.name.text}/-/{package}@{self.settings.release}")
             repository = self.settings.repository_or_none
             if repository is not None:
-                from ..naming import last_name
+                from ..config.naming import last_name
 
                 self._last_name = last_name(repository)
         return self._base
@@ -276,6 +276,6 @@ class Stores:
             attempt.write_to(snapshot, place)
             place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")
         if by_place and self._base is not None and self.settings.repository_or_none is not None:
-            from ..naming import remember_name
+            from ..config.naming import remember_name
 
             remember_name(self.settings.repository, self._base.repo)

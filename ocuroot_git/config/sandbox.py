@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .errors import Fatal
+from ..errors import Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,16 +11,16 @@ from __future__ import annotations
 import os
 import stat
 
-from .errors import Fatal
-from .formats.refs import is_dot_git
-from .formats.urls import helper, host_of, is_url
+from ..errors import Fatal
+from ..formats.refs import is_dot_git
+from ..formats.urls import helper, host_of, is_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-    from .git.program import Config
+    from ..git.program import Config
 
 REPO_FILE: Final = "repo.ocu.star"
 _LARGEST_FILE: Final = 1 << 20
@@ -91,8 +91,8 @@ def visible_environment(environ: Mapping[str, str], config: Config) -> dict[str,
     Its values are globs of names, in the user's own configuration only; an empty one takes back those before it, and
     what is allowed without being asked. Raises GlobError.
     """
-    from .formats.globs import Glob
-    from .formats.redaction import without_secrets
+    from ..formats.globs import Glob
+    from ..formats.redaction import without_secrets
 
     allowed: list[str] = []
     takes_back = False

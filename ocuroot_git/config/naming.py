@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 
-from .errors import Fatal
-from .formats.refs import Ref, RefError
-from .formats.urls import name_of_url
+from ..errors import Fatal
+from ..formats.refs import Ref, RefError
+from ..formats.urls import name_of_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from .config import Settings
-    from .git.program import Config
-    from .git.repository import Repository
+    from ..git.program import Config
+    from ..git.repository import Repository
+    from .settings import Settings
 
 ALIAS_KEY: Final = "ocuroot.repoAlias"
 URL_OF_ORIGIN: Final = "the URL of 'origin'"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from .errors import Fatal
+from ..errors import Fatal
 from .sandbox import Bounds, StarlarkError, in_child
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import Any, NoReturn
 
-    from .git.program import ShellResult
+    from ..git.program import ShellResult
 
 _BUILTIN = "<builtin>"  # the file name of the preludes in the library's reports
 

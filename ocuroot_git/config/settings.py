@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import os
 
-from .backends.branch import Branch
-from .backends.directory import Directory
-from .errors import Fatal
-from .formats.urls import is_url
-from .git.program import Config, start_config
-from .git.repository import Repository
-from .store.stores import Stores
+from ..backends.branch import Branch
+from ..backends.directory import Directory
+from ..errors import Fatal
+from ..formats.urls import is_url
+from ..git.program import Config, start_config
+from ..git.repository import Repository
+from ..store.stores import Stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final
 
-    from .backends.branch import Place
-    from .formats.documents import Document
-    from .formats.layout import Side
-    from .formats.operation import Operation
+    from ..backends.branch import Place
+    from ..formats.documents import Document
+    from ..formats.layout import Side
+    from ..formats.operation import Operation
     from .naming import Name
-    from .starfile import RepoFile, StoreSpec
+    from .repo_file import RepoFile, StoreSpec
 
 DEFAULT_BRANCH: Final = "state"
 DEFAULT_TIMEOUT: Final = 60.0
@@ -140,7 +140,7 @@ class Settings:
 
         Raises Fatal for a bad name.
         """
-        from .formats.operation import name_operation
+        from ..formats.operation import name_operation
 
         job = self.environ.get("OCUROOT_OPERATION") if of_job else None
         return name_operation(self.access.operation, job, os.urandom(16).hex(), request)
@@ -236,8 +236,8 @@ class Settings:
         return Branch(self.repository, spec.branch or DEFAULT_BRANCH, self.config, self.environ)
 
     def _open_remote(self, spec: Spec, where: str) -> Place:
-        from .backends.remote import Remote
-        from .git.remote_access import Target
+        from ..backends.remote import Remote
+        from ..git.remote_access import Target
 
         name: str | None = where
         url = self.config.remote_url(where)
@@ -333,11 +333,11 @@ class Settings:
         text = read_repo_file(top)
         if text is None:
             return None
-        from .starfile import evaluate
+        from .repo_file import evaluate
 
         shell = None
         if self.config.get_bool("ocuroot.allowShell", own=True):
-            from .git.program import shell_in
+            from ..git.program import shell_in
 
             shell = shell_in(top, self.environ)
         visible = visible_environment(self.environ, self.config)
