@@ -133,7 +133,7 @@ def test_a_signed_commit_is_written_again(store: Repo, stolen: list[int], tmp_pa
 def test_the_first_commit_and_a_replay_are_written_again(
     store: Repo, stolen: list[int], make_repo: Callable[..., Repo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ocuroot_git.sharing import each_place
+    from ocuroot_git.sync.remotes import each_place
 
     hub, other = make_repo("hub", "--bare"), make_repo("other")
     for repo in (store, other):

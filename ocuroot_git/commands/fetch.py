@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..options import Command
-from ..sharing import each_place
+from ..sync.remotes import each_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ..git.repository import Moved
 from ..options import Command, Option
 from ..store.copy import files_below, sides_in
 from ..store.retry import Attempt
-from ..sync import find_shared
+from ..sync.branch_sync import find_shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from ..git.program import run as run_git
 from ..git.repository import Moved
 from ..options import Command, Option
 from ..store.tree import is_store
-from ..sync import find_shared
+from ..sync.branch_sync import find_shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..options import Command, Option
-from ..sharing import each_place
+from ..sync.remotes import each_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..merge import Choice
     from ..options import Parsed
-    from ..sync import Outcome, Sharing
+    from ..sync.branch_sync import Outcome, Sharing
+    from ..sync.merge import Choice
 
 CHOICES = (
     Option("--ours", help="where both sides changed a document, take the one here"),

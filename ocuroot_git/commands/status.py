@@ -7,9 +7,9 @@ from ..formats.documents import dump
 from ..formats.globs import Glob
 from ..formats.layout import SIDES, Damaged, link_target, object_path
 from ..options import READING, Command, Option
-from ..sharing import standing
 from ..store.snapshot import NoStore
 from ..store.walk import match
+from ..sync.remotes import standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..options import Command
-from ..sharing import each_place
+from ..sync.remotes import each_place
 from .push import CHOICES, choice_of, tell
 
 TYPE_CHECKING = False

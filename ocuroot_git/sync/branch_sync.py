@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import time
 
-from .backends.branch import Version
-from .errors import Conflict, Error, Fatal
-from .formats.commit_message import compose, operations_of
-from .formats.operation import Operation
-from .git.program import GitError, run
-from .git.repository import Moved
-from .git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, TransportError
+from ..backends.branch import Version
+from ..errors import Conflict, Error, Fatal
+from ..formats.commit_message import compose, operations_of
+from ..formats.operation import Operation
+from ..git.program import GitError, run
+from ..git.repository import Moved
+from ..git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, TransportError
 from .merge import Clash, merge_trees, split
 
 TYPE_CHECKING = False
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-    from .backends.branch import Branch, Place
-    from .config.settings import Settings
-    from .git.repository import Changes, Node
+    from ..backends.branch import Branch, Place
+    from ..config.settings import Settings
+    from ..git.repository import Changes, Node
     from .merge import Choice
 
 
@@ -290,7 +290,7 @@ class Sharing:
 
     def _check_stores(self, known: str) -> None:
         """Whether what the remote's branch holds is a store of the version we write. Raises StoreError."""
-        from .formats.layout import SIDES, STORE_FILE, Layout, StoreError
+        from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError
 
         root, ours = self.repository.root(known), self.branch.read().root
         where = f"branch '{self.branch.name}' of '{self.remote}'"
@@ -313,7 +313,7 @@ class Sharing:
             raise StoreError(f"{where} is no store: it has no '{STORE_FILE}'")
 
     def _holds_prefixed_store(self, root: object) -> bool:
-        from .formats.layout import STORE_FILE
+        from ..formats.layout import STORE_FILE
 
         names = self._git("ls-tree", "-r", "--name-only", self.repository.oid(root), "--").splitlines()
         return any(name.endswith("/" + STORE_FILE) for name in names)

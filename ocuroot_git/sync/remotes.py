@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from .backends.branch import Branch
-from .backends.remote import Remote
-from .errors import Fatal
-from .formats.layout import SIDES
-from .sync import Sharing, remote_of
+from ..backends.branch import Branch
+from ..backends.remote import Remote
+from ..errors import Fatal
+from ..formats.layout import SIDES
+from .branch_sync import Sharing, remote_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .backends.branch import Place
-    from .config.settings import Settings
-    from .formats.documents import Document
-    from .store.stores import Stores
+    from ..backends.branch import Place
+    from ..config.settings import Settings
+    from ..formats.documents import Document
+    from ..store.stores import Stores
 
 
 def each_place(stores: Stores, arguments: list[str]) -> Iterator[tuple[str, Sharing | None]]:

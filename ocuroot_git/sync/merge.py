@@ -7,15 +7,15 @@ both changed in the same way is no conflict; the lists of links to a document me
 
 from __future__ import annotations
 
-from .formats.documents import dump, same
-from .formats.layout import REFS, StoredObject, object_path, stored_ref
-from .store.history import changed_paths
+from ..formats.documents import dump, same
+from ..formats.layout import REFS, StoredObject, object_path, stored_ref
+from ..store.history import changed_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    from .git.repository import Node, Repository
+    from ..git.repository import Node, Repository
 
     Choice = Literal["ours", "theirs"] | None
     """Which side wins where both changed a document to different values; None: neither."""
