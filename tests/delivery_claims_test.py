@@ -17,7 +17,8 @@ from conftest import Repo
 from delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
 
 import ocuroot_git
-from ocuroot_git.delivery import claims, ending, runs
+from ocuroot_git.delivery import claims, runs
+from ocuroot_git.delivery import finish as ending
 from ocuroot_git.delivery.model import RunRef
 
 BUILD = "shop/-/web/@1/call/build"

@@ -12,7 +12,7 @@ from conftest import Repo
 from delivering import call, copy_of, deploy, diff, package, prepare, refused, release, work_any
 
 from ocuroot_git.delivery import model
-from ocuroot_git.delivery.execute import OutputError, parse_outputs
+from ocuroot_git.delivery.executor import OutputError, parse_outputs
 
 R = "shop/-/web/@1"
 

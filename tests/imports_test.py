@@ -84,7 +84,7 @@ def test_few_doors_to_processes() -> None:
     assert users_of("subprocess", "multiprocessing", "pty", "asyncio") == {
         "git.deadline",
         "git.program",
-        "delivery.process",
+        "delivery.child_command",
     }
     starters = ("fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp", "startfile")
     forbidden = {f"os.{verb}" for verb in starters} | {

@@ -12,7 +12,8 @@ from delivering import call, deploy, package, prepare
 from viewing import ADDRESS, Browser, application
 
 from ocuroot_git.config.settings import open_stores
-from ocuroot_git.delivery import ending, releases, runs
+from ocuroot_git.delivery import finish as ending
+from ocuroot_git.delivery import releases, runs
 from ocuroot_git.delivery.model import WorkRef
 
 PATHS = (

@@ -127,7 +127,7 @@ def show(context: Context, options: Parsed) -> int:
     from ..delivery import releases
     from ..delivery.display import report
     from ..delivery.problems import Problems
-    from ..delivery.survey import find_release
+    from ..delivery.queries import find_release
 
     snapshot = context.snapshot()
     problems = Problems()

@@ -46,8 +46,8 @@ def _line(context: Context, item: Item) -> str:
 
 
 def do(context: Context, options: Parsed) -> int:
-    from ..delivery.execute import How
-    from ..delivery.process import Signals
+    from ..delivery.child_command import Signals
+    from ..delivery.executor import How
     from ..delivery.work import Worker
     from .run import top_of
 

@@ -13,7 +13,7 @@ from .inputs import read_intent
 from .intent import deploy_intents, documents_below, stored_intent
 from .model import DEPLOY, Environment, WorkRef
 from .problems import BadDocument, Problems
-from .survey import (
+from .queries import (
     deployments,
     intent_tree,
     packages,

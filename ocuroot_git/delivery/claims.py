@@ -14,7 +14,7 @@ import time
 from ..errors import Conflict
 from . import model
 from .model import Claim, WrongStatus, seconds_of, timestamp
-from .survey import read_claim, read_function
+from .queries import read_claim, read_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
+    from .child_command import Stop
     from .model import RunRef
-    from .process import Stop
 
     Result = TypeVar("Result")
 

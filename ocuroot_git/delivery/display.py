@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..terminal import Terminal
-    from .execute import Outcome
+    from .executor import Outcome
     from .model import RunRef
     from .problems import Problems
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from . import claims, model
 from .model import CALL, UP, ModelError, WrongStatus
 from .problems import BAD
-from .survey import deployed, last_run, last_runs_of, read_function, read_run, require_own_dialect, runs_in
+from .queries import deployed, last_run, last_runs_of, read_function, read_run, require_own_dialect, runs_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

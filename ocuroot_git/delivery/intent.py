@@ -15,11 +15,12 @@ from ..formats.documents import same
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import INTENT, STATE, Ref, RefError
 from ..store.transaction import Transaction
-from . import ending, model, runs
+from . import finish as ending
+from . import model, runs
 from .inputs import read_intent
 from .model import DEPLOY, DOWN, UP, Environment, Intent, ModelError, RunRef, WorkRef
 from .problems import BAD, STRICT, Problems
-from .survey import (
+from .queries import (
     OldDialect,
     deployed,
     deployments,

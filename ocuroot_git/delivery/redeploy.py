@@ -8,8 +8,8 @@ from . import model
 from .inputs import fill
 from .model import DEPLOY, UP, RunRef
 from .problems import Problems
+from .queries import dependants, deployed, last_run, read_function
 from .runs import make
-from .survey import dependants, deployed, last_run, read_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import STATE
 from . import model, runs
-from .ending import checked_tag
+from .finish import checked_tag
 from .model import CALL, DEPLOY, UP, ModelError, WorkRef
 from .package import Package
 from .problems import Problems
-from .survey import (
+from .queries import (
     deployed,
     environments,
     last_run,

@@ -13,7 +13,7 @@ from . import claims, model
 from .inputs import fill, with_overrides
 from .model import DEPLOY, DOWN, UP, Claim, Function, ModelError, Run, RunRef, WorkRef, WrongStatus
 from .problems import BAD, BadDocument, Problems
-from .survey import (
+from .queries import (
     deployed,
     environment,
     environments,

@@ -11,10 +11,10 @@ import threading
 
 from ..errors import Conflict, Error, Fatal
 from . import claims, failures, intent, model, releases, runs
-from .execute import NoCommand, Outcome, execute
+from .executor import NoCommand, Outcome, execute
 from .model import RunRef, WorkRef
 from .problems import BadDocument, Problems
-from .survey import (
+from .queries import (
     last_runs,
     ops,
     read_claim,
@@ -24,7 +24,7 @@ from .survey import (
     require_own_dialect,
     state_tree,
 )
-from .survey import releases as releases_of
+from .queries import releases as releases_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
-    from .execute import How
+    from .executor import How
     from .model import Claim, Fields
 
     class Display(Protocol):

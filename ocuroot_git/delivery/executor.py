@@ -7,11 +7,13 @@ import tempfile
 
 from ..errors import Error, Fatal
 from ..formats.documents import Document, dump, to_bytes
-from . import claims, ending, model, process, runs
+from . import child_command as process
+from . import claims, model, runs
+from . import finish as ending
 from .claims import ClaimLost, Executor
+from .log_writer import Recorder
 from .model import DEPLOY, DOWN, ModelError, RunRef, WorkRef, variable_name
-from .recorder import Recorder
-from .survey import environment, read_claim, read_function, read_release, read_run
+from .queries import environment, read_claim, read_function, read_release, read_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
+    from .child_command import Stop
     from .model import Claim, Fields, Function
-    from .process import Stop
 
     Started = tuple[RunRef, list[str] | None, Fields]
     """A run that was claimed, its command, and its description."""

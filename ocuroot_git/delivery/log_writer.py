@@ -7,10 +7,10 @@ import time
 
 from ..errors import Error
 from . import claims, model
+from .child_command import EndCommand
 from .logs import Lines, Log
 from .model import WrongStatus, timestamp
-from .process import EndCommand
-from .survey import read_function
+from .queries import read_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

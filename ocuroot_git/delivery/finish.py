@@ -9,9 +9,7 @@ from . import model
 from .claims import is_held, now, require_claim
 from .model import DEPLOY, DOWN, UP, Intent, ModelError, Run, RunRef, WorkRef, WrongStatus
 from .problems import Problems
-from .redeploy import redeploy_dependants, redeploy_if_changed
-from .runs import cancel, enter, intent_id, mark, pending
-from .survey import (
+from .queries import (
     deployed,
     deployments,
     newest_release,
@@ -23,6 +21,8 @@ from .survey import (
     runs_in,
     state_tree,
 )
+from .redeploy import redeploy_dependants, redeploy_if_changed
+from .runs import cancel, enter, intent_id, mark, pending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
