@@ -12,8 +12,8 @@ TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP))
 
 from ocuroot_git import __version__  # noqa: E402
-from ocuroot_git.cli import COMMANDS, load  # noqa: E402
-from ocuroot_git.options import ALWAYS, COMMON, Command, Group, Option  # noqa: E402
+from ocuroot_git.cli.main import COMMANDS, load  # noqa: E402
+from ocuroot_git.cli.options import ALWAYS, COMMON, Command, Group, Option  # noqa: E402
 
 
 def commands(name: str) -> tuple[Command, ...]:

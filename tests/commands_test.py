@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import CONFORMANCE, SHOP, Repo, check_golden, run_program
 
-from ocuroot_git.cli import COMMANDS
+from ocuroot_git.cli.main import COMMANDS
 
 WHEN = {"GIT_AUTHOR_DATE": "2026-11-20T10:00:00+0100", "GIT_COMMITTER_DATE": "2026-11-20T10:00:00+0100"}
 

@@ -15,7 +15,7 @@ from delivering import want_environment
 sys.path.insert(0, str(TOP / "man"))
 import generate
 
-from ocuroot_git.cli import COMMANDS, load
+from ocuroot_git.cli.main import COMMANDS, load
 
 LATER = [["get"], ["--offline"], ["--max-age"], ["fsck"]]
 """Completions after options that stand before the command."""
@@ -37,7 +37,7 @@ def test_every_command_is_in_the_readme_and_has_its_name() -> None:
 
 
 def test_every_command_has_its_module() -> None:
-    modules = {path.stem.rstrip("_") for path in (TOP / "ocuroot_git" / "commands").glob("*.py")} - {""}
+    modules = {path.stem.rstrip("_") for path in (TOP / "ocuroot_git" / "cli" / "commands").glob("*.py")} - {""}
     assert modules - {"__init"} == set(COMMANDS)
 
 

@@ -118,7 +118,7 @@ def test_few_read_the_environment() -> None:
             attribute = f"{node.value.id}.{node.attr}" if is_attribute(node) else ""
             if attribute in ("os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"):
                 readers.add(name)
-    assert readers <= {"cli", "config.settings", "git.program"}
+    assert readers <= {"cli.main", "config.settings", "git.program"}
 
 
 def is_attribute(node: ast.AST) -> bool:
@@ -146,7 +146,7 @@ PROBE = """
 import sys
 sys.path[:0] = sys.argv.pop(1).split(":")
 before = set(sys.modules)
-from ocuroot_git.cli import main
+from ocuroot_git.cli.main import main
 status = main()
 sys.stderr.write("\\n" + " ".join(sorted(set(sys.modules) - before)))
 sys.exit(status)
@@ -214,5 +214,5 @@ def test_import_times_show_the_same(filled: Repo) -> None:
     done = subprocess.run(command, cwd=filled.path, capture_output=True, text=True, check=True)
     names = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
     assert done.stdout == '"value"\n'
-    after = set(names[names.index("ocuroot_git.cli") :])
+    after = set(names[names.index("ocuroot_git.cli.main") :])
     assert "pygit2._pygit2" in after and not after & HEAVY

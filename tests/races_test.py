@@ -19,7 +19,7 @@ WRITERS = 8
 WRITER = """
 import sys, time, os
 sys.path.insert(0, sys.argv[1])
-from ocuroot_git.cli import main
+from ocuroot_git.cli.main import main
 while not os.path.exists("go"):
     time.sleep(0.001)
 writer, count = int(sys.argv[2]), int(sys.argv[3])

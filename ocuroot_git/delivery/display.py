@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..terminal import Terminal
+    from ..cli.terminal import Terminal
     from .executor import Outcome
     from .model import RunRef
     from .problems import Problems

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ..errors import Error, Fatal, UsageError
-from ..formats.documents import parse
+from ...errors import Error, Fatal, UsageError
+from ...formats.documents import parse
+from ...store.transaction import ABSENT
 from ..options import RELATIVE, WRITING, Command, Option
-from ..store.transaction import ABSENT
 from .set import checked_oid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ...store.transaction import Transaction
     from ..context import Context
     from ..options import Parsed
-    from ..store.transaction import Transaction
 
     Step = Callable[[Transaction], None]
 

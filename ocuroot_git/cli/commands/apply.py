@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
-from ..formats.documents import dump
+from ...errors import UsageError
+from ...formats.documents import dump
 from ..options import COMMON, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...delivery.intent import Applied
     from ..context import Context
-    from ..delivery.intent import Applied
     from ..options import Parsed
 
 
 def run(context: Context, options: Parsed) -> int:
-    from ..delivery import intent
+    from ...delivery import intent
 
     if bool(options.arguments) == options.all:
         raise UsageError("name intents, or give --all")
@@ -30,7 +30,7 @@ def run(context: Context, options: Parsed) -> int:
 
 def report(context: Context, applied: Applied, *, json: bool) -> int:
     """Print what was acted on, and what could not be; gives the exit status, 1 where something was left out."""
-    from ..delivery import display
+    from ...delivery import display
 
     for difference in applied.acted:
         if json:

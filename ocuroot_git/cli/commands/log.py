@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import time
 
-from ..backends.remote import Remote
-from ..errors import Fatal, UsageError
-from ..formats.commit_message import command_of, operation_name
-from ..formats.documents import dump
-from ..formats.globs import Glob
-from ..formats.layout import SIDES
+from ...backends.remote import Remote
+from ...errors import Fatal, UsageError
+from ...formats.commit_message import command_of, operation_name
+from ...formats.documents import dump
+from ...formats.globs import Glob
+from ...formats.layout import SIDES
+from ...store.history import ref_changes
 from ..options import READING, RELATIVE, Command, Option
-from ..store.history import ref_changes
 from .match import absolute_glob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ...git.repository import Commit, Identity
+    from ...store.history import Change
+    from ...store.snapshot import Snapshot
+    from ...store.tree import StoreTree
     from ..context import Context
-    from ..git.repository import Commit, Identity
     from ..options import Parsed
-    from ..store.history import Change
-    from ..store.snapshot import Snapshot
-    from ..store.tree import StoreTree
 
 
 def run(context: Context, options: Parsed) -> int:

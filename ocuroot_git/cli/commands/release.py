@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from ..errors import Fatal, NotFound
-from ..formats.documents import Document, dump
-from ..formats.refs import Ref, RefError
+from ...errors import Fatal, NotFound
+from ...formats.documents import Document, dump
+from ...formats.refs import Ref, RefError
 from ..options import READING, RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...delivery.model import Fields
     from ..context import Context
-    from ..delivery.model import Fields
     from ..options import Parsed
 
 
 def new(context: Context, options: Parsed) -> int:
-    from ..delivery import releases
+    from ...delivery import releases
 
     path = options.arguments[0]
     package = package_ref(options.repo or context.stores.base.repo, path)
@@ -58,7 +58,7 @@ def _commit(context: Context, options: Parsed) -> str:
 
 def _definition(context: Context, options: Parsed, path: str, commit: str) -> Document:
     """The package: from the file that was named, from stdin, or from the file at its path in the commit."""
-    from ..delivery.releases import read_package
+    from ...delivery.releases import read_package
 
     named = options.definition
     if named == "-":
@@ -92,9 +92,9 @@ def _file_at(context: Context, commit: str, path: str) -> bytes | None:
 
 
 def listing(context: Context, options: Parsed) -> int:
-    from ..delivery import releases
-    from ..delivery.display import report
-    from ..delivery.problems import Problems
+    from ...delivery import releases
+    from ...delivery.display import report
+    from ...delivery.problems import Problems
 
     if options.z:
         context.terminal.end = "\0"
@@ -124,10 +124,10 @@ def _row(context: Context, line: Fields) -> str:
 
 
 def show(context: Context, options: Parsed) -> int:
-    from ..delivery import releases
-    from ..delivery.display import report
-    from ..delivery.problems import Problems
-    from ..delivery.queries import find_release
+    from ...delivery import releases
+    from ...delivery.display import report
+    from ...delivery.problems import Problems
+    from ...delivery.queries import find_release
 
     snapshot = context.snapshot()
     problems = Problems()

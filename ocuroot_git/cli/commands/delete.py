@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
+from ...errors import UsageError
 from ..options import RELATIVE, WRITING, Command, Option
 from .set import checked_oid, intent_ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...store.transaction import Transaction
     from ..context import Context
     from ..options import Parsed
-    from ..store.transaction import Transaction
 
 
 def run(context: Context, options: Parsed) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ...sync.remotes import each_place
 from ..options import Command
-from ..sync.remotes import each_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
-from ..formats.documents import Document, dump
-from ..formats.globs import escape
-from ..formats.layout import link_target, object_path
-from ..formats.refs import version_key
+from ...errors import UsageError
+from ...formats.documents import Document, dump
+from ...formats.globs import escape
+from ...formats.layout import link_target, object_path
+from ...formats.refs import version_key
 from ..options import READING, Command, Option
 from .get import line_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...formats.layout import Side
+    from ...store.snapshot import Snapshot
+    from ...store.tree import StoreTree
+    from ...store.walk import Entry
     from ..context import Context
-    from ..formats.layout import Side
     from ..options import Parsed
-    from ..store.snapshot import Snapshot
-    from ..store.tree import StoreTree
-    from ..store.walk import Entry
 
 
 def run(context: Context, options: Parsed) -> int:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
-from ..formats.documents import dump
+from ...errors import UsageError
+from ...formats.documents import dump
 from ..options import READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...delivery.display import Plain
+    from ...delivery.work import Item, Result
+    from ...store.stores import Stores
     from ..context import Context
-    from ..delivery.display import Plain
-    from ..delivery.work import Item, Result
     from ..options import Parsed
-    from ..store.stores import Stores
 
 _COLOURS = {"ready": "green", "waiting": "yellow", "blocked": "red", "running": "cyan", "failed": "red"}
 
 
 def listing(context: Context, options: Parsed) -> int:
-    from ..delivery.display import report
-    from ..delivery.problems import Problems
-    from ..delivery.work import todo
+    from ...delivery.display import report
+    from ...delivery.problems import Problems
+    from ...delivery.work import todo
 
     terminal = context.terminal
     if options.z:
@@ -46,9 +46,9 @@ def _line(context: Context, item: Item) -> str:
 
 
 def do(context: Context, options: Parsed) -> int:
-    from ..delivery.child_command import Signals
-    from ..delivery.executor import How
-    from ..delivery.work import Worker
+    from ...delivery.child_command import Signals
+    from ...delivery.executor import How
+    from ...delivery.work import Worker
     from .run import top_of
 
     if options.jobs < 1:
@@ -80,21 +80,21 @@ def do(context: Context, options: Parsed) -> int:
 
 def _open_stores(context: Context) -> Stores:
     """Stores for one thread."""
-    from ..config.settings import open_stores
+    from ...config.settings import open_stores
 
     return open_stores(".", environ=context.environ)
 
 
 def _display(context: Context) -> Plain:
-    from ..delivery import display
+    from ...delivery import display
 
     return display.Live(context.terminal) if context.terminal.is_interactive else display.Plain(context.terminal)
 
 
 def _dry_run(context: Context) -> int:
-    from ..delivery.display import report
-    from ..delivery.problems import Problems
-    from ..delivery.work import READY, todo
+    from ...delivery.display import report
+    from ...delivery.problems import Problems
+    from ...delivery.work import READY, todo
 
     problems = Problems()
     for item in todo(context.snapshot(), problems):
@@ -106,8 +106,8 @@ def _dry_run(context: Context) -> int:
 
 def _summarise(context: Context, result: Result) -> bool:
     """Say what is left; gives whether something has failed, now or before, and was not dealt with."""
-    from ..delivery.display import report, report_failures
-    from ..delivery.work import FAILED, run_items
+    from ...delivery.display import report, report_failures
+    from ...delivery.work import FAILED, run_items
 
     report(context.terminal, result.problems)
     for error in result.errors.values():

@@ -5,18 +5,18 @@ Flask and waitress are imported only here, when the command runs.
 
 from __future__ import annotations
 
-from ..config.settings import DEFAULT_BRANCH, Access
-from ..config.settings import open_stores as open_in
-from ..errors import Fatal, UsageError
+from ...config.settings import DEFAULT_BRANCH, Access
+from ...config.settings import open_stores as open_in
+from ...errors import Fatal, UsageError
 from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...store.stores import Stores
     from ..context import Context
     from ..options import Parsed
-    from ..store.stores import Stores
 
 _CONTACT = 4.0
 """Seconds for which one contact with a remote store serves, unless `--max-age` says otherwise."""
@@ -25,9 +25,9 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 def run(context: Context, options: Parsed) -> int:
     try:
-        from ..view.app import View, create_app
-        from ..view.differences import compared
-        from ..view.server import address_of, listen, serve
+        from ...view.app import View, create_app
+        from ...view.differences import compared
+        from ...view.server import address_of, listen, serve
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("flask", "waitress"):
             raise
@@ -52,7 +52,7 @@ def run(context: Context, options: Parsed) -> int:
     context.terminal.flush()
     context.terminal.remark("Ctrl-C ends it")
     if not options.no_browser and _has_screen(context):
-        from ..git.program import browse
+        from ...git.program import browse
 
         browse(address, context.environ)
     serve(app, listener)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from ..formats.documents import dump
+from ...formats.documents import dump
 from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...delivery.intent import Difference
     from ..context import Context
-    from ..delivery.intent import Difference
     from ..options import Parsed
 
 _COLOURS = {"A": "green", "M": "cyan", "D": "red"}
 
 
 def run(context: Context, options: Parsed) -> int:
-    from ..delivery.display import report
-    from ..delivery.intent import differences
-    from ..delivery.problems import Problems
+    from ...delivery.display import report
+    from ...delivery.intent import differences
+    from ...delivery.problems import Problems
 
     terminal = context.terminal
     if options.z:

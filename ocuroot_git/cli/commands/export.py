@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from ..backends.directory import Directory
-from ..errors import Fatal
-from ..formats.layout import SIDES
-from ..git.repository import Moved
+from ...backends.directory import Directory
+from ...errors import Fatal
+from ...formats.layout import SIDES
+from ...git.repository import Moved
+from ...store.copy import store_files
 from ..options import READING, Command, Option
-from ..store.copy import store_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

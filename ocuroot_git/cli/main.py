@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-from . import __version__
-from .errors import Error, UsageError
+from .. import __version__
+from ..errors import Error, UsageError
 from .terminal import Terminal, silence_stdout
 
 TYPE_CHECKING = False
@@ -144,7 +144,7 @@ def _overview() -> str:
 
 def _trace(terminal: Terminal) -> None:
     """Where the error came from, for whoever asked for a trace."""
-    from .git.tracing import is_tracing, trace
+    from ..git.tracing import is_tracing, trace
 
     if is_tracing(terminal.environ):
         import traceback

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ..errors import Conflict, Fatal, UsageError
-from ..formats.documents import Document, DocumentError, dump, parse
-from ..formats.refs import Ref
+from ...errors import Conflict, Fatal, UsageError
+from ...formats.documents import Document, DocumentError, dump, parse
+from ...formats.refs import Ref
+from ...store.transaction import ABSENT, SHORTEST_ID
 from ..options import RELATIVE, WRITING, Command, Option
-from ..store.transaction import ABSENT, SHORTEST_ID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...store.transaction import Transaction
     from ..context import Context
     from ..options import Parsed
-    from ..store.transaction import Transaction
 
 
 def run(context: Context, options: Parsed) -> int:
@@ -53,7 +53,7 @@ def read_document(context: Context, value: str, form: str | None) -> Document:
             raise Fatal("the value is not UTF-8") from None
         return text
     if form == "starlark":
-        from ..config.repo_file import evaluate_value
+        from ...config.repo_file import evaluate_value
 
         text = evaluate_value(text)
     return parse(text)
@@ -72,7 +72,7 @@ def _reads_as_json(text: str) -> bool:
 
 def _check_environment(ref: Ref, document: Document) -> None:
     """Raise Fatal for what 'apply' could not make an environment of: another shape, or another name than the ref's."""
-    from ..delivery.model import Environment
+    from ...delivery.model import Environment
 
     try:
         Environment.read(document, str(ref))

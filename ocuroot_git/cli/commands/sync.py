@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ...sync.remotes import each_place
 from ..options import Command
-from ..sync.remotes import each_place
 from .push import CHOICES, choice_of, tell
 
 TYPE_CHECKING = False

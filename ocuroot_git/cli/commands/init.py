@@ -6,25 +6,25 @@ import os
 import random
 import time
 
-from ..backends.branch import Branch
-from ..backends.remote import Remote
-from ..config.naming import ALIAS_KEY, URL_OF_ORIGIN, remember_name
-from ..config.settings import DEFAULT_BRANCH
-from ..errors import Conflict, Fatal
-from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError
-from ..formats.redaction import has_secret
-from ..git.locks import refuse_left
-from ..git.program import GitError
-from ..git.program import run as run_git
-from ..git.repository import Moved
+from ...backends.branch import Branch
+from ...backends.remote import Remote
+from ...config.naming import ALIAS_KEY, URL_OF_ORIGIN, remember_name
+from ...config.settings import DEFAULT_BRANCH
+from ...errors import Conflict, Fatal
+from ...formats.layout import SIDES, STORE_FILE, Layout, StoreError
+from ...formats.redaction import has_secret
+from ...git.locks import refuse_left
+from ...git.program import GitError
+from ...git.program import run as run_git
+from ...git.repository import Moved
+from ...store.tree import is_store
+from ...sync.branch_sync import find_shared
 from ..options import Command, Option
-from ..store.tree import is_store
-from ..sync.branch_sync import find_shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..backends.branch import Place
-    from ..config.settings import Settings
+    from ...backends.branch import Place
+    from ...config.settings import Settings
     from ..context import Context
     from ..options import Parsed
 

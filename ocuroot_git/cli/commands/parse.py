@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..formats.documents import dump
-from ..formats.refs import Ref
+from ...formats.documents import dump
+from ...formats.refs import Ref
 from ..options import Command, Option
 
 TYPE_CHECKING = False

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ..errors import Error, NotFound, UsageError
-from ..formats.documents import dump, parse, to_bytes
-from ..formats.layout import Damaged
-from ..formats.refs import RefError
+from ...errors import Error, NotFound, UsageError
+from ...formats.documents import dump, parse, to_bytes
+from ...formats.layout import Damaged
+from ...formats.refs import RefError
+from ...store.tree import LinkCycle
 from ..options import READING, RELATIVE, Command, Option
-from ..store.tree import LinkCycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...formats.documents import Document
+    from ...store.snapshot import Found, Snapshot
     from ..context import Context
-    from ..formats.documents import Document
     from ..options import Parsed
-    from ..store.snapshot import Found, Snapshot
 
 
 _OF_ONE_REF = (RefError, LinkCycle, Damaged)

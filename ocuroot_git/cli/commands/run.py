@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import Fatal, UsageError
-from ..formats.documents import parse
+from ...errors import Fatal, UsageError
+from ...formats.documents import parse
 from ..options import RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...delivery.model import Claim, RunRef
+    from ...store.transaction import Transaction
     from ..context import Context
-    from ..delivery.model import Claim, RunRef
     from ..options import Parsed
-    from ..store.transaction import Transaction
 
 
 def start(context: Context, options: Parsed) -> int:
-    from ..delivery import claims, runs
-    from ..delivery.child_command import Signals
-    from ..delivery.queries import find_work
+    from ...delivery import claims, runs
+    from ...delivery.child_command import Signals
+    from ...delivery.queries import find_work
 
     work, number = find_work(context.snapshot(), options.arguments[0])
 
@@ -41,8 +41,8 @@ def start(context: Context, options: Parsed) -> int:
 
 
 def log(context: Context, options: Parsed) -> int:
-    from ..delivery.log_writer import append_from
-    from ..delivery.queries import find_run, require_own_dialect
+    from ...delivery.log_writer import append_from
+    from ...delivery.queries import find_run, require_own_dialect
 
     snapshot = context.snapshot()
     require_own_dialect(snapshot, "write logs")
@@ -56,9 +56,9 @@ def log(context: Context, options: Parsed) -> int:
 
 
 def finish(context: Context, options: Parsed) -> int:
-    from ..delivery import finish as ending
-    from ..delivery.executor import pair
-    from ..delivery.queries import find_run
+    from ...delivery import finish as ending
+    from ...delivery.executor import pair
+    from ...delivery.queries import find_run
 
     if not options.status:
         raise UsageError("how did it end? give --status complete, failed or cancelled")
@@ -81,9 +81,9 @@ def finish(context: Context, options: Parsed) -> int:
 
 
 def cancel(context: Context, options: Parsed) -> int:
-    from ..delivery import finish as ending
-    from ..delivery import model
-    from ..delivery.queries import find_run, read_function
+    from ...delivery import finish as ending
+    from ...delivery import model
+    from ...delivery.queries import find_run, read_function
 
     snapshot = context.snapshot()
     runs = [find_run(snapshot, reference) for reference in options.arguments]
@@ -104,10 +104,10 @@ def cancel(context: Context, options: Parsed) -> int:
 
 
 def execute(context: Context, options: Parsed) -> int:
-    from ..delivery import executor as execution
-    from ..delivery import model
-    from ..delivery.child_command import Signals
-    from ..delivery.queries import find_work
+    from ...delivery import executor as execution
+    from ...delivery import model
+    from ...delivery.child_command import Signals
+    from ...delivery.queries import find_work
 
     if options.timeout is not None and options.timeout <= 0:
         raise UsageError("option '--timeout' takes a number of seconds above 0")
@@ -163,9 +163,9 @@ def _pass_on(run: RunRef, stream: int, data: bytes) -> None:
 
 
 def retry(context: Context, options: Parsed) -> int:
-    from ..delivery import runs
-    from ..delivery.queries import find_release, find_run
-    from ..formats.refs import Ref
+    from ...delivery import runs
+    from ...delivery.queries import find_release, find_run
+    from ...formats.refs import Ref
 
     reference = options.arguments[0]
     snapshot = context.snapshot()
@@ -189,9 +189,9 @@ def retry(context: Context, options: Parsed) -> int:
 
 
 def dismiss(context: Context, options: Parsed) -> int:
-    from ..delivery import failures
-    from ..delivery.queries import find_release, find_run
-    from ..formats.refs import Ref
+    from ...delivery import failures
+    from ...delivery.queries import find_release, find_run
+    from ...formats.refs import Ref
 
     reference = options.arguments[0]
     reason = options.message or ""

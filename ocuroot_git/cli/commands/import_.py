@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 
-from ..backends.branch import Branch
-from ..backends.directory import Directory
-from ..errors import Fatal
-from ..formats.commit_message import compose
-from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
-from ..git.repository import Moved
+from ...backends.branch import Branch
+from ...backends.directory import Directory
+from ...errors import Fatal
+from ...formats.commit_message import compose
+from ...formats.layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
+from ...git.repository import Moved
+from ...store.copy import files_below, sides_in
+from ...store.retry import Attempt
+from ...sync.branch_sync import find_shared
 from ..options import Command, Option
-from ..store.copy import files_below, sides_in
-from ..store.retry import Attempt
-from ..sync.branch_sync import find_shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..backends.branch import Place, Version
+    from ...backends.branch import Place, Version
+    from ...formats.layout import Side
+    from ...formats.operation import Operation
+    from ...store.stores import Stores
     from ..context import Context
-    from ..formats.layout import Side
-    from ..formats.operation import Operation
     from ..options import Parsed
-    from ..store.stores import Stores
 
 
 def run(context: Context, options: Parsed) -> int:

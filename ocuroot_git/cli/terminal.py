@@ -13,15 +13,15 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import Fatal
-from .formats.redaction import redact
+from ..errors import Fatal
+from ..formats.redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any, Final
 
-    from .git.program import Config
+    from ..git.program import Config
 
 _COLOURS: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _C_ESCAPES: Final = {
@@ -75,7 +75,7 @@ class Terminal:
 
     def json(self, text: str) -> None:
         """Print a JSON text as a record. A person sees escapes in it, which mean the same, instead of controls."""
-        from .formats.documents import to_bytes
+        from ..formats.documents import to_bytes
 
         if self.is_interactive and not text.isprintable():
             text = "".join(char if char == "\n" or _is_harmless(char) else _json_escape(char) for char in text)
@@ -218,7 +218,7 @@ class Terminal:
         """Let a long listing on a terminal go through git's pager, if git says that there is one."""
         if not self.is_interactive or self._pager is not None or self.environ.get("GIT_PAGER_IN_USE"):
             return
-        from .git.program import start_pager
+        from ..git.program import start_pager
 
         self._pager = start_pager(self.environ)
 

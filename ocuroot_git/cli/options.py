@@ -6,7 +6,7 @@ and knows neither stuck short values with `=` nor git's usage format.
 
 from __future__ import annotations
 
-from .errors import UsageError
+from ..errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..formats.documents import dump
+from ...formats.documents import dump
 from ..options import READING, RELATIVE, Command, Option
 
 TYPE_CHECKING = False

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from ..formats.documents import dump
-from ..formats.layout import SIDES
+from ...formats.documents import dump
+from ...formats.layout import SIDES
+from ...store.fsck import Checker
 from ..options import READING, Command, Option
-from ..store.fsck import Checker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ...store.fsck import Finding
+    from ...store.tree import StoreTree
     from ..context import Context
     from ..options import Parsed
-    from ..store.fsck import Finding
-    from ..store.tree import StoreTree
 
 
 def run(context: Context, options: Parsed) -> int:
-    from ..delivery.check import check_model
+    from ...delivery.check import check_model
 
     if options.z:
         context.terminal.end = "\0"

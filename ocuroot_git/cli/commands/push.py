@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
+from ...errors import UsageError
+from ...sync.remotes import each_place
 from ..options import Command, Option
-from ..sync.remotes import each_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...sync.branch_sync import Outcome, Sharing
+    from ...sync.merge import Choice
     from ..context import Context
     from ..options import Parsed
-    from ..sync.branch_sync import Outcome, Sharing
-    from ..sync.merge import Choice
 
 CHOICES = (
     Option("--ours", help="where both sides changed a document, take the one here"),

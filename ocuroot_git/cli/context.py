@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from .errors import Fatal
-from .store.stores import Stores
+from ..errors import Fatal
+from ..store.stores import Stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .formats.documents import Document
-    from .formats.operation import Operation
+    from ..formats.documents import Document
+    from ..formats.operation import Operation
+    from ..store.history import Carried
+    from ..store.snapshot import Snapshot
     from .options import Parsed
-    from .store.history import Carried
-    from .store.snapshot import Snapshot
     from .terminal import Terminal
 
 _NOT_ASKED = ("offline", "max_age", "operation", "quiet", "verbose", "help")
@@ -36,7 +36,7 @@ class Context:
     def stores(self) -> Stores:
         """The stores of the repository in the current directory. Raises RepositoryError."""
         if self._stores is None:
-            from .config.settings import Access, open_stores
+            from ..config.settings import Access, open_stores
 
             options = self.options
             access = Access(

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from ..errors import Fatal
-from ..formats.documents import dump
-from ..formats.globs import Glob
-from ..formats.layout import SIDES, Damaged, link_target, object_path
+from ...errors import Fatal
+from ...formats.documents import dump
+from ...formats.globs import Glob
+from ...formats.layout import SIDES, Damaged, link_target, object_path
+from ...store.snapshot import NoStore
+from ...store.walk import match
+from ...sync.remotes import standing
 from ..options import READING, Command, Option
-from ..store.snapshot import NoStore
-from ..store.walk import match
-from ..sync.remotes import standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...delivery.problems import Problems
+    from ...formats.documents import Document
+    from ...formats.layout import Side
+    from ...store.snapshot import Snapshot
+    from ...store.tree import StoreTree
     from ..context import Context
-    from ..delivery.problems import Problems
-    from ..formats.documents import Document
-    from ..formats.layout import Side
     from ..options import Parsed
-    from ..store.snapshot import Snapshot
-    from ..store.tree import StoreTree
     from ..terminal import Terminal
 
 
 def run(context: Context, options: Parsed) -> int:
-    from ..delivery.display import report as left_out
-    from ..delivery.problems import Problems
+    from ...delivery.display import report as left_out
+    from ...delivery.problems import Problems
 
     snapshot = context.snapshot()
     problems = Problems()
@@ -64,9 +64,9 @@ def _name(context: Context) -> dict[str, Document]:
 
 def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:
     """How many intents are not yet followed, and how many runs are in each state; none that are zero."""
-    from ..delivery.intent import differences
-    from ..delivery.queries import state_tree
-    from ..delivery.work import run_items
+    from ...delivery.intent import differences
+    from ...delivery.queries import state_tree
+    from ...delivery.work import run_items
 
     pending = len(differences(snapshot, problems))
     counts = {"pending intents": pending} if pending else {}
