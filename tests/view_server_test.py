@@ -189,7 +189,7 @@ def test_without_its_extra_it_says_how_to_get_it(told: Repo, tmp_path: Path, mis
 def test_other_commands_load_nothing_of_it(told: Repo) -> None:
     code = (
         "import sys; from ocuroot_git.cli.main import main; main(['get', '@/environment/staging']);"
-        "print([name for name in ('flask', 'waitress', 'jinja2', 'ocuroot_git.view') if name in sys.modules])"
+        "print([name for name in ('flask', 'waitress', 'jinja2', 'ocuroot_git.web') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=told.path, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n")

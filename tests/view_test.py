@@ -12,7 +12,7 @@ from conftest import CONFORMANCE, Repo, unpack
 from story import BACKEND, FRONTEND, SEARCH, SHOP
 from viewing import Browser, application, tell_story
 
-from ocuroot_git.view import ansi, json_text, pictures, times
+from ocuroot_git.web import ansi, json_text, pictures, times
 
 
 @pytest.fixture(scope="module")

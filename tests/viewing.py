@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from story import story
 
 from ocuroot_git.config.settings import open_stores
-from ocuroot_git.view.app import create_app
+from ocuroot_git.web.app import create_app
 
 ADDRESS = re.compile(r'(?:href|src|action)="([^"]*)"')
 

@@ -25,9 +25,9 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 def run(context: Context, options: Parsed) -> int:
     try:
-        from ...view.app import View, create_app
-        from ...view.differences import compared
-        from ...view.server import address_of, listen, serve
+        from ...web.app import View, create_app
+        from ...web.differences import compared
+        from ...web.server import address_of, listen, serve
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("flask", "waitress"):
             raise
