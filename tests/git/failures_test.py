@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Repo, run_program
-from servers import PASSWORD, USER, git_daemon, http_server
+from support.servers import PASSWORD, USER, git_daemon, http_server
 
 
 @pytest.fixture

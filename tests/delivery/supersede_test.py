@@ -6,8 +6,8 @@ import json
 
 import pytest
 from conftest import Repo
-from delivering import begin, call, deploy, diff, package, prepare, refused, release, work_any
-from viewing import Browser, application
+from support.delivering import begin, call, deploy, diff, package, prepare, refused, release, work_any
+from support.viewing import Browser, application
 
 
 def status(repo: Repo, run: str) -> str:

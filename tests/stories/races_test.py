@@ -7,10 +7,9 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from conftest import Repo, run_program
+from conftest import TOP, Repo, run_program
 
 WRITERS = 8
 
@@ -28,7 +27,7 @@ writer, count = int(sys.argv[2]), int(sys.argv[3])
 
 def race(repo: Repo, body: str, count: int, writers: int = WRITERS) -> list[list[str]]:
     """Let writers run `body` at once, which knows its `writer` and `count`; gives the lines that each printed."""
-    top = str(Path(__file__).resolve().parent.parent)
+    top = str(TOP)
     running = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER + body, top, str(writer), str(count)],

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from conftest import PROGRAM, Repo
-from delivering import call, deploy, diff, package, prepare, release, work_any
+from support.delivering import call, deploy, diff, package, prepare, release, work_any
 
 HOOK = """#!/bin/sh
 test "$1" = prepared && grep -q ' refs/heads/state$' && exit 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM, Repo
-from delivering import call, package, prepare, release
+from support.delivering import call, package, prepare, release
 
 
 def on_terminal(repo: Repo, *arguments: str, **environ: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 from conftest import Repo
 from flask import Flask
 from flask.testing import FlaskClient
-from story import story
+from support.story import story
 
 from ocuroot_git.config.settings import open_stores
 from ocuroot_git.web.app import create_app

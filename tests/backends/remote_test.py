@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import FIXTURES, PROGRAM, Repo
-from servers import PASSWORD, USER, HttpServer, free_port, git_daemon, http_server, proxy
+from support.servers import PASSWORD, USER, HttpServer, free_port, git_daemon, http_server, proxy
 
 HEADER = "Authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 KINDS = ["file", "daemon", "http"]

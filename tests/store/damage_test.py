@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Repo, run_program
-from hostile_test import document_tree, entry, plant, write_object
+from store.hostile_test import document_tree, entry, plant, write_object
 
 COMMANDS = (["get", "@/custom/a"], ["match", "**"], ["status"], ["fsck"], ["set", "+/custom/b", "5"], ["log"])
 

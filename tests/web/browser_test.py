@@ -13,9 +13,9 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from conftest import TOP, Repo
-from story import BACKEND, FRONTEND
-from view_server_test import viewed
-from viewing import tell_story
+from support.story import BACKEND, FRONTEND
+from support.viewing import tell_story
+from web.server_test import viewed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra 'browser')")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (extra 'browser')")

@@ -16,6 +16,7 @@ import types
 from pathlib import Path
 
 import pytest
+from conftest import TOP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ from ocuroot_git.errors import Fatal
 from ocuroot_git.git.program import ShellResult
 
 FILE = "sub/repo.ocu.star"
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = str(TOP)
 
 
 def read(text, *, environ=None, shell=None, seconds=5.0):

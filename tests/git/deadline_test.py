@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM, Repo
-from servers import PASSWORD, USER, http_server, silent_server
+from support.servers import PASSWORD, USER, http_server, silent_server
 
 from ocuroot_git.git.deadline import execute
 

@@ -16,7 +16,7 @@ from conftest import TOP, Repo
 SERVE = """
 import sys, time
 from pathlib import Path
-from servers import git_daemon
+from support.servers import git_daemon
 with git_daemon(Path(sys.argv[1])) as port:
     print(port, flush=True)
     time.sleep(600)

@@ -8,8 +8,8 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 from conftest import Repo
-from delivering import call, deploy, package, prepare
-from viewing import ADDRESS, Browser, application
+from support.delivering import call, deploy, package, prepare
+from support.viewing import ADDRESS, Browser, application
 
 from ocuroot_git.config.settings import open_stores
 from ocuroot_git.delivery import finish as ending

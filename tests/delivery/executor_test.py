@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM, Repo
-from delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
+from support.delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
 
 BUILD = "shop/-/web/@1/call/build"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from conftest import Repo
-from delivering import call, copy_of, deploy, package, prepare, refused, release
-from viewing import Browser, application
+from support.delivering import call, copy_of, deploy, package, prepare, refused, release
+from support.viewing import Browser, application
 
 R = "shop/-/web/@1"
 UP = "test -e good"

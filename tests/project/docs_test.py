@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TOP, Repo
-from delivering import want_environment
+from support.delivering import want_environment
 
 sys.path.insert(0, str(TOP / "man"))
 import generate

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from conftest import CONFORMANCE, Repo, unpack
-from story import BACKEND, FRONTEND, SEARCH, SHOP
-from viewing import Browser, application, tell_story
+from support.story import BACKEND, FRONTEND, SEARCH, SHOP
+from support.viewing import Browser, application, tell_story
 
 from ocuroot_git.web import ansi, json_text, pictures, times
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Repo
-from delivering import call, deploy, package, prepare, refused, release, work_any
+from support.delivering import call, deploy, package, prepare, refused, release, work_any
 
 import ocuroot_git
 from ocuroot_git.delivery import intent, releases, work

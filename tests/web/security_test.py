@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from conftest import Repo
-from story import FRONTEND
-from viewing import Browser, application, tell_story
+from conftest import TOP, Repo
+from support.story import FRONTEND
+from support.viewing import Browser, application, tell_story
 
 PAGES = (
     "/",
@@ -221,14 +220,14 @@ def test_every_answer_is_under_a_strict_policy(browser: Browser) -> None:
 
 
 def test_nothing_of_another_host_is_named_in_what_the_browser_loads() -> None:
-    view = Path(__file__).resolve().parent.parent / "ocuroot_git" / "view"
+    view = TOP / "ocuroot_git" / "web"
     for path in [*(view / "static").iterdir(), *(view / "templates").iterdir()]:
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"(https?:)?//[a-z]+\.[a-z]+|@import|@font-face|\burl\(", text), path.name
 
 
 def test_templates_have_no_way_around_escaping() -> None:
-    templates = Path(__file__).resolve().parent.parent / "ocuroot_git" / "view" / "templates"
+    templates = TOP / "ocuroot_git" / "web" / "templates"
     for path in templates.iterdir():
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\|\s*(safe|forceescape|xmlattr|tojson)\b|autoescape|Markup", text), path.name

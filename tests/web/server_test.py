@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM, Repo, run_program
-from viewing import tell_story
+from support.viewing import tell_story
 
 
 @pytest.fixture(scope="module")

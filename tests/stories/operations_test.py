@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backends.remote_test import HEADER, World, fails, hook, operations, serving
 from conftest import PROGRAM, Repo
-from delivering import call, package
-from servers import Relay, relay
-from sharing_remote_test import HEADER, World, fails, hook, operations, serving
+from support.delivering import call, package
+from support.servers import Relay, relay
 
 FAULTS = ["repeat", "close"]
 PACKAGE = json.dumps(package([call("build")]))

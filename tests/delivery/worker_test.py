@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Repo
-from delivering import (
+from support.delivering import (
     begin,
     call,
     commits,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import FIXTURES, Repo
-from delivering import call, deploy, diff, package, prepare, release, want_environment, work_any
+from support.delivering import call, deploy, diff, package, prepare, release, want_environment, work_any
 
 
 def test_the_story(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Repo
-from servers import silent_server
+from support.servers import silent_server
 
 
 class Team:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance_test import v1_branch, v3_branches
 from conftest import Repo
-from delivering import call, copy_of, deploy, diff, package, prepare, refused, release, work_any
+from stories.conformance_test import v1_branch, v3_branches
+from support.delivering import call, copy_of, deploy, diff, package, prepare, refused, release, work_any
 
 from ocuroot_git.delivery import model
 from ocuroot_git.delivery.executor import OutputError, parse_outputs

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Repo
-from delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
+from support.delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
 
 import ocuroot_git
 from ocuroot_git.delivery import claims, runs
