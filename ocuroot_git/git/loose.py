@@ -64,6 +64,10 @@ class LooseObjects:
                     found.setdefault(fan + name, []).append(directory)
         return found
 
+    def forget(self, oid: str) -> None:
+        """Take note that the file of an object was removed."""
+        self._unchecked.get(oid[:2], {}).pop(oid, None)
+
     def any_cut_short(self) -> str | None:
         """The file of some object that was cut short; None where all are whole. Reads all of them."""
         for fan in self._fans:

@@ -421,7 +421,7 @@ class Repository:
             if isinstance(change, dict):
                 oid, mode = directories[name], _MODE_TREE
             else:
-                oid, mode = (self._handle.create_blob(change) if change is not None else None), _MODE_BLOB
+                oid, mode = (self._write_blob(change) if change is not None else None), _MODE_BLOB
                 self._new.append(oid)
             if oid is not None:
                 builder.insert(name, oid, mode)
@@ -429,8 +429,25 @@ class Repository:
                 builder.remove(name)
         if not len(builder):
             return None
-        self._new.append(builder.write())
+        self._new.append(self._whole(builder.write(), builder.write))
         return self._new[-1]
+
+    def _write_blob(self, data: bytes) -> Any:
+        return self._whole(self._handle.create_blob(data), lambda: self._handle.create_blob(data))
+
+    def _whole(self, oid: Any, write_again: Callable[[], Any]) -> Any:
+        """The id of an object just written: once more, where libgit2 took a file that was cut short for it.
+
+        Such a file holds nothing that anybody could miss. Raises ObjectError where it is not this repository's own.
+        """
+        path = self._loose_objects().cut_short(str(oid))
+        if path is None:
+            return oid
+        if not path.startswith(os.path.join(self.common_dir, "objects", "")):
+            raise _cut_short(f"cannot write {oid}", path)
+        os.unlink(path)
+        self._loose_objects().forget(str(oid))
+        return write_again()
 
     def _check_kind(self, before: Node | None, change: dict[str, Any] | bytes | None, path: str) -> None:
         if before is not None and self.is_tree(before) != isinstance(change, dict):
@@ -456,7 +473,8 @@ class Repository:
 
     def _write_commit(self, data: bytes) -> str:
         with self._syncing("loose-object"):
-            oid = self._handle.odb.write(_TYPE_COMMIT, data)
+            write = self._handle.odb.write
+            oid = self._whole(write(_TYPE_COMMIT, data), lambda: write(_TYPE_COMMIT, data))
         self._new.append(oid)
         self._commits[str(oid)] = data
         return str(oid)

@@ -143,6 +143,21 @@ def test_an_object_that_is_in_a_pack_too(filled: Repo) -> None:
     assert filled.ocuroot("match", "**").count("\n") == 2
 
 
+def test_what_is_written_does_not_rest_on_a_file_that_was_cut_short(store: Repo) -> None:
+    """libgit2 takes a loose object's file for the object, and writes none beside it."""
+    store.ocuroot("set", "+/custom/a/b", "same")
+    tip = store.git("rev-parse", "state")
+    for revision in ("state:refs/+/custom/a/b/@object.json", "state:refs/+/custom/a/b", "state:refs/+/custom/a"):
+        cut(store, revision, 5)
+    store.git("update-ref", "refs/heads/state", "state~1")
+    store.ocuroot("set", "+/custom/a/b", "same")
+    assert store.ocuroot("get", "--format=raw", "+/custom/a/b") == "same"
+    store.ocuroot("set", "+/custom/c/b", "same")
+    assert store.ocuroot("get", "--format=raw", "+/custom/c/b") == "same"
+    store.git("fsck", "--strict", "state")
+    assert store.git("rev-parse", "state~1") != tip
+
+
 def test_an_alternate_that_was_cut_short(filled: Repo, tmp_path: Path) -> None:
     filled.git("clone", "-q", "--shared", "--bare", ".", str(tmp_path / "shared.git"))
     path = cut(filled, "state:refs/@/custom", -1)
