@@ -1,7 +1,4 @@
-"""Places where stores lie: a branch of a repository. `directory.py` is the other form, behind the same interface.
-
-A place is read at a `Version` and written by compare-and-swap against one. Neither knows refs or documents.
-"""
+"""A branch of the user's repository as the backend of a store: never checked out, and moved by compare-and-swap."""
 
 from __future__ import annotations
 
@@ -9,77 +6,22 @@ import os
 import time
 
 from ..errors import Fatal
-from ..git.program import GitError, Identities, run, start
-from ..git.repository import Identity, Moved, ObjectError
+from ..git.program import GitError, run, start
+from ..git.repository import ObjectError, RefMoved
+from .base import Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
-    from typing import Final, Protocol
+    from typing import Final
 
     from ..git.collection import GcWindow
-    from ..git.program import Config
+    from ..git.committer import Committer
+    from ..git.config import Config
     from ..git.repository import Changes, Repository
-    from ..store.history import Carried
-    from ..store.tree import Files, Node
-
-    class Place(Protocol):
-        """Where a store lies: files to read at a version, and a way to replace that version by another."""
-
-        @property
-        def files(self) -> Files:
-            """Where the files of its versions are read."""
-
-        @property
-        def repository(self) -> Repository | None:
-            """The repository that keeps the history of the place, if it has one."""
-
-        @property
-        def where(self) -> str:
-            """The place in words, for messages: `branch 'state'`."""
-
-        def read(self, at: str | None = None) -> Version:
-            """The newest version, or the one that the revision `at` names. Raises NotFound for an unknown one."""
-
-        def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
-            """Replace `version` by itself with `changes`. Raises Moved where it is no longer the newest."""
-
-        def create(self, changes: Changes) -> Version:
-            """Make the first version where there is none. Raises Moved where there is one by now."""
-
-        def turn(self) -> AbstractContextManager[None]:
-            """What a writer holds from reading to writing; waits where only one can write at a time."""
-
-        def prepare_write(self) -> None:
-            """Start what a write will need, while the caller still reads."""
-
-        def end_write(self) -> None:
-            """Take back what `prepare_write` started and no write has used."""
-
-        def maintain(self) -> None:
-            """Tidy up after writing, once, at the end of a process."""
-
-        def held_lock(self) -> str | None:
-            """The file by which another process keeps writers out, as one that was killed goes on doing; or None."""
-
-        def may_be_collected(self) -> bool:
-            """Whether a `git gc` may be why objects are missing, so that it pays to try again."""
-
-        def pause(self, tries: int) -> float:
-            """Seconds to wait after so many lost races, at random."""
-
-        def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
-            """The operation of a name as the history of a version carries it, if it does.
-
-            `since` is a commit whose history is known not to have it; None: nothing is known.
-            """
-
-
-_FIRST: Final = Identity("Ocuroot", "ocuroot@localhost", 1767225600, 0)
-"""Who makes the first commit of a store, everywhere and always: 2026-01-01T00:00:00Z."""
-_FIRST_MESSAGE: Final = "Create the store\n"
-
+    from .base import Files, Node
+    from .operations import Carried
 
 MANY: Final = 64
 """Files in one change from which on a pack is cheaper than loose objects, the start of git included."""
@@ -88,67 +30,8 @@ _LONGEST_PAUSE: Final = 0.1
 """Seconds between tries after a lost race: doubling, with jitter. Spinning took 40 times the tries (measured)."""
 
 
-class Version:
-    """A place as it stood at one moment: the commit (None: no branch, or no commits), and the tree at its top."""
-
-    __slots__ = ("oid", "root")
-
-    def __init__(self, oid: str | None, root: Node | None) -> None:
-        self.oid = oid
-        self.root = root
-
-
-class Committer:
-    """Makes commits as git would in a repository: its idea of author and committer, and signed where it says so."""
-
-    def __init__(self, repository: Repository, config: Config, environ: Mapping[str, str]) -> None:
-        self.environ = _exactly(repository, environ)
-        self.directory = repository.work_tree or repository.git_dir
-        """Where git is started: it looks from there for hooks whose configured path is relative."""
-        self._config = config
-        self._identities: Identities | None = None
-
-    def prepare(self) -> None:
-        """Let git find out who writes, while the caller does something else."""
-        if self._identities is None:
-            self._identities = Identities(self.directory, self.environ)
-
-    def drop(self) -> None:
-        """Ask no more who writes, where that was asked for a write that did not come."""
-        if self._identities is not None and self._identities.drop():
-            self._identities = None
-
-    def who(self) -> tuple[Identity, Identity]:
-        """Author and committer of a commit made now."""
-        self.prepare()
-        assert self._identities is not None
-        return self._identities.now()
-
-    def commit(self, objects: Repository, tree: Node, parents: list[str], message: str) -> str:
-        """Write a commit of a tree, beside the tree; gives its id. Raises ObjectError, or GitError from signing."""
-        author, committer = self.who()
-        if not self._config.get_bool("commit.gpgSign"):
-            return objects.write_commit(tree, parents, message, author, committer)
-        arguments = ["-C", self.directory, "commit-tree", "-S", objects.oid(tree)]
-        for parent in parents:
-            arguments += ["-p", parent]
-        who = {"GIT_OBJECT_DIRECTORY": os.path.join(objects.common_dir, "objects")}
-        for role, identity in (("AUTHOR", author), ("COMMITTER", committer)):
-            sign, minutes = "-" if identity.offset < 0 else "+", abs(identity.offset)
-            who[f"GIT_{role}_NAME"] = identity.name
-            who[f"GIT_{role}_EMAIL"] = identity.email
-            who[f"GIT_{role}_DATE"] = f"{identity.time} {sign}{minutes // 60:02}{minutes % 60:02}"
-        oid = run(arguments, {**self.environ, **who}, data=message.encode()).decode().strip()
-        objects.remember_commit(oid)
-        return oid
-
-    def first_commit(self, objects: Repository, changes: Changes) -> str:
-        """Write the first commit of a store, which is the same everywhere; gives its id."""
-        return objects.write_commit(objects.edit(None, changes), [], _FIRST_MESSAGE, _FIRST, _FIRST)
-
-
 class Branch:
-    """A branch of a repository as the place of a store. It is never checked out, and moved only by compare-and-swap."""
+    """A branch of a repository as the backend of a store; moved only by compare-and-swap."""
 
     def __init__(self, repository: Repository, name: str, config: Config, environ: Mapping[str, str]) -> None:
         self.repository = repository
@@ -157,12 +40,22 @@ class Branch:
         self.reference = f"refs/heads/{name}"
         self._config = config
         repository.synced = config.synced()
-        self.committer = Committer(repository, config, environ)
+        self._environ = environ
+        self._committer: Committer | None = None
         self._gc_window: GcWindow | None = None
 
     @property
     def where(self) -> str:
         return f"branch '{self.name}'"
+
+    @property
+    def committer(self) -> Committer:
+        """Who makes the commits of this branch."""
+        if self._committer is None:
+            from ..git.committer import Committer  # late: whoever only reads makes none
+
+            self._committer = Committer(self.repository, self._config, self._environ)
+        return self._committer
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -204,7 +97,7 @@ class Branch:
         except (ObjectError, GitError):
             if (oid is not None and self.repository.holds(oid, changes)) or not self.may_be_collected():
                 raise
-            raise Moved(self.reference) from None  # what was written may be gone already: from the beginning
+            raise RefMoved(self.reference) from None  # what was written may be gone already: from the beginning
         self._gc_window = None
         self.keep(oid, changes, lambda: self._edit(version, changes))
         return Version(oid, tree)
@@ -245,11 +138,11 @@ class Branch:
         return Version(oid, self.repository.root(oid))
 
     def adopt(self, oid: str, reason: str) -> Version:
-        """Make the branch, which does not exist, point to a commit that does. Raises Moved where it exists by now."""
+        """Make the branch, which does not exist, at a commit that does. Raises RefMoved where it exists by now."""
         self.move(None, oid, reason)
         return self.read()
 
-    def turn(self) -> AbstractContextManager[None]:
+    def write_lock(self) -> AbstractContextManager[None]:
         """Writers to a branch do not wait for each other: who loses the comparison tries again."""
         from contextlib import nullcontext
 
@@ -261,7 +154,8 @@ class Branch:
         sweep_leftovers(os.path.join(self.repository.common_dir, "ocuroot"))
 
     def end_write(self) -> None:
-        self.committer.drop()
+        if self._committer is not None:
+            self._committer.drop()
 
     def maintain(self) -> None:
         """Let git tidy up, as its own commands do after they wrote; once for all branches of a repository."""
@@ -280,18 +174,18 @@ class Branch:
         return float(min(_FIRST_PAUSE * 2 ** min(tries - 1, 16), _LONGEST_PAUSE)) * random()
 
     def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
-        from ..store.history import find_carried
+        from .operations import find_carried
 
         return find_carried(name, version.oid, since, self.repository.git_dir, self.committer.environ)
 
     def move(self, old: str | None, new: str, reason: str) -> None:
-        """Move the branch from `old` (None: it must not exist) to `new`. Raises Moved where it stands elsewhere.
+        """Move the branch from `old` (None: it must not exist) to `new`. Raises RefMoved where it stands elsewhere.
 
         Raises Conflict where a process that is gone has left its lock.
         """
         try:
             self._move(old, new, reason)
-        except Moved:
+        except RefMoved:
             lock = self.held_lock()
             if lock is not None:
                 from ..git.locks import refuse_left
@@ -310,10 +204,10 @@ class Branch:
                 )
             except GitError as error:
                 if self.repository.tip(self.reference) != old or f"{self.reference}.lock" in error.words:
-                    raise Moved(self.reference) from None
+                    raise RefMoved(self.reference) from None
                 raise
         else:
-            self.repository.move(self.reference, old, new, reason, self.committer.who()[1])
+            self.repository.move(self.reference, old, new, reason, self.committer.identities()[1])
         self.repository.written = True
 
     def _has_reference_hook(self) -> bool:
@@ -340,12 +234,3 @@ def sweep_leftovers(directory: str) -> None:
         from ..git.scratch import sweep
 
         sweep(directory)
-
-
-def _exactly(repository: Repository, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment in which git finds just this repository: a relative GIT_DIR would mislead it elsewhere."""
-    exact = {**environ, "GIT_DIR": repository.git_dir}
-    exact.pop("GIT_WORK_TREE", None)
-    if repository.work_tree is not None:
-        exact["GIT_WORK_TREE"] = repository.work_tree
-    return exact

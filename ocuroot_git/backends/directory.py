@@ -12,8 +12,8 @@ import stat
 
 from ..errors import Fatal, NotFound
 from ..formats.refs import quoted, unsafe_name, unwritable_name
-from ..git.repository import Moved, ObjectError
-from .branch import Version
+from ..git.repository import ObjectError, RefMoved
+from .base import Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from ..git.repository import Changes, Scope
     from ..git.repository import Directory as ToVisit
-    from ..store.history import Carried
-    from ..store.tree import Files
+    from .base import Files
+    from .operations import Carried
 
 _TEMPORARY: Final = ".ocuroot-tmp"
 """The file at the top of the store in which a new content is written, before it takes its place. Writers are alone,
@@ -43,7 +43,7 @@ class Entry:
 
 
 class DirectoryFiles:
-    """Reads files as nodes; the interface is that of a repository (`tree.Files`).
+    """Reads files as nodes; the interface is that of a repository (`base.Files`).
 
     Symbolic links are not followed, so that nothing outside the directory is read as if it were in the store; and
     nothing is opened but files and directories. The directory of the store itself is what its user named: it may be
@@ -136,7 +136,7 @@ class DirectoryFiles:
 
 
 class Directory:
-    """A directory as the place of a store."""
+    """A directory as the backend of a store."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -177,12 +177,12 @@ class Directory:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
             raise Fatal(f"cannot make the directory '{self.path}': {error.strerror}") from None
-        with self.turn():
+        with self.write_lock():
             if os.listdir(self.path) not in ([], [_TEMPORARY]):
-                raise Moved(self.path)
+                raise RefMoved(self.path)
             return self.write(self.read(), changes, "", "")
 
-    def turn(self) -> AbstractContextManager[None]:
+    def write_lock(self) -> AbstractContextManager[None]:
         """Wait until no other process writes here, and keep others waiting: by a lock on the directory, not a file."""
         from contextlib import contextmanager
 

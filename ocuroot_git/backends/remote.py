@@ -1,4 +1,4 @@
-"""A branch of a remote repository as the place of a store (design 4.3, 8.3, 8.4).
+"""A branch of a remote repository as the backend of a store (design 4.3, 8.3, 8.4).
 
 What was fetched of it is kept in a bare repository of the tool's own, `ocuroot/<name>.git` below the directory that
 all work trees of the user's repository share: a cache, which may be deleted at any time. There the branch bears its
@@ -15,11 +15,15 @@ import time
 
 from ..errors import Fatal
 from ..git.collection import GcWindow, outlast
-from ..git.program import Config, GitError, run, start_config, with_config
-from ..git.remote_access import REMOTE, Target, carried, without_repository
-from ..git.repository import Moved, Repository
+from ..git.committer import Committer
+from ..git.config import Config, start_config
+from ..git.environment import with_config, without_repository
+from ..git.program import GitError, run
+from ..git.remote_access import REMOTE, Target, carried
+from ..git.repository import RefMoved, Repository
 from ..git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, Transport, TransportError
-from .branch import Committer, Version, sweep_leftovers
+from .base import Version
+from .branch import sweep_leftovers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +31,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
-    from ..config.settings import Access
     from ..git.repository import Changes, Scope
-    from ..store.history import Carried
-    from ..store.tree import Files
+    from .base import Access, Files
+    from .operations import Carried
 
 _TOP: Final = "tree:4"
 """The filter with which a tip is fetched: what every look-up needs first comes along with the commit."""
@@ -134,7 +137,7 @@ class Remote:
         self._fetch_tip()
 
     def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
-        from ..store.history import find_carried
+        from .operations import find_carried
 
         if since is None:
             self._need_history()
@@ -162,7 +165,7 @@ class Remote:
         except TransportError:
             if self.repository.holds(oid, changes):
                 raise
-            raise Moved(self.where) from None  # `git gc` has deleted here what was to be pushed
+            raise RefMoved(self.where) from None  # `git gc` has deleted here what was to be pushed
 
         def write_again() -> None:
             self.repository.write_commits_again()
@@ -185,7 +188,7 @@ class Remote:
         # Not in the first commit, which is the same everywhere.
         return self.write(first, support, "Add the files that support the store\n", "ocuroot: support files")
 
-    def turn(self) -> AbstractContextManager[None]:
+    def write_lock(self) -> AbstractContextManager[None]:
         """Writers do not wait for each other: who loses the race tries again."""
         from contextlib import nullcontext
 
@@ -223,7 +226,7 @@ class Remote:
                 pass  # the cache stays as it is; git reports its own trouble at its next maintenance
 
     def _push(self, old: str | None, new: str, reason: str) -> None:
-        """Move the remote's branch from `old` to `new`. Raises Moved for every answer but success."""
+        """Move the remote's branch from `old` to `new`. Raises RefMoved for every answer but success."""
         failure = self._network().push(new, self.reference)
         if failure is not None:
             self._must_ask = True
@@ -232,14 +235,14 @@ class Remote:
         self._touch()
         try:
             with self._lock():  # else a fetch of another process here meets the lock of the branch
-                self.repository.move(self.reference, old, new, reason, self._committer.who()[1])
-        except Moved:
+                self.repository.move(self.reference, old, new, reason, self._committer.identities()[1])
+        except RefMoved:
             pass  # another process here has fetched since: the cache is ahead of us
 
-    def _moved(self, failure: TransportError, old: str | None) -> Moved:
+    def _moved(self, failure: TransportError, old: str | None) -> RefMoved:
         """What a push that was not answered by success comes to; whether it was carried out is for a look to say."""
         kind = failure.kind
-        moved = Moved(self.where)
+        moved = RefMoved(self.where)
         moved.is_sent = True
         if kind == RACE:
             known, times = self._rejected

@@ -9,9 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..backends.operations import Carried
     from ..formats.documents import Document
     from ..formats.operation import Operation
-    from ..store.history import Carried
     from ..store.snapshot import Snapshot
     from .options import Parsed
     from .terminal import Terminal
@@ -36,7 +36,8 @@ class Context:
     def stores(self) -> Stores:
         """The stores of the repository in the current directory. Raises RepositoryError."""
         if self._stores is None:
-            from ..config.settings import Access, open_stores
+            from ..backends.base import Access
+            from ..config.settings import open_stores
 
             options = self.options
             access = Access(

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from ..git.program import Config
+    from ..git.config import Config
     from ..git.repository import Repository
     from .settings import Settings
 

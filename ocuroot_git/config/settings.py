@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import os
 
+from ..backends.base import Access
 from ..backends.branch import Branch
 from ..backends.directory import Directory
 from ..errors import Fatal
 from ..formats.urls import is_url
-from ..git.program import Config, start_config
+from ..git.config import Config, start_config
 from ..git.repository import Repository
 from ..store.stores import Stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Final
 
-    from ..backends.branch import Place
+    from ..backends.base import Backend
     from ..formats.documents import Document
     from ..formats.layout import Side
     from ..formats.operation import Operation
@@ -60,28 +61,6 @@ class Spec:
         self.prefix = (prefix or "").strip("/")
 
 
-class Access:
-    """How one command uses remote stores: whether at all, how old an answer may be, and how its write is named.
-
-    `tell` is told what is tried again, and why.
-    """
-
-    __slots__ = ("max_age", "offline", "operation", "tell")
-
-    def __init__(
-        self,
-        *,
-        offline: bool = False,
-        max_age: float | None = None,
-        operation: str | None = None,
-        tell: Callable[[str], None] | None = None,
-    ) -> None:
-        self.tell = tell
-        self.offline = offline
-        self.max_age = max_age
-        self.operation = operation
-
-
 class Settings:
     """The configuration of one repository, or of no repository where the stores are directories."""
 
@@ -109,7 +88,7 @@ class Settings:
             raise
         self._check_bare()
         self._specs: dict[Side, Spec] = {}
-        self._places: dict[Side, tuple[Place, str]] = {}
+        self._places: dict[Side, tuple[Backend, str]] = {}
         self._repo_file: RepoFile | None = None
         self._name: Name | None = None
         self._repo_file_read = False
@@ -145,7 +124,7 @@ class Settings:
         job = self.environ.get("OCUROOT_OPERATION") if of_job else None
         return name_operation(self.access.operation, job, os.urandom(16).hex(), request)
 
-    def place(self, side: Side) -> tuple[Place, str]:
+    def place(self, side: Side) -> tuple[Backend, str]:
         """The place of a store, and the directory in it (empty: the top, or to be found there)."""
         if side not in self._places:
             spec = self.spec(side)
@@ -155,7 +134,7 @@ class Settings:
                 self._places[side] = self._open(spec), spec.prefix
         return self._places[side]
 
-    def opened(self) -> list[Place]:
+    def opened(self) -> list[Backend]:
         """The places of the stores as far as something has asked for them, each once."""
         return list(dict.fromkeys(place for place, _ in self._places.values()))
 
@@ -196,7 +175,7 @@ class Settings:
         self._specs[side] = Spec("init", branch=branch or DEFAULT_BRANCH, remote=remote)
         self._places.pop(side, None)
 
-    def remote_branch(self, place: Place) -> str | None:
+    def remote_branch(self, place: Backend) -> str | None:
         """The remote-tracking branch that bears the name of a place, if there is just one; None otherwise."""
         if not isinstance(place, Branch):
             return None
@@ -208,7 +187,7 @@ class Settings:
         keys = (key for key in self.config.keys("remote") if key.endswith(".url"))
         return list(dict.fromkeys(key.split(".", 1)[1].rpartition(".")[0] for key in keys))
 
-    def remotes_for(self, place: Place) -> list[str]:
+    def remotes_for(self, place: Backend) -> list[str]:
         """The remote that a local branch is shared with: its own, `origin` or the only one; else all there are."""
         remotes = self.remotes()
         for candidate in (self.config.get(f"branch.{getattr(place, 'name', '')}.remote"), "origin"):
@@ -216,7 +195,7 @@ class Settings:
                 return [candidate]
         return remotes
 
-    def missing_store_hint(self, place: Place) -> str:
+    def missing_store_hint(self, place: Backend) -> str:
         """What to do where there is no store: make one, or take the one that a remote has."""
         tracking = self.remote_branch(place)
         if tracking is not None:
@@ -228,14 +207,14 @@ class Settings:
         takes = f"'git ocuroot fetch{named}' takes the one of '{remotes[0]}'"
         return f"{takes}; where it has none, 'git ocuroot init' makes one"
 
-    def _open(self, spec: Spec) -> Place:
+    def _open(self, spec: Spec) -> Backend:
         if spec.directory is not None:
             return Directory(spec.directory)
         if spec.remote is not None:
             return self._open_remote(spec, spec.remote)
         return Branch(self.repository, spec.branch or DEFAULT_BRANCH, self.config, self.environ)
 
-    def _open_remote(self, spec: Spec, where: str) -> Place:
+    def _open_remote(self, spec: Spec, where: str) -> Backend:
         from ..backends.remote import Remote
         from ..git.remote_access import Target
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-    from ..git.program import Config
+    from ..git.config import Config
 
 REPO_FILE: Final = "repo.ocu.star"
 _LARGEST_FILE: Final = 1 << 20

@@ -1,7 +1,7 @@
 """What a remote store is, and how git is told to reach it from a repository of the tool's own (design 4.3, 8.1).
 
 The user's credentials, proxies and the like are configured for the user's repository, which git does not see when it
-works in another one: `carried` is what has to be passed on, and `without_repository` what must not be.
+works in another one: `carried` is what has to be passed on. What must not be: see `environment`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-    from .program import Config
+    from .config import Config
 
 REMOTE: Final = "store"
 """What the remote is called in the tool's own repository. Its URL is passed in, and written nowhere."""
@@ -32,24 +32,6 @@ _CARRIED: Final = (
 """The configuration that decides how git reaches a remote: it holds for the tool's own repository too."""
 _CARRIED_OF_REMOTE: Final = ("pushurl", "proxy", "proxyauthmethod", "uploadpack", "receivepack", "vcs")
 _RESET_BY_EMPTY: Final = ("helper", "extraheader", "curloptresolve", "proxyauthmethod")
-_LOCAL_VARIABLES: Final = frozenset(
-    (
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_COMMON_DIR",
-        "GIT_DIR",
-        "GIT_GRAFT_FILE",
-        "GIT_IMPLICIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_NAMESPACE",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_PREFIX",
-        "GIT_QUARANTINE_PATH",
-        "GIT_REPLACE_REF_BASE",
-        "GIT_SHALLOW_FILE",
-        "GIT_WORK_TREE",
-    )
-)
-"""What binds git to the user's repository: `git rev-parse --local-env-vars`, and a few of its own."""
 
 
 class Target:
@@ -89,11 +71,6 @@ class Target:
         last = bare.partition("?")[0].rstrip("/").rpartition("/")[2]
         readable = "".join(c if c.isalnum() or c in "-_." else "-" for c in last)
         return f"{readable.removesuffix('.git').lstrip('.-')[:40]}-{sha1(os.fsencode(bare)).hexdigest()[:10]}.git"
-
-
-def without_repository(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what binds git to the user's repository."""
-    return {name: value for name, value in environ.items() if name not in _LOCAL_VARIABLES}
 
 
 def carried(target: Target, config: Config, own: Config) -> list[tuple[str, str]]:

@@ -56,7 +56,7 @@ class ObjectError(Fatal):
     """An object is missing or cannot be read or written."""
 
 
-class Moved(Exception):
+class RefMoved(Exception):
     """A branch no longer stands where it was read, or is held by another process: the caller may try again.
 
     A push that was not answered by success (`is_sent`) may have been carried out all the same. Where the answer was
@@ -543,7 +543,7 @@ class Repository:
     def move(self, name: str, old: str | None, new: str, reason: str, committer: Identity) -> None:
         """Move a reference from `old` (None: it must not exist) to `new`; `reason` is for the reflog.
 
-        Compare-and-swap, creation included: raises Moved where the reference stands elsewhere, or where another
+        Compare-and-swap, creation included: raises RefMoved where the reference stands elsewhere, or where another
         process holds its lock; ObjectError where the file cannot be written.
         """
         try:
@@ -557,16 +557,16 @@ class Repository:
                     return
                 reference = handle.lookup_reference(name).resolve()
                 if str(reference.target) != old:
-                    raise Moved(name)
+                    raise RefMoved(name)
                 reference.set_target(target, reason)
         except (KeyError, self._core.AlreadyExistsError):
-            raise Moved(name) from None
+            raise RefMoved(name) from None
         except ValueError as error:
             raise Fatal(f"cannot move '{name}': {_clean(error)}") from None
         except (OSError, self._core.GitError) as error:
             # A held lock comes as OSError from some calls and as GitError from others; so does a lost comparison.
             if self.tip(name) != old or _is_locked(str(error)):
-                raise Moved(name) from None
+                raise RefMoved(name) from None
             raise ObjectError(f"cannot move '{name}': {_clean(error)}") from None
 
     def held_lock(self, name: str) -> str | None:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
-    from .tree import Files, Node, StoreTree
+    from ..backends.base import Files, Node
+    from .tree import StoreTree
 
 _PARTS: Final = (REFS, DEPENDENCIES)
 

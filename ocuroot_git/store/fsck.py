@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Literal
 
-    from .tree import Node, StoreTree
+    from ..backends.base import Node
+    from .tree import StoreTree
 
 
 class Finding:

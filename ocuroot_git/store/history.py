@@ -5,18 +5,16 @@ Commits are compared with their first parents, tree by tree; equal subtrees have
 
 from __future__ import annotations
 
-from ..formats.commit_message import command_of, operation_line, operations_of
 from ..formats.layout import REFS, object_path, stored_ref
-from ..git.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator
     from typing import Final
 
-    from ..formats.operation import Operation
+    from ..backends.base import Files
     from ..git.repository import Commit, Node, Repository
-    from .tree import Files, StoreTree
+    from .tree import StoreTree
 
     Change = tuple[str, str]
     """A letter as git's `--name-status` has it (A, M, D), and a path."""
@@ -50,41 +48,6 @@ def _prefetch(repository: Repository, start: str, window: int) -> None:
     repository.prefetch_roots(oids)
     roots = [repository.root(oid) for oid in oids]
     prefetch_changes(repository, list(zip(roots[1:], roots)))
-
-
-class Carried:
-    """An operation as a commit carries it. `before` is the commit's parent, None for the first."""
-
-    __slots__ = ("before", "command", "commit", "operation", "subject")
-
-    def __init__(self, commit: str, before: str | None, message: str, operation: Operation) -> None:
-        self.commit = commit
-        self.before = before
-        self.command = command_of(message)
-        self.subject = message.partition("\n")[0]
-        self.operation = operation
-
-
-def find_carried(
-    name: str, start: str | None, since: str | None, directory: str, environ: Mapping[str, str]
-) -> Carried | None:
-    """The commit that carries an operation, in the history of `start` without that of `since`; the first of several.
-
-    `directory` is the repository. git finds the commits whose text has the line, whatever its letters mean in a
-    pattern; only those count that have it as a trailer.
-    """
-    if start is None or start == since:
-        return None
-    span = [start, *([f"^{since}"] if since else [])]
-    search = ["--fixed-strings", f"--grep={operation_line(name)}", "--encoding=UTF-8", "--format=%H%x00%P%x00%B%x00"]
-    said = run(["rev-list", *search, *span, "--"], {**environ, "GIT_DIR": directory})
-    fields = said.decode(errors="replace").split("\0")[:-1]
-    for commit, parents, message in reversed(list(zip(fields[::3], fields[1::3], fields[2::3]))):
-        for operation in operations_of(message):
-            if operation.name == name:
-                before = parents.partition(" ")[0] or None
-                return Carried(commit.rpartition("\n")[2], before, message, operation)
-    return None
 
 
 def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[Change]:

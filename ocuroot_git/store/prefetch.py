@@ -13,8 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..backends.base import Files, Node
     from ..formats.refs import Ref
-    from .tree import Files, Node, StoreTree
+    from .tree import StoreTree
 
 
 def prefetch_refs(tree: StoreTree, refs: Iterable[Ref]) -> None:

@@ -10,10 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..backends.branch import Place
+    from ..backends.base import Backend
+    from ..backends.operations import Carried
     from ..formats.operation import Operation
-    from ..git.repository import Moved
-    from .history import Carried
+    from ..git.repository import RefMoved
     from .snapshot import Snapshot
 
 
@@ -27,7 +27,7 @@ class Attempt:
         self.message = message
         self.operation = operation
         self.tries = 0
-        self.place: Place | None = None
+        self.place: Backend | None = None
         """Where the last try wrote."""
         self._failure: Fatal | None = None
         """Why the answer to a try was lost, so that it may have been written; None where no answer was."""
@@ -36,15 +36,15 @@ class Attempt:
         self._unless_moved = False
         self._is_open = False
         """Whether a try was sent, and nobody has looked since what became of it."""
-        self._searched: dict[Place, str | None] = {}
+        self._searched: dict[Backend, str | None] = {}
 
-    def write_to(self, snapshot: Snapshot, place: Place) -> None:
+    def write_to(self, snapshot: Snapshot, place: Backend) -> None:
         """Take note that the change is about to be written on top of what a snapshot reads."""
         self.place = place
         # A name that was made up for this change is nowhere yet. What was searched already needs no second look.
         self._searched.setdefault(place, snapshot.version(place).oid)
 
-    def after(self, moved: Moved, tell: Callable[[str], object] | None) -> None:
+    def after(self, moved: RefMoved, tell: Callable[[str], object] | None) -> None:
         """Take note that a try was not answered by success, and wait until it is time to look what became of it.
 
         `tell` is told that it is tried again.
@@ -61,7 +61,7 @@ class Attempt:
                 tell(f"lost the race for '{moved}', trying again ({self.tries})")
             time.sleep(pause)
 
-    def look_back(self, snapshot: Snapshot) -> tuple[Place, Carried] | None:
+    def look_back(self, snapshot: Snapshot) -> tuple[Backend, Carried] | None:
         """What became of tries before this one: the operation, if one of them was carried out.
 
         Whatever a remote answered: a request that was carried out may have been sent again by the transport, and the
@@ -83,7 +83,7 @@ class Attempt:
         self._refusal = None
         return None
 
-    def find(self, snapshot: Snapshot, places: Iterable[Place]) -> tuple[Place, Carried] | None:
+    def find(self, snapshot: Snapshot, places: Iterable[Backend]) -> tuple[Backend, Carried] | None:
         """The operation as one of the places carries it, if it was carried out (P4).
 
         Raises Conflict where its name was given to something else.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, Final
 
-    from ..backends.branch import Place, Version
+    from ..backends.base import Backend, Version
     from ..formats.documents import Document
     from ..formats.layout import Side
     from .stores import Stores
@@ -50,11 +50,11 @@ class Found:
 class Snapshot:
     """The state store and the intent store at one moment. Refs may be text or parsed, relative or not."""
 
-    def __init__(self, stores: Stores, versions: dict[Place, Version]) -> None:
+    def __init__(self, stores: Stores, versions: dict[Backend, Version]) -> None:
         self.stores = stores
         self.versions = versions
         self._trees: dict[Side, StoreTree] = {}
-        self._prefixes: dict[StoreTree, tuple[Place, str]] = {}
+        self._prefixes: dict[StoreTree, tuple[Backend, str]] = {}
 
     # Which tree
 
@@ -74,11 +74,11 @@ class Snapshot:
         """The tree of the store that a ref belongs to."""
         return self.side("intent" if ref.is_intent else "state")
 
-    def place(self, tree: StoreTree) -> tuple[Place, str]:
+    def place(self, tree: StoreTree) -> tuple[Backend, str]:
         """Where a tree of this snapshot lies: its place, and its directory there with a `/` at the end, or empty."""
         return self._prefixes[tree]
 
-    def version(self, place: Place) -> Version:
+    def version(self, place: Backend) -> Version:
         """The version of a place that this snapshot reads."""
         if place not in self.versions:
             self.versions[place] = place.read()
@@ -228,7 +228,7 @@ class Snapshot:
 
     # Opening
 
-    def _open(self, side: Side) -> tuple[StoreTree, Place, str]:
+    def _open(self, side: Side) -> tuple[StoreTree, Backend, str]:
         place, prefix = self.stores.where(side)
         version = self.version(place)
         root, where = version.root, place.where

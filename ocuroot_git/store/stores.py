@@ -10,7 +10,7 @@ import os
 from ..errors import Error, Fatal, RemoteError
 from ..formats.layout import SIDES, STORE_FILE, Layout
 from ..formats.refs import Ref
-from ..git.repository import Moved, ObjectError
+from ..git.repository import ObjectError, RefMoved
 from .snapshot import MISSING, Found, NoStore, Snapshot
 from .transaction import Transaction
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import TypeVar
 
-    from ..backends.branch import Place, Version
+    from ..backends.base import Backend, Version
+    from ..backends.operations import Carried
     from ..config.settings import Settings
     from ..formats.documents import Document
     from ..formats.layout import Side
     from ..formats.operation import Operation
-    from .history import Carried
     from .retry import Attempt
 
     Result = TypeVar("Result")
@@ -43,7 +43,7 @@ class Stores:
 
     # Where
 
-    def where(self, side: Side) -> tuple[Place, str]:
+    def where(self, side: Side) -> tuple[Backend, str]:
         """The place of a store and its configured directory there (empty: the top)."""
         return self.settings.place(side)
 
@@ -66,7 +66,7 @@ class Stores:
         is_other = self._base is not None and self._last_name not in (None, self._base.repo)
         return self._last_name if is_other else None
 
-    def no_store(self, place: Place) -> NoStore:
+    def no_store(self, place: Backend) -> NoStore:
         """The error for a place where there is nothing, with what to do about it."""
         return NoStore(f"no store: there is no {place.where}", hint=self.settings.missing_store_hint(place))
 
@@ -77,7 +77,7 @@ class Stores:
 
         Raises NotFound for an unknown revision.
         """
-        versions: dict[Place, Version] = {}
+        versions: dict[Backend, Version] = {}
         if at is not None:
             for side in SIDES:
                 place, _ = self.where(side)
@@ -150,7 +150,7 @@ class Stores:
                 attempt.tries += 1
                 try:
                     return self._try(attempt, change)
-                except Moved as moved:
+                except RefMoved as moved:
                     attempt.after(moved, self.settings.access.tell)
         finally:
             for place in places:
@@ -196,7 +196,7 @@ class Stores:
         self.transact(lambda tx: tx.delete(ref), command="delete", message=message)
 
     def create(self, side: Side, layout: Layout) -> None:
-        """Make the place of a store, with an empty store in it. Raises Moved where there is one by now."""
+        """Make the place of a store, with an empty store in it. Raises RefMoved where there is one by now."""
         place, prefix = self.where(side)
         directory = f"{prefix}/" if prefix else ""
         place.create({directory + STORE_FILE: layout.store_file()})
@@ -213,7 +213,7 @@ class Stores:
         with ExitStack() as turns:
             # In one order everywhere, lest two writers wait for each other.
             for place in sorted(places, key=lambda place: place.where):
-                turns.enter_context(place.turn())
+                turns.enter_context(place.write_lock())
             snapshot = self.snapshot()
             done = attempt.look_back(snapshot)
             if done is not None:
@@ -235,16 +235,16 @@ class Stores:
                 for place in places if isinstance(failed, ObjectError) else ():
                     if place.may_be_collected():  # what `git gc` deleted is about to be written again
                         attempt.place = place
-                        raise Moved(place.where)
+                        raise RefMoved(place.where)
                 raise failed
             self._write(attempt, snapshot, transaction, result)
             return result
 
     def _first_result(
-        self, snapshot: Snapshot, place: Place, carried: Carried, change: Callable[[Transaction], Result]
+        self, snapshot: Snapshot, place: Backend, carried: Carried, change: Callable[[Transaction], Result]
     ) -> Result:
         """What an operation gave when it was carried out."""
-        from ..backends.branch import Version
+        from ..backends.base import Version
         from ..formats.commit_message import result_of
 
         if carried.operation.request is not None:
@@ -258,7 +258,7 @@ class Stores:
     def _write(self, attempt: Attempt, snapshot: Snapshot, transaction: Transaction, result: object) -> None:
         from ..formats.commit_message import compose, recorded
 
-        by_place: dict[Place, dict[str, bytes | None]] = {}
+        by_place: dict[Backend, dict[str, bytes | None]] = {}
         for tree, changes in transaction.changes():
             place, directory = snapshot.place(tree)
             by_place.setdefault(place, {}).update({directory + path: data for path, data in changes.items()})

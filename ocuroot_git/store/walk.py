@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
+    from ..backends.base import Files, Node
     from ..formats.globs import Glob, State
     from ..formats.layout import Layout, Side
     from ..git.repository import Directory
-    from .tree import Files, Node, StoreTree
+    from .tree import StoreTree
 
 _WIDE: Final = 2000
 """Directories of one level from which on a walk is a large one: worth preparing for, and sharing."""

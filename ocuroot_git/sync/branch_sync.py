@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import time
 
-from ..backends.branch import Version
+from ..backends.base import Version
 from ..errors import Conflict, Error, Fatal
 from ..formats.commit_message import compose, operations_of
 from ..formats.operation import Operation
 from ..git.program import GitError, run
-from ..git.repository import Moved
+from ..git.repository import RefMoved
 from ..git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, TransportError
 from .merge import Clash, merge_trees, split
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-    from ..backends.branch import Branch, Place
+    from ..backends.base import Backend
+    from ..backends.branch import Branch
     from ..config.settings import Settings
     from ..git.repository import Changes, Node
     from .merge import Choice
@@ -78,7 +79,7 @@ class Sharing:
         while True:
             try:
                 return self._fetch_once()
-            except Moved:
+            except RefMoved:
                 # Another process here has written meanwhile, or is about to and holds the lock of the branch.
                 tries += 1
                 if time.monotonic() > deadline:
@@ -203,7 +204,7 @@ class Sharing:
                     tree, changes = self._replayed
                     self.branch.keep(target, changes, lambda: self.repository.edit(tree, changes))
                 outcome.moved = behind
-        except Moved:
+        except RefMoved:
             return False  # another process here has written meanwhile: that is to be pushed too
         self._track(target)
         return True
@@ -420,7 +421,7 @@ class Sharing:
             os.utime(self._contact_file)
 
 
-def remote_of(settings: Settings, place: Place, name: str | None) -> str:
+def remote_of(settings: Settings, place: Backend, name: str | None) -> str:
     """The remote that a local branch is shared with: the one named, else that of the branch, `origin`, or the only one.
 
     Raises Fatal where there is none, or no such one.

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..backends.branch import Place
+    from ..backends.base import Backend
     from ..config.settings import Settings
     from ..formats.documents import Document
     from ..store.stores import Stores
@@ -34,7 +34,7 @@ def each_place(stores: Stores, arguments: list[str]) -> Iterator[tuple[str, Shar
             raise Fatal(f"{place.where} is shared with nobody", hint="a store on a branch can be")
 
 
-def standing(settings: Settings, place: Place) -> dict[str, Document]:
+def standing(settings: Settings, place: Backend) -> dict[str, Document]:
     """How a place stands to its remote as of the last contact: for `status`; empty where it has none."""
     if isinstance(place, Remote):
         return {"remote": place.target.name, "last_contact": _time(place.last_contact)}

@@ -19,7 +19,7 @@ from .times import from_seconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..backends.branch import Place
+    from ..backends.base import Backend
     from ..git.repository import Commit, Node, Repository
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
@@ -35,7 +35,7 @@ MISSING = object()
 """Stands for "no document" in a difference."""
 
 
-def fetch_history(place: Place) -> None:
+def fetch_history(place: Backend) -> None:
     """Let a place that holds no more than the newest commit, as a remote store does, fetch those before it."""
     need = getattr(place, "need_history", None)
     if need is not None:
@@ -55,7 +55,7 @@ def describe(commit: Commit) -> dict[str, Any]:
     }
 
 
-def commit_page(snapshot: Snapshot, place: Place, start: str, count: int = COMMITS_PER_PAGE) -> dict[str, Any]:
+def commit_page(snapshot: Snapshot, place: Backend, start: str, count: int = COMMITS_PER_PAGE) -> dict[str, Any]:
     """`count` commits from `start` on with the first refs each changed; `next` is where to go on."""
     repository = place.repository
     assert repository is not None
@@ -69,7 +69,7 @@ def commit_page(snapshot: Snapshot, place: Place, start: str, count: int = COMMI
     return {"commits": found, "next": oid}
 
 
-def one_commit(snapshot: Snapshot, place: Place, oid: str) -> dict[str, Any]:
+def one_commit(snapshot: Snapshot, place: Backend, oid: str) -> dict[str, Any]:
     """One commit with the refs that it changed, sorted, and its parent."""
     assert place.repository is not None
     commit = place.repository.commit(oid)
@@ -129,7 +129,7 @@ def _parent(repository: Repository, commit: Commit) -> tuple[Commit | None, str 
         return None, None, True
 
 
-def _changes(snapshot: Snapshot, place: Place, commit: Commit, parent: Commit | None) -> Iterator[dict[str, str]]:
+def _changes(snapshot: Snapshot, place: Backend, commit: Commit, parent: Commit | None) -> Iterator[dict[str, str]]:
     """The refs that a commit changed, of whichever store of the place, in no order."""
     homes = [(snapshot.place(tree)[1], tree) for tree in _trees(snapshot, place)]
     for letter, path in changed_paths(place.files, parent.root if parent is not None else None, commit.root):
@@ -140,7 +140,7 @@ def _changes(snapshot: Snapshot, place: Place, commit: Commit, parent: Commit | 
                 break
 
 
-def _trees(snapshot: Snapshot, place: Place) -> list[StoreTree]:
+def _trees(snapshot: Snapshot, place: Backend) -> list[StoreTree]:
     found = [snapshot.side("state")]
     if snapshot.has_intent() and snapshot.side("intent") is not found[0]:
         found.append(snapshot.side("intent"))

@@ -20,10 +20,11 @@ from .later import Later
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
+    from ..backends.base import Node
     from ..formats.documents import Document
     from ..formats.layout import Side
     from ..store.snapshot import Snapshot
-    from ..store.tree import Node, StoreTree
+    from ..store.tree import StoreTree
 
 Value = TypeVar("Value")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import PROGRAM, Repo
 
-from ocuroot_git.git.program import Config
+from ocuroot_git.git.config import Config
 
 LOOSE, REFERENCE = "loose-object", "reference"
 VALUES = {

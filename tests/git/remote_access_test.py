@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import Repo
 
-from ocuroot_git.git.program import Config, start_config, with_config
-from ocuroot_git.git.remote_access import Target, carried, without_repository
+from ocuroot_git.git.config import Config, start_config
+from ocuroot_git.git.environment import with_config, without_repository
+from ocuroot_git.git.remote_access import Target, carried
 
 KEY = "http.extraheader"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ocuroot_git.formats.redaction import redact
-from ocuroot_git.git.program import with_config
+from ocuroot_git.git.environment import with_config
 from ocuroot_git.git.transport import HANDLING, Transport, classify_push, classify_transfer, essence, parse_push
 
 BRANCH = "refs/heads/state"

@@ -7,7 +7,7 @@ import os
 from ...backends.directory import Directory
 from ...errors import Fatal
 from ...formats.layout import SIDES
-from ...git.repository import Moved
+from ...git.repository import RefMoved
 from ...store.copy import store_files
 from ..options import READING, Command, Option
 
@@ -29,7 +29,7 @@ def run(context: Context, options: Parsed) -> int:
         files.update(store_files(tree, "" if single else f"{side}/"))
     try:
         target.create(files)
-    except Moved:
+    except RefMoved:
         raise Fatal(f"'{options.arguments[0]}' is not empty", hint="name a directory that does not exist yet") from None
     context.terminal.remark(f"Wrote {len(files)} files to '{options.arguments[0]}'")
     return 0

@@ -9,7 +9,7 @@ from ...backends.directory import Directory
 from ...errors import Fatal
 from ...formats.commit_message import compose
 from ...formats.layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
-from ...git.repository import Moved
+from ...git.repository import RefMoved
 from ...store.copy import files_below, sides_in
 from ...store.retry import Attempt
 from ...sync.branch_sync import find_shared
@@ -17,7 +17,7 @@ from ..options import Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...backends.branch import Place, Version
+    from ...backends.base import Backend, Version
     from ...formats.layout import Side
     from ...formats.operation import Operation
     from ...store.stores import Stores
@@ -31,7 +31,7 @@ def run(context: Context, options: Parsed) -> int:
         raise Fatal(f"there is no directory '{name}'")
     source = Directory(name)
     stores = sides_in(source.files, source.read().root, f"'{name}'")
-    files: dict[Place, dict[str, bytes | None]] = {}
+    files: dict[Backend, dict[str, bytes | None]] = {}
     imported: dict[str, str] = {}
     for directory, root in stores:
         side = SIDES[1] if directory == "intent" else SIDES[0]
@@ -51,7 +51,7 @@ def run(context: Context, options: Parsed) -> int:
     return 0
 
 
-def _fingerprint(files: dict[Place, dict[str, bytes | None]]) -> str:
+def _fingerprint(files: dict[Backend, dict[str, bytes | None]]) -> str:
     """A hash of all that is imported: what is asked for, wherever the directory lies."""
     from hashlib import sha256
 
@@ -63,7 +63,7 @@ def _fingerprint(files: dict[Place, dict[str, bytes | None]]) -> str:
     return hashed.hexdigest()
 
 
-def _destination(stores: Stores, side: Side, directory: str) -> tuple[Place, str]:
+def _destination(stores: Stores, side: Side, directory: str) -> tuple[Backend, str]:
     """The place of one of the stores, and the directory there: its own where two stores share a place."""
     place, prefix = stores.where(side)
     shared = stores.where("state") == stores.where("intent")
@@ -72,7 +72,7 @@ def _destination(stores: Stores, side: Side, directory: str) -> tuple[Place, str
     return place, f"{below}/" if below else ""
 
 
-def _refuse_where_shared(stores: Stores, place: Place) -> None:
+def _refuse_where_shared(stores: Stores, place: Backend) -> None:
     """Raise StoreError where a remote has the store that is not here: one made beside it would hide it."""
     if not isinstance(place, Branch) or place.read().oid is not None:
         return
@@ -84,7 +84,7 @@ def _refuse_where_shared(stores: Stores, place: Place) -> None:
         )
 
 
-def _fill(stores: Stores, place: Place, files: dict[str, bytes | None], message: str, operation: Operation) -> bool:
+def _fill(stores: Stores, place: Backend, files: dict[str, bytes | None], message: str, operation: Operation) -> bool:
     """Make the store with its first commit, which only says what it is, and add all else in a second.
 
     Gives False where that was done before, by an import of this name. As for every other write, an answer of a remote
@@ -115,14 +115,14 @@ def _fill(stores: Stores, place: Place, files: dict[str, bytes | None], message:
                     f"{place.where} exists already: a store is imported as a whole, into a new one",
                     hint="name another: git -c ocuroot.state.branch=<branch> ocuroot import <directory>",
                 )
-            with place.turn():
+            with place.write_lock():
                 place.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
             return True
-        except Moved as moved:
+        except RefMoved as moved:
             attempt.after(moved, stores.settings.access.tell)
 
 
-def _holds_something(place: Place, version: Version) -> bool:
+def _holds_something(place: Backend, version: Version) -> bool:
     root = version.root
     return root is not None and (place.repository is not None or bool(list(place.files.children(root))))
 

@@ -16,14 +16,14 @@ from ...formats.redaction import has_secret
 from ...git.locks import refuse_left
 from ...git.program import GitError
 from ...git.program import run as run_git
-from ...git.repository import Moved
+from ...git.repository import RefMoved
 from ...store.tree import is_store
 from ...sync.branch_sync import find_shared
 from ..options import Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...backends.branch import Place
+    from ...backends.base import Backend
     from ...config.settings import Settings
     from ..context import Context
     from ..options import Parsed
@@ -70,7 +70,7 @@ def _configure(settings: Settings, key: str, value: str) -> None:
         _write_config(settings, key, value)
 
 
-def _make(context: Context, place: Place, layout: Layout) -> str:
+def _make(context: Context, place: Backend, layout: Layout) -> str:
     """Make a store at a place where there is none; says what was done, for a sentence with the place."""
     deadline = time.monotonic() + context.stores.settings.timeout
     refusal: Fatal | None = None
@@ -82,7 +82,7 @@ def _make(context: Context, place: Place, layout: Layout) -> str:
             raise refusal
         try:
             return _create(context, place, layout)
-        except Moved as moved:
+        except RefMoved as moved:
             refusal = moved.refusal
             # Another process made the same first commit, or is about to and holds the lock of the branch.
             if time.monotonic() > deadline:
@@ -97,8 +97,8 @@ def _make(context: Context, place: Place, layout: Layout) -> str:
     return "There is a store already on"
 
 
-def _create(context: Context, place: Place, layout: Layout) -> str:
-    """Make a store at a place where there is nothing, as `_make` does. Raises Moved."""
+def _create(context: Context, place: Backend, layout: Layout) -> str:
+    """Make a store at a place where there is nothing, as `_make` does. Raises RefMoved."""
     found = find_shared(context.stores.settings, place) if isinstance(place, Branch) else None
     if found is not None and isinstance(place, Branch):
         tracking, oid = found
@@ -108,7 +108,7 @@ def _create(context: Context, place: Place, layout: Layout) -> str:
     return "Made a store on"
 
 
-def _first_files(context: Context, place: Place, layout: Layout) -> dict[str, bytes | None]:
+def _first_files(context: Context, place: Backend, layout: Layout) -> dict[str, bytes | None]:
     """The files of the first commit: in dialect 3 state and intent are two trees, below each other or on their own."""
     settings = context.stores.settings
     sides = [side for side in SIDES if settings.place(side)[0] == place]

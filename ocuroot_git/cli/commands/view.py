@@ -5,7 +5,8 @@ Flask and waitress are imported only here, when the command runs.
 
 from __future__ import annotations
 
-from ...config.settings import DEFAULT_BRANCH, Access
+from ...backends.base import Access
+from ...config.settings import DEFAULT_BRANCH
 from ...config.settings import open_stores as open_in
 from ...errors import Fatal, UsageError
 from ..options import READING, Command, Option

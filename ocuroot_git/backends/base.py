@@ -1,0 +1,118 @@
+"""What a backend is: where the files of a store lie, behind one small interface.
+
+A backend is read at a `Version` and written by compare-and-swap against one. It knows neither refs nor documents.
+`branch`, `directory` and `remote` are the three there are.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any, Protocol
+
+    from ..git.repository import Changes, Directory, Repository, Scope
+    from .operations import Carried
+
+    Node = Any
+    """A file or directory of a backend, as its `Files` give it."""
+
+    class Files(Protocol):
+        """Where files are read: a git repository or a directory. Nodes are its own, and only handed back to it."""
+
+        def child(self, tree: Node, name: str) -> Node | None: ...
+        def children(self, tree: Node, *, checked: bool = True) -> Iterable[Node]: ...
+        def oddities(self, tree: Node) -> list[tuple[str, str]]: ...
+        def walk(self, todo: list[Directory], then: list[Directory], file: str) -> Iterator[tuple[str, Node]]: ...
+        def name(self, node: Node) -> str: ...
+        def is_tree(self, node: Node) -> bool: ...
+        def data(self, blob: Node) -> bytes: ...
+        def oid(self, node: Node) -> str: ...
+        def prepare_walk(self) -> None: ...
+        def prefetch(self, nodes: Iterable[Node], scope: Scope = "self") -> None: ...
+        @property
+        def is_partial(self) -> bool: ...
+
+    class Backend(Protocol):
+        """Where the files of a store lie: they are read at a version, and that version is replaced by another."""
+
+        @property
+        def files(self) -> Files:
+            """Where the files of its versions are read."""
+
+        @property
+        def repository(self) -> Repository | None:
+            """The repository that keeps the history, if there is one."""
+
+        @property
+        def where(self) -> str:
+            """What it is in words, for messages: `branch 'state'`."""
+
+        def read(self, at: str | None = None) -> Version:
+            """The newest version, or the one that the revision `at` names. Raises NotFound for an unknown one."""
+
+        def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
+            """Replace `version` by itself with `changes`. Raises RefMoved where it is no longer the newest."""
+
+        def create(self, changes: Changes) -> Version:
+            """Make the first version where there is none. Raises RefMoved where there is one by now."""
+
+        def write_lock(self) -> AbstractContextManager[None]:
+            """What a writer holds from reading to writing; waits where only one can write at a time."""
+
+        def prepare_write(self) -> None:
+            """Start what a write will need, while the caller still reads."""
+
+        def end_write(self) -> None:
+            """Take back what `prepare_write` started and no write has used."""
+
+        def maintain(self) -> None:
+            """Tidy up after writing, once, at the end of a process."""
+
+        def held_lock(self) -> str | None:
+            """The file by which another process keeps writers out, as one that was killed goes on doing; or None."""
+
+        def may_be_collected(self) -> bool:
+            """Whether a `git gc` may be why objects are missing, so that it pays to try again."""
+
+        def pause(self, tries: int) -> float:
+            """Seconds to wait after so many lost races, at random."""
+
+        def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
+            """The operation of a name as the history of a version carries it, if it does.
+
+            `since` is a commit whose history is known not to have it; None: nothing is known.
+            """
+
+
+class Version:
+    """A backend as it stood at one moment: the commit (None: no branch, or no commits), and the tree at its top."""
+
+    __slots__ = ("oid", "root")
+
+    def __init__(self, oid: str | None, root: Node | None) -> None:
+        self.oid = oid
+        self.root = root
+
+
+class Access:
+    """How one command uses remote stores: whether at all, how old an answer may be, and how its write is named.
+
+    `tell` is told what is tried again, and why.
+    """
+
+    __slots__ = ("max_age", "offline", "operation", "tell")
+
+    def __init__(
+        self,
+        *,
+        offline: bool = False,
+        max_age: float | None = None,
+        operation: str | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.tell = tell
+        self.offline = offline
+        self.max_age = max_age
+        self.operation = operation
