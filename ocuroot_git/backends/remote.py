@@ -18,10 +18,11 @@ from ..git.collection import GcWindow, outlast
 from ..git.committer import Committer
 from ..git.config import Config, start_config
 from ..git.environment import with_config, without_repository
+from ..git.failures import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, TransportError
 from ..git.program import GitError, run
-from ..git.remote_access import REMOTE, Target, carried
+from ..git.remote_access import REMOTE, RemoteLocation, carried
 from ..git.repository import RefMoved, Repository
-from ..git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, Transport, TransportError
+from ..git.transport import Transport
 from .base import Version
 from .branch import sweep_leftovers
 
@@ -56,20 +57,20 @@ class Remote:
     def __init__(
         self,
         home: Repository,
-        target: Target,
+        location: RemoteLocation,
         config: Config,
         environ: Mapping[str, str],
         access: Access,
         timeout: float,
     ) -> None:
-        self.target = target
-        self.reference = f"refs/heads/{target.branch}"
+        self.location = location
+        self.reference = f"refs/heads/{location.branch}"
         self._config = config
         self._access = access
         self._timeout = timeout
         self._home = home
         self._committer = Committer(home, config, environ)
-        self._path = os.path.join(home.common_dir, "ocuroot", target.directory())
+        self._path = os.path.join(home.common_dir, "ocuroot", location.directory())
         self._gc_window = GcWindow(self._path)
         self._repository: Repository | None = None
         self._transport: Transport | None = None
@@ -85,7 +86,7 @@ class Remote:
     def where(self) -> str:
         from ..formats.redaction import redact
 
-        return f"branch '{self.target.branch}' of '{redact(self.target.name or self.target.url)}'"
+        return f"branch '{self.location.branch}' of '{redact(self.location.name or self.location.url)}'"
 
     @property
     def repository(self) -> Repository:
@@ -106,10 +107,10 @@ class Remote:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Remote):
             return NotImplemented
-        return (self._path, self.target.branch) == (other._path, other.target.branch)
+        return (self._path, self.location.branch) == (other._path, other.location.branch)
 
     def __hash__(self) -> int:
-        return hash((self._path, self.target.branch))
+        return hash((self._path, self.location.branch))
 
     @property
     def last_contact(self) -> float | None:
@@ -177,12 +178,12 @@ class Remote:
 
     def create(self, changes: Changes) -> Version:
         self._refuse_offline("write to")
-        if not self.target.may_create:
+        if not self.location.may_create:
             raise Fatal(f"there is no {self.where}, and it is said not to be created (create_branch)")
         oid = self._committer.first_commit(self.repository, changes)
         self._push(None, oid, "ocuroot: create the store")
         first = Version(oid, self.repository.root(oid))
-        support: dict[str, bytes | None] = {path: text.encode() for path, text in self.target.support_files.items()}
+        support: dict[str, bytes | None] = {path: text.encode() for path, text in self.location.support_files.items()}
         if not support:
             return first
         # Not in the first commit, which is the same everywhere.
@@ -407,7 +408,7 @@ class Remote:
 
     @property
     def _contact_file(self) -> str:
-        return os.path.join(self._path, "ocuroot-contact", self.target.branch, "at")
+        return os.path.join(self._path, "ocuroot-contact", self.location.branch, "at")
 
     def _touch(self) -> None:
         os.makedirs(os.path.dirname(self._contact_file), exist_ok=True)
@@ -423,8 +424,8 @@ class Remote:
     def _network(self) -> Transport:
         if self._transport is None:
             own = Config.read(start_config(self.repository.common_dir, self._environ()))
-            environ = with_config(self._environ(), carried(self.target, self._config, own))
-            shown = self.target.name or self.target.url
+            environ = with_config(self._environ(), carried(self.location, self._config, own))
+            shown = self.location.name or self.location.url
             self._transport = Transport(
                 self._committer.directory, environ, REMOTE, shown, self._timeout, self._access.tell
             )
@@ -432,4 +433,4 @@ class Remote:
 
     def _environ(self) -> dict[str, str]:
         environ = {**without_repository(self._committer.environ), "GIT_DIR": self.repository.common_dir}
-        return environ if self.target.is_trusted else {**environ, "GIT_PROTOCOL_FROM_USER": "0"}
+        return environ if self.location.is_trusted else {**environ, "GIT_PROTOCOL_FROM_USER": "0"}

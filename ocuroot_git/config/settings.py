@@ -216,7 +216,7 @@ class Settings:
 
     def _open_remote(self, spec: Spec, where: str) -> Backend:
         from ..backends.remote import Remote
-        from ..git.remote_access import Target
+        from ..git.remote_access import RemoteLocation
 
         name: str | None = where
         url = self.config.remote_url(where)
@@ -232,7 +232,7 @@ class Settings:
                 )
             base = self.repository.work_tree or self.directory
             url = os.path.abspath(os.path.join(base, os.path.expanduser(url)))
-        target = Target(
+        location = RemoteLocation(
             url,
             spec.branch or DEFAULT_BRANCH,
             name=name,
@@ -240,7 +240,7 @@ class Settings:
             support_files=spec.support_files,
             is_trusted=spec.is_trusted,
         )
-        return Remote(self.repository, target, self.config, self.environ, self.access, self.timeout)
+        return Remote(self.repository, location, self.config, self.environ, self.access, self.timeout)
 
     def _from_environment(self, side: Side) -> Spec | None:
         variable = f"OCUROOT_{side.upper()}"

@@ -33,7 +33,7 @@ kill -KILL "$1"
 """Ends the process $1 (a group, where it is negative) when stdin is closed without a word."""
 
 
-class Done:
+class GitResult:
     """How a `git` process ended: its status (None: it was stopped at its deadline), stdout, and stderr as text."""
 
     __slots__ = ("err", "out", "status")
@@ -53,7 +53,7 @@ def execute(
     most: float,
     data: bytes | None = None,
     keep: Sequence[int] = (),
-) -> Done:
+) -> GitResult:
     """Run a `git` that talks to others in a directory; every end is an answer.
 
     It is ended when it has said nothing for `seconds`, and in any case after `most`. `keep` are descriptors that it
@@ -109,7 +109,7 @@ def _file_with(data: bytes) -> BinaryIO:
     return file
 
 
-def _collect(process: Popen[bytes], family: _Group | _Processes, seconds: float, most: float) -> Done:
+def _collect(process: Popen[bytes], family: _Group | _Processes, seconds: float, most: float) -> GitResult:
     """What a process says until it ends, or is ended because it says nothing any more, or goes on for too long."""
     import selectors
 
@@ -148,7 +148,7 @@ def _collect(process: Popen[bytes], family: _Group | _Processes, seconds: float,
                 read(min(0.1, max(0.0, due - now)))
             else:
                 _wait(process, min(0.1, max(0.0, due - now)))
-    return Done(status, b"".join(out), b"".join(err).decode(errors="replace"))
+    return GitResult(status, b"".join(out), b"".join(err).decode(errors="replace"))
 
 
 def _wait(process: Popen[bytes], seconds: float) -> None:

@@ -34,7 +34,7 @@ _CARRIED_OF_REMOTE: Final = ("pushurl", "proxy", "proxyauthmethod", "uploadpack"
 _RESET_BY_EMPTY: Final = ("helper", "extraheader", "curloptresolve", "proxyauthmethod")
 
 
-class Target:
+class RemoteLocation:
     """What a remote store is: its URL, the remote's name in the user's configuration if it has one, and its branch.
 
     `may_create` and `support_files` are for making the branch: whether, and with which files at its top.
@@ -73,13 +73,13 @@ class Target:
         return f"{readable.removesuffix('.git').lstrip('.-')[:40]}-{sha1(os.fsencode(bare)).hexdigest()[:10]}.git"
 
 
-def carried(target: Target, config: Config, own: Config) -> list[tuple[str, str]]:
+def carried(location: RemoteLocation, config: Config, own: Config) -> list[tuple[str, str]]:
     """The configuration of the user's repository that the tool's own (`own`) does not see by itself, as (key, value).
 
     So credentials reach git whichever way they are configured there: in the repository's own file, or in one
     that is included for this repository only.
     """
-    values = [(f"remote.{REMOTE}.url", target.url)]
+    values = [(f"remote.{REMOTE}.url", location.url)]
     for key in config.all_keys():
         if not key.startswith(_CARRIED):
             continue
@@ -89,8 +89,8 @@ def carried(target: Target, config: Config, own: Config) -> list[tuple[str, str]
         else:
             missing = ["", *wanted] if key.endswith(_RESET_BY_EMPTY) else wanted
         values += [(key, value) for value in missing]
-    for name in _CARRIED_OF_REMOTE if target.name else ():
-        found = config.get(f"remote.{target.name}.{name}")
+    for name in _CARRIED_OF_REMOTE if location.name else ():
+        found = config.get(f"remote.{location.name}.{name}")
         if found:
             values.append((f"remote.{REMOTE}.{name}", found))
     return values

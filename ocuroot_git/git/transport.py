@@ -1,342 +1,37 @@
-"""Talking to remotes by `git fetch`, `git push` and `git ls-remote`: what they answer, and what went wrong (design 8).
+"""Talking to remotes by `git fetch`, `git push` and `git ls-remote`: how they are run, and how often (design 8).
 
-The parsers and the classification are pure; `tests/sharing_words_test.py` feeds them what git and its servers said.
-A failure is classified by what git prints for programs (`--porcelain`, exit statuses) first, and by words only
-where there is nothing else. What stays open is decided by whether the tip moved: see `remote.py` and `sync.py`.
+What their failures mean stands in `failures`.
 """
 
 from __future__ import annotations
 
 import time
 
-from ..errors import RemoteError
 from ..formats.redaction import redact
+from .failures import (
+    KINDS,
+    LOGIN,
+    MAY_HAVE_ARRIVED,
+    NO_REPOSITORY,
+    READ_ONLY,
+    SILENT,
+    TransportError,
+    classify_push,
+    classify_transfer,
+    parse_push,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Final
 
-    from .deadline import Done
+    from .deadline import GitResult
 
-NO_REPOSITORY: Final = "no repository"
-LOGIN: Final = "login"
-HOST_KEY: Final = "host key"
-READ_ONLY: Final = "read only"
-NO_PROGRAM: Final = "no program"
-UNREACHABLE: Final = "unreachable"
-BUSY: Final = "busy"
-SILENT: Final = "silent"
-CUT: Final = "cut"
-RACE: Final = "race"
-LOCKED: Final = "locked"
-POLICY: Final = "policy"
-REFUSED: Final = "refused"
-UNWANTED: Final = "unwanted"
-OTHER: Final = "other"
-
-HANDLING: Final = {
-    RACE: "retry",
-    LOCKED: "retry",
-    CUT: "retry",
-    BUSY: "retry",
-    SILENT: "retry",
-    UNREACHABLE: "retry",
-    LOGIN: "login",
-    HOST_KEY: "login",
-    READ_ONLY: "login",
-    POLICY: "policy",
-    NO_PROGRAM: "stop",
-    NO_REPOSITORY: "stop",
-    UNWANTED: "stop",
-    REFUSED: "stop",
-    OTHER: "stop",
-}
-"""What to do about each kind of failure. REFUSED, a refusal in unknown words, is a lost race where the tip moved."""
-MAY_HAVE_ARRIVED: Final = (CUT, BUSY, SILENT, UNREACHABLE)
-"""The failures of a push that leave open whether it was carried out, and pass."""
-_TRIES: Final = {CUT: 5, BUSY: 5, UNREACHABLE: 3, LOCKED: 8}
-"""How often a fetch is tried that failed in a way that may pass."""
 _MOST: Final = 10
 """How many times longer than a silence a transfer may take that goes on."""
-
-_SAYINGS: Final = {
-    NO_REPOSITORY: "there is no repository at '{}'",
-    LOGIN: "'{}' refused the login",
-    HOST_KEY: "ssh does not trust the host of '{}'",
-    READ_ONLY: "this login may read '{}', but not write to it",
-    NO_PROGRAM: "git cannot start the program that connects to '{}'",
-    UNREACHABLE: "cannot reach '{}'",
-    BUSY: "'{}' is busy",
-    SILENT: "'{}' does not answer",
-    CUT: "the connection to '{}' was cut",
-    RACE: "the branch at '{}' was moved by another writer",
-    LOCKED: "another process holds a lock that is needed for '{}'",
-    POLICY: "'{}' refuses the push by its own rules",
-    REFUSED: "'{}' refused the push",
-    UNWANTED: "'{}' does not give single objects",
-    OTHER: "cannot talk to '{}'",
-}
-_HINTS: Final = {
-    NO_REPOSITORY: "check the address, and whether this login may see the repository",
-    LOGIN: "check the credentials; git itself must be able to: git ls-remote <url>",
-    HOST_KEY: "compare the key of the host with the one that its owner publishes, and add it to known_hosts",
-    READ_ONLY: "ask whoever runs the server for the right to push; trying again does not help",
-    NO_PROGRAM: "install it, or name another: core.sshCommand, GIT_SSH_COMMAND",
-    UNREACHABLE: "'--offline' reads what was fetched before",
-    SILENT: "if it is only slow, give it longer: git config ocuroot.timeout <seconds>",
-    POLICY: "ask whoever runs the server to let this login push to the branch; trying again does not help",
-}
-
 _APPEARING: Final = (0.0, 0.05, 0.1, 0.2, 0.4)
 """Seconds to wait before each fetch of a branch that is there when asked for, but was not there for the fetch."""
-
-# Words in stderr of a transfer that failed, in lower case; the first kind of which one is found is taken.
-_TRANSFER_WORDS: Final = (
-    (UNWANTED, ("does not allow request for unadvertised object", "not our ref", "want without filter")),
-    (
-        NO_PROGRAM,
-        (
-            "cannot run ",
-            "cannot exec ",
-            "cannot spawn ",
-            "is not a git command",
-            ": command not found",
-            ": not found\n",
-        ),
-    ),
-    (LOCKED, ("cannot lock ref", ".lock': file exists")),
-    (
-        NO_REPOSITORY,
-        (
-            "repository not exported",
-            "no such repository",
-            "does not appear to be a git repository",
-            "repository not found",
-            "not a git repository",
-            "' not found",
-            "could not be found",
-            "returned error: 404",
-            "returned error: 410",
-            "no such file or directory",
-            "does not exist",
-        ),
-    ),
-    (HOST_KEY, ("host key verification failed",)),
-    (
-        LOGIN,
-        (
-            "authentication failed",
-            "could not read username",
-            "could not read password",
-            "permission denied",
-            "denied to ",
-            "marked as read only",
-            "returned error: 401",
-            "returned error: 403",
-            "returned error: 407",
-            "invalid credentials",
-            "access denied",
-            "not authorized",
-            "service not enabled",
-        ),
-    ),
-    (BUSY, ("returned error: 5", "returned error: 429", "service unavailable", "too many requests")),
-    (
-        UNREACHABLE,
-        (
-            "could not resolve",
-            "name or service not known",
-            "name resolution",
-            "nodename nor servname",
-            "connection refused",
-            "no route to host",
-            "network is unreachable",
-            "unable to look up",
-            "timed out",
-            "failed to connect",
-            "couldn't connect",
-            "unable to connect",
-            "port 22: ",
-        ),
-    ),
-    (
-        CUT,
-        (
-            "hung up",
-            "early eof",
-            "unexpected disconnect",
-            "unexpected eof",
-            "unexpectedly",
-            "rpc failed",
-            "connection reset",
-            "connection closed",
-            "broken pipe",
-            "empty reply",
-            "recv failure",
-            "send failure",
-            "transfer closed",
-            "bad pack header",
-            "expected flush",
-            "invalid server response",
-            "http2",
-            "http/2",
-            "gnutls",
-            "ssl_read",
-            "pack has bad object",
-        ),
-    ),
-)
-# What a server says of one branch behind `[remote rejected]`: policy first, since a hook may say anything besides.
-_REJECTION_WORDS: Final = (
-    (
-        POLICY,
-        (
-            "hook declined",
-            "protected",
-            "prohibited",
-            "not permitted",
-            "not allowed",
-            "permission denied",
-            "denied",
-            "denying",
-            "declined",
-            "violation",
-            "quota",
-            "read-only",
-            "read only",
-            "checked out",
-            "you must use a pull request",
-            "pull request",
-            "too large",
-            "exceed",
-            "funny refname",
-            "hidden ref",
-            "no new changes",
-        ),
-    ),
-    (
-        LOCKED,
-        ("cannot lock ref", "failed to lock", "unable to lock", "failed to update ref", "unable to create", "locked"),
-    ),
-    (
-        RACE,
-        (
-            "fetch first",
-            "non-fast-forward",
-            "incorrect old value",
-            "stale info",
-            "already exists",
-            "needs force",
-            "reference changed",
-            "expected old",
-            "lock_failure",
-        ),
-    ),
-    (BUSY, ("internal server error", "service unavailable", "try again")),
-    (CUT, ("remote failed to report", "timeout")),
-)
-_CHATTER: Final = (
-    *("remote: enumerating ", "remote: counting ", "remote: compressing ", "remote: total ", "remote: resolving "),
-    *("enumerating objects", "counting objects", "compressing objects", "writing objects", "receiving objects"),
-    *("resolving deltas", "unpacking objects", "updating files", "delta compression", "total ", "from ", "to "),
-    *("hint:", "please make sure you have", "and the repository exists", "warning: permanently added", "@"),
-    *("error: failed to push some refs", "everything up-to-date", "the most similar command"),
-)
-"""How lines of git's stderr begin, in lower case, that say nothing of a failure: progress, and general advice."""
-_VAGUE: Final = ("could not read from remote repository", "remote end hung up", "unable to fork")
-"""What git says after the line that tells why."""
-_MOST_LINES: Final = 5
-
-
-class TransportError(RemoteError):
-    """A remote did not do what was asked. `kind` says why; the message has the words that tell, `words` all of them.
-
-    Which command it was is for the trace: see `GIT_TRACE_OCUROOT`.
-    """
-
-    def __init__(self, kind: str, url: str, words: str) -> None:
-        said = essence(words, kind) or "git said nothing"
-        super().__init__(f"{_SAYINGS[kind].format(url)}: {said}", hint=_HINTS.get(kind))
-        self.kind = kind
-        self.words = words
-
-    @property
-    def handling(self) -> str:
-        """`retry`, `stop`, `login` or `policy`."""
-        return HANDLING[self.kind]
-
-
-class Answer:
-    """What `git push --porcelain` said about one branch: its flag, the summary, and the reason in brackets."""
-
-    __slots__ = ("flag", "reason", "summary")
-
-    def __init__(self, flag: str, summary: str, reason: str) -> None:
-        self.flag = flag
-        self.summary = summary
-        self.reason = reason
-
-
-def parse_push(out: str, branch: str) -> Answer | None:
-    """The line about a branch (full name) in what `git push --porcelain` printed; None where there is none.
-
-    Lines are `<flag> TAB <from>:<to> TAB <summary> [(<reason>)]`; the summary of a rejection is in square brackets.
-    """
-    for line in out.splitlines():
-        flag, tab, rest = line.partition("\t")
-        names, second_tab, said = rest.partition("\t")
-        if not (tab and second_tab) or len(flag) != 1 or names.rpartition(":")[2] != branch:
-            continue
-        if said.startswith("["):
-            summary, _, reason = said[1:].partition("]")
-            return Answer(flag, summary, reason.strip().removeprefix("(").removesuffix(")"))
-        return Answer(flag, said, "")
-    return None
-
-
-def classify_push(status: int | None, out: str, err: str, branch: str) -> str | None:
-    """The kind of failure of a push, or None where it was done.
-
-    `[rejected]` is git's own comparison, before it sends anything: a lost race in every language. `[remote rejected]`
-    is the server's word, and `[remote failure]` or no line at all after a cut connection leaves open what happened.
-    """
-    answer = parse_push(out, branch)
-    if status == 0 and answer is not None and answer.flag != "!":
-        return None
-    if answer is None or answer.flag != "!":
-        return SILENT if status is None else classify_transfer(err)
-    if answer.summary == "rejected":
-        return RACE
-    if answer.summary == "remote rejected":
-        return _first_kind(answer.reason.lower(), _REJECTION_WORDS) or REFUSED
-    if answer.summary == "remote failure":
-        return CUT
-    return REFUSED
-
-
-def classify_transfer(err: str) -> str:
-    """The kind of failure of a transfer that ended before anything was said about a branch."""
-    return _first_kind(err.lower(), _TRANSFER_WORDS) or OTHER
-
-
-def _first_kind(words: str, table: tuple[tuple[str, tuple[str, ...]], ...]) -> str | None:
-    return next((kind for kind, marks in table if any(mark in words for mark in marks)), None)
-
-
-def essence(err: str, kind: str = OTHER) -> str:
-    """What counts in git's stderr, in one line: the lines that decided for `kind` first, and no chatter."""
-    lines = [line.strip() for line in err.replace("\r", "\n").splitlines()]
-    lines = [line for line in dict.fromkeys(lines) if line not in ("", "remote:", "error:")]
-    telling = [line for line in lines if not line.lower().startswith(_CHATTER)]
-    exact = [line for line in telling if not any(vague in line.lower() for vague in _VAGUE)]
-    marks = [mark for table in (_TRANSFER_WORDS, _REJECTION_WORDS) for of, some in table if of == kind for mark in some]
-
-    def is_minor(line: str) -> bool:
-        return not line.startswith("!") and not any(mark.rstrip("\n") in line.lower() for mark in marks)
-
-    kept = sorted(exact or telling or lines, key=is_minor)[:_MOST_LINES]
-    return " / ".join(line.removeprefix("fatal: ").removeprefix("error: ") for line in kept)
 
 
 class Transport:
@@ -380,12 +75,12 @@ class Transport:
         tries = 0
         while True:
             tries += 1
-            done = self._run(arguments, data=data, lock=lock)
-            if done.status == 0:
+            result = self._run(arguments, data=data, lock=lock)
+            if result.status == 0:
                 return self._answered()
-            failure = self._failure(_kind_of(done), done)
+            failure = self._failure(_kind_of(result), result)
             left = self._left()
-            if tries >= _TRIES.get(failure.kind, 1) or left <= 0:
+            if tries >= KINDS[failure.kind].tries or left <= 0:
                 self._answered()
                 raise failure
             self.retry(failure)
@@ -416,15 +111,15 @@ class Transport:
         Where the push is not let in, but reading is, the failure says so: servers word it as if nothing were there.
         """
         plain = ("--progress", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
-        done = self._run(("push", *plain, "--", self.remote, f"{source}:{branch}"))
-        out = done.out.decode(errors="replace")
-        kind = classify_push(done.status, out, done.err, branch)
+        result = self._run(("push", *plain, "--", self.remote, f"{source}:{branch}"))
+        out = result.out.decode(errors="replace")
+        kind = classify_push(result.status, out, result.err, branch)
         if kind is None:
             self._answered()
             return None
         answer = parse_push(out, branch)
         if answer is not None and answer.flag == "!":
-            done.err = f"! [{answer.summary}] {answer.reason}\n" + done.err
+            result.err = f"! [{answer.summary}] {answer.reason}\n" + result.err
         if kind not in MAY_HAVE_ARRIVED:
             self._answered()
         if kind in (LOGIN, NO_REPOSITORY):
@@ -433,20 +128,20 @@ class Transport:
                 kind = READ_ONLY
             except TransportError:
                 pass  # reading is refused too: it is what it seemed to be
-        return self._failure(kind, done)
+        return self._failure(kind, result)
 
     def tip(self, branch: str) -> str | None:
         """Where a branch (full name) stands on the remote now; None where there is none. Raises TransportError.
 
         The exit status tells a missing branch from every other failure.
         """
-        done = self._run(("ls-remote", "--exit-code", "--", self.remote, branch))
+        result = self._run(("ls-remote", "--exit-code", "--", self.remote, branch))
         self._answered()
-        if done.status == 2:
+        if result.status == 2:
             return None
-        if done.status != 0:
-            raise self._failure(_kind_of(done), done)
-        for line in done.out.decode(errors="replace").splitlines():
+        if result.status != 0:
+            raise self._failure(_kind_of(result), result)
+        for line in result.out.decode(errors="replace").splitlines():
             oid, _, name = line.partition("\t")
             if name == branch:
                 return oid
@@ -457,12 +152,12 @@ class Transport:
         if self._tell is not None:
             self._tell(f"trying again: {failure.message}")
 
-    def _failure(self, kind: str, done: Done) -> TransportError:
+    def _failure(self, kind: str, result: GitResult) -> TransportError:
         """The error for a command that failed, as people read it."""
-        words = done.err if done.status is not None else f"it said nothing for {self._seconds:g} s\n{done.err}"
+        words = result.err if result.status is not None else f"it said nothing for {self._seconds:g} s\n{result.err}"
         return TransportError(kind, self.shown, words)
 
-    def _run(self, arguments: Sequence[str], *, data: bytes | None = None, lock: int | None = None) -> Done:
+    def _run(self, arguments: Sequence[str], *, data: bytes | None = None, lock: int | None = None) -> GitResult:
         from .deadline import execute  # late: some commands load this module only to know what a remote store is
         from .tracing import trace
 
@@ -471,7 +166,7 @@ class Transport:
         if self._until is None or self._until <= began:
             self._until = began + self._seconds
         trace(self._environ, f"run: git {' '.join(command)}")
-        done = execute(
+        result = execute(
             command,
             self._environ,
             directory=self._directory,
@@ -480,9 +175,9 @@ class Transport:
             data=data,
             keep=() if lock is None else (lock,),
         )
-        ended = "was ended" if done.status is None else f"ended with {done.status}"
+        ended = "was ended" if result.status is None else f"ended with {result.status}"
         trace(self._environ, f"git {arguments[0]} {ended} after {time.monotonic() - began:.3f} s")
-        return done
+        return result
 
     def _answered(self) -> None:
         """The remote said something, or nothing more is asked: a wait that begins now is a new one."""
@@ -493,6 +188,6 @@ class Transport:
         return 0.0 if self._until is None else self._until - time.monotonic()
 
 
-def _kind_of(done: Done) -> str:
+def _kind_of(result: GitResult) -> str:
     """The kind of failure of a command that is no push."""
-    return SILENT if done.status is None else classify_transfer(done.err)
+    return SILENT if result.status is None else classify_transfer(result.err)

@@ -14,9 +14,10 @@ from ..backends.base import Version
 from ..errors import Conflict, Error, Fatal
 from ..formats.commit_message import compose, operations_of
 from ..formats.operation import Operation
+from ..git.failures import LOCKED, MAY_HAVE_ARRIVED, REFUSED, RETRY, TransportError
 from ..git.program import GitError, run
 from ..git.repository import RefMoved
-from ..git.transport import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, Transport, TransportError
+from ..git.transport import Transport
 from .merge import Clash, merge_trees, split
 
 TYPE_CHECKING = False
@@ -234,7 +235,7 @@ class Sharing:
     def _may_try_again(self, failure: TransportError, known: str | None) -> bool:
         if failure.kind == REFUSED:
             return self._transport.tip(self.branch.reference) != known
-        return failure.kind in (RACE, LOCKED, *MAY_HAVE_ARRIVED)
+        return failure.handling == RETRY
 
     def _replay(self, here: Version, known: str, choice: Choice, outcome: Outcome) -> str:
         """Make one commit on the remote's tip of all that was changed here since the two parted; gives its id."""

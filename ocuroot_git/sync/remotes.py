@@ -37,7 +37,7 @@ def each_place(stores: Stores, arguments: list[str]) -> Iterator[tuple[str, Shar
 def standing(settings: Settings, place: Backend) -> dict[str, Document]:
     """How a place stands to its remote as of the last contact: for `status`; empty where it has none."""
     if isinstance(place, Remote):
-        return {"remote": place.target.name, "last_contact": _time(place.last_contact)}
+        return {"remote": place.location.name, "last_contact": _time(place.last_contact)}
     if not isinstance(place, Branch):
         return {}
     try:

@@ -11,7 +11,7 @@ from conftest import Repo
 
 from ocuroot_git.errors import Fatal
 from ocuroot_git.formats.redaction import has_secret, learn, redact, without_secrets
-from ocuroot_git.git.remote_access import Target
+from ocuroot_git.git.remote_access import RemoteLocation
 
 SECRET = "s3cr3tv4lue"
 
@@ -61,10 +61,11 @@ def test_a_name_holds_no_secret(url: str) -> None:
     assert SECRET not in without_secrets(url)
     assert has_secret(url)
     other = url.replace(SECRET, "an0ther")
-    assert SECRET not in Target(url, "state", support_files={}).directory()
+    assert SECRET not in RemoteLocation(url, "state", support_files={}).directory()
     if "/x@" not in url and "a?" not in url:
         assert (
-            Target(url, "state", support_files={}).directory() == Target(other, "state", support_files={}).directory()
+            RemoteLocation(url, "state", support_files={}).directory()
+            == RemoteLocation(other, "state", support_files={}).directory()
         )
 
 
@@ -93,7 +94,7 @@ def test_two_urls_are_never_one_name() -> None:
         "ssh://ann@example.com/~/a",
         "ssh://bob@example.com/~/a",
     ]
-    assert len({Target(url, "state", support_files={}).directory() for url in urls}) == len(urls)
+    assert len({RemoteLocation(url, "state", support_files={}).directory() for url in urls}) == len(urls)
 
 
 def test_a_known_secret_is_redacted_wherever_it_stands() -> None:

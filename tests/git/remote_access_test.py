@@ -11,7 +11,7 @@ from conftest import Repo
 
 from ocuroot_git.git.config import Config, start_config
 from ocuroot_git.git.environment import with_config, without_repository
-from ocuroot_git.git.remote_access import Target, carried
+from ocuroot_git.git.remote_access import RemoteLocation, carried
 
 KEY = "http.extraheader"
 
@@ -57,7 +57,7 @@ def test_headers_arrive_once_and_reset_as_for_the_user(
         )
         return done.stdout.split("\0")[:-1]
 
-    target = Target("https://example.com/r.git", "state", support_files={})
+    target = RemoteLocation("https://example.com/r.git", "state", support_files={})
     theirs = Config.read(start_config(str(repo.path), environ))
     ours = Config.read(start_config(str(own.path), without_repository(environ)))
     told = with_config(without_repository(environ), carried(target, theirs, ours))
@@ -69,7 +69,7 @@ def test_a_key_without_a_value_stays_true(repo: Repo, make_repo) -> None:  # typ
     with (repo.path / ".git" / "config").open("a") as file:
         file.write("[http]\n\tsslVerify\n")
     configs = [Config.read(start_config(str(path), os.environ)) for path in (repo.path, own.path)]
-    values = carried(Target("https://example.com/r.git", "state", support_files={}), *configs)
+    values = carried(RemoteLocation("https://example.com/r.git", "state", support_files={}), *configs)
     environ = with_config(os.environ, values)
     done = subprocess.run(
         ["git", "config", "--bool", "http.sslVerify"], cwd=own.path, env=environ, capture_output=True, text=True

@@ -8,7 +8,8 @@ import pytest
 
 from ocuroot_git.formats.redaction import redact
 from ocuroot_git.git.environment import with_config
-from ocuroot_git.git.transport import HANDLING, Transport, classify_push, classify_transfer, essence, parse_push
+from ocuroot_git.git.failures import KINDS, classify_push, classify_transfer, parse_push, summarize_stderr
+from ocuroot_git.git.transport import Transport
 
 BRANCH = "refs/heads/state"
 
@@ -59,7 +60,7 @@ REJECTIONS = [
 def test_a_rejection_is_put_in_its_class(summary: str, reason: str, handling: str) -> None:
     kind = classify_push(1, rejected(summary, reason), "error: failed to push some refs", BRANCH)
     assert kind is not None
-    assert HANDLING[kind] == handling
+    assert KINDS[kind].handling == handling
 
 
 TRANSFERS = [
@@ -86,8 +87,8 @@ TRANSFERS = [
 
 @pytest.mark.parametrize(("words", "handling"), TRANSFERS)
 def test_a_failed_transfer_is_put_in_its_class(words: str, handling: str) -> None:
-    assert HANDLING[classify_transfer(words)] == handling
-    assert HANDLING[classify_push(128, "", words, BRANCH) or ""] == handling
+    assert KINDS[classify_transfer(words)].handling == handling
+    assert KINDS[classify_push(128, "", words, BRANCH) or ""].handling == handling
 
 
 def test_a_push_that_was_done_is_no_failure() -> None:
@@ -183,7 +184,7 @@ DECIDING = [
 @pytest.mark.parametrize(("words", "kind", "deciding"), DECIDING)
 def test_the_line_that_decides_is_kept_and_the_chatter_is_not(words: str, kind: str, deciding: str) -> None:
     assert classify_transfer(words) == kind
-    said = essence(words, kind)
+    said = summarize_stderr(words, kind)
     assert said.startswith(deciding) or deciding in said.partition(" / ")[0], said
     assert "Counting" not in said
     assert "correct access rights" not in said
@@ -192,7 +193,9 @@ def test_the_line_that_decides_is_kept_and_the_chatter_is_not(words: str, kind: 
 
 def test_the_line_that_decides_is_kept_behind_many_others() -> None:
     banner = "".join(f"remote: line {number} of the greeting\n" for number in range(40))
-    assert "returned error: 403" in essence(banner + "fatal: unable to access 'x': returned error: 403", "login")
+    assert "returned error: 403" in summarize_stderr(
+        banner + "fatal: unable to access 'x': returned error: 403", "login"
+    )
 
 
 def test_configuration_is_added_before_what_the_environment_says() -> None:

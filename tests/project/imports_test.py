@@ -164,7 +164,7 @@ BUDGETS = {
     ("match", "+/**"): 48,
     ("resolve", "+/custom/x"): 47,
     ("parse", "+/custom/x"): 37,
-    ("log", "-n", "1"): 62,
+    ("log", "-n", "1"): 63,
     ("set", "+/custom/x", "other"): 68,
     ("delete", "+/custom/x"): 69,
     ("update", "--stdin"): 63,

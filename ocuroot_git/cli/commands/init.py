@@ -50,7 +50,7 @@ def run(context: Context, options: Parsed) -> int:
         if isinstance(place, Branch) and (wanted[side] or side == "state"):
             _configure(settings, f"ocuroot.{side}.branch", place.name)
         elif isinstance(place, Remote) and remotes[side]:
-            _configure(settings, f"ocuroot.{side}.branch", place.target.branch)
+            _configure(settings, f"ocuroot.{side}.branch", place.location.branch)
             _configure(settings, f"ocuroot.{side}.remote", remotes[side])
             if has_secret(remotes[side]):
                 context.terminal.warning(
