@@ -20,6 +20,7 @@ import ocuroot_git
 from ocuroot_git.formats import documents
 from ocuroot_git.formats.globs import Glob
 from ocuroot_git.formats.refs import Ref
+from ocuroot_git.git.object_writer import ObjectWriter
 from ocuroot_git.git.repository import Repository
 
 Benchmark = Callable[..., object]
@@ -81,11 +82,12 @@ def test_dump_document(benchmark: Benchmark) -> None:
 def test_edit_tree(benchmark: Benchmark, workload: Repo, changes: int) -> None:
     repository = Repository.open(str(workload.path), os.environ)
     root = repository.root(repository.tip("refs/heads/state") or "")
+    writer = ObjectWriter(repository, frozenset())
     number = count()
 
     def edit() -> object:
         data = str(next(number)).encode()
-        return repository.edit(root, {f"refs/{PACKAGE}/@{n + 1}/custom/x/@object.json": data for n in range(changes)})
+        return writer.edit(root, {f"refs/{PACKAGE}/@{n + 1}/custom/x/@object.json": data for n in range(changes)})
 
     assert benchmark(edit)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..git.collection import GcWindow
     from ..git.committer import Committer
     from ..git.config import Config
+    from ..git.object_writer import ObjectWriter
     from ..git.repository import Changes, Repository
     from .base import Files, Node
     from .operations import Carried
@@ -39,14 +40,23 @@ class Branch:
         self.name = name
         self.reference = f"refs/heads/{name}"
         self._config = config
-        repository.synced = config.synced()
         self._environ = environ
         self._committer: Committer | None = None
+        self._writer: ObjectWriter | None = None
         self._gc_window: GcWindow | None = None
 
     @property
     def where(self) -> str:
         return f"branch '{self.name}'"
+
+    @property
+    def writer(self) -> ObjectWriter:
+        """Who writes the objects of this branch, and moves it."""
+        if self._writer is None:
+            from ..git.object_writer import ObjectWriter  # late: whoever only reads needs none of it
+
+            self._writer = ObjectWriter(self.repository, self._config.synced())
+        return self._writer
 
     @property
     def committer(self) -> Committer:
@@ -84,7 +94,7 @@ class Branch:
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
         self._refuse_checked_out()
-        self.repository.begin_write()
+        self.writer.begin_write()
         oid = None
         try:
             tree = self._edit(version, changes)
@@ -92,10 +102,10 @@ class Branch:
                 raise Fatal(f"{self.where}: refusing to write an empty tree")
             if version.root is not None and tree.id == version.root.id:
                 return version
-            oid = self.committer.commit(self.repository, tree, [version.oid] if version.oid else [], message)
+            oid = self.committer.commit(self.writer, tree, [version.oid] if version.oid else [], message)
             self.move(version.oid, oid, reason)
         except (ObjectError, GitError):
-            if (oid is not None and self.repository.holds(oid, changes)) or not self.may_be_collected():
+            if (oid is not None and self.writer.holds(oid, changes)) or not self.may_be_collected():
                 raise
             raise RefMoved(self.reference) from None  # what was written may be gone already: from the beginning
         self._gc_window = None
@@ -111,10 +121,10 @@ class Branch:
         from ..git.collection import outlast
 
         def write_again() -> None:
-            self.repository.write_commits_again()
+            self.writer.write_commits_again()
             edit_again()
 
-        outlast(self.repository, oid, changes, write_again)
+        outlast(self.writer, oid, changes, write_again)
 
     def may_be_collected(self) -> bool:
         if self._gc_window is None:
@@ -125,16 +135,16 @@ class Branch:
 
     def _edit(self, version: Version, changes: Changes) -> Node | None:
         if len(changes) < MANY:
-            return self.repository.edit(version.root, changes)
+            return self.writer.edit(version.root, changes)
         from ..git.fast_import import edit_in_bulk
 
-        return edit_in_bulk(self.repository, self.committer.environ, version.oid, changes)
+        return edit_in_bulk(self.writer, self.committer.environ, version.oid, changes)
 
     def create(self, changes: Changes) -> Version:
-        self.repository.begin_write()
-        oid = self.committer.first_commit(self.repository, changes)
+        self.writer.begin_write()
+        oid = self.committer.first_commit(self.writer, changes)
         self.move(None, oid, "ocuroot: create the store")
-        self.keep(oid, changes, lambda: self.repository.edit(None, changes))
+        self.keep(oid, changes, lambda: self.writer.edit(None, changes))
         return Version(oid, self.repository.root(oid))
 
     def adopt(self, oid: str, reason: str) -> Version:
@@ -207,7 +217,7 @@ class Branch:
                     raise RefMoved(self.reference) from None
                 raise
         else:
-            self.repository.move(self.reference, old, new, reason, self.committer.identities()[1])
+            self.writer.move(self.reference, old, new, reason, self.committer.identities()[1])
         self.repository.written = True
 
     def _has_reference_hook(self) -> bool:
@@ -216,7 +226,9 @@ class Branch:
         return os.access(os.path.join(hooks, "reference-transaction"), os.X_OK)
 
     def _refuse_checked_out(self) -> None:
-        place = self.repository.checked_out_in(self.reference)
+        from ..git.worktrees import checked_out_in
+
+        place = checked_out_in(self.repository, self.reference)
         if place is not None:
             raise Fatal(
                 f"refusing to move branch '{self.name}', which is checked out at '{place}'",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
+    from ..git.object_writer import ObjectWriter
     from ..git.repository import Changes, Scope
     from .base import Access, Files
     from .operations import Carried
@@ -74,6 +75,7 @@ class Remote:
         self._gc_window = GcWindow(self._path)
         self._repository: Repository | None = None
         self._transport: Transport | None = None
+        self._writer: ObjectWriter | None = None
         self._asked = float("-inf")
         self._must_ask = False
         """Whether no earlier answer will do: a write begins with the tip as it is, whatever reads may make do with."""
@@ -97,8 +99,16 @@ class Remote:
             sweep_leftovers(os.path.dirname(self._path))
             self._repository = Repository.open(self._path, {"GIT_DIR": self._path})
             self._repository.fetch_missing = self._fetch_objects
-            self._repository.synced = self._config.synced()
         return self._repository
+
+    @property
+    def _object_writer(self) -> ObjectWriter:
+        """What writes to the tool's own repository, as it was opened last."""
+        if self._writer is None or self._writer.repository is not self.repository:
+            from ..git.object_writer import ObjectWriter  # late: whoever only reads needs none of it
+
+            self._writer = ObjectWriter(self.repository, self._config.synced())
+        return self._writer
 
     @property
     def files(self) -> Files:
@@ -154,25 +164,25 @@ class Remote:
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
         self._refuse_offline("write to")
-        self.repository.begin_write()
-        tree = self.repository.edit(version.root, changes)
+        self._object_writer.begin_write()
+        tree = self._object_writer.edit(version.root, changes)
         if tree is None:
             raise Fatal(f"{self.where}: refusing to write an empty tree")
         if version.root is not None and tree.id == version.root.id:
             return version
-        oid = self._committer.commit(self.repository, tree, [version.oid] if version.oid else [], message)
+        oid = self._committer.commit(self._object_writer, tree, [version.oid] if version.oid else [], message)
         try:
             self._push(version.oid, oid, reason)
         except TransportError:
-            if self.repository.holds(oid, changes):
+            if self._object_writer.holds(oid, changes):
                 raise
             raise RefMoved(self.where) from None  # `git gc` has deleted here what was to be pushed
 
         def write_again() -> None:
-            self.repository.write_commits_again()
-            self.repository.edit(version.root, changes)
+            self._object_writer.write_commits_again()
+            self._object_writer.edit(version.root, changes)
 
-        outlast(self.repository, oid, changes, write_again)
+        outlast(self._object_writer, oid, changes, write_again)
         self._fetched = True
         return Version(oid, tree)
 
@@ -180,7 +190,7 @@ class Remote:
         self._refuse_offline("write to")
         if not self.location.may_create:
             raise Fatal(f"there is no {self.where}, and it is said not to be created (create_branch)")
-        oid = self._committer.first_commit(self.repository, changes)
+        oid = self._committer.first_commit(self._object_writer, changes)
         self._push(None, oid, "ocuroot: create the store")
         first = Version(oid, self.repository.root(oid))
         support: dict[str, bytes | None] = {path: text.encode() for path, text in self.location.support_files.items()}
@@ -236,7 +246,7 @@ class Remote:
         self._touch()
         try:
             with self._lock():  # else a fetch of another process here meets the lock of the branch
-                self.repository.move(self.reference, old, new, reason, self._committer.identities()[1])
+                self._object_writer.move(self.reference, old, new, reason, self._committer.identities()[1])
         except RefMoved:
             pass  # another process here has fetched since: the cache is ahead of us
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from .repository import Changes, Repository
+    from .object_writer import ObjectWriter
+    from .repository import Changes
 
 _LONGEST: Final = 60.0
 """Seconds to wait for the end of a `git gc`."""
@@ -31,21 +32,21 @@ _STALE: Final = 12 * 3600
 """Seconds after which git itself takes the `gc.pid` of another machine for a leftover."""
 
 
-def outlast(repository: Repository, commit: str, changes: Changes, write_again: Callable[[], None]) -> None:
+def outlast(writer: ObjectWriter, commit: str, changes: Changes, write_again: Callable[[], None]) -> None:
     """See that all objects that a commit brought stay, once a branch leads to it; write again those that do not.
 
     Raises Fatal where a `git gc` that may delete them goes on for too long to say.
     """
-    running = collector(repository.common_dir)
+    running = collector(writer.repository.common_dir)
     deadline = time.monotonic() + _LONGEST
     pause, longest = _PAUSES
     while True:
-        if not repository.holds(commit, changes):
+        if not writer.holds(commit, changes):
             write_again()
             continue
         if running is None:
             return
-        if collector(repository.common_dir) != running:
+        if collector(writer.repository.common_dir) != running:
             running = None  # one that began later has seen the branch; one more look at what the first one did last
             continue
         if time.monotonic() > deadline:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .config import Config
+    from .object_writer import ObjectWriter
     from .repository import Changes, Node, Repository
 
 _FIRST: Final = Identity("Ocuroot", "ocuroot@localhost", 1767225600, 0)
@@ -48,24 +49,24 @@ class Committer:
         assert self._identities is not None
         return self._identities.now()
 
-    def commit(self, objects: Repository, tree: Node, parents: list[str], message: str) -> str:
+    def commit(self, writer: ObjectWriter, tree: Node, parents: list[str], message: str) -> str:
         """Write a commit of a tree, beside the tree; gives its id. Raises ObjectError, or GitError from signing."""
         author, committer = self.identities()
         if not self._config.get_bool("commit.gpgSign"):
-            return objects.write_commit(tree, parents, message, author, committer)
-        arguments = ["-C", self.directory, "commit-tree", "-S", objects.oid(tree)]
+            return writer.write_commit(tree, parents, message, author, committer)
+        arguments = ["-C", self.directory, "commit-tree", "-S", writer.repository.oid(tree)]
         for parent in parents:
             arguments += ["-p", parent]
-        who = {"GIT_OBJECT_DIRECTORY": os.path.join(objects.common_dir, "objects")}
+        who = {"GIT_OBJECT_DIRECTORY": os.path.join(writer.repository.common_dir, "objects")}
         for role, identity in (("AUTHOR", author), ("COMMITTER", committer)):
             sign, minutes = "-" if identity.offset < 0 else "+", abs(identity.offset)
             who[f"GIT_{role}_NAME"] = identity.name
             who[f"GIT_{role}_EMAIL"] = identity.email
             who[f"GIT_{role}_DATE"] = f"{identity.time} {sign}{minutes // 60:02}{minutes % 60:02}"
         oid = run(arguments, {**self.environ, **who}, data=message.encode()).decode().strip()
-        objects.remember_commit(oid)
+        writer.remember_commit(oid)
         return oid
 
-    def first_commit(self, objects: Repository, changes: Changes) -> str:
+    def first_commit(self, writer: ObjectWriter, changes: Changes) -> str:
         """Write the first commit of a store, which is the same everywhere; gives its id."""
-        return objects.write_commit(objects.edit(None, changes), [], _FIRST_MESSAGE, _FIRST, _FIRST)
+        return writer.write_commit(writer.edit(None, changes), [], _FIRST_MESSAGE, _FIRST, _FIRST)

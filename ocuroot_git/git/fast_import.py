@@ -19,33 +19,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Final
 
-    from .repository import Changes, Node, Repository
+    from .object_writer import ObjectWriter
+    from .repository import Changes, Node
 
 _NOTHING: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The id of the empty tree."""
 
 
-def edit_in_bulk(
-    repository: Repository, environ: Mapping[str, str], commit: str | None, changes: Changes
-) -> Node | None:
-    """As `Repository.edit` of the tree of `commit` (None: of no tree), written as one pack.
+def edit_in_bulk(writer: ObjectWriter, environ: Mapping[str, str], commit: str | None, changes: Changes) -> Node | None:
+    """As `ObjectWriter.edit` of the tree of `commit` (None: of no tree), written as one pack.
 
     Raises ObjectError where a file stands in the place of a directory, GitError where git cannot write.
     """
-    repository.check_edit(None if commit is None else repository.root(commit), changes)
+    repository = writer.repository
+    writer.check_edit(None if commit is None else repository.root(commit), changes)
     config = ("-c", f"core.hooksPath={os.devnull}", "-c", "fastimport.unpackLimit=1")
     arguments = [*config, "fast-import", "--quiet", "--done"]
     objects = environ.get("GIT_OBJECT_DIRECTORY") or os.path.join(repository.common_dir, "objects")
     try:
         with scratch(os.path.join(repository.common_dir, "ocuroot"), "bulk") as directory:
-            repository.rely_on_packs()
+            writer.rely_on_packs()
             stream = b"".join(_stream(commit, changes))
             said = _run(arguments, _writing_to(directory, objects, environ), stream)
             kind, _, rest = said.partition(" tree ")
             oid = rest.partition("\t")[0]
             if kind != "040000" or not oid:
                 raise ObjectError(f"cannot write to the object database: git fast-import said '{said.strip()}'")
-            repository.rely_on_packs(_take_over(directory, objects))
+            writer.rely_on_packs(_take_over(directory, objects))
     except OSError as error:
         raise ObjectError(f"cannot write to the object database: '{error.filename}': {error.strerror}") from None
     return None if oid == _NOTHING else repository.tree(oid)

@@ -203,7 +203,7 @@ class Sharing:
                 self.branch.move(here.oid, target, f"ocuroot: sync with {self.remote}")
                 if self._replayed is not None:
                     tree, changes = self._replayed
-                    self.branch.keep(target, changes, lambda: self.repository.edit(tree, changes))
+                    self.branch.keep(target, changes, lambda: self.branch.writer.edit(tree, changes))
                 outcome.moved = behind
         except RefMoved:
             return False  # another process here has written meanwhile: that is to be pushed too
@@ -248,11 +248,11 @@ class Sharing:
         outcome.replayed = len(merged.changes)
         if not merged.changes:
             return known
-        self.repository.begin_write()
+        self.branch.writer.begin_write()
         self._replayed = theirs, merged.changes
-        tree = self.repository.edit(theirs, merged.changes)
+        tree = self.branch.writer.edit(theirs, merged.changes)
         message = self._message(base, here.oid, [split(path)[1] or path for path in sorted(merged.changes)])
-        return self.branch.committer.commit(self.repository, tree, [known], message)
+        return self.branch.committer.commit(self.branch.writer, tree, [known], message)
 
     def _message(self, base: str, here: str, refs: list[str]) -> str:
         """The message of a replay: it says what was replayed, and bears the names of all operations in it (P4)."""

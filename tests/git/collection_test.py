@@ -14,8 +14,7 @@ from conftest import Repo
 
 import ocuroot_git
 from ocuroot_git.backends import branch as places
-from ocuroot_git.git import collection
-from ocuroot_git.git import repository as objects
+from ocuroot_git.git import collection, object_writer, repository
 
 MANY = places.MANY * 2
 
@@ -42,21 +41,21 @@ def delete_new(repo: Repo, before: list[Path]) -> int:
 def stolen(store: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Between the move of a branch and the first look after it, all that was written is deleted; counts the files."""
     counts: list[int] = []
-    begin, holds = objects.Repository.begin_write, objects.Repository.holds
+    begin, holds = object_writer.ObjectWriter.begin_write, object_writer.ObjectWriter.holds
     before: list[Path] = []
 
-    def begin_write(self: objects.Repository) -> None:
-        before[:] = new_objects(Repo(Path(self.common_dir)))
+    def begin_write(self: object_writer.ObjectWriter) -> None:
+        before[:] = new_objects(Repo(Path(self.repository.common_dir)))
         counts.clear()
         begin(self)
 
-    def look(self: objects.Repository, commit: str, changes: objects.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: str, changes: repository.Changes) -> bool:
         if not counts:
-            counts.append(delete_new(Repo(Path(self.common_dir)), before))
+            counts.append(delete_new(Repo(Path(self.repository.common_dir)), before))
         return holds(self, commit, changes)
 
-    monkeypatch.setattr(objects.Repository, "begin_write", begin_write)
-    monkeypatch.setattr(objects.Repository, "holds", look)
+    monkeypatch.setattr(object_writer.ObjectWriter, "begin_write", begin_write)
+    monkeypatch.setattr(object_writer.ObjectWriter, "holds", look)
     monkeypatch.chdir(store.path)
     yield counts
 
@@ -88,9 +87,9 @@ def test_objects_that_were_packed_before_are_written_again(store: Repo, monkeypa
     def change(tx: ocuroot_git.Transaction) -> None:
         tx.set("+/custom/x", "same")
 
-    holds = objects.Repository.holds
+    holds = object_writer.ObjectWriter.holds
 
-    def look(self: objects.Repository, commit: str, changes: objects.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: str, changes: repository.Changes) -> bool:
         if packs[0].exists():
             store.git("repack", "-q", "-a", "-d", "--keep-unreachable")
             keep = store.git("pack-objects", "-q", "--revs", ".git/objects/pack/pack", input="state~1\n")
@@ -99,7 +98,7 @@ def test_objects_that_were_packed_before_are_written_again(store: Repo, monkeypa
                     path.unlink()
         return holds(self, commit, changes)
 
-    monkeypatch.setattr(objects.Repository, "holds", look)
+    monkeypatch.setattr(object_writer.ObjectWriter, "holds", look)
     stores.transact(change)
     assert store.value("+/custom/x") == "same"
     sound(store)
@@ -172,13 +171,13 @@ def test_it_lasts_as_long_as_the_gc_that_began_before(store: Repo, monkeypatch: 
     before = new_objects(store)
     collectors = iter([7, 7, 7, None, None])
     looks: list[int] = []
-    holds = objects.Repository.holds
+    holds = object_writer.ObjectWriter.holds
 
-    def look(self: objects.Repository, commit: str, changes: objects.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: str, changes: repository.Changes) -> bool:
         looks.append(delete_new(store, before) if len(looks) in (1, 3) else 0)
         return holds(self, commit, changes)
 
-    monkeypatch.setattr(objects.Repository, "holds", look)
+    monkeypatch.setattr(object_writer.ObjectWriter, "holds", look)
     monkeypatch.setattr(collection, "collector", lambda _: next(collectors))
     ocuroot_git.open().set("+/custom/x", "1")
     assert sum(map(bool, looks)) == 2

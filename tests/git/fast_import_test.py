@@ -16,6 +16,7 @@ import ocuroot_git
 from ocuroot_git.backends import branch as places
 from ocuroot_git.git import fast_import as bulk
 from ocuroot_git.git import repository as objects
+from ocuroot_git.git.object_writer import ObjectWriter
 
 MANY = places.MANY * 3
 
@@ -163,7 +164,7 @@ def test_git_that_fails_is_reported(store: Repo, monkeypatch: pytest.MonkeyPatch
     repository = objects.Repository.open(".", os.environ)
     with pytest.raises(ocuroot_git.Fatal, match="fast-import"):
         bulk.edit_in_bulk(
-            repository,
+            ObjectWriter(repository, frozenset()),
             {**os.environ, "GIT_CONFIG_COUNT": "nonsense"},
             repository.tip("refs/heads/state"),
             {"refs/x": b""},

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import Repo
 
+from ocuroot_git.git.object_writer import ObjectWriter
 from ocuroot_git.git.repository import ObjectError, Repository
 
 DOCUMENT = '{"kind": "ref", "body": "evil"}'
@@ -163,9 +164,9 @@ def test_what_is_no_file(filled: Repo) -> None:
 
 @pytest.mark.parametrize("path", ["refs/../x", "../x", "refs/.git/config", "refs//x", "refs/git~1/x"])
 def test_no_such_path_is_written(filled: Repo, path: str) -> None:
-    repository = Repository.open(str(filled.path), {})
+    writer = ObjectWriter(Repository.open(str(filled.path), {}), frozenset())
     with pytest.raises(ObjectError, match="cannot write"):
-        repository.edit(None, {path: b"x"})
+        writer.edit(None, {path: b"x"})
 
 
 # Directories
