@@ -1,25 +1,17 @@
-"""What all tests share: a sealed home, real repositories in temporary directories, and the program as a process."""
+"""The fixtures that all tests share: a sealed home, and real repositories in temporary directories."""
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-TOP = Path(__file__).resolve().parent.parent
-FIXTURES = TOP / "fixtures"
-CONFORMANCE = FIXTURES / "conformance"
-PROGRAM = TOP / "bin" / "git-ocuroot"
-GOLDEN = TOP / "tests" / "golden"
+from support.program import PROGRAM
+from support.repositories import SHOP_INSTRUCTIONS, Repo
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,51 +43,6 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     signal.signal(signal.SIGINT, interrupt)
     os.environ.clear()
     os.environ.update(before)
-
-
-class Repo:
-    """A repository in a directory, with git and `git ocuroot` run in it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def git(self, *arguments: str, check: bool = True, **options: object) -> str:
-        """Run git; gives its stdout without the last newline."""
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=self.path,
-            capture_output=True,
-            text=True,
-            check=False,
-            **options,  # type: ignore[call-overload]
-        )
-        if check and done.returncode != 0:
-            raise AssertionError(f"git {' '.join(arguments)}: {done.returncode}: {done.stderr}")
-        return str(done.stdout).removesuffix("\n")
-
-    def run(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-        """Run `git ocuroot` as a process; see `ocuroot` for the short way to its stdout."""
-        return run_program(*arguments, cwd=self.path, **options)
-
-    def ocuroot(self, *arguments: str, **options: object) -> str:
-        """Run `git ocuroot`, which must succeed without a word on stderr; gives stdout without the last newline."""
-        done = self.run(*arguments, **options)
-        assert done.returncode == 0, (arguments, done.returncode, done.stderr)
-        return done.stdout.removesuffix("\n")
-
-    def value(self, ref: str, *arguments: str) -> object:
-        """The document at a ref, through the command line."""
-        return json.loads(self.ocuroot("get", *arguments, ref))
-
-
-def run_program(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run the program with this interpreter, as `git ocuroot` would; text in and out."""
-    options.setdefault("text", True)
-    if "input" not in options and "stdin" not in options:
-        options["stdin"] = subprocess.DEVNULL
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        [sys.executable, str(PROGRAM), *arguments], capture_output=True, check=False, timeout=300, **options
-    )
 
 
 @pytest.fixture
@@ -137,51 +84,6 @@ def make_repo(tmp_path: Path) -> Callable[..., Repo]:
         return made
 
     return make
-
-
-def unpack(name: str, where: Path) -> Path:
-    """Unpack one of the original's stores (`v1`, `v3`); gives the directory that holds `state` and perhaps `intent`."""
-    with tarfile.open(CONFORMANCE / "stores" / f"{name}.tar") as archive:
-        archive.extractall(where)
-    return where
-
-
-def check_golden(name: str, text: str) -> None:
-    """Compare a longer output with the file of that name in `golden/`; `GOLDEN=write make test` writes it anew."""
-    path = GOLDEN / name
-    if os.environ.get("GOLDEN") == "write":
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    wanted = path.read_text(encoding="utf-8") if path.exists() else ""
-    if text != wanted:
-        difference = difflib.unified_diff(
-            wanted.splitlines(keepends=True), text.splitlines(keepends=True), f"tests/golden/{name}", "what was printed"
-        )
-        raise AssertionError("".join(difference) + "\nif that is meant to be: GOLDEN=write make test")
-
-
-SHOP = "github.com/example/shop/-/api/release.ocu.star"
-SHOP_INSTRUCTIONS = f"""\
-set @/environment/production {{"name": "production", "attributes": {{"type": "prod", "region": "eu"}}}}
-set @/environment/staging {{"name": "staging", "attributes": {{"type": "staging"}}}}
-set @/custom/freeze {{"until": "2027-01-04", "by": "Zoë"}}
-set {SHOP}/@1 {{"commit": "aaa1"}}
-set {SHOP}/@1/commit/aaa1 {{"time": "2026-10-01T12:00:00Z"}}
-set {SHOP}/@1/call/build {{"type": "call", "output": {{"download_url": "https://example.com/1", "sizes": [10, 1.50]}}}}
-set {SHOP}/@1/call/build/1/status/complete {{"time": "2026-10-01T12:01:00Z"}}
-set {SHOP}/@1/deploy/production {{"type": "up"}}
-set {SHOP}/@2 {{"commit": "bbb2"}}
-set {SHOP}/@2/commit/bbb2 {{"time": "2026-10-02T12:00:00Z"}}
-set {SHOP}/@10 {{"commit": "ccc3"}}
-set {SHOP}/@10/call/build {{"type": "call", "output": {{"download_url": "https://example.com/10", "sizes": []}}}}
-set {SHOP}/+/deploy/production {{"release": "{SHOP}/@10"}}
-set +/environment/production {{"name": "production", "attributes": {{"type": "prod", "region": "eu"}}}}
-link {SHOP}/@ {SHOP}/@10
-link {SHOP}/@v1.0 {SHOP}/@1
-link {SHOP}/@/call/build {SHOP}/@10/call/build
-link {SHOP}/@/deploy/production {SHOP}/@1/deploy/production
-depend {SHOP}/@1/deploy/production {SHOP}/@1/call/build
-"""
 
 
 @pytest.fixture(scope="session")

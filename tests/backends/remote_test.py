@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import FIXTURES, PROGRAM, Repo
+from support.program import FIXTURES, PROGRAM
+from support.repositories import Repo
 from support.servers import PASSWORD, USER, HttpServer, free_port, git_daemon, http_server, proxy
 
 HEADER = "Authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import CONFORMANCE, SHOP, Repo, check_golden, run_program
+from support.golden import check_golden
+from support.program import CONFORMANCE, run_program
+from support.repositories import SHOP, Repo
 
 from ocuroot_git.cli.main import COMMANDS
 

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, SHOP, Repo, run_program
+from support.program import PROGRAM, run_program
+from support.repositories import SHOP, Repo
 
 DEEP = 100_000
 

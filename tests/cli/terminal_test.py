@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Repo
 from support.delivering import call, package, prepare, release
+from support.program import PROGRAM
+from support.repositories import Repo
 
 
 def on_terminal(repo: Repo, *arguments: str, **environ: str) -> str:

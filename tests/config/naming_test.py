@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Repo, run_program
+from support.program import run_program
+from support.repositories import Repo
 
 from ocuroot_git.formats.urls import helper, host_of, is_url, name_of_url, rewritten
 

@@ -16,9 +16,9 @@ import types
 from pathlib import Path
 
 import pytest
-from conftest import TOP
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.program import TOP
 
 from ocuroot_git.config import sandbox
 from ocuroot_git.config.repo_file import RepoFile, StarlarkError, StoreSpec, evaluate, evaluate_value

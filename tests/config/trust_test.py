@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Repo
+from support.repositories import Repo
 
 from ocuroot_git.config.trust import CI_VARIABLES
 

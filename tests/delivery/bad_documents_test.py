@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Repo
 from support.delivering import call, deploy, package, prepare, refused, release, work_any
+from support.repositories import Repo
 
 import ocuroot_git
 from ocuroot_git.delivery import intent, releases, work

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Repo
 from support.delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
+from support.repositories import Repo
 
 import ocuroot_git
 from ocuroot_git.delivery import claims, runs

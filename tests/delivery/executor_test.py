@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Repo
 from support.delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
+from support.program import PROGRAM
+from support.repositories import Repo
 
 BUILD = "shop/-/web/@1/call/build"
 

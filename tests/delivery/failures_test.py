@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Repo
 from support.delivering import call, copy_of, deploy, package, prepare, refused, release
+from support.repositories import Repo
 from support.viewing import Browser, application
 
 R = "shop/-/web/@1"

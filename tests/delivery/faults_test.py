@@ -7,8 +7,9 @@ import pty
 import subprocess
 import sys
 
-from conftest import PROGRAM, Repo
 from support.delivering import call, deploy, diff, package, prepare, release, work_any
+from support.program import PROGRAM
+from support.repositories import Repo
 
 HOOK = """#!/bin/sh
 test "$1" = prepared && grep -q ' refs/heads/state$' && exit 1

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Repo
 from stories.conformance_test import v1_branch, v3_branches
 from support.delivering import call, copy_of, deploy, diff, package, prepare, refused, release, work_any
+from support.repositories import Repo
 
 from ocuroot_git.delivery import model
 from ocuroot_git.delivery.executor import OutputError, parse_outputs

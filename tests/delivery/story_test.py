@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import FIXTURES, Repo
 from support.delivering import call, deploy, diff, package, prepare, release, want_environment, work_any
+from support.program import FIXTURES
+from support.repositories import Repo
 
 
 def test_the_story(tmp_path: Path) -> None:

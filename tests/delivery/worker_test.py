@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Repo
 from support.delivering import (
     begin,
     call,
@@ -24,6 +23,7 @@ from support.delivering import (
     want_environment,
     work_any,
 )
+from support.repositories import Repo
 
 
 def test_applying_twice_changes_nothing_the_second_time(store: Repo) -> None:

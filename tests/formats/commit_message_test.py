@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from conftest import Repo
+from support.repositories import Repo
 
 from ocuroot_git.formats.commit_message import command_of, compose, operation_name, operations_of, trailers
 from ocuroot_git.formats.operation import Operation

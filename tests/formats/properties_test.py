@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SHOP_INSTRUCTIONS, Repo, unpack
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from support.repositories import SHOP_INSTRUCTIONS, Repo, unpack
 
 import ocuroot_git
 from ocuroot_git.errors import Conflict, Error, Fatal, NotFound

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import Repo
+from support.repositories import Repo
 
 from ocuroot_git.errors import Fatal
 from ocuroot_git.formats.redaction import has_secret, learn, redact, without_secrets

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Repo
+from support.repositories import Repo
 
 import ocuroot_git
 from ocuroot_git.backends import branch as places

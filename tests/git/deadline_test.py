@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Repo
+from support.program import PROGRAM
+from support.repositories import Repo
 from support.servers import PASSWORD, USER, http_server, silent_server
 
 from ocuroot_git.git.deadline import execute

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Repo, run_program
+from support.program import run_program
+from support.repositories import Repo
 from support.servers import PASSWORD, USER, git_daemon, http_server
 
 

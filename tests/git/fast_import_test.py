@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Repo
+from support.program import PROGRAM
+from support.repositories import Repo
 
 import ocuroot_git
 from ocuroot_git.backends import branch as places

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Repo
+from support.program import PROGRAM
+from support.repositories import Repo
 
 from ocuroot_git.git.config import Config
 

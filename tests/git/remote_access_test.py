@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Repo
+from support.repositories import Repo
 
 from ocuroot_git.git.config import Config, start_config
 from ocuroot_git.git.environment import with_config, without_repository

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TOP, Repo
 from support.delivering import want_environment
+from support.program import TOP
+from support.repositories import Repo
 
 sys.path.insert(0, str(TOP / "man"))
 import generate

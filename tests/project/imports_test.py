@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import TOP, Repo
+from support.program import TOP
+from support.repositories import Repo
 
 PACKAGE = TOP / "ocuroot_git"
 

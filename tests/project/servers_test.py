@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TOP, Repo
+from support.program import TOP
+from support.repositories import Repo
 
 SERVE = """
 import sys, time

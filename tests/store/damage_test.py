@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Repo, run_program
 from store.hostile_test import document_tree, entry, plant, write_object
+from support.program import run_program
+from support.repositories import Repo
 
 COMMANDS = (["get", "@/custom/a"], ["match", "**"], ["status"], ["fsck"], ["set", "+/custom/b", "5"], ["log"])
 

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Repo
+from support.repositories import Repo
 
 from ocuroot_git.git.object_writer import ObjectWriter
 from ocuroot_git.git.repository import ObjectError, Repository

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import TOP
+from support.program import TOP
 
 from ocuroot_git.store.memory import Memory
 

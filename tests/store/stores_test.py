@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Repo
+from support.repositories import Repo
 
 import ocuroot_git
 import ocuroot_git.store.snapshot

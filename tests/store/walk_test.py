@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import FIXTURES, Repo
+from support.program import FIXTURES
+from support.repositories import Repo
 
 import ocuroot_git
 from ocuroot_git.formats.globs import Glob, escape

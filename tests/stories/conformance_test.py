@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CONFORMANCE, Repo, unpack
+from support.program import CONFORMANCE
+from support.repositories import Repo, unpack
 
 import ocuroot_git
 from ocuroot_git.formats.globs import Glob, GlobError

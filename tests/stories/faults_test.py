@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Repo, run_program
+from support.program import PROGRAM, run_program
+from support.repositories import Repo
 
 
 def refused(done: subprocess.CompletedProcess[str], message: str, hint: str | None = None, status: int = 128) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from backends.remote_test import HEADER, World, fails, hook, operations, serving
-from conftest import PROGRAM, Repo
 from support.delivering import call, package
+from support.program import PROGRAM
+from support.repositories import Repo
 from support.servers import Relay, relay
 
 FAULTS = ["repeat", "close"]

@@ -9,7 +9,8 @@ import sys
 from collections import Counter
 
 import pytest
-from conftest import TOP, Repo, run_program
+from support.program import TOP, run_program
+from support.repositories import Repo
 
 WRITERS = 8
 

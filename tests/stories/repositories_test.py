@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Repo, run_program
+from support.program import run_program
+from support.repositories import Repo
 
 VALUE = '"here"\n'
 READ = ("get", "+/custom/where")

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conftest import PROGRAM, Repo
+from support.program import PROGRAM
+from support.repositories import Repo
 
 ENVIRONMENTS = {"staging": "staging", "production": "prod"}
 

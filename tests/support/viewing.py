@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from conftest import Repo
 from flask import Flask
 from flask.testing import FlaskClient
+from support.repositories import Repo
 from support.story import story
 
 from ocuroot_git.config.settings import open_stores

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Repo
+from support.repositories import Repo
 from support.servers import silent_server
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from conftest import TOP, Repo
+from support.program import TOP
+from support.repositories import Repo
 from support.story import BACKEND, FRONTEND
 from support.viewing import tell_story
 from web.server_test import viewed

@@ -7,8 +7,8 @@ import re
 from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
-from conftest import Repo
 from support.delivering import call, deploy, package, prepare
+from support.repositories import Repo
 from support.viewing import ADDRESS, Browser, application
 
 from ocuroot_git.config.settings import open_stores

@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import CONFORMANCE, Repo, unpack
+from support.program import CONFORMANCE
+from support.repositories import Repo, unpack
 from support.story import BACKEND, FRONTEND, SEARCH, SHOP
 from support.viewing import Browser, application, tell_story
 

@@ -7,7 +7,8 @@ import re
 from urllib.parse import quote
 
 import pytest
-from conftest import TOP, Repo
+from support.program import TOP
+from support.repositories import Repo
 from support.story import FRONTEND
 from support.viewing import Browser, application, tell_story
 

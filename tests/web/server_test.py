@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Repo, run_program
+from support.program import PROGRAM, run_program
+from support.repositories import Repo
 from support.viewing import tell_story
 
 

@@ -1,6 +1,7 @@
-"""Micro-benchmarks, to compare one version with the next: python -m pytest tests/micro_benchmarks.py --benchmark-only
+"""Micro-benchmarks, to compare one version with the next.
 
-`make bench` measures whole processes beside git..
+Run them with `python -m pytest tests/benchmarks/micro_benchmarks.py --benchmark-only`; `make bench` measures whole
+processes beside git.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from conftest import FIXTURES, Repo
+from support.program import FIXTURES
+from support.repositories import Repo
 
 import ocuroot_git
 from ocuroot_git.formats import documents

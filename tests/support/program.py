@@ -1,0 +1,22 @@
+"""The program under test as a process, and where the files of this project lie."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+FIXTURES = TOP / "fixtures"
+CONFORMANCE = FIXTURES / "conformance"
+PROGRAM = TOP / "bin" / "git-ocuroot"
+
+
+def run_program(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the program with this interpreter, as `git ocuroot` would; text in and out."""
+    options.setdefault("text", True)
+    if "input" not in options and "stdin" not in options:
+        options["stdin"] = subprocess.DEVNULL
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        [sys.executable, str(PROGRAM), *arguments], capture_output=True, check=False, timeout=300, **options
+    )
