@@ -63,7 +63,7 @@ _git_ocuroot ()
     'work any') __gitcomp "--dry-run --exec --jobs --offline --max-age --quiet --verbose --help" ;;
     'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'parse') __gitcomp "--json --quiet --verbose --help" ;;
-    'log') __gitcomp "--limit --json --at --package --release --offline --max-age --quiet --verbose --help" ;;
+    'log') __gitcomp "--limit --changes --json --at --package --release --offline --max-age --quiet --verbose --help" ;;
     'update') __gitcomp "--stdin --message --package --release --operation --quiet --verbose --help" ;;
     'fetch') __gitcomp "--quiet --verbose --help" ;;
     'push') __gitcomp "--ours --theirs --quiet --verbose --help" ;;

@@ -106,6 +106,11 @@ class Settings:
         """Seconds for which a lost race is tried again (`ocuroot.timeout`)."""
         return self.seconds("ocuroot.timeout", DEFAULT_TIMEOUT)
 
+    @property
+    def may_index_history(self) -> bool:
+        """Whether a commit-graph of our own may be written (`ocuroot.historyIndex`, by default it may)."""
+        return self.config.get("ocuroot.historyIndex") is None or self.config.get_bool("ocuroot.historyIndex")
+
     def seconds(self, key: str, default: float) -> float:
         """A number of seconds in the configuration. Raises Fatal for what is none."""
         value = self.config.get(key)

@@ -13,15 +13,22 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..backends.base import Files
+    from ..git.commit_graph import CommitGraph
     from ..git.repository import Commit, Node, Repository
     from .tree import StoreTree
 
     Change = tuple[str, str]
     """A letter as git's `--name-status` has it (A, M, D), and a path."""
+    Changed = tuple[Commit, list[Change], bool]
+    """A commit, the refs that it changed, and whether there are more of them."""
 
 _FIRST_WINDOW: Final = 4
 _LARGEST_WINDOW: Final = 256
 """Commits whose trees are fetched together, where they have to be fetched: few for those who only want a few."""
+_ASK_AFTER: Final = 500
+"""Commits after which, again and again, the commit-graph is asked whether it knows the rest."""
+_WRITE_AFTER: Final = 5000
+"""Commits after which it pays to make it know the rest: the next one who asks need not walk them."""
 
 
 def commits(repository: Repository, start: str) -> Iterator[Commit]:
@@ -50,13 +57,31 @@ def _prefetch(repository: Repository, start: str, window: int) -> None:
     prefetch_changes(repository, list(zip(roots[1:], roots)))
 
 
+class Wanted:
+    """Whose history is asked for: the shown refs that match, in which files and directories they are to be found.
+
+    `only` are the stored refs of all that is wanted, where these are known, else None. A commit that left all of
+    `paths` alone (from the top of the store) changed nothing that is wanted; None where that is not known.
+    """
+
+    __slots__ = ("matches", "only", "paths")
+
+    def __init__(
+        self, matches: Callable[[str], bool], only: Collection[str] | None = None, paths: Collection[str] | None = None
+    ) -> None:
+        self.matches = matches
+        self.only = only
+        self.paths = paths if only is None else [object_path(ref) for ref in only]
+
+
 def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[Change]:
-    """The files that differ between two trees, either of which may be None, by path. In no particular order."""
+    """The files that differ between two trees, either of which may be None, by path, always in the same order."""
     todo: list[tuple[str, Node | None, Node | None]] = [("", old, new)]
     while todo:
         above, before, after = todo.pop()
         old_nodes, new_nodes = _by_name(files, before), _by_name(files, after)
-        for name in old_nodes.keys() | new_nodes.keys():
+        below: list[tuple[str, Node | None, Node | None]] = []
+        for name in sorted(old_nodes.keys() | new_nodes.keys()):
             one, other = old_nodes.get(name), new_nodes.get(name)
             if one is not None and other is not None and files.oid(one) == files.oid(other):
                 continue
@@ -64,10 +89,11 @@ def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[
             one_tree = one if one is not None and files.is_tree(one) else None
             other_tree = other if other is not None and files.is_tree(other) else None
             if one_tree is not None or other_tree is not None:
-                todo.append((path + "/", one_tree, other_tree))
+                below.append((path + "/", one_tree, other_tree))
             was, is_now = one is not None and one_tree is None, other is not None and other_tree is None
             if was or is_now:
                 yield ("M" if was and is_now else "A" if is_now else "D"), path
+        todo += reversed(below)
 
 
 def changed_refs(files: Files, old: Node | None, new: Node | None, directory: str) -> Iterator[Change]:
@@ -85,44 +111,67 @@ def ref_changes(
     start: str,
     tree: StoreTree,
     directory: str,
-    wanted: Callable[[str], bool],
-    only: Collection[str] | None = None,
-) -> Iterator[tuple[Commit, list[Change]]]:
+    wanted: Wanted,
+    *,
+    graph: Callable[[], CommitGraph] | None = None,
+    most: int | None = None,
+) -> Iterator[Changed]:
     """Each commit from `start` on that changed a wanted ref, with its changes, sorted; refs as they are shown.
 
-    `tree` and `directory` are of the store as it is at `start`: its dialect, and where it lies in the branch. `only`
-    are the stored refs of all that is wanted, where these are known: commits that left them alone are passed over.
+    `tree` and `directory` are of the store as it is at `start`: its dialect, and where it lies in the branch. `graph`
+    opens what finds the commits of a long history. Of a commit's changes no more than `most` are looked for.
     """
     files = tree.files
     files.prepare_walk()
-    shown = tree.layout.shown
+    paths = None if wanted.paths is None else [directory + path for path in wanted.paths]
+
+    def changes_of(commit: Commit, before: Node | None) -> Iterator[Changed]:
+        found: list[Change] = []
+        is_cut = False
+        for change in _wanted_changes(tree, directory, before, commit.root, wanted):
+            if len(found) == most:
+                is_cut = True
+                break
+            found.append(change)
+        if found:
+            yield commit, sorted(found, key=lambda change: change[1]), is_cut
+
     newer: Commit | None = None
     newer_ids: list[str | None] | None = None
-    for commit in commits(repository, start):
-        ids = None if only is None else [_id_at(files, commit.root, directory + object_path(ref)) for ref in only]
+    for count, commit in enumerate(commits(repository, start)):
+        ids = None if paths is None else [_id_at(files, commit.root, path) for path in paths]
         if newer is not None and (ids is None or ids != newer_ids):
-            yield from _changes_of(files, newer, commit.root, directory, shown, wanted)
+            yield from changes_of(newer, commit.root)
+        if graph is not None and paths is not None and count and count % _ASK_AFTER == 0:
+            known = graph().changed(commit.oid, paths, write=count >= _WRITE_AFTER)
+            if known is not None:
+                for found in map(repository.commit, known):
+                    yield from changes_of(found, repository.root(found.parents[0]) if found.parents else None)
+                return
         newer, newer_ids = commit, ids
     if newer is not None:
         if files.is_partial:
             from .prefetch import prefetch_changes
 
             prefetch_changes(files, [(None, newer.root)])
-        yield from _changes_of(files, newer, None, directory, shown, wanted)
+        yield from changes_of(newer, None)
 
 
-def _changes_of(
-    files: Files,
-    commit: Commit,
-    before: Node | None,
-    directory: str,
-    shown: Callable[[str], str],
-    wanted: Callable[[str], bool],
-) -> Iterator[tuple[Commit, list[Change]]]:
-    found = [(letter, shown(stored)) for letter, stored in changed_refs(files, before, commit.root, directory)]
-    found = [(letter, ref) for letter, ref in found if wanted(ref)]
-    if found:
-        yield commit, sorted(found, key=lambda change: change[1])
+def _wanted_changes(
+    tree: StoreTree, directory: str, before: Node | None, after: Node, wanted: Wanted
+) -> Iterator[Change]:
+    files, shown = tree.files, tree.layout.shown
+    if wanted.only is None:
+        for letter, stored in changed_refs(files, before, after, directory):
+            ref = shown(stored)
+            if wanted.matches(ref):
+                yield letter, ref
+        return
+    for stored in wanted.only:
+        path = directory + object_path(stored)
+        old, new = _file_at(files, before, path), _file_at(files, after, path)
+        if old != new:
+            yield ("A" if old is None else "D" if new is None else "M"), shown(stored)
 
 
 def _below(files: Files, root: Node | None, path: str) -> Node | None:
@@ -135,6 +184,11 @@ def _below(files: Files, root: Node | None, path: str) -> Node | None:
 def _id_at(files: Files, root: Node, path: str) -> str | None:
     node = _below(files, root, path)
     return None if node is None else files.oid(node)
+
+
+def _file_at(files: Files, root: Node | None, path: str) -> str | None:
+    node = _below(files, root, path)
+    return None if node is None or files.is_tree(node) else files.oid(node)
 
 
 def _by_name(files: Files, tree: Node | None) -> dict[str, Node]:

@@ -9,21 +9,28 @@ from ...errors import Fatal, UsageError
 from ...formats.commit_message import command_of, operation_name
 from ...formats.documents import dump
 from ...formats.globs import Glob
-from ...formats.layout import SIDES
-from ...store.history import ref_changes
+from ...formats.layout import REFS, SIDES
+from ...formats.refs import INTENT, STATE
+from ...store.history import Wanted, ref_changes
 from ..options import READING, RELATIVE, Command, Option
 from .match import absolute_glob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Final
 
-    from ...git.repository import Commit, Identity
-    from ...store.history import Change
+    from ...formats.documents import Document
+    from ...git.commit_graph import CommitGraph
+    from ...git.repository import Commit, Identity, Repository
+    from ...store.history import Change, Changed
     from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree
     from ..context import Context
     from ..options import Parsed
+
+_MOST_CHANGES: Final = 100
+"""Changes of a commit that are shown unless all are asked for: an import changes everything there is."""
 
 
 def run(context: Context, options: Parsed) -> int:
@@ -36,26 +43,27 @@ def run(context: Context, options: Parsed) -> int:
     snapshot = context.snapshot(options.at)
     if options.limit == 0:
         return 0
-    wanted, only = _wanted(context, snapshot, options.arguments)
+    wanted = _wanted(context, snapshot, options.arguments)
+    most = options.changes if options.changes is not None else 0 if options.json else _MOST_CHANGES
     context.terminal.start_pager()
     context.terminal.colour(context.stores.settings.config)
-    for count, (commit, changes) in enumerate(_newest_first(snapshot, wanted, only), 1):
+    for count, (commit, changes, is_cut) in enumerate(_newest_first(context, snapshot, wanted, most or None), 1):
         if options.json:
-            context.terminal.json(_line(commit, changes))
+            context.terminal.json(_line(commit, changes, is_cut=is_cut))
         else:
-            _show(context, commit, changes, first=count == 1)
+            _show(context, commit, changes, is_cut=is_cut, first=count == 1)
         if count == options.limit:
             break
     return 0
 
 
-def _wanted(context: Context, snapshot: Snapshot, words: list[str]) -> tuple[Callable[[str], bool], set[str] | None]:
+def _wanted(context: Context, snapshot: Snapshot, words: list[str]) -> Wanted:
     """Which refs are asked for: those named, what they lead to, and those that match a pattern; all for no words.
 
-    A word is taken as a ref where it holds no wildcard. Where none does, the stored refs are given as well.
+    A word is taken as a ref where it holds no wildcard.
     """
     if not words:
-        return lambda ref: True, None
+        return Wanted(lambda ref: True)
     refs: set[str] = set()
     stored: set[str] = set()
     globs = []
@@ -71,14 +79,26 @@ def _wanted(context: Context, snapshot: Snapshot, words: list[str]) -> tuple[Cal
         stored |= spellings
         refs.update(map(tree.layout.shown, spellings))
     if not globs:
-        return refs.__contains__, stored
+        return Wanted(refs.__contains__, stored)
     glob = Glob(*globs)
-    return lambda ref: ref in refs or glob.matches(ref), None
+    directories = [*map(_directory_of, globs), *(f"{REFS}/{ref}" for ref in stored)]
+    return Wanted(lambda ref: ref in refs or glob.matches(ref), None, None if REFS in directories else directories)
 
 
-def _newest_first(
-    snapshot: Snapshot, wanted: Callable[[str], bool], only: set[str] | None
-) -> Iterator[tuple[Commit, list[Change]]]:
+def _directory_of(glob: str) -> str:
+    """The directory below which lies all that a pattern can match: that of its segments before the first wildcard.
+
+    A marker is none of them: how it is spelled depends on the dialect.
+    """
+    directory = REFS
+    for segment in glob.split("/"):
+        if not segment or set(segment) & set("*?[]{}\\,") or segment[0] in (STATE, INTENT):
+            break
+        directory = f"{directory}/{segment}"
+    return directory
+
+
+def _newest_first(context: Context, snapshot: Snapshot, wanted: Wanted, most: int | None) -> Iterator[Changed]:
     """The changes of both stores; those of two branches merged by time."""
     trees: list[StoreTree] = []
     for side in SIDES:
@@ -92,24 +112,42 @@ def _newest_first(
         start = snapshot.version(place).oid
         if place.repository is None or start is None:
             raise Fatal(f"{place.where} has no history", hint="a store on a branch has one")
-        histories.append(ref_changes(place.repository, start, tree, directory, wanted, only))
+        histories.append(
+            ref_changes(
+                place.repository, start, tree, directory, wanted, graph=_graph_of(context, place.repository), most=most
+            )
+        )
     if len(histories) == 1:
         yield from histories[0]
         return
     heads = [next(history, None) for history in histories]
     while any(heads):
         newest = max((i for i, head in enumerate(heads) if head), key=lambda i: heads[i][0].committer.time)  # type: ignore[index]
-        commit, changes = heads[newest]  # type: ignore[misc]
+        commit, changes, is_cut = heads[newest]  # type: ignore[misc]
         heads[newest] = next(histories[newest], None)
         for other, head in enumerate(heads):
             if head is not None and head[0].oid == commit.oid:  # one commit that changed both
                 changes = sorted([*changes, *head[1]], key=lambda change: change[1])
+                is_cut |= head[2] or (most is not None and len(changes) > most)
+                changes = changes[:most]
                 heads[other] = next(histories[other], None)
-        yield commit, changes
+        yield commit, changes, is_cut
 
 
-def _line(commit: Commit, changes: list[Change]) -> str:
-    content = {
+def _graph_of(context: Context, repository: Repository) -> Callable[[], CommitGraph]:
+    """What opens the commit-graph of a repository: only a long history needs it."""
+
+    def open_graph() -> CommitGraph:
+        from ...git.commit_graph import CommitGraph
+
+        settings = context.stores.settings
+        return CommitGraph(repository, settings.environ, may_write=settings.may_index_history)
+
+    return open_graph
+
+
+def _line(commit: Commit, changes: list[Change], *, is_cut: bool) -> str:
+    content: dict[str, Document] = {
         "commit": commit.oid,
         "time": _iso(commit.author),
         "author": commit.author.name,
@@ -119,10 +157,12 @@ def _line(commit: Commit, changes: list[Change]) -> str:
         "operation": operation_name(commit.message),
         "changes": [{"status": letter, "ref": ref} for letter, ref in changes],
     }
+    if is_cut:
+        content["more"] = True
     return dump(content, None)
 
 
-def _show(context: Context, commit: Commit, changes: list[Change], *, first: bool) -> None:
+def _show(context: Context, commit: Commit, changes: list[Change], *, is_cut: bool, first: bool) -> None:
     terminal = context.terminal
     if not first:
         terminal.record("")
@@ -138,6 +178,8 @@ def _show(context: Context, commit: Commit, changes: list[Change], *, first: boo
     colours = {"A": "green", "M": "cyan", "D": "red"}
     for letter, ref in changes:
         terminal.record(f"{terminal.paint(letter, colours[letter])}\t{terminal.name(ref)}")
+    if is_cut:
+        terminal.record("… and more: --changes=0 shows all")
 
 
 def _iso(who: Identity) -> str:
@@ -158,7 +200,13 @@ COMMAND = Command(
     run,
     (
         Option("-n", "-<n>", "--limit", metavar="<n>", number=True, help="show <n> commits at most"),
-        Option("--json", help="print a JSON line for each commit"),
+        Option(
+            "--changes",
+            metavar="<n>",
+            number=True,
+            help="show <n> changes of a commit at most, 0 for all; by default 100, and with --json all",
+        ),
+        Option("--json", help='print a JSON line for each commit; with "more": true where --changes left some out'),
         Option("--at", metavar="<rev>", help="start from a revision (state~3, an id)"),
         Option("-z", help="end records with NUL"),
     ),

@@ -1,0 +1,138 @@
+"""History through git's commit-graph gives what walking every commit gives, and is never needed (design 9)."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Repo
+
+from ocuroot_git.git.commit_graph import DIRECTORY, CommitGraph
+from ocuroot_git.git.repository import Repository
+from ocuroot_git.store import history
+
+COMMITS = 120
+REFS = ["+/custom/a", "+/custom/a/below", "@/custom/b", "x.org/r/-/p/@1/custom/c"]
+
+
+@pytest.fixture
+def long(repo: Repo) -> Repo:
+    """A store with many commits that set and delete a few refs, some by merges."""
+    rng = random.Random(7)
+    stream = b""
+    for number in range(COMMITS):
+        side = number % 10 == 5
+        parent = f"from :{number}\n" if number else ""  # marks are numbered from 1
+        files = 'M 100644 inline .ocuroot-store\ndata 15\n{"version": 1}\n\n' if not number else ""
+        path = f"refs/{rng.choice(REFS)}/@object.json"
+        if rng.random() < 0.2:
+            files += f"D {path}\n"
+        else:
+            text = f'{{"kind": "ref", "body": {rng.randrange(3)}}}\n'
+            files += f"M 100644 inline {path}\ndata {len(text)}\n{text}\n"
+        merge = f"merge :{number - 3}\n" if side else ""
+        head = f"commit refs/heads/state\nmark :{number + 1}\ncommitter T <t@x> {1767225600 + number % 7} +0000\n"
+        stream += f"{head}data 1\nx\n{parent}{merge}{files}".encode()
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=repo.path, input=stream, check=True)
+    return repo
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a short history be a long one."""
+    monkeypatch.setattr(history, "_ASK_AFTER", 10)
+    monkeypatch.setattr(history, "_WRITE_AFTER", 30)
+
+
+def changes(repo: Repo, refs: list[str], *, graph: bool) -> list[tuple[str, object]]:
+    """The history of some refs; with `graph` as `log` asks for it."""
+    import ocuroot_git
+
+    repository = Repository.open(str(repo.path), os.environ)
+    tree = ocuroot_git.open(str(repo.path)).snapshot().side("state")
+    start = repository.tip("refs/heads/state")
+    assert start is not None
+    wanted = history.Wanted(refs.__contains__, refs)
+    asked = (lambda: CommitGraph(repository, os.environ)) if graph else None
+    found = history.ref_changes(repository, start, tree, "", wanted, graph=asked)
+    return [(commit.oid, changed) for commit, changed, _ in found]
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("refs", [*([ref] for ref in REFS), REFS[:2], REFS, ["@/custom/never"]], ids=str)
+def test_the_graph_gives_what_a_walk_gives(long: Repo, refs: list[str]) -> None:
+    walked = changes(long, refs, graph=False)
+    assert changes(long, refs, graph=True) == walked  # which writes it
+    assert (long.path / ".git" / DIRECTORY / "objects" / "info" / "commit-graphs" / "commit-graph-chain").is_file()
+    assert changes(long, refs, graph=True) == walked
+    assert not (long.path / ".git" / "objects" / "info" / "commit-graphs").exists()
+    # And what comes later, by itself and after another branch was put in its place.
+    long.ocuroot("set", REFS[0], "new")
+    assert changes(long, refs, graph=True) == changes(long, refs, graph=False)
+    long.git("branch", "-f", "state", "state~60")
+    assert changes(long, refs, graph=True) == changes(long, refs, graph=False)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("harm", ["removed", "foreign", "cut", "locked", "not writable", "moved"])
+def test_a_graph_that_is_of_no_use(long: Repo, harm: str) -> None:
+    walked = changes(long, REFS, graph=False)
+    ours = long.path / ".git" / DIRECTORY
+    if harm == "not writable":
+        (long.path / ".git" / "ocuroot").write_text("in the way")
+        assert changes(long, REFS, graph=True) == walked
+        return
+    assert changes(long, REFS, graph=True) == walked
+    chains = ours / "objects" / "info" / "commit-graphs"
+    (file,) = chains.glob("*.graph")
+    if harm == "removed":
+        shutil.rmtree(ours)
+    elif harm == "foreign":
+        file.chmod(0o644)
+        file.write_bytes(b"something else")
+    elif harm == "cut":
+        file.chmod(0o644)
+        os.truncate(file, file.stat().st_size // 2)
+    elif harm == "locked":
+        file.unlink()
+        (chains / "commit-graph-chain.lock").write_text("")  # left by a git that was killed
+    else:
+        moved = Repo(Path(shutil.move(long.path, long.path.parent / "elsewhere")))
+        assert changes(moved, REFS, graph=True) == walked
+        return
+    assert changes(long, REFS, graph=True) == walked
+    assert changes(long, REFS, graph=True) == walked
+
+
+@pytest.mark.usefixtures("soon")
+def test_the_graph_of_the_repository_itself_is_used(long: Repo) -> None:
+    walked = changes(long, REFS, graph=False)
+    long.git("commit-graph", "write", "--reachable", "--changed-paths")
+    assert changes(long, REFS, graph=True) == walked
+    assert not (long.path / ".git" / DIRECTORY).exists()
+
+
+def test_a_shallow_clone_is_walked(long: Repo, tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "-q", "--depth=50", f"file://{long.path}", tmp_path / "clone", "-b", "state"])
+    repository = Repository.open(str(tmp_path / "clone"), os.environ)
+    start = repository.tip("refs/heads/state")
+    assert start is not None
+    assert CommitGraph(repository, os.environ).changed(start, ["refs"], write=True) is None
+
+
+def test_log_shows_a_bounded_number_of_changes(store: Repo) -> None:
+    store.ocuroot("update", "--stdin", input="".join(f"set @/custom/n{number:03} 1\n" for number in range(150)))
+    text = store.ocuroot("log", "-n1")
+    assert text.count("\nA\t") == 100
+    assert text.endswith("A\t@/custom/n099\n… and more: --changes=0 shows all")
+    assert store.ocuroot("log", "-n1", "--changes=0").count("\nA\t") == 150
+    assert store.ocuroot("log", "-n1", "--changes=150").endswith("A\t@/custom/n149")
+    assert '"more"' not in store.ocuroot("log", "-n1", "--json")
+    cut = store.ocuroot("log", "-n1", "--json", "--changes", "2")
+    assert cut.count('"status"') == 2
+    assert cut.endswith('"more": true}')
+    assert store.ocuroot("log", "-n1", "@/custom/n14?").count("\nA\t") == 10
