@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-DEFAULT_LEASE: Final = 120.0
-RENEWED_AFTER: Final = 1 / 3
+DEFAULT_LEASE: Final = 600.0
+LONGEST_LEASE: Final = 3600.0
+"""Seconds. A lease doubles with each renewal up to this, so an hour takes three renewals (after 5, 15, 35 min)."""
+_RENEWED_AFTER: Final = 1 / 2
 """The part of a lease after which a living executor renews its claim."""
-_WATCHED: Final = 1 / 2
+_WATCHED: Final = 2 / 3
 """The part of a lease for which a claim that ran out is watched: long enough for one renewal, and some delay."""
 _SLACK: Final = 5.0
 """Seconds by which a claim may reach further ahead than its lease before one of the clocks is wrong."""
@@ -57,7 +59,7 @@ class Held(WrongStatus):
 
 
 def lease_of(stores: Stores) -> float:
-    """Seconds for which a run is claimed at a time (`ocuroot.lease`)."""
+    """Seconds for which a run is claimed at first (`ocuroot.lease`)."""
     return stores.settings.seconds("ocuroot.lease", DEFAULT_LEASE)
 
 
@@ -81,6 +83,7 @@ class Executor:
     def __init__(self, stores: Stores, operation: str = "") -> None:
         self.name = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
         self.lease = lease_of(stores)
+        """Seconds for which the run is claimed now."""
         self.operation = operation
         """The name of the operation under which it executes the run, if the user gave one."""
         self._ahead = 0.0
@@ -89,22 +92,35 @@ class Executor:
         """A new claim of this executor."""
         moment = self._now(snapshot)
         claim = Claim(timestamp(moment), self.name, process=process_id(os.getpid()), operation=self.operation)
-        return self._extended(claim, moment)
+        return _extended(claim, moment, self.lease)
+
+    @property
+    def renew_after(self) -> float:
+        """Seconds after a claim was made or renewed at which it is to be renewed."""
+        return self.lease * _RENEWED_AFTER
 
     def renew(self, tx: Transaction, run: RunRef) -> Claim:
-        """Hold on to a claim; gives it. Raises ClaimLost where it is no longer this executor's."""
-        claim = self._extended(require_claim(tx, run, self.name), self._now(tx))
+        """Hold on to a claim, for twice as long; gives it. Raises ClaimLost where it is no longer this executor's."""
+        claim = _extended(require_claim(tx, run, self.name), self._now(tx), self._next_lease())
         tx.set(run.status(model.RUNNING), claim.to_document())
         return claim
 
-    def _extended(self, claim: Claim, moment: float) -> Claim:
-        claim.renewed, claim.until = timestamp(moment), timestamp(moment + self.lease)
-        return claim
+    def renewed(self) -> None:
+        """Take note that a renewal is written."""
+        self.lease = self._next_lease()
+
+    def _next_lease(self) -> float:
+        return max(self.lease, min(2 * self.lease, LONGEST_LEASE))
 
     def _now(self, snapshot: Snapshot) -> float:
         # A clock that was seen to be late is corrected by as much from then on, also when others write no more.
         self._ahead = max(self._ahead, newest_time(snapshot) - time.time())
         return time.time() + self._ahead
+
+
+def _extended(claim: Claim, moment: float, lease: float) -> Claim:
+    claim.renewed, claim.until = timestamp(moment), timestamp(moment + lease)
+    return claim
 
 
 def require_claim(snapshot: Snapshot, run: RunRef, owner: str) -> Claim:
@@ -147,13 +163,13 @@ class Watch:
     def remaining(self, snapshot: Snapshot, run: RunRef, claim: Claim, *, patient: bool = False) -> float | None:
         """Seconds for which a claim has still to be watched; 0: it may be taken over; None: it holds.
 
-        With `patient` also for one that holds: then until it has run out, at once where its process is gone.
+        0 at once where its process is known to be gone. With `patient` also for one that holds: until it has run out.
         """
         if not claim.until:
             return None
         until = seconds_of(claim.until)
         left = until - now(snapshot)
-        if is_orphaned(claim) and (patient or left < 0):
+        if is_orphaned(claim):
             return 0
         lease = until - seconds_of(claim.renewed) if claim.renewed else self._lease
         if left < 0:
@@ -236,7 +252,24 @@ def _is_gone(process: str) -> bool:
     ours = process_id(os.getpid())
     if not ours or ours.rsplit("/", 2)[0] != where or not (rest.isascii() and rest.isdigit()):
         return False  # of another machine or container, where we cannot look
-    return process_id(int(rest)) != process
+    number = int(rest)
+    try:
+        return _started(number) != process.rpartition("/")[2]
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return not _exists(number)
+
+
+def _exists(number: int) -> bool:
+    """Whether there is a process, also one that the system shows to its own user alone (`hidepid`)."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _started(number: int) -> str:

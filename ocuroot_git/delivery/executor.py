@@ -125,6 +125,7 @@ def execute(
     if why:
         recorder.say(f"[git-ocuroot: {why}]")
     recorder.finish_lines()
+    recorder.keep()
     _finish(stores, run, status, outputs, executor, recorder, exit_status)
     return Outcome(run, status, exit_status, why)
 
@@ -245,7 +246,10 @@ def _finish(
         error.message = f"the command of '{run}' ended with status {exit_status}, but that is not recorded: {error}"
         given = "".join(f" --output {key}=…" for key in outputs)
         error.hint = f"once the store can be written to: git ocuroot run finish {run} --status {status}{given}"
+        if recorder.kept_in:
+            error.hint += f" (in this repository; '{recorder.kept_in}' holds the log until then)"
         raise
+    recorder.recorded()
 
 
 def command_of(snapshot: Snapshot, run: RunRef, function: Function) -> list[str] | None:

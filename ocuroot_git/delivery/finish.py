@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import NotFound
 from ..formats.documents import same
 from ..formats.refs import INTENT, STATE, Ref
-from . import model
+from . import live, model
 from .claims import is_held, now, require_claim
 from .model import DEPLOY, DOWN, UP, Intent, ModelError, Run, RunRef, WorkRef, WrongStatus
 from .problems import Problems
@@ -78,6 +78,8 @@ def finish(
         function = check(tx)
         if also is not None:
             also(tx)
+        if owner is None:
+            live.take_over(tx, run)
         function.ended_by = ended_by
         _end(tx, run, function, status, outputs or {})
         for tag in tags:
@@ -111,6 +113,7 @@ def cancel_run(tx: Transaction, run: RunRef, *, force: bool = False) -> str:
             claim.cancel = claim.cancel or model.timestamp(now(tx))
             tx.set(run.status(model.RUNNING), claim.to_document())
             return STOPPING
+    live.take_over(tx, run)
     cancel(tx, run, BY_CANCEL)
     return model.CANCELLED
 

@@ -1,4 +1,7 @@
-"""Writes the logs of a run to the store, in bounded flushes, and holds on to the claim meanwhile."""
+"""Collects what a run prints, and holds on to its claim meanwhile (design 8.8).
+
+Of a run that is executed here the logs go into the store with its end: see live.py for where they are until then.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 import time
 
 from ..errors import Error
-from . import claims, model
+from . import claims, live, model
 from .child_command import EndCommand
 from .logs import Lines, Log
 from .model import WrongStatus, timestamp
@@ -25,9 +28,14 @@ if TYPE_CHECKING:
 
 _FIRST_FLUSH: Final = 2.0
 _LONGEST_PAUSE: Final = 30.0
-"""Seconds between flushes: growing, so that a run of an hour makes some 130 commits, not one for every line."""
-_PEEK: Final = 2.0
-"""Seconds between looks at a claim that lies in this machine, to see whether the run was cancelled."""
+"""Seconds between flushes into the store: growing, so that an hour makes some 130 of them, not one for every line."""
+_SPOOLED_AFTER: Final = 0.5
+"""Seconds after which what was printed is in the file of the live log."""
+_LOOK_NEAR: Final = 2.0
+_LOOK_FAR: Final = 30.0
+"""Seconds between looks at a claim, to see whether the run was cancelled or taken over: here, and on a remote."""
+_LONGEST_LOOK: Final = 240.0
+"""Seconds between looks at a remote that could not be reached."""
 
 
 class Recorder:
@@ -46,16 +54,26 @@ class Recorder:
         self._executor = executor
         self._warn = warn
         self._waiting = Log()
+        """What is in no file yet."""
+        self._unrecorded = Log()
+        """What is not in the store yet."""
         self._lines = {stream: Lines(self._waiting, stream) for stream in (1, 2)}
-        self._pause = _FIRST_FLUSH
-        self._renew_after = executor.lease * claims.RENEWED_AFTER if executor is not None else float("inf")
+        path = live.path_of(stores, run, executor.name) if executor is not None else None
+        self._file = live.LiveFile(path) if path is not None else None
+        self._pause = _FIRST_FLUSH if path is None else _SPOOLED_AFTER
+        self._look_pause = _LOOK_NEAR if _is_near(stores) else _LOOK_FAR
         now = time.monotonic()
         self._flush_at = now + self._pause
-        self._renew_at = now + self._renew_after
-        self._peek_at = now if executor is not None and _is_near(stores) else float("inf")
+        self._renew_at = now + executor.renew_after if executor is not None else float("inf")
+        self._look_at = now + self._look_pause if executor is not None else float("inf")
         self._asked_to_stop = False
         self.told_to_stop = ""
         """Why the command was told to end, once it was: the run was cancelled."""
+
+    @property
+    def kept_in(self) -> str:
+        """The file that holds what is not recorded; empty where there is none."""
+        return self._file.path if self._file is not None and os.path.exists(self._file.path) else ""
 
     def feed(self, stream: int, data: bytes) -> None:
         """Add what was printed to stdout (1) or stderr (2)."""
@@ -72,60 +90,109 @@ class Recorder:
             lines.finish()
 
     def tick(self) -> float:
-        """Flush and renew if that is due; gives the seconds until it will be.
+        """Flush, renew and look if that is due; gives the seconds until something will be.
 
-        A store that cannot be written to now is tried again later: that alone must not end a deployment. Raises
+        A store that cannot be reached now is tried again later: that alone must not end a deployment. Raises
         ClaimLost, WrongStatus where the run has ended, and once EndCommand, where it was cancelled.
         """
-        now = time.monotonic()
-        is_due = (now >= self._flush_at and not self._waiting.is_empty) or now >= self._renew_at
-        if is_due or now >= self._peek_at:
-            try:
-                if is_due:
-                    self._stores.transact(self.write, command="run log", message=f"log {self._run}")
-                    self._forget()
-                else:
-                    self._look()
-            except (claims.ClaimLost, WrongStatus):
-                raise
-            except Error as error:
-                self._warn(f"cannot write to the store, and will try again: {error.message}")
-            now = time.monotonic()
-            if self._peek_at < float("inf"):
-                self._peek_at = now + _PEEK
-        if is_due:
-            self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
-            self._flush_at = now + self._pause
-            self._renew_at = now + self._renew_after
+        if time.monotonic() >= self._flush_at and not self._waiting.is_empty:
+            self._flush()
+        if time.monotonic() >= self._renew_at:
+            self._renew()
+        elif time.monotonic() >= self._look_at:
+            self._look()
         if self._asked_to_stop and not self.told_to_stop:
             self.told_to_stop = "it was cancelled"
             raise EndCommand(self.told_to_stop)
-        due = min(self._renew_at, self._peek_at, self._flush_at if not self._waiting.is_empty else now + 1)
+        now = time.monotonic()
+        due = min(self._renew_at, self._look_at, self._flush_at if not self._waiting.is_empty else now + 1)
         return max(due - now, 0)
 
-    def write(self, tx: Transaction) -> None:
-        """Append what is waiting to the logs, and renew the claim. Raises ClaimLost, WrongStatus."""
-        if self._executor is not None:
-            self._asked_to_stop = bool(self._executor.renew(tx, self._run).cancel)
-        self.append(tx)
-
     def append(self, tx: Transaction) -> None:
-        """Append what is waiting to the logs. Raises WrongStatus where the run has ended."""
-        if not self._waiting.is_empty:
+        """Append what is not recorded to the logs. Raises WrongStatus where the run has ended."""
+        self.keep()
+        if not self._unrecorded.is_empty:
             require_open(read_function(tx, self._run).status, self._run)
             log = Log.read(tx.get(self._run.logs, None))
-            log.extend(self._waiting)
+            log.extend(self._unrecorded)
             tx.set(self._run.logs, log.to_document())
 
-    def _look(self) -> None:
-        assert self._executor is not None
-        claim = claims.require_claim(self._stores.snapshot(), self._run, self._executor.name)
-        self._asked_to_stop = bool(claim.cancel)
+    def recorded(self) -> None:
+        """Take note that all is in the store."""
+        self._unrecorded = Log()
+        if self._file is not None:
+            try:
+                self._file.remove()
+            except OSError as error:
+                self._warn(f"cannot remove '{self._file.path}': {error.strerror}")
 
-    def _forget(self) -> None:
-        self._waiting = Log()
+    def _flush(self) -> None:
+        """Bring what is waiting into the file, or, where there is none, into the store."""
+        if self._file is not None:
+            self.keep()
+        elif self._try(
+            "write to", lambda: self._stores.transact(self.append, command="run log", message=f"log {self._run}")
+        ):
+            self._unrecorded = Log()
+        if self._file is None:
+            self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
+        self._flush_at = time.monotonic() + self._pause
+
+    def keep(self) -> None:
+        """Bring what is waiting into the file, so that it outlives this process."""
+        if self._waiting.is_empty:
+            return
+        new, self._waiting = self._waiting, Log()
         for lines in self._lines.values():
             lines.log = self._waiting
+        self._unrecorded.extend(new)
+        if self._file is not None:
+            try:
+                self._file.append(new, self._unrecorded)
+            except OSError as error:
+                self._warn(f"cannot write '{self._file.path}', the log is in memory alone: {error.strerror}")
+                self._file = None  # from now on it goes into the store as it comes
+
+    def _renew(self) -> None:
+        executor = self._executor
+        assert executor is not None
+
+        def renew(tx: Transaction) -> None:
+            self._asked_to_stop = bool(executor.renew(tx, self._run).cancel)
+
+        if self._try("write to", lambda: self._stores.transact(renew, command="run log", message=f"renew {self._run}")):
+            executor.renewed()
+            self._renew_at = time.monotonic() + executor.renew_after
+        else:
+            self._renew_at = time.monotonic() + executor.renew_after * _TRIED_AGAIN_AFTER
+        self._look_at = time.monotonic() + self._look_pause
+
+    def _look(self) -> None:
+        executor = self._executor
+        assert executor is not None
+
+        def look() -> None:
+            claim = claims.require_claim(self._stores.snapshot(), self._run, executor.name)
+            self._asked_to_stop = bool(claim.cancel)
+
+        near = _LOOK_NEAR if _is_near(self._stores) else _LOOK_FAR
+        self._look_pause = near if self._try("read", look) else min(self._look_pause * 2, _LONGEST_LOOK)
+        self._look_at = time.monotonic() + self._look_pause
+
+    def _try(self, what: str, act: Callable[[], object]) -> bool:
+        """Whether it was done. What may pass is said, and tried again later. Raises ClaimLost, WrongStatus."""
+        try:
+            act()
+            return True
+        except (claims.ClaimLost, WrongStatus):
+            raise
+        except Error as error:
+            self._warn(f"cannot {what} the store, and will try again: {error.message}")
+            return False
+
+
+_TRIED_AGAIN_AFTER: Final = 1 / 8
+"""The part of the time between two renewals after which one that failed is tried again."""
 
 
 def _is_near(stores: Stores) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..errors import Conflict, Fatal, NotFound
 from ..formats.globs import GlobError, escape
 from ..formats.refs import STATE, Ref
-from . import claims, model
+from . import claims, live, model
 from .inputs import fill, with_overrides
 from .model import DEPLOY, DOWN, UP, Claim, Function, ModelError, Run, RunRef, WorkRef, WrongStatus
 from .problems import BAD, BadDocument, Problems
@@ -141,6 +141,7 @@ def start(
         claim = read_claim(tx, run)
         if claim != over:
             raise claims.Held(run, f"cannot start '{run}': it is running{_held_by(claim)}")
+        live.take_over(tx, run)
     else:
         model.check_transition(run.ref, function.status, model.RUNNING)
         reasons = what_it_waits_for(tx, run, function)

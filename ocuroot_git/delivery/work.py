@@ -171,6 +171,8 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> Item:
         claim = read_claim(snapshot, run)
         if claims.ran_out(claim, claims.now(snapshot)):
             return Item("run", run.ref, READY, type=type_, reasons=["whose claim ran out"], made=made, claim=claim)
+        if claims.is_orphaned(claim):
+            return Item("run", run.ref, READY, type=type_, reasons=["whose executor is gone"], made=made, claim=claim)
         asked = ["which was asked to stop"] if claim.cancel else []
         return Item("run", run.ref, RUNNING, type=type_, reasons=asked, made=made, claim=claim)
     reasons = runs.what_it_waits_for(snapshot, run, function)

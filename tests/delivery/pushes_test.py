@@ -1,0 +1,131 @@
+"""What a job writes: its claim, its end, and renewals; the log meanwhile lies in a file (design 8.8)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Repo
+from support.delivering import begin, call, commits, copy_of, package, prepare, release
+
+from ocuroot_git.delivery import claims
+
+BUILD = "shop/-/web/@1/call/build"
+RUN = f"{BUILD}/1"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A store with a release that has a call `build`."""
+    repo = Repo(tmp_path_factory.mktemp("made"))
+    repo.git("init", "-q")
+    repo.ocuroot("init", "-q")
+    prepare(repo)
+    release(repo, package([call("build", "echo default")]))
+    return repo
+
+
+@pytest.fixture
+def shop(made: Repo, tmp_path: Path) -> Repo:
+    return copy_of(made, tmp_path / "shop")
+
+
+@pytest.fixture
+def job(shop: Repo, tmp_path: Path) -> Repo:
+    """A repository whose store is a branch of a remote, where a hook counts the pushes."""
+    remote = tmp_path / "remote.git"
+    shop.git("clone", "-q", "--bare", ".", str(remote))
+    hook = remote / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\necho push >> {tmp_path}/pushes\n")
+    hook.chmod(0o755)
+    job = Repo(tmp_path / "job")
+    job.path.mkdir()
+    job.git("init", "-q")
+    job.git("config", "ocuroot.repoAlias", "shop")
+    job.git("config", "ocuroot.state.remote", str(remote))
+    return job
+
+
+def pushes(job: Repo) -> int:
+    counted = job.path.parent / "pushes"
+    return len(counted.read_text().splitlines()) if counted.exists() else 0
+
+
+def messages(repo: Repo) -> list[str]:
+    return [entry["message"] for entry in repo.value(f"{RUN}/logs")]  # type: ignore[attr-defined]
+
+
+def live_files(repo: Repo) -> list[Path]:
+    return sorted((repo.path / ".git" / "ocuroot" / "live").glob("*"))
+
+
+def wait_for_line(repo: Repo, line: str) -> None:
+    deadline = time.monotonic() + 60
+    while not any(line in path.read_text() for path in live_files(repo)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_job_pushes_twice(job: Repo) -> None:
+    done = job.run("run", "exec", BUILD, "--", "sh", "-c", "echo one; sleep 3; echo two")
+    assert done.returncode == 0, done.stderr
+    assert pushes(job) == 2
+    assert messages(job) == ["one", "two"]
+    assert live_files(job) == []
+
+
+def test_a_lease_doubles(job: Repo) -> None:
+    job.git("config", "ocuroot.lease", "1")
+    assert job.run("run", "exec", BUILD, "--", "sh", "-c", "echo one; sleep 4").returncode == 0
+    assert 3 <= pushes(job) <= 5  # the claim, renewals after 0.5, 1.5 and 3.5 s, the end
+
+
+def test_an_hour_takes_three_renewals() -> None:
+    lease, at, renewals = claims.DEFAULT_LEASE, 0.0, []
+    while at < 3600:
+        at += lease / 2
+        renewals.append(at)
+        lease = min(2 * lease, claims.LONGEST_LEASE)
+    assert [one for one in renewals if one < 3600] == [300, 900, 2100]
+
+
+def test_a_local_run_makes_two_commits(shop: Repo) -> None:
+    before = commits(shop)
+    assert shop.run("run", "exec", BUILD, "--", "sh", "-c", "echo one; sleep 3; echo two").returncode == 0
+    assert commits(shop) == before + 2
+    assert messages(shop) == ["one", "two"]
+    assert live_files(shop) == []
+
+
+@pytest.mark.parametrize("how", ["taken over", "finished", "cancelled"])
+def test_a_killed_executor_leaves_its_log(shop: Repo, how: str) -> None:
+    victim = begin(shop, "run", "exec", BUILD, "--", "sh", "-c", "echo first; sleep 60")
+    wait_for_line(shop, "first")
+    victim.kill()
+    victim.wait()
+    with live_files(shop)[0].open("a") as file:
+        file.write('{"timestamp": "cut of')
+    if how == "taken over":
+        began = time.monotonic()
+        assert shop.run("work", "any").stdout == f"complete\t{RUN}\n"
+        assert time.monotonic() - began < 30  # its process is gone for certain: no lease is waited for
+    elif how == "finished":
+        shop.ocuroot("run", "finish", RUN, "--status=failed")
+    else:
+        shop.ocuroot("run", "cancel", RUN)
+    assert messages(shop) == (["first", "default"] if how == "taken over" else ["first"])
+
+
+def test_an_end_that_cannot_be_written_keeps_the_log(job: Repo) -> None:
+    job.git("config", "ocuroot.timeout", "1")
+    remote = job.path.parent / "remote.git"
+    script = f"echo precious; mv {remote} {remote}.away"
+    done = job.run("run", "exec", BUILD, "--", "sh", "-c", script)
+    assert done.returncode == 128
+    (kept,) = live_files(job)
+    assert str(kept.name) in done.stderr
+    Path(f"{remote}.away").rename(remote)
+    job.ocuroot("run", "finish", RUN, "--status=complete")
+    assert messages(job) == ["precious"]
