@@ -266,7 +266,8 @@ COMMAND = Group(
             least=1,
             notes="""
 Prints 'cancelled' or 'stopping' and the run. An executor notices when it looks at its claim: on a local branch within
-seconds, on a remote store within half a minute. It ends the command by SIGTERM, and by SIGKILL ten seconds later, and the run as cancelled. A command that completes first is complete.
+seconds, on a remote store within half a minute. It ends the command by SIGTERM, and by SIGKILL
+ten seconds later, and the run as cancelled. A command that completes first is complete.
 With --force the record says cancelled although the command may go on until its executor notices.
 Exit status: 0; 1 where there is no such run; 3 where one has ended, and then nothing is cancelled.
 """,
