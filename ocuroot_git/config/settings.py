@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..formats.documents import Document
     from ..formats.layout import Side
     from ..formats.operation import Operation
+    from ..store.memory import Memory
     from .naming import Name
     from .repo_file import RepoFile, StoreSpec
 
@@ -92,6 +93,7 @@ class Settings:
         self._repo_file: RepoFile | None = None
         self._name: Name | None = None
         self._repo_file_read = False
+        self._memory: Memory | None = None
 
     @property
     def repository(self) -> Repository:
@@ -118,6 +120,33 @@ class Settings:
             return float(value) if value else default
         except ValueError:
             raise Fatal(f"bad value '{value}' for '{key}': it is a number of seconds") from None
+
+    @property
+    def memory(self) -> Memory | None:
+        """What was derived from trees and is remembered for other processes; None outside of a repository.
+
+        Raises Fatal for a bad `ocuroot.cacheSize`.
+        """
+        if self._memory is None and self._repository is not None:
+            from ..store.memory import FILE, MOST, Memory
+
+            directory = os.path.join(self._repository.common_dir, "ocuroot")
+            try:
+                os.makedirs(directory, exist_ok=True)
+            except OSError:
+                pass  # a repository that cannot be written to is read without
+            self._memory = Memory(os.path.join(directory, FILE), self._size("ocuroot.cacheSize", MOST))
+        return self._memory
+
+    def _size(self, key: str, default: int) -> int:
+        """A number of bytes in the configuration, with git's suffixes. Raises Fatal for what is none."""
+        value = (self.config.get(key) or "").strip().lower()
+        digits = value[:-1] if value[-1:] in ("k", "m", "g") else value
+        if not value:
+            return default
+        if not (digits.isascii() and digits.isdigit()):
+            raise Fatal(f"bad value '{value}' for '{key}': it is a number of bytes, like 256m")
+        return int(digits) << {"k": 10, "m": 20, "g": 30}.get(value[-1], 0)
 
     def operation(self, request: Document, *, of_job: bool = True) -> Operation:
         """The operation of a request, named by `--operation`, or `OCUROOT_OPERATION` (if `of_job`), or by chance.

@@ -16,7 +16,7 @@ from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import INTENT, STATE, Ref, RefError
 from ..store.transaction import Transaction
 from . import finish as ending
-from . import model, runs
+from . import index, model, runs
 from .inputs import read_intent
 from .model import DEPLOY, DOWN, UP, Environment, Intent, ModelError, RunRef, WorkRef
 from .problems import BAD, STRICT, Problems
@@ -30,6 +30,7 @@ from .queries import (
     last_run,
     newest_release,
     packages,
+    packages_with,
     prefetch,
     read_function,
     read_release,
@@ -87,9 +88,9 @@ def differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Differe
 
 
 def _custom(snapshot: Snapshot, problems: Problems) -> Iterator[Difference]:
-    actual = _documents(snapshot, _custom_refs(state_tree(snapshot), STATE, problems), problems)
+    actual = _documents(snapshot, _custom_refs(snapshot, state_tree(snapshot), STATE, problems), problems)
     wanted: dict[str, str] = {}
-    for ref in _custom_refs(intent_tree(snapshot), INTENT, problems):
+    for ref in _custom_refs(snapshot, intent_tree(snapshot), INTENT, problems):
         with problems.leave_out(ref):
             state = state_ref(snapshot, Ref.parse(ref))
             # Where `+/custom/x` and `+3/custom/x` mean the same document, the one that names the release counts.
@@ -108,15 +109,19 @@ def _documents(snapshot: Snapshot, refs: Iterable[str], problems: Problems) -> d
     return found
 
 
-def _custom_refs(tree: StoreTree, marker: str, problems: Problems) -> Iterator[str]:
+def _custom_refs(snapshot: Snapshot, tree: StoreTree, marker: str, problems: Problems) -> Iterator[str]:
     """The refs of the custom documents of one side, global and of releases; none that lie hidden below a link."""
     first = INTENT if marker == INTENT and tree.layout.version == 1 else STATE
-    heads = [
-        f"{package}/{name}"
-        for package in packages(tree)
-        for name in tree.names(f"{REFS}/{package}")
-        if name[0] == first and name != OBJECT_FILE
-    ]
+    heads = []
+    for package, facts in index.facts_of(snapshot, tree, packages(tree)).items():
+        if facts is None:
+            names = tree.names(f"{REFS}/{package}")
+            heads += [f"{package}/{name}" for name in names if name[0] == first and name != OBJECT_FILE]
+            continue
+        for below in sorted(facts.below):
+            head, _, word = below.partition("/")
+            if head[0] == first and word == index.CUSTOM:
+                heads.append(f"{package}/{head}")
     prefetch(tree, heads)
     todo = [f"{first}/custom"]
     for head in heads:
@@ -251,7 +256,8 @@ def deploy_intents(snapshot: Snapshot) -> list[tuple[str, str]]:
     """The deploy intents that there are: package and environment."""
     tree = intent_tree(snapshot)
     directory = stored_intent(snapshot, DEPLOY)
-    return [(package, name) for package in packages(tree) for name in _children(tree, f"{package}/{directory}")]
+    known = packages_with(snapshot, tree, directory)
+    return [(package, name) for package in known for name in _children(tree, f"{package}/{directory}")]
 
 
 def stored_intent(snapshot: Snapshot, type_: str) -> str:

@@ -12,6 +12,7 @@ from ..errors import Fatal, NotFound
 from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS, Damaged, edge_directories, object_path
 from ..formats.refs import INTENT, STATE, Ref
+from . import index
 from .model import (
     CALL,
     DEPLOY,
@@ -88,6 +89,12 @@ def packages(tree: StoreTree) -> list[str]:
             below += [f"{head}/{name}" if head else name for name in names if name[0] not in "@+"]
         level = below
     return sorted(found)
+
+
+def packages_with(snapshot: Snapshot, tree: StoreTree, below: str) -> list[str]:
+    """The packages of a tree that may have something at `<marker>/<type>`, sorted."""
+    facts = index.facts_of(snapshot, tree, packages(tree))
+    return [package for package, known in facts.items() if known is None or below in known.below]
 
 
 def is_there(tree: StoreTree, stored: str) -> bool:
@@ -239,7 +246,7 @@ def deployments(
     None stands for a deployment that cannot be read: something may be there.
     """
     found: dict[tuple[str, str], RunRef | None] = {}
-    known = packages(state_tree(snapshot))
+    known = packages_with(snapshot, state_tree(snapshot), f"{STATE}/{DEPLOY}")
     prefetch(state_tree(snapshot), [f"{package}/{STATE}" for package in known], "trees")
     for package in known:
         for name in _names(snapshot, f"{package}/{STATE}/{DEPLOY}") if only is None else [only]:
@@ -301,13 +308,18 @@ def read_claim(snapshot: Snapshot, run: RunRef) -> Claim:
     return _read_part(snapshot, run.status(RUNNING), Claim.read)
 
 
-def last_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
-    """The last run of every piece of work in every release, with its status."""
-    known = packages(state_tree(snapshot))
-    prefetch(state_tree(snapshot), known, "trees")
-    for package in known:
+def unsettled_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
+    """The last run of every piece of work that has not ended or has failed, with its status; and some that have ended.
+
+    Of packages in which all work has ended, by the names of its markers, no document is read.
+    """
+    tree = state_tree(snapshot)
+    for package, facts in index.facts_of(snapshot, tree, packages(tree)).items():
+        if facts is not None and not facts.unsettled:
+            continue
         for number in releases(snapshot, package, problems):
-            yield from last_runs_of(snapshot, f"{package}/{STATE}{number}", problems)
+            if facts is None or number in facts.unsettled:
+                yield from last_runs_of(snapshot, f"{package}/{STATE}{number}", problems)
 
 
 def last_runs_of(snapshot: Snapshot, release: str, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
@@ -334,7 +346,10 @@ def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[Ru
 
 def ops(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:
     """The markers of what is to be looked at: (release, name)."""
-    for package in packages(state_tree(snapshot)):
+    tree = state_tree(snapshot)
+    for package, facts in index.facts_of(snapshot, tree, packages(tree)).items():
+        if facts is not None and not any(one.endswith(f"/{index.OP}") for one in facts.below):
+            continue
         for number in releases(snapshot, package, problems):
             release = f"{package}/{STATE}{number}"
             for name in _names(snapshot, f"{release}/op"):

@@ -15,7 +15,6 @@ from .executor import NoCommand, Outcome, execute
 from .model import RunRef, WorkRef
 from .problems import BadDocument, Problems
 from .queries import (
-    last_runs,
     ops,
     read_claim,
     read_function,
@@ -23,6 +22,7 @@ from .queries import (
     read_run,
     require_own_dialect,
     state_tree,
+    unsettled_runs,
 )
 from .queries import releases as releases_of
 
@@ -128,7 +128,7 @@ def run_items(snapshot: Snapshot, problems: Problems) -> list[Item]:
     """
     items = []
     newest: dict[str, int] = {}
-    for run, status in last_runs(snapshot, problems):
+    for run, status in unsettled_runs(snapshot, problems):
         if status not in (*model.OPEN, model.FAILED):
             continue
         package = run.work.package

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from ..backends.base import Backend, Version
     from ..backends.operations import Carried
@@ -36,6 +36,8 @@ class Stores:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.derived: dict[str, dict[str, Any]] = {}
+        """What this process has derived from trees, by its kind and their ids: see `memory.Memory`."""
         self._base: Ref | None = None
         self._last_name: str | None = None
         self.repeated: Callable[[Carried], None] = lambda carried: None

@@ -41,6 +41,7 @@ class Draft(StoreTree):
         self.changes: dict[str, bytes | None] = {}
         self.seen: dict[str, bytes | None] = {}
         self.listed: dict[str, list[str]] = {}
+        self.is_read_whole = False
         self._added: dict[str, set[str]] = {}
         self._undo: list[tuple[str, bool, bytes | None]] = []
 
@@ -101,6 +102,8 @@ class Draft(StoreTree):
         for path, names in self.listed.items():
             if sorted(newer.base.names(path)) != names:
                 raise Conflict(f"'{path}' was changed meanwhile by another writer")
+        if self.is_read_whole and newer.base.tree_id(REFS) != self.base.tree_id(REFS):
+            raise Conflict(f"'{REFS}' was changed meanwhile by another writer")
         for path, data in self.changes.items():
             newer.put(path, data)
 

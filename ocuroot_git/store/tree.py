@@ -75,6 +75,11 @@ class StoreTree:
         node = self.files.child(directory, name)
         return None if node is None or self.files.is_tree(node) else self.files.data(node)
 
+    def tree_id(self, path: str) -> str | None:
+        """The id of a directory, by its path from the top of the store; None where there is none."""
+        node = self.node(path)
+        return self.files.oid(node) if node is not None and self.files.is_tree(node) else None
+
     def names(self, path: str) -> list[str]:
         """The names in a directory, in no order; none where there is no such directory."""
         directory = self.node(path)

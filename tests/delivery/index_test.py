@@ -1,0 +1,136 @@
+"""The index of packages: answers are the same with it, without it, and with a memory that is damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Repo
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+import ocuroot_git
+from ocuroot_git.delivery import index, intent, queries, work
+from ocuroot_git.delivery.problems import Problems
+from ocuroot_git.errors import Conflict
+from ocuroot_git.store.memory import FILE
+from ocuroot_git.store.snapshot import Snapshot
+
+RUN = {"type": "call", "release": "", "entrypoint": "", "output": {}}
+FUNCTION = {"fn": {}, "id": "1"}
+PACKAGES = ("r/-/a", "r/-/b", "r/-/b/c")
+
+changes = some.lists(
+    some.tuples(
+        some.sampled_from(PACKAGES),
+        some.integers(1, 2),
+        some.sampled_from(
+            ("pending", "running", "failed", "complete", "cancelled", "op", "custom", "wanted", "release")
+        ),
+        some.booleans(),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def answers(snapshot: Snapshot) -> dict[str, Any]:
+    problems = Problems()
+    return {
+        "diff": [(one.ref, one.status) for one in intent.differences(snapshot, problems)],
+        "todo": [one.to_document() for one in work.todo(snapshot, problems)],
+        "ops": list(queries.ops(snapshot, problems)),
+        "deployed": queries.deployments(snapshot, problems),
+        "problems": problems.to_document(),
+    }
+
+
+def without(stores: ocuroot_git.Stores, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The answers where of every package all is looked at."""
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "facts_of", lambda snapshot, tree, packages: dict.fromkeys(packages))
+        return answers(stores.snapshot())
+
+
+def change(tx: ocuroot_git.Transaction, package: str, number: int, what: str, is_there: bool) -> None:
+    run = f"{package}/@{number}/call/build/1"
+    documents: dict[str, Any] = {
+        "op": {f"{package}/@{number}/op/check_envs": {}},
+        "custom": {f"{package}/@{number}/custom/x": 1},
+        "wanted": {f"{package}/+/deploy/production": {"release": f"{package}/@1"}},
+        "release": {f"{package}/@{number}": {"commit": "abcdef1", "package": {"phases": []}}},
+    }.get(what) or {
+        run: RUN,
+        f"{run}/functions/1": {"current": {**FUNCTION, "status": what}, "history": []},
+        f"{run}/status/{what}": {"time": "2026-01-01T00:00:00Z"},
+    }
+    for ref, value in documents.items():
+        if is_there:
+            tx.set(ref, value)
+        elif tx.object(ref) is not None:
+            tx.delete(ref)
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_answers_are_the_same(store: Repo, monkeypatch: pytest.MonkeyPatch, is_remembered: bool) -> None:
+    if not is_remembered:
+        store.git("config", "ocuroot.cacheSize", "0")
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(changes)
+    def check(history: list[tuple[str, int, str, bool]]) -> None:
+        stores = ocuroot_git.open(str(store.path))
+        for package, number, what, is_there in history:
+            with stores.transaction() as tx:
+                tx.set(f"{package}/@{number}", {"commit": "abcdef1", "package": {"phases": []}})
+                change(tx, package, number, what, is_there)
+            again = ocuroot_git.open(str(store.path))
+            assert answers(stores.snapshot()) == answers(again.snapshot()) == without(again, monkeypatch)
+
+    check()
+    assert (store.path / ".git" / "ocuroot" / FILE).exists() == is_remembered
+
+
+def test_only_what_changed_is_read_again(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = ocuroot_git.open(str(store.path))
+    with stores.transaction() as tx:
+        for package in PACKAGES[:2]:
+            change(tx, package, 1, "custom", True)
+            change(tx, package, 1, "release", True)
+    before = answers(stores.snapshot())
+    read: list[object] = []
+    whole = index.read
+    monkeypatch.setattr(index, "read", lambda files, layout, node: read.append(node) or whole(files, layout, node))
+    assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before
+    assert not read
+    stores.set("r/-/a/@1/custom/x", 2)
+    answers(ocuroot_git.open(str(store.path)).snapshot())
+    assert len(read) == 1
+
+
+def test_a_memory_that_is_of_no_use(store: Repo) -> None:
+    stores = ocuroot_git.open(str(store.path))
+    with stores.transaction() as tx:
+        change(tx, "r/-/a", 1, "release", True)
+        change(tx, "r/-/a", 1, "pending", True)
+    before = answers(stores.snapshot())
+    file = Path(store.path / ".git" / "ocuroot" / FILE)
+    for damaged in (b"", b"foreign", file.read_bytes()[:5000]):
+        file.write_bytes(damaged)
+        assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before
+    store.git("config", "ocuroot.cacheSize", "many")
+    done = store.run("work", "list")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        128,
+        "fatal: bad value 'many' for 'ocuroot.cacheSize': it is a number of bytes, like 256m",
+    )
+
+
+def test_a_block_that_read_everything_is_not_written_over_others(store: Repo) -> None:
+    stores = ocuroot_git.open(str(store.path))
+    stores.set("@/custom/x", 1)
+    with pytest.raises(Conflict), stores.transaction() as tx:
+        tx.set("@/custom/seen", json.dumps(list(queries.ops(tx))))
+        ocuroot_git.open(str(store.path)).set("@/custom/y", 1)
