@@ -21,10 +21,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .config.settings import open_stores as open
     from .errors import Conflict, Error, Fatal, NotFound, UsageError
     from .formats.globs import Glob, GlobError
     from .formats.refs import Ref, RefError
+    from .opening import open_stores as open
     from .store.snapshot import Found, Snapshot
     from .store.stores import Stores
     from .store.transaction import Transaction
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "open": ("config.settings", "open_stores"),
+    "open": ("opening", "open_stores"),
     "Conflict": ("errors", "Conflict"),
     "Error": ("errors", "Error"),
     "Fatal": ("errors", "Fatal"),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..backends.operations import Carried
+    from ..config.settings import Settings
     from ..formats.documents import Document
     from ..formats.operation import Operation
     from ..store.snapshot import Snapshot
@@ -29,6 +30,7 @@ class Context:
         self.options = options
         self.terminal = terminal
         self.environ = environ
+        self._settings: Settings | None = None
         self._stores: Stores | None = None
         self._warned = False
 
@@ -36,8 +38,18 @@ class Context:
     def stores(self) -> Stores:
         """The stores of the repository in the current directory. Raises RepositoryError."""
         if self._stores is None:
+            from ..opening import stores_of
+
+            self._stores = stores_of(self.settings)
+            self._stores.repeated = self._tell_repeated
+        return self._stores
+
+    @property
+    def settings(self) -> Settings:
+        """What the user said of the repository in the current directory. Raises RepositoryError."""
+        if self._settings is None:
             from ..backends.base import Access
-            from ..config.settings import open_stores
+            from ..config.settings import Settings
 
             options = self.options
             access = Access(
@@ -46,12 +58,9 @@ class Context:
                 operation=options.operation,
                 tell=self.terminal.detail,
             )
-            self._stores = open_stores(
-                ".", environ=self.environ, package=options.package, release=options.release, access=access
-            )
-            self._stores.repeated = self._tell_repeated
-            self.terminal.quotes_non_ascii = self._stores.settings.config.get_bool("core.quotePath")
-        return self._stores
+            self._settings = Settings(".", self.environ, options.package, options.release, access)
+            self.terminal.quotes_non_ascii = self._settings.config.get_bool("core.quotePath")
+        return self._settings
 
     def operation(self, command: str, *, of_job: bool = True, **asked: Document) -> Operation:
         """The operation that a command carries out. What it was asked for are its options and arguments, and `asked`.
@@ -62,7 +71,7 @@ class Context:
         """
         given = {name: value for name, value in self.options.given.items() if value and name not in _NOT_ASKED}
         request = {**given, "arguments": list(self.options.arguments), **asked}
-        return self.stores.settings.operation([command, dict(sorted(request.items()))], of_job=of_job)
+        return self.settings.operation([command, dict(sorted(request.items()))], of_job=of_job)
 
     @property
     def are_stores_open(self) -> bool:
@@ -77,7 +86,7 @@ class Context:
         """Warn where the name that relative refs begin with is another than when this repository last wrote."""
         former = self.stores.former_name
         if former is not None:
-            name = self.stores.settings.name
+            name = self.settings.name
             self.terminal.warning(
                 f"in refs this repository is called '{name.text}' now (by {name.source}); when it last wrote it was "
                 f"'{former}', which 'git config ocuroot.repoAlias {former}' would keep"

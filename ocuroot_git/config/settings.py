@@ -1,4 +1,4 @@
-"""Where the stores are, and what this repository is called (design 4.3).
+"""Where the stores are said to be, and what this repository is called (design 4.3). Opens no store.
 
 First found wins, for each store: environment, git configuration, `repo.ocu.star`, the local branch `state`.
 Everything is worked out when it is first asked for: `get` of an absolute ref needs neither the repository's name
@@ -10,24 +10,19 @@ from __future__ import annotations
 import os
 
 from ..backends.base import Access
-from ..backends.branch import Branch
-from ..backends.directory import Directory
 from ..errors import Fatal
 from ..formats.urls import is_url
 from ..git.config import Config, start_config
 from ..git.repository import Repository
-from ..store.stores import Stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Final
 
-    from ..backends.base import Backend
     from ..formats.documents import Document
     from ..formats.layout import Side
     from ..formats.operation import Operation
-    from ..store.memory import Memory
     from .naming import Name
     from .repo_file import RepoFile, StoreSpec
 
@@ -35,7 +30,7 @@ DEFAULT_BRANCH: Final = "state"
 DEFAULT_TIMEOUT: Final = 60.0
 
 
-class Spec:
+class StoreLocation:
     """Where a store is said to be: on a branch of this repository, on a remote, or in a directory; and who said it."""
 
     __slots__ = ("branch", "directory", "is_trusted", "may_create", "prefix", "remote", "source", "support_files")
@@ -88,12 +83,10 @@ class Settings:
                 raise self._repository_error from None
             raise
         self._check_bare()
-        self._specs: dict[Side, Spec] = {}
-        self._places: dict[Side, tuple[Backend, str]] = {}
+        self._locations: dict[Side, StoreLocation] = {}
         self._repo_file: RepoFile | None = None
         self._name: Name | None = None
         self._repo_file_read = False
-        self._memory: Memory | None = None
 
     @property
     def repository(self) -> Repository:
@@ -102,6 +95,16 @@ class Settings:
             assert self._repository_error is not None
             raise self._repository_error
         return self._repository
+
+    @property
+    def offline(self) -> bool:
+        """Whether no remote is to be asked for anything."""
+        return self.access.offline
+
+    @property
+    def tell(self) -> Callable[[str], None] | None:
+        """What is told of each thing that is tried again, and why."""
+        return self.access.tell
 
     @property
     def timeout(self) -> float:
@@ -122,28 +125,21 @@ class Settings:
             raise Fatal(f"bad value '{value}' for '{key}': it is a number of seconds") from None
 
     @property
-    def memory(self) -> Memory | None:
-        """What was derived from trees and is remembered for other processes; None outside of a repository.
+    def own_directory(self) -> str | None:
+        """Where the tool keeps files of its own, which all work trees share; None outside of a repository."""
+        return None if self._repository is None else os.path.join(self._repository.common_dir, "ocuroot")
 
-        Raises Fatal for a bad `ocuroot.cacheSize`.
-        """
-        if self._memory is None and self._repository is not None:
-            from ..store.memory import FILE, MOST, Memory
+    @property
+    def cache_size(self) -> int | None:
+        """Bytes that may be remembered of what was derived from trees (`ocuroot.cacheSize`); None: not said."""
+        return self._size("ocuroot.cacheSize")
 
-            directory = os.path.join(self._repository.common_dir, "ocuroot")
-            try:
-                os.makedirs(directory, exist_ok=True)
-            except OSError:
-                pass  # a repository that cannot be written to is read without
-            self._memory = Memory(os.path.join(directory, FILE), self._size("ocuroot.cacheSize", MOST))
-        return self._memory
-
-    def _size(self, key: str, default: int) -> int:
+    def _size(self, key: str) -> int | None:
         """A number of bytes in the configuration, with git's suffixes. Raises Fatal for what is none."""
         value = (self.config.get(key) or "").strip().lower()
         digits = value[:-1] if value[-1:] in ("k", "m", "g") else value
         if not value:
-            return default
+            return None
         if not (digits.isascii() and digits.isdigit()):
             raise Fatal(f"bad value '{value}' for '{key}': it is a number of bytes, like 256m")
         return int(digits) << {"k": 10, "m": 20, "g": 30}.get(value[-1], 0)
@@ -158,28 +154,15 @@ class Settings:
         job = self.environ.get("OCUROOT_OPERATION") if of_job else None
         return name_operation(self.access.operation, job, os.urandom(16).hex(), request)
 
-    def place(self, side: Side) -> tuple[Backend, str]:
-        """The place of a store, and the directory in it (empty: the top, or to be found there)."""
-        if side not in self._places:
-            spec = self.spec(side)
-            if side == "intent" and spec is self.spec("state"):
-                self._places[side] = self.place("state")
-            else:
-                self._places[side] = self._open(spec), spec.prefix
-        return self._places[side]
-
-    def opened(self) -> list[Backend]:
-        """The places of the stores as far as something has asked for them, each once."""
-        return list(dict.fromkeys(place for place, _ in self._places.values()))
-
-    def spec(self, side: Side) -> Spec:
+    def location(self, side: Side) -> StoreLocation:
         """Where a store is said to be; an intent store of which nothing is said is where the state store is."""
-        if side not in self._specs:
-            spec = self._from_environment(side) or self._from_config(side) or self._from_repo_file(side)
-            if spec is None:
-                spec = Spec("default", branch=DEFAULT_BRANCH) if side == "state" else self.spec("state")
-            self._specs[side] = spec
-        return self._specs[side]
+        if side not in self._locations:
+            location = self._from_environment(side) or self._from_config(side) or self._from_repo_file(side)
+            if location is None:
+                is_state = side == "state"
+                location = StoreLocation("default", branch=DEFAULT_BRANCH) if is_state else self.location("state")
+            self._locations[side] = location
+        return self._locations[side]
 
     @property
     def name(self) -> Name:
@@ -206,14 +189,11 @@ class Settings:
 
     def configure(self, side: Side, *, branch: str | None = None, remote: str | None = None) -> None:
         """Take a branch, or one of a remote, for a store as if it were configured, as `init` is about to make it do."""
-        self._specs[side] = Spec("init", branch=branch or DEFAULT_BRANCH, remote=remote)
-        self._places.pop(side, None)
+        self._locations[side] = StoreLocation("init", branch=branch or DEFAULT_BRANCH, remote=remote)
 
-    def remote_branch(self, place: Backend) -> str | None:
-        """The remote-tracking branch that bears the name of a place, if there is just one; None otherwise."""
-        if not isinstance(place, Branch):
-            return None
-        names = [name for name in place.repository.references("refs/remotes/") if name.split("/", 3)[-1] == place.name]
+    def tracking_branch(self, branch: str) -> str | None:
+        """The remote-tracking branch that bears the name of a local branch, if there is just one; None otherwise."""
+        names = [name for name in self.repository.references("refs/remotes/") if name.split("/", 3)[-1] == branch]
         return names[0] if len(names) == 1 else None
 
     def remotes(self) -> list[str]:
@@ -221,81 +201,48 @@ class Settings:
         keys = (key for key in self.config.keys("remote") if key.endswith(".url"))
         return list(dict.fromkeys(key.split(".", 1)[1].rpartition(".")[0] for key in keys))
 
-    def remotes_for(self, place: Backend) -> list[str]:
+    def remotes_for(self, branch: str) -> list[str]:
         """The remote that a local branch is shared with: its own, `origin` or the only one; else all there are."""
         remotes = self.remotes()
-        for candidate in (self.config.get(f"branch.{getattr(place, 'name', '')}.remote"), "origin"):
+        for candidate in (self.config.get(f"branch.{branch}.remote"), "origin"):
             if candidate in remotes:
                 return [candidate]
         return remotes
 
-    def missing_store_hint(self, place: Backend) -> str:
-        """What to do where there is no store: make one, or take the one that a remote has."""
-        tracking = self.remote_branch(place)
+    def missing_store_hint(self, branch: str | None) -> str:
+        """What to do where there is no store: make one, or take the one that a remote has of a local branch."""
+        if branch is None:
+            return "'git ocuroot init' makes one"
+        tracking = self.tracking_branch(branch)
         if tracking is not None:
             return f"'git ocuroot init' takes it from '{tracking.removeprefix('refs/remotes/')}'"
-        remotes = self.remotes_for(place) if isinstance(place, Branch) else []
+        remotes = self.remotes_for(branch)
         if not remotes:
             return "'git ocuroot init' makes one"
         named = f" {remotes[0]}" if len(remotes) > 1 else ""
         takes = f"'git ocuroot fetch{named}' takes the one of '{remotes[0]}'"
         return f"{takes}; where it has none, 'git ocuroot init' makes one"
 
-    def _open(self, spec: Spec) -> Backend:
-        if spec.directory is not None:
-            return Directory(spec.directory)
-        if spec.remote is not None:
-            return self._open_remote(spec, spec.remote)
-        return Branch(self.repository, spec.branch or DEFAULT_BRANCH, self.config, self.environ)
-
-    def _open_remote(self, spec: Spec, where: str) -> Backend:
-        from ..backends.remote import Remote
-        from ..git.remote_access import RemoteLocation
-
-        name: str | None = where
-        url = self.config.remote_url(where)
-        if url is None:
-            name, url = None, where
-        if not url.strip() or url.startswith("-"):
-            raise Fatal(f"bad URL '{url}' of a remote store ({spec.source})")
-        if not is_url(url):
-            if name is None and "/" not in url and not os.path.isdir(os.path.join(self.directory, url)):
-                raise Fatal(
-                    f"no such remote: '{url}' ({spec.source})",
-                    hint="'git remote -v' lists those there are; or give a URL",
-                )
-            base = self.repository.work_tree or self.directory
-            url = os.path.abspath(os.path.join(base, os.path.expanduser(url)))
-        location = RemoteLocation(
-            url,
-            spec.branch or DEFAULT_BRANCH,
-            name=name,
-            may_create=spec.may_create,
-            support_files=spec.support_files,
-            is_trusted=spec.is_trusted,
-        )
-        return Remote(self.repository, location, self.config, self.environ, self.access, self.timeout)
-
-    def _from_environment(self, side: Side) -> Spec | None:
+    def _from_environment(self, side: Side) -> StoreLocation | None:
         variable = f"OCUROOT_{side.upper()}"
         value = self.environ.get(variable)
         if not value:
             return None
         where, _, branch = value.partition("#")
         if not where:
-            return Spec(variable, branch=branch)
+            return StoreLocation(variable, branch=branch)
         if is_url(where) or f"remote.{where}.url" in self.config.keys("remote"):
-            return Spec(variable, remote=where, branch=branch or DEFAULT_BRANCH)
+            return StoreLocation(variable, remote=where, branch=branch or DEFAULT_BRANCH)
         path = os.path.join(self.directory, os.path.expanduser(where))
         if os.path.isdir(path) or where[0] in "./~":
             if branch:
-                return Spec(variable, remote=path, branch=branch)
-            return Spec(variable, directory=path)
+                return StoreLocation(variable, remote=path, branch=branch)
+            return StoreLocation(variable, directory=path)
         if branch:
             raise Fatal(f"bad value '{value}' for {variable}: '{where}' is neither a URL, a remote nor a path")
-        return Spec(variable, branch=where)
+        return StoreLocation(variable, branch=where)
 
-    def _from_config(self, side: Side) -> Spec | None:
+    def _from_config(self, side: Side) -> StoreLocation | None:
         get = self.config.get
         section = f"ocuroot.{side}"
         values = {name: get(f"{section}.{name}") for name in ("branch", "remote", "path", "prefix")}
@@ -309,7 +256,7 @@ class Settings:
         if directory:
             base = self._repository.work_tree if self._repository is not None else None
             directory = os.path.join(base or self.directory, os.path.expanduser(directory))
-        return Spec(
+        return StoreLocation(
             f"{section}.*",
             branch=values["branch"] or DEFAULT_BRANCH,
             remote=values["remote"],
@@ -317,7 +264,7 @@ class Settings:
             prefix=values["prefix"],
         )
 
-    def _from_repo_file(self, side: Side) -> Spec | None:
+    def _from_repo_file(self, side: Side) -> StoreLocation | None:
         repo_file = self.repo_file()
         said: StoreSpec | None = getattr(repo_file, side) if repo_file is not None else None
         if said is None:
@@ -327,10 +274,10 @@ class Settings:
         top = self.repository.work_tree or ""
         if said.kind == "fs":
             git_dirs = (self.repository.git_dir, self.repository.common_dir)
-            return Spec(REPO_FILE, directory=directory_location(said.location, top, git_dirs))
+            return StoreLocation(REPO_FILE, directory=directory_location(said.location, top, git_dirs))
         is_remote = self.config.remote_url(said.location) is not None  # which the user has chosen
         where = said.location if is_remote else git_location(said.location, top, side, self.config)
-        return Spec(
+        return StoreLocation(
             REPO_FILE,
             remote=where,
             is_trusted=is_remote or where.startswith("/"),
@@ -366,18 +313,3 @@ class Settings:
                 f"cannot use bare repository '{path}' (safe.bareRepository is 'explicit')",
                 hint=f"name it: git --git-dir '{path}' ocuroot …",
             )
-
-
-def open_stores(
-    directory: str = ".",
-    *,
-    environ: Mapping[str, str] | None = None,
-    package: str = "",
-    release: str = "",
-    access: Access | None = None,
-) -> Stores:
-    """The stores of the repository in `directory`; `package` and `release` are what relative refs are relative to.
-
-    Raises RepositoryError where there is no repository, unless the stores turn out to be directories.
-    """
-    return Stores(Settings(directory, os.environ if environ is None else environ, package, release, access))

@@ -60,7 +60,7 @@ class Held(WrongStatus):
 
 def lease_of(stores: Stores) -> float:
     """Seconds for which a run is claimed at first (`ocuroot.lease`)."""
-    return stores.settings.seconds("ocuroot.lease", DEFAULT_LEASE)
+    return stores.seconds("ocuroot.lease", DEFAULT_LEASE)
 
 
 def newest_time(snapshot: Snapshot) -> float:

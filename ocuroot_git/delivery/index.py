@@ -99,10 +99,10 @@ def kind_of(layout: Layout) -> str:
 
 def _known(snapshot: Snapshot, tree: StoreTree, ids: dict[str, str]) -> dict[str, Facts]:
     """The facts of packages by the ids of their trees: from this process, from the memory, or read now."""
-    stores, kind = snapshot.stores, kind_of(tree.layout)
-    here: dict[str, Facts] = stores.derived.setdefault(kind, {})
+    surroundings, kind = snapshot.surroundings, kind_of(tree.layout)
+    here: dict[str, Facts] = surroundings.derived.setdefault(kind, {})
     wanted = {id_: package for package, id_ in ids.items() if id_ not in here}
-    memory = stores.settings.memory if wanted else None
+    memory = surroundings.memory if wanted else None
     if memory is not None:
         for id_, data in memory.get(kind, wanted).items():
             here[id_] = Facts.of_bytes(data)

@@ -20,8 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from ..store.snapshot import Snapshot
-    from ..store.stores import Stores
+    from ..store.snapshot import Snapshot, Surroundings
     from ..store.transaction import Transaction
     from .model import RunRef
 
@@ -31,18 +30,18 @@ _KEPT: Final = 7 * 24 * 3600.0
 """Seconds for which a file is kept that nobody has recorded."""
 
 
-def path_of(stores: Stores, run: RunRef, owner: str) -> str | None:
+def path_of(surroundings: Surroundings, run: RunRef, owner: str) -> str | None:
     """The file for what a run prints while an owner executes it; None where it goes into the store as it comes.
 
     That is so for a store in a directory, where a write is neither a commit nor a push.
     """
     from hashlib import sha1
 
-    repository = stores.settings.repository_or_none
-    if repository is None or stores.where("state")[0].repository is None:
+    directory = surroundings.own_directory
+    if directory is None or surroundings.place("state")[0].repository is None:
         return None
     digest = sha1(to_bytes(f"{run.ref}\0{owner}")).hexdigest()[:20]
-    return os.path.join(repository.common_dir, "ocuroot", "live", f"{digest}.jsonl")
+    return os.path.join(directory, "live", f"{digest}.jsonl")
 
 
 class LiveFile:
@@ -86,7 +85,7 @@ def read(snapshot: Snapshot, run: RunRef) -> Log:
     Raises BadDocument for a claim that cannot be read.
     """
     owner = read_claim(snapshot, run).owner
-    path = path_of(snapshot.stores, run, owner) if owner else None
+    path = path_of(snapshot.surroundings, run, owner) if owner else None
     return read_file(path) if path is not None else Log()
 
 

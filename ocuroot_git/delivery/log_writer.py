@@ -58,7 +58,7 @@ class Recorder:
         self._unrecorded = Log()
         """What is not in the store yet."""
         self._lines = {stream: Lines(self._waiting, stream) for stream in (1, 2)}
-        path = live.path_of(stores, run, executor.name) if executor is not None else None
+        path = live.path_of(stores.surroundings, run, executor.name) if executor is not None else None
         self._file = live.LiveFile(path) if path is not None else None
         self._pause = _FIRST_FLUSH if path is None else _SPOOLED_AFTER
         self._look_pause = _LOOK_NEAR if _is_near(stores) else _LOOK_FAR

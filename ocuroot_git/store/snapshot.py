@@ -15,17 +15,66 @@ from .walk import match, match_refs, without_links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Any, Final
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, Final, Protocol
 
     from ..backends.base import Backend, Version
     from ..formats.documents import Document
     from ..formats.layout import Side
-    from .stores import Stores
+    from .memory import Memory
     from .tree import Location
     from .walk import Entry
 
     MISSING: Any
+
+    class Surroundings(Protocol):
+        """What stores ask of the world around them, each when it is first needed; `open` gives it to them."""
+
+        def place(self, side: Side) -> tuple[Backend, str]:
+            """The backend of a store and its configured directory there (empty: the top, or to be found there)."""
+
+        def opened(self) -> list[Backend]:
+            """The backends that were asked for so far, each once."""
+
+        @property
+        def base(self) -> Ref:
+            """What relative refs are relative to: this repo, and the package and release that were named."""
+
+        @property
+        def former_name(self) -> str | None:
+            """What this repository was called when it last wrote, if that is not its name now, and it was needed."""
+
+        @property
+        def own_directory(self) -> str | None:
+            """Where the tool keeps files of its own; None outside of a repository."""
+
+        @property
+        def memory(self) -> Memory | None:
+            """What was derived from trees and is remembered for other processes; None outside of a repository.
+
+            Raises Fatal for a bad `ocuroot.cacheSize`.
+            """
+
+        derived: dict[str, dict[str, Any]]
+        """What this process has derived from trees, by its kind and their ids: see `memory.Memory`."""
+
+        def note_write(self) -> None:
+            """Take note that something was written: under the name of this repository, if that was needed."""
+
+        def missing_store_hint(self, place: Backend) -> str:
+            """What to do where there is no store."""
+
+        @property
+        def timeout(self) -> float:
+            """Seconds for which a lost race is tried again."""
+
+        @property
+        def tell(self) -> Callable[[str], None] | None:
+            """What is told of each thing that is tried again, and why."""
+
+        def seconds(self, key: str, default: float) -> float:
+            """A number of seconds that the user has configured. Raises Fatal for what is none."""
+
 
 MISSING = object()
 """The default of `get` that stands for "raise NotFound"."""
@@ -50,8 +99,8 @@ class Found:
 class Snapshot:
     """The state store and the intent store at one moment. Refs may be text or parsed, relative or not."""
 
-    def __init__(self, stores: Stores, versions: dict[Backend, Version]) -> None:
-        self.stores = stores
+    def __init__(self, surroundings: Surroundings, versions: dict[Backend, Version]) -> None:
+        self.surroundings = surroundings
         self.versions = versions
         self._trees: dict[Side, StoreTree] = {}
         self._prefixes: dict[StoreTree, tuple[Backend, str]] = {}
@@ -89,10 +138,15 @@ class Snapshot:
         """Whether one tree holds both state and intent."""
         return self.side("state") is self.side("intent")
 
+    @property
+    def base(self) -> Ref:
+        """What relative refs are relative to."""
+        return self.surroundings.base
+
     def absolute(self, ref: Ref | str) -> Ref:
         """A ref, parsed and made absolute: relative ones are of this repo, package and release."""
         parsed = Ref.parse(ref) if isinstance(ref, str) else ref
-        return parsed.absolute(self.stores.base) if parsed.is_relative else parsed
+        return parsed.absolute(self.base) if parsed.is_relative else parsed
 
     # Reading
 
@@ -229,11 +283,12 @@ class Snapshot:
     # Opening
 
     def _open(self, side: Side) -> tuple[StoreTree, Backend, str]:
-        place, prefix = self.stores.where(side)
+        place, prefix = self.surroundings.place(side)
         version = self.version(place)
         root, where = version.root, place.where
         if root is None:
-            raise self.stores.no_store(place)
+            hint = self.surroundings.missing_store_hint(place)
+            raise NoStore(f"no store: there is no {where}", hint=hint)
         for name in prefix.split("/") if prefix else ():
             child = place.files.child(root, name) if place.files.is_tree(root) else None
             if child is None:

@@ -9,24 +9,24 @@ import os
 
 from ..errors import Error, Fatal, RemoteError
 from ..formats.layout import SIDES, STORE_FILE, Layout
-from ..formats.refs import Ref
 from ..git.repository import ObjectError, RefMoved
-from .snapshot import MISSING, Found, NoStore, Snapshot
+from .snapshot import MISSING, Found, Snapshot
 from .transaction import Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     from ..backends.base import Backend, Version
     from ..backends.operations import Carried
-    from ..config.settings import Settings
     from ..formats.documents import Document
     from ..formats.layout import Side
     from ..formats.operation import Operation
+    from ..formats.refs import Ref
     from .retry import Attempt
+    from .snapshot import Surroundings
 
     Result = TypeVar("Result")
 
@@ -34,12 +34,8 @@ if TYPE_CHECKING:
 class Stores:
     """The state store and the intent store of a repository, which may be the same one."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.derived: dict[str, dict[str, Any]] = {}
-        """What this process has derived from trees, by its kind and their ids: see `memory.Memory`."""
-        self._base: Ref | None = None
-        self._last_name: str | None = None
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.surroundings = surroundings
         self.repeated: Callable[[Carried], None] = lambda carried: None
         """Told of an operation that was carried out by an earlier process, so that nothing was written."""
 
@@ -47,30 +43,21 @@ class Stores:
 
     def where(self, side: Side) -> tuple[Backend, str]:
         """The place of a store and its configured directory there (empty: the top)."""
-        return self.settings.place(side)
+        return self.surroundings.place(side)
 
     @property
     def base(self) -> Ref:
         """What relative refs are relative to: this repo, and the package and release that were named."""
-        if self._base is None:
-            package = f"{self.settings.package.strip('/')}/" if self.settings.package else ""
-            self._base = Ref.parse(f"{self.settings.name.text}/-/{package}@{self.settings.release}")
-            repository = self.settings.repository_or_none
-            if repository is not None:
-                from ..config.naming import last_name
-
-                self._last_name = last_name(repository)
-        return self._base
+        return self.surroundings.base
 
     @property
     def former_name(self) -> str | None:
         """What this repository was called when it last wrote, if that is not its name now, and its name was needed."""
-        is_other = self._base is not None and self._last_name not in (None, self._base.repo)
-        return self._last_name if is_other else None
+        return self.surroundings.former_name
 
-    def no_store(self, place: Backend) -> NoStore:
-        """The error for a place where there is nothing, with what to do about it."""
-        return NoStore(f"no store: there is no {place.where}", hint=self.settings.missing_store_hint(place))
+    def seconds(self, key: str, default: float) -> float:
+        """A number of seconds that the user has configured under `key`. Raises Fatal for what is none."""
+        return self.surroundings.seconds(key, default)
 
     # Reading
 
@@ -85,7 +72,7 @@ class Stores:
                 place, _ = self.where(side)
                 if place not in versions:
                     versions[place] = place.read(at)
-        return Snapshot(self, versions)
+        return Snapshot(self.surroundings, versions)
 
     def get(self, ref: Ref | str, default: Document = MISSING) -> Document:
         """The document at `ref`, or the part its fragment names: see `Snapshot.get`.
@@ -143,7 +130,7 @@ class Stores:
             operation = Operation(os.urandom(16).hex(), is_named=False)
         elif isinstance(operation, str):
             operation = Operation(checked_name(operation))
-        attempt = Attempt(command, message, operation, self.settings.timeout)
+        attempt = Attempt(command, message, operation, self.surroundings.timeout)
         places = [self.where(side)[0] for side in SIDES]
         try:
             for place in places:
@@ -153,7 +140,7 @@ class Stores:
                 try:
                     return self._try(attempt, change)
                 except RefMoved as moved:
-                    attempt.after(moved, self.settings.access.tell)
+                    attempt.after(moved, self.surroundings.tell)
         finally:
             for place in places:
                 place.end_write()
@@ -164,7 +151,7 @@ class Stores:
 
         if not operation.is_named:
             return False
-        attempt = Attempt(command, None, operation, self.settings.timeout)
+        attempt = Attempt(command, None, operation, self.surroundings.timeout)
         return attempt.find(self.snapshot(), {self.where(side)[0]: None for side in SIDES}) is not None
 
     def transaction(
@@ -205,7 +192,7 @@ class Stores:
 
     def finish(self) -> None:
         """Let git tidy up the repositories that were written to; once, at the end of a process."""
-        for place in self.settings.opened():
+        for place in self.surroundings.opened():
             place.maintain()
 
     def _try(self, attempt: Attempt, change: Callable[[Transaction], Result]) -> Result:
@@ -255,7 +242,7 @@ class Stores:
         repository = place.repository
         assert repository is not None
         before = Version(carried.before, None if carried.before is None else repository.root(carried.before))
-        return change(Transaction(Snapshot(self, {**snapshot.versions, place: before})))
+        return change(Transaction(Snapshot(self.surroundings, {**snapshot.versions, place: before})))
 
     def _write(self, attempt: Attempt, snapshot: Snapshot, transaction: Transaction, result: object) -> None:
         from ..formats.commit_message import compose, recorded
@@ -277,7 +264,5 @@ class Stores:
             subject = text.partition("\n")[0]
             attempt.write_to(snapshot, place)
             place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")
-        if by_place and self._base is not None and self.settings.repository_or_none is not None:
-            from ..config.naming import remember_name
-
-            remember_name(self.settings.repository, self._base.repo)
+        if by_place:
+            self.surroundings.note_write()

@@ -129,7 +129,7 @@ class Transaction(Snapshot):
     """Reads as a `Snapshot`, and changes: all of it takes effect in one commit, or nothing does."""
 
     def __init__(self, base: Snapshot) -> None:
-        super().__init__(base.stores, base.versions)
+        super().__init__(base.surroundings, base.versions)
         self._trees, self._prefixes = base._trees, base._prefixes
         self._base = base
         self._drafts: dict[StoreTree, Draft] = {}

@@ -22,14 +22,36 @@ from .merge import Clash, merge_trees, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Final
+    from collections.abc import Callable, Mapping
+    from typing import Final, Protocol
 
-    from ..backends.base import Backend
     from ..backends.branch import Branch
-    from ..config.settings import Settings
     from ..git.repository import Changes, Node
     from .merge import Choice
+
+    class SharingSettings(Protocol):
+        """What the user said of remotes, as far as sharing a branch needs it."""
+
+        @property
+        def offline(self) -> bool:
+            """Whether no remote is to be asked."""
+
+        @property
+        def timeout(self) -> float:
+            """Seconds for which a lost race is tried again."""
+
+        @property
+        def tell(self) -> Callable[[str], None] | None:
+            """What is told of each thing that is tried again, and why."""
+
+        def remotes(self) -> list[str]:
+            """The remotes that have a URL."""
+
+        def remotes_for(self, branch: str) -> list[str]:
+            """The remote that a local branch is shared with; all there are where nothing says which."""
+
+        def tracking_branch(self, branch: str) -> str | None:
+            """The only remote-tracking branch of that name, if there is just one."""
 
 
 _FIRST_DEEPENING: Final = 64
@@ -53,7 +75,7 @@ class Outcome:
 class Sharing:
     """One local branch and one remote."""
 
-    def __init__(self, settings: Settings, branch: Branch, remote: str) -> None:
+    def __init__(self, settings: SharingSettings, branch: Branch, remote: str) -> None:
         self.branch = branch
         self.remote = remote
         self.repository = branch.repository
@@ -67,9 +89,7 @@ class Sharing:
         """What the last replay was made of: a tree, and what was changed in it."""
         self._sent: tuple[str, str] | None = None
         """The local tip that was pushed last, and the commit that it was pushed as, which may have arrived."""
-        self._transport = Transport(
-            self._directory, self._environ, remote, remote, settings.timeout, settings.access.tell
-        )
+        self._transport = Transport(self._directory, self._environ, remote, remote, settings.timeout, settings.tell)
 
     # The three commands
 
@@ -422,7 +442,7 @@ class Sharing:
             os.utime(self._contact_file)
 
 
-def remote_of(settings: Settings, place: Backend, name: str | None) -> str:
+def remote_of(settings: SharingSettings, branch: Branch, name: str | None) -> str:
     """The remote that a local branch is shared with: the one named, else that of the branch, `origin`, or the only one.
 
     Raises Fatal where there is none, or no such one.
@@ -432,7 +452,7 @@ def remote_of(settings: Settings, place: Backend, name: str | None) -> str:
         if name not in settings.remotes():
             raise Fatal(f"no such remote: '{name}'", hint=f"'git remote add <name> <url>' makes one; {known}")
         return name
-    candidates = settings.remotes_for(place)
+    candidates = settings.remotes_for(branch.name)
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
@@ -440,18 +460,18 @@ def remote_of(settings: Settings, place: Backend, name: str | None) -> str:
     raise Fatal("there is no remote to share with", hint="git remote add origin <url>")
 
 
-def find_shared(settings: Settings, branch: Branch) -> tuple[str, str] | None:
+def find_shared(settings: SharingSettings, branch: Branch) -> tuple[str, str] | None:
     """Where a remote has the store that is not here: its remote-tracking branch, which was fetched, and the commit.
 
     The remotes are asked, unless `--offline` says not to. Raises Fatal where one cannot be asked: what it has is not
     known then, and a store made beside it would hide it.
     """
     found: dict[str, str] = {}
-    for remote in () if settings.access.offline else settings.remotes_for(branch):
+    for remote in () if settings.offline else settings.remotes_for(branch.name):
         try:
             there = Sharing(settings, branch, remote).look()
         except TransportError as error:
-            if settings.remote_branch(branch) is None:
+            if settings.tracking_branch(branch.name) is None:
                 raise Fatal(
                     f"whether '{remote}' has a store is not known: {error.message}",
                     hint="'--offline' makes one without asking",
@@ -463,6 +483,6 @@ def find_shared(settings: Settings, branch: Branch) -> tuple[str, str] | None:
         raise Fatal(f"there are several stores: {', '.join(found)}", hint="take one: git ocuroot fetch <remote>")
     if found:
         return next(iter(found.items()))
-    tracking = settings.remote_branch(branch)
+    tracking = settings.tracking_branch(branch.name)
     tip = branch.repository.tip(tracking) if tracking is not None else None
     return None if tracking is None or tip is None else (tracking.removeprefix("refs/remotes/"), tip)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..backends.base import Backend
-    from ..config.settings import Settings
     from ..formats.documents import Document
     from ..store.stores import Stores
+    from .branch_sync import SharingSettings
 
 
-def each_place(stores: Stores, arguments: list[str]) -> Iterator[tuple[str, Sharing | None]]:
+def each_place(stores: Stores, settings: SharingSettings, arguments: list[str]) -> Iterator[tuple[str, Sharing | None]]:
     """The places of the stores in words, each with how to share it; None for a remote store, which was refreshed.
 
     `arguments` may name the remote. Raises Fatal for what cannot be shared.
@@ -28,13 +28,13 @@ def each_place(stores: Stores, arguments: list[str]) -> Iterator[tuple[str, Shar
             place.refresh()
             yield place.where, None
         elif isinstance(place, Branch):
-            remote = remote_of(stores.settings, place, arguments[0] if arguments else None)
-            yield place.where, Sharing(stores.settings, place, remote)
+            remote = remote_of(settings, place, arguments[0] if arguments else None)
+            yield place.where, Sharing(settings, place, remote)
         else:
             raise Fatal(f"{place.where} is shared with nobody", hint="a store on a branch can be")
 
 
-def standing(settings: Settings, place: Backend) -> dict[str, Document]:
+def standing(settings: SharingSettings, place: Backend) -> dict[str, Document]:
     """How a place stands to its remote as of the last contact: for `status`; empty where it has none."""
     if isinstance(place, Remote):
         return {"remote": place.location.name, "last_contact": _time(place.last_contact)}

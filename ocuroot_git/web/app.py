@@ -75,7 +75,7 @@ def tip_of(snapshot: Snapshot) -> str:
     """What changes with every change of the stores: their commits. A directory has none, and changes by the clock."""
     parts = []
     for side in SIDES:
-        place, _ = snapshot.stores.where(side)
+        place, _ = snapshot.surroundings.place(side)
         oid = snapshot.version(place).oid
         parts.append(oid or ("-" if place.repository is not None else f"{time.time() // 2:.0f}"))
     return parts[0] if parts[0] == parts[1] else "+".join(parts)
@@ -271,7 +271,7 @@ def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> st
         tip=tip,
         at=view.at,
         now=datetime.now(timezone.utc),
-        repository=facts.snapshot.stores.base.repo,
+        repository=facts.snapshot.base.repo,
         where=facts.snapshot.place(facts.state)[0].where,
         has_history=facts.snapshot.place(facts.state)[0].repository is not None,
     )

@@ -357,7 +357,7 @@ def search(facts: Facts, query: str, number: int) -> Page:
     glob = query.strip()
     for relative in ("//", "./-/"):
         if glob.startswith(relative):
-            glob = f"{escape(facts.snapshot.stores.base.repo)}/-/{glob.removeprefix(relative)}"
+            glob = f"{escape(facts.snapshot.base.repo)}/-/{glob.removeprefix(relative)}"
     Glob(glob)
     found = facts.later(f"search {glob}", lambda other: _found(other, glob)) if glob else ()
     exact = ""

@@ -103,8 +103,8 @@ def test_a_repository_of_one_s_own(repo: Repo, make_repo: Callable[..., Repo], m
         assert repo.run(*READ).returncode == 1
     assert own.git("for-each-ref", "--format=%(refname)") == "refs/heads/state"
     # What a second user owns cannot be made here, but who one is can be told otherwise.
-    from ocuroot_git.config.settings import open_stores
     from ocuroot_git.errors import Fatal
+    from ocuroot_git.opening import open_stores
 
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     with pytest.raises(Fatal, match="belongs to another user"):

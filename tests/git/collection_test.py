@@ -132,6 +132,8 @@ def test_a_signed_commit_is_written_again(store: Repo, stolen: list[int], tmp_pa
 def test_the_first_commit_and_a_replay_are_written_again(
     store: Repo, stolen: list[int], make_repo: Callable[..., Repo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ocuroot_git.config.settings import Settings
+    from ocuroot_git.opening import stores_of
     from ocuroot_git.sync.remotes import each_place
 
     hub, other = make_repo("hub", "--bare"), make_repo("other")
@@ -139,7 +141,8 @@ def test_the_first_commit_and_a_replay_are_written_again(
         repo.git("remote", "add", "origin", str(hub.path))
     store.ocuroot("push", "-q")
     monkeypatch.chdir(other.path)
-    stores = ocuroot_git.open()
+    settings = Settings(".", os.environ, "", "")
+    stores = stores_of(settings)
     stores.create("state", ocuroot_git.formats.layout.Layout(1))  # type: ignore[attr-defined]
     assert stolen[0] >= 3
     assert other.git("rev-parse", "state") == store.git("rev-parse", "state")
@@ -147,7 +150,7 @@ def test_the_first_commit_and_a_replay_are_written_again(
     other.ocuroot("set", "+/custom/here", "1")
     store.ocuroot("set", "+/custom/there", "1")
     store.ocuroot("push", "-q")
-    for _, sharing in each_place(stores, []):
+    for _, sharing in each_place(stores, settings, []):
         assert sharing is not None and sharing.push(None).replayed
     assert stolen[0] > 4
     assert other.ocuroot("match", "**").split() == ["+/custom/here", "+/custom/there"]

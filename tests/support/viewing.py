@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from support.repositories import Repo
 from support.story import story
 
-from ocuroot_git.config.settings import open_stores
+from ocuroot_git.opening import open_stores
 from ocuroot_git.web.app import create_app
 
 ADDRESS = re.compile(r'(?:href|src|action)="([^"]*)"')

@@ -11,10 +11,10 @@ from support.delivering import call, deploy, package, prepare
 from support.repositories import Repo
 from support.viewing import ADDRESS, Browser, application
 
-from ocuroot_git.config.settings import open_stores
 from ocuroot_git.delivery import finish as ending
 from ocuroot_git.delivery import releases, runs
 from ocuroot_git.delivery.model import WorkRef
+from ocuroot_git.opening import open_stores
 
 PATHS = (
     *("web", "web.json", "web.json.json", ".json", "a./..b", "raw", "logs", "history", "static/view.js"),

@@ -25,7 +25,7 @@ def run(context: Context, options: Parsed) -> int:
     problems = Problems()
     found = differences(context.snapshot(), problems)
     terminal.start_pager()
-    terminal.colour(context.stores.settings.config)
+    terminal.colour(context.settings.config)
     with_status = options.name_status or terminal.is_interactive
     for difference in found:
         if options.json:

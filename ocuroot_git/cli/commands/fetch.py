@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context, options: Parsed) -> int:
-    for where, sharing in each_place(context.stores, options.arguments):
+    for where, sharing in each_place(context.stores, context.settings, options.arguments):
         if sharing is None:
             context.terminal.remark(f"{where}: up to date with the remote")
             continue

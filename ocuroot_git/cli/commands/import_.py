@@ -42,11 +42,11 @@ def run(context: Context, options: Parsed) -> int:
         files.setdefault(place, {}).update({prefix + path: data for path, data in contents.items()})
         imported.update({layout.shown(ref): side for ref in map(stored_ref, contents) if ref is not None})
     for place in files:
-        _refuse_where_shared(context.stores, place)
+        _refuse_where_shared(context, place)
     operation = context.operation("import", arguments=_fingerprint(files))
     message = compose(imported, "import", [operation], options.message)
     for place, contents_there in files.items():
-        if _fill(context.stores, place, contents_there, message, operation):
+        if _fill(context, place, contents_there, message, operation):
             context.terminal.remark(f"Imported '{name}' to {place.where}: {len(imported)} documents and links in all")
     return 0
 
@@ -72,11 +72,11 @@ def _destination(stores: Stores, side: Side, directory: str) -> tuple[Backend, s
     return place, f"{below}/" if below else ""
 
 
-def _refuse_where_shared(stores: Stores, place: Backend) -> None:
+def _refuse_where_shared(context: Context, place: Backend) -> None:
     """Raise StoreError where a remote has the store that is not here: one made beside it would hide it."""
     if not isinstance(place, Branch) or place.read().oid is not None:
         return
-    found = find_shared(stores.settings, place)
+    found = find_shared(context.settings, place)
     if found is not None:
         raise StoreError(
             f"{place.where} exists already, as '{found[0]}': a store is imported as a whole, into a new one",
@@ -84,14 +84,15 @@ def _refuse_where_shared(stores: Stores, place: Backend) -> None:
         )
 
 
-def _fill(stores: Stores, place: Backend, files: dict[str, bytes | None], message: str, operation: Operation) -> bool:
+def _fill(context: Context, place: Backend, files: dict[str, bytes | None], message: str, operation: Operation) -> bool:
     """Make the store with its first commit, which only says what it is, and add all else in a second.
 
     Gives False where that was done before, by an import of this name. As for every other write, an answer of a remote
     that is not success says nothing until one has looked.
     """
+    stores, settings = context.stores, context.settings
     first = {path: data for path, data in files.items() if path.rpartition("/")[2] == STORE_FILE}
-    attempt = Attempt("import", None, operation, stores.settings.timeout)
+    attempt = Attempt("import", None, operation, settings.timeout)
     is_begun = False
     while True:
         attempt.tries += 1
@@ -119,7 +120,7 @@ def _fill(stores: Stores, place: Backend, files: dict[str, bytes | None], messag
                 place.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
             return True
         except RefMoved as moved:
-            attempt.after(moved, stores.settings.access.tell)
+            attempt.after(moved, settings.tell)
 
 
 def _holds_something(place: Backend, version: Version) -> bool:

@@ -33,7 +33,7 @@ _CONFIG_IS_LOCKED = 255
 
 
 def run(context: Context, options: Parsed) -> int:
-    settings = context.stores.settings
+    settings = context.settings
     repository = settings.repository
     name = settings.name  # before anything is made: a store without a name for this repository would be of little use
     wanted = {"state": options.branch, "intent": options.intent_branch}
@@ -44,9 +44,9 @@ def run(context: Context, options: Parsed) -> int:
         if wanted[side] or remotes[side]:
             settings.configure(side, branch=wanted[side], remote=remotes[side])
     layout = Layout(int(options.dialect))
-    made = {place: _make(context, place, layout) for place in {settings.place(side)[0]: None for side in SIDES}}
+    made = {place: _make(context, place, layout) for place in {context.stores.where(side)[0]: None for side in SIDES}}
     for side in SIDES:
-        place = settings.place(side)[0]
+        place = context.stores.where(side)[0]
         if isinstance(place, Branch) and (wanted[side] or side == "state"):
             _configure(settings, f"ocuroot.{side}.branch", place.name)
         elif isinstance(place, Remote) and remotes[side]:
@@ -72,7 +72,7 @@ def _configure(settings: Settings, key: str, value: str) -> None:
 
 def _make(context: Context, place: Backend, layout: Layout) -> str:
     """Make a store at a place where there is none; says what was done, for a sentence with the place."""
-    deadline = time.monotonic() + context.stores.settings.timeout
+    deadline = time.monotonic() + context.settings.timeout
     refusal: Fatal | None = None
     while True:
         root = place.read().root
@@ -99,7 +99,7 @@ def _make(context: Context, place: Backend, layout: Layout) -> str:
 
 def _create(context: Context, place: Backend, layout: Layout) -> str:
     """Make a store at a place where there is nothing, as `_make` does. Raises RefMoved."""
-    found = find_shared(context.stores.settings, place) if isinstance(place, Branch) else None
+    found = find_shared(context.settings, place) if isinstance(place, Branch) else None
     if found is not None and isinstance(place, Branch):
         tracking, oid = found
         place.adopt(oid, f"ocuroot: branch from {tracking}")
@@ -110,9 +110,8 @@ def _create(context: Context, place: Backend, layout: Layout) -> str:
 
 def _first_files(context: Context, place: Backend, layout: Layout) -> dict[str, bytes | None]:
     """The files of the first commit: in dialect 3 state and intent are two trees, below each other or on their own."""
-    settings = context.stores.settings
-    sides = [side for side in SIDES if settings.place(side)[0] == place]
-    prefixes = {side: settings.place(side)[1] for side in sides}
+    sides = [side for side in SIDES if context.stores.where(side)[0] == place]
+    prefixes = {side: context.stores.where(side)[1] for side in sides}
     files: dict[str, bytes | None] = {}
     for side in sides:
         prefix = prefixes[side] + "/" if prefixes[side] else ""
@@ -143,7 +142,7 @@ def _pause() -> None:
 def _check_branch(settings: Settings, side: str, branch: str | None) -> None:
     if not branch:
         return
-    said = settings.spec(side).source  # type: ignore[arg-type]
+    said = settings.location(side).source  # type: ignore[arg-type]
     if said.startswith("OCUROOT_"):
         raise Fatal(
             f"the environment names the {side} store ({said}), and would win over the configuration",

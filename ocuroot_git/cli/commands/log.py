@@ -46,7 +46,7 @@ def run(context: Context, options: Parsed) -> int:
     wanted = _wanted(context, snapshot, options.arguments)
     most = options.changes if options.changes is not None else 0 if options.json else _MOST_CHANGES
     context.terminal.start_pager()
-    context.terminal.colour(context.stores.settings.config)
+    context.terminal.colour(context.settings.config)
     for count, (commit, changes, is_cut) in enumerate(_newest_first(context, snapshot, wanted, most or None), 1):
         if options.json:
             context.terminal.json(_line(commit, changes, is_cut=is_cut))
@@ -140,7 +140,7 @@ def _graph_of(context: Context, repository: Repository) -> Callable[[], CommitGr
     def open_graph() -> CommitGraph:
         from ...git.commit_graph import CommitGraph
 
-        settings = context.stores.settings
+        settings = context.settings
         return CommitGraph(repository, settings.environ, may_write=settings.may_index_history)
 
     return open_graph

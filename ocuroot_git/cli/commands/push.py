@@ -20,7 +20,7 @@ CHOICES = (
 
 
 def run(context: Context, options: Parsed) -> int:
-    for where, sharing in each_place(context.stores, options.arguments):
+    for where, sharing in each_place(context.stores, context.settings, options.arguments):
         if sharing is None:
             context.terminal.remark(f"{where}: nothing to push, what is written there is there at once")
         else:

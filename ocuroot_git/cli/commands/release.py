@@ -53,7 +53,7 @@ def _commit(context: Context, options: Parsed) -> str:
             f"'{revision}' cannot be looked up in another repository",
             hint=f"give the whole id of a commit of '{options.repo}': --commit <id>",
         )
-    return context.stores.settings.repository.resolve(revision)
+    return context.settings.repository.resolve(revision)
 
 
 def _definition(context: Context, options: Parsed, path: str, commit: str) -> Document:
@@ -84,7 +84,7 @@ def _definition(context: Context, options: Parsed, path: str, commit: str) -> Do
 
 def _file_at(context: Context, commit: str, path: str) -> bytes | None:
     """A file of a commit of this repository; None where there is none."""
-    repository = context.stores.settings.repository
+    repository = context.settings.repository
     node = repository.root(commit)
     for name in path.removeprefix("//").strip("/").split("/"):
         node = repository.child(node, name) if node is not None and repository.is_tree(node) else None
@@ -104,7 +104,7 @@ def listing(context: Context, options: Parsed) -> int:
     found = releases.listing(context.snapshot(), packages, problems)
     terminal = context.terminal
     terminal.start_pager()
-    terminal.colour(context.stores.settings.config)
+    terminal.colour(context.settings.config)
     for line in found:
         if options.json:
             terminal.json(dump(line, None))
@@ -137,7 +137,7 @@ def show(context: Context, options: Parsed) -> int:
         terminal.json(dump(shown))
         return report(terminal, problems)
     terminal.start_pager()
-    terminal.colour(context.stores.settings.config)
+    terminal.colour(context.settings.config)
     terminal.record(f"release  {terminal.paint(shown['ref'], 'bold')}")
     terminal.record(f"commit   {terminal.paint(shown['commit'], 'yellow')}")
     if shown["tags"]:

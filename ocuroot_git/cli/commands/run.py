@@ -142,7 +142,7 @@ def execute(context: Context, options: Parsed) -> int:
 def top_of(context: Context) -> str:
     """Where the commands of releases run: at the top of the work tree, or here where there is none."""
     try:
-        return context.stores.settings.repository.work_tree or os.getcwd()
+        return context.settings.repository.work_tree or os.getcwd()
     except Fatal:
         return os.getcwd()  # the stores are directories, and there is no repository
 

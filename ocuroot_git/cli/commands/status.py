@@ -41,7 +41,7 @@ def run(context: Context, options: Parsed) -> int:
         context.terminal.json(dump(report, 2))
         return left_out(context.terminal, problems)
     terminal = context.terminal
-    terminal.colour(context.stores.settings.config)
+    terminal.colour(context.settings.config)
     if report["repo"] is not None:
         terminal.record(f"repository  {terminal.paint(report['repo'], 'bold')} (by {report['named_by']})")
     else:
@@ -57,7 +57,7 @@ def run(context: Context, options: Parsed) -> int:
 def _name(context: Context) -> dict[str, Document]:
     """What this repository is called and who says so; or why it has no name, which must not hide the rest."""
     try:
-        return {"repo": context.stores.base.repo, "named_by": context.stores.settings.name.source}
+        return {"repo": context.stores.base.repo, "named_by": context.settings.name.source}
     except Fatal as error:
         return {"repo": None, "named_by": None, "name_problem": error.message}
 
@@ -76,9 +76,9 @@ def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:
 
 
 def _describe(context: Context, snapshot: Snapshot, side: Side) -> dict[str, Document]:
-    spec = context.stores.settings.spec(side)
+    location = context.settings.location(side)
     place, _ = context.stores.where(side)
-    found: dict[str, Document] = {"place": place.where, "configured_by": spec.source, "exists": True}
+    found: dict[str, Document] = {"place": place.where, "configured_by": location.source, "exists": True}
     try:
         tree = snapshot.side(side)
     except NoStore as error:
@@ -93,7 +93,7 @@ def _describe(context: Context, snapshot: Snapshot, side: Side) -> dict[str, Doc
         "documents": documents,
         "links": links,
         "damaged": damaged,
-        "sharing": standing(context.stores.settings, place),
+        "sharing": standing(context.settings, place),
     }
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ...backends.base import Access
 from ...config.settings import DEFAULT_BRANCH
-from ...config.settings import open_stores as open_in
 from ...errors import Fatal, UsageError
+from ...opening import open_stores as open_in
 from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ def _opener(context: Context, options: Parsed) -> Callable[[], Stores]:
     """What opens the stores, anew for each thread; `--remote` counts as if the environment named it."""
     environ = dict(context.environ)
     if options.remote:
-        branch = context.stores.settings.spec("state").branch or DEFAULT_BRANCH
+        branch = context.settings.location("state").branch or DEFAULT_BRANCH
         environ["OCUROOT_STATE"] = f"{options.remote}#{branch}"
         environ.pop("OCUROOT_INTENT", None)
     max_age = _CONTACT if options.max_age is None else options.max_age

@@ -28,7 +28,7 @@ def listing(context: Context, options: Parsed) -> int:
     problems = Problems()
     items = todo(context.snapshot(), problems)
     terminal.start_pager()
-    terminal.colour(context.stores.settings.config)
+    terminal.colour(context.settings.config)
     for item in items:
         if options.json:
             terminal.json(dump(item.to_document(), None))
@@ -80,7 +80,7 @@ def do(context: Context, options: Parsed) -> int:
 
 def _open_stores(context: Context) -> Stores:
     """Stores for one thread."""
-    from ...config.settings import open_stores
+    from ...opening import open_stores
 
     return open_stores(".", environ=context.environ)
 

@@ -1,0 +1,164 @@
+"""Open the stores of a repository: from what the user said, by way of the backends, to `Stores` (design 4.3, 11).
+
+The one module that knows settings, backends and stores; settings and stores know nothing of each other. It is not
+called `open`: a module of that name would take the place of the function `ocuroot_git.open` once it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .backends.base import Access
+from .backends.branch import Branch
+from .backends.directory import Directory
+from .config.settings import DEFAULT_BRANCH, Settings
+from .errors import Fatal
+from .formats.refs import Ref
+from .formats.urls import is_url
+from .store.stores import Stores
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from .backends.base import Backend
+    from .config.settings import StoreLocation
+    from .formats.layout import Side
+    from .store.memory import Memory
+
+
+def open_stores(
+    directory: str = ".",
+    *,
+    environ: Mapping[str, str] | None = None,
+    package: str = "",
+    release: str = "",
+    access: Access | None = None,
+) -> Stores:
+    """The stores of the repository in `directory`; `package` and `release` are what relative refs are relative to.
+
+    Raises RepositoryError where there is no repository, unless the stores turn out to be directories.
+    """
+    return stores_of(Settings(directory, os.environ if environ is None else environ, package, release, access))
+
+
+def stores_of(settings: Settings) -> Stores:
+    """The stores that settings lead to. Their backends are opened when something first asks for them."""
+    return Stores(_Surroundings(settings))
+
+
+def open_backend(settings: Settings, location: StoreLocation) -> Backend:
+    """What lies at a location. Raises Fatal for a location that cannot be one, RepositoryError without a repository."""
+    if location.directory is not None:
+        return Directory(location.directory)
+    if location.remote is not None:
+        return _open_remote(settings, location, location.remote)
+    return Branch(settings.repository, location.branch or DEFAULT_BRANCH, settings.config, settings.environ)
+
+
+class _Surroundings:
+    """What `Stores` asks of the world around it (`store.snapshot.Surroundings`), answered by settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._backends: dict[StoreLocation, Backend] = {}
+        self._base: Ref | None = None
+        self._last_name: str | None = None
+        self._memory: Memory | None = None
+        self.derived: dict[str, dict[str, Any]] = {}
+
+    def place(self, side: Side) -> tuple[Backend, str]:
+        location = self._settings.location(side)
+        if location not in self._backends:
+            self._backends[location] = open_backend(self._settings, location)
+        return self._backends[location], location.prefix
+
+    def opened(self) -> list[Backend]:
+        return list(dict.fromkeys(self._backends.values()))
+
+    @property
+    def base(self) -> Ref:
+        if self._base is None:
+            settings = self._settings
+            package = f"{settings.package.strip('/')}/" if settings.package else ""
+            self._base = Ref.parse(f"{settings.name.text}/-/{package}@{settings.release}")
+            repository = settings.repository_or_none
+            if repository is not None:
+                from .config.naming import last_name
+
+                self._last_name = last_name(repository)
+        return self._base
+
+    @property
+    def former_name(self) -> str | None:
+        is_other = self._base is not None and self._last_name not in (None, self._base.repo)
+        return self._last_name if is_other else None
+
+    @property
+    def own_directory(self) -> str | None:
+        return self._settings.own_directory
+
+    @property
+    def memory(self) -> Memory | None:
+        directory = self.own_directory
+        if self._memory is None and directory is not None:
+            from .store.memory import FILE, MOST, Memory
+
+            try:
+                os.makedirs(directory, exist_ok=True)
+            except OSError:
+                pass  # a repository that cannot be written to is read without
+            size = self._settings.cache_size
+            self._memory = Memory(os.path.join(directory, FILE), MOST if size is None else size)
+        return self._memory
+
+    def note_write(self) -> None:
+        repository = self._settings.repository_or_none
+        if self._base is not None and repository is not None:
+            from .config.naming import remember_name
+
+            remember_name(repository, self._base.repo)
+
+    def missing_store_hint(self, place: Backend) -> str:
+        return self._settings.missing_store_hint(place.name if isinstance(place, Branch) else None)
+
+    @property
+    def timeout(self) -> float:
+        return self._settings.timeout
+
+    @property
+    def tell(self) -> Callable[[str], None] | None:
+        return self._settings.tell
+
+    def seconds(self, key: str, default: float) -> float:
+        return self._settings.seconds(key, default)
+
+
+def _open_remote(settings: Settings, location: StoreLocation, where: str) -> Backend:
+    from .backends.remote import Remote
+    from .git.remote_access import RemoteLocation
+
+    name: str | None = where
+    url = settings.config.remote_url(where)
+    if url is None:
+        name, url = None, where
+    if not url.strip() or url.startswith("-"):
+        raise Fatal(f"bad URL '{url}' of a remote store ({location.source})")
+    if not is_url(url):
+        if name is None and "/" not in url and not os.path.isdir(os.path.join(settings.directory, url)):
+            raise Fatal(
+                f"no such remote: '{url}' ({location.source})",
+                hint="'git remote -v' lists those there are; or give a URL",
+            )
+        base = settings.repository.work_tree or settings.directory
+        url = os.path.abspath(os.path.join(base, os.path.expanduser(url)))
+    there = RemoteLocation(
+        url,
+        location.branch or DEFAULT_BRANCH,
+        name=name,
+        may_create=location.may_create,
+        support_files=location.support_files,
+        is_trusted=location.is_trusted,
+    )
+    return Remote(settings.repository, there, settings.config, settings.environ, settings.access, settings.timeout)
