@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ..errors import Fatal
 from ..store.stores import Stores
 
@@ -14,20 +16,25 @@ if TYPE_CHECKING:
     from ..formats.documents import Document
     from ..formats.operation import Operation
     from ..store.snapshot import Snapshot
-    from .options import Parsed
+    from .options import CommonOptions
     from .terminal import Terminal
 
-_NOT_ASKED = ("offline", "max_age", "operation", "quiet", "verbose", "help")
-"""Options that say how something is done, not what."""
 LARGE = 1 << 20
 """Bytes from which a document is better kept elsewhere (design 5.4)."""
 
 
 class Context:
-    """The stores are opened when they are first asked for, so that `parse` needs none."""
+    """The stores are opened when they are first asked for, so that `parse` needs none.
 
-    def __init__(self, options: Parsed, terminal: Terminal, environ: Mapping[str, str]) -> None:
+    `options` are those that many commands take; a command is given its own by name. `request` is what the command line
+    asks for, as `Parsed.request` has it.
+    """
+
+    def __init__(
+        self, options: CommonOptions, request: dict[str, Document], terminal: Terminal, environ: Mapping[str, str]
+    ) -> None:
         self.options = options
+        self._request = request
         self.terminal = terminal
         self.environ = environ
         self._settings: Settings | None = None
@@ -59,7 +66,8 @@ class Context:
                 tell=self.terminal.detail,
             )
             self._settings = Settings(".", self.environ, options.package, options.release, access)
-            self.terminal.quotes_non_ascii = self._settings.config.get_bool("core.quotePath")
+            self.terminal.config = self._settings.config
+            self.terminal.quotes_non_ascii = self.terminal.config.get_bool("core.quotePath")
         return self._settings
 
     def operation(self, command: str, *, of_job: bool = True, **asked: Document) -> Operation:
@@ -69,9 +77,15 @@ class Context:
         What a command brings about until it holds is no operation of a job (`of_job`): asked for again later in the
         job, it has to look again, and twice it does no harm.
         """
-        given = {name: value for name, value in self.options.given.items() if value and name not in _NOT_ASKED}
-        request = {**given, "arguments": list(self.options.arguments), **asked}
+        request = {**self._request, **asked}
         return self.settings.operation([command, dict(sorted(request.items()))], of_job=of_job)
+
+    def top_directory(self) -> str:
+        """Where the commands of releases run: at the top of the work tree, or here where there is none."""
+        try:
+            return self.settings.repository.work_tree or os.getcwd()
+        except Fatal:
+            return os.getcwd()  # the stores are directories, and there is no repository
 
     @property
     def are_stores_open(self) -> bool:

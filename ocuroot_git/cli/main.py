@@ -101,11 +101,11 @@ def _dispatch(words: list[str], terminal: Terminal, environ: Mapping[str, str]) 
             found = load(words.pop(0))
             found = command = found.select(words)
             words[:0] = front
-            options = command.parse(words)
-            if options.help:
+            parsed = command.parse(words)
+            if parsed.values["help"]:
                 terminal.write(command.usage().encode())
                 return 129 if "-h" in words else 0
-            return _run(command, options, terminal, environ)
+            return _run(command, parsed, terminal, environ)
     except UsageError as error:
         terminal.error("error: ", error.message, error.hint)
         terminal.complain("", f"see 'git ocuroot {found.name + ' ' if found is not None else ''}-h'")
@@ -121,13 +121,16 @@ def _dispatch(words: list[str], terminal: Terminal, environ: Mapping[str, str]) 
     return 129
 
 
-def _run(command: Command, options: Parsed, terminal: Terminal, environ: Mapping[str, str]) -> int:
+def _run(command: Command, parsed: Parsed, terminal: Terminal, environ: Mapping[str, str]) -> int:
     from .context import Context
+    from .options import CommonOptions
 
+    options = CommonOptions(parsed.values)
     terminal.quiet, terminal.verbose = options.quiet, options.verbose
-    context = Context(options, terminal, environ)
+    terminal.end = "\0" if options.z else "\n"
+    context = Context(options, parsed.request(), terminal, environ)
     try:
-        return command.run(context, options)
+        return command.run(context, *parsed.arguments, **parsed.own())
     finally:
         if context.are_stores_open:
             terminal.flush()

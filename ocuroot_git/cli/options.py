@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Final
 
-    from .context import Context
-
 _WIDTH: Final = 24
+_HOW: Final = ("offline", "max_age", "operation", "quiet", "verbose", "help")
+"""Options that say how something is done, not what."""
 
 
 class Option:
     """One option: its spellings (`-f`, `--format`), and `metavar` where it takes a value.
 
     `choices` bounds the value, `number` makes it an integer, `many` collects every use in a list. The spelling `-<n>`
-    stands for the value itself behind a dash. `name` is what the value is called in `Parsed`: the longest spelling.
+    stands for the value itself behind a dash. `name` is that of the parameter that gets the value: the longest
+    spelling, unless said otherwise.
     """
 
     __slots__ = ("choices", "default", "flags", "help", "many", "metavar", "name", "number")
@@ -51,6 +52,8 @@ class Option:
 class Command:
     """A command: its name, a line about it, its arguments as usage shows them, options, and the function to run.
 
+    The function is called with a Context, each argument, and the command's own options by name; it gives the exit
+    status. A test checks that it takes just these, and of which types.
     `common` are those of the common options that mean something to it. `least` and `most` bound the number of
     arguments (`most` None: no bound); `negatives` says whether one may be a negative number.
     """
@@ -62,7 +65,7 @@ class Command:
         name: str,
         summary: str,
         arguments: str,
-        run: Callable[[Context, Parsed], int],
+        run: Callable[..., int],
         options: tuple[Option, ...] = (),
         *,
         common: tuple[Option, ...] = (),
@@ -111,7 +114,7 @@ class Command:
                 self.take(parsed, word, rest)
             else:
                 parsed.arguments.append(word)
-        if not parsed.help:
+        if not parsed.values["help"]:
             count = len(parsed.arguments)
             if count < self.least:
                 raise UsageError("an argument is missing")
@@ -181,9 +184,9 @@ class Command:
                 raise UsageError(f"option '{flag}' is one of {', '.join(option.choices)}, not '{value}'")
             taken = _number(flag, value) if option.number else value
         if option.many:
-            parsed.given[option.name].append(taken)
+            parsed.values[option.name].append(taken)
         else:
-            parsed.given[option.name] = taken
+            parsed.values[option.name] = taken
 
 
 class Group:
@@ -222,7 +225,7 @@ class Group:
         return "".join(f"    git ocuroot {command.name} {command.arguments}\n" for command in self.commands)
 
 
-def _nothing(context: Context, options: Parsed) -> int:
+def _nothing() -> int:
     raise UsageError("a command is missing")
 
 
@@ -234,18 +237,40 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean '{close[0]}'?" if close else None
 
 
-class Parsed:
-    """What a command line said: `arguments`, and each option by its longest name (`--no-links` is `no_links`)."""
+class CommonOptions:
+    """The options that mean the same to every command that takes them. A command finds them in its Context."""
+
+    __slots__ = ("help", "max_age", "offline", "operation", "package", "quiet", "release", "verbose", "z")
 
     def __init__(self, values: dict[str, Any]) -> None:
-        self.given = values
+        self.package: str = values["package"]
+        self.release: str = values["release"]
+        self.offline: bool = values["offline"]
+        self.max_age: int | None = values["max_age"]
+        self.operation: str | None = values["operation"]
+        self.quiet: bool = values["quiet"]
+        self.verbose: bool = values["verbose"]
+        self.help: bool = values["help"]
+        self.z: bool = values.get("z", False)
+
+
+class Parsed:
+    """What a command line said: `arguments`, and in `values` each option by its name (`--no-links` is `no_links`)."""
+
+    __slots__ = ("arguments", "values")
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
         self.arguments: list[str] = []
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.given[name]
-        except KeyError:
-            raise AttributeError(name) from None
+    def own(self) -> dict[str, Any]:
+        """The options of the command alone, for its function."""
+        return {name: value for name, value in self.values.items() if name not in CommonOptions.__slots__}
+
+    def request(self) -> dict[str, Any]:
+        """What is asked for: the arguments, and the options that were given and say what is done, not how."""
+        given = {name: value for name, value in self.values.items() if value and name not in _HOW}
+        return {**given, "arguments": list(self.arguments)}
 
 
 RELATIVE: Final = (

@@ -14,6 +14,7 @@ import os
 import sys
 
 from ..errors import Fatal
+from ..formats.printable import escaped, is_harmless
 from ..formats.redaction import redact
 
 TYPE_CHECKING = False
@@ -49,9 +50,16 @@ class Terminal:
         self.end = "\n"
         self.quotes_non_ascii = False
         """Whether names in listings show other characters than ASCII as bytes, as `core.quotePath` may ask for."""
+        self.config: Config | None = None
+        """Git's configuration, once it is known: `paint` asks it for colours."""
         self._colour: bool | None = None
         self._mark = ""
         self._pager: Any = None
+
+    @property
+    def ends_with_nul(self) -> bool:
+        """Whether records end with NUL, on stdin and stdout, as `-z` asks for."""
+        return self.end == "\0"
 
     @property
     def is_interactive(self) -> bool:
@@ -78,7 +86,7 @@ class Terminal:
         from ..formats.documents import to_bytes
 
         if self.is_interactive and not text.isprintable():
-            text = "".join(char if char == "\n" or _is_harmless(char) else _json_escape(char) for char in text)
+            text = "".join(char if char == "\n" or is_harmless(char) else _json_escape(char) for char in text)
         self.write(to_bytes(text + self.end))
 
     def write(self, data: bytes) -> None:
@@ -107,7 +115,7 @@ class Terminal:
         Unlike git's paths, refs are text and known to be UTF-8, so that letters beyond ASCII are quoted only where
         `core.quotePath` is set to true.
         """
-        if self.end == "\0" or not self._needs_quotes(ref):
+        if self.ends_with_nul or not self._needs_quotes(ref):
             return ref
         return '"' + "".join(map(self._c_quoted, ref)) + '"'
 
@@ -122,12 +130,12 @@ class Terminal:
     def _needs_quotes(self, name: str) -> bool:
         if '"' in name or "\\" in name or (self.quotes_non_ascii and not name.isascii()):
             return True
-        return not name.isprintable() and not all(map(_is_harmless, name))
+        return not name.isprintable() and not all(map(is_harmless, name))
 
     def _c_quoted(self, char: str) -> str:
         if char in _C_ESCAPES:
             return _C_ESCAPES[char]
-        if _is_harmless(char) and (char.isascii() or not self.quotes_non_ascii):
+        if is_harmless(char) and (char.isascii() or not self.quotes_non_ascii):
             return char
         return "".join(f"\\{byte:03o}" for byte in _encoded(char))
 
@@ -166,15 +174,16 @@ class Terminal:
         except (OSError, ValueError):
             pass  # nobody listens
 
-    def colour(self, config: Config | None) -> bool:
-        """Whether to colour what goes to stdout; git's configuration is asked once."""
+    @property
+    def is_coloured(self) -> bool:
+        """Whether what goes to stdout is coloured; asked once."""
         if self._colour is None:
-            self._colour = self._wants_colour(config)
+            self._colour = self._wants_colour()
         return self._colour
 
-    def _wants_colour(self, config: Config | None) -> bool:
+    def _wants_colour(self) -> bool:
         for key in ("color.ocuroot", "color.ui"):
-            value = (config.get(key) or "").lower() if config is not None else ""
+            value = (self.config.get(key) or "").lower() if self.config is not None else ""
             if value in ("always",):
                 return True
             if value in ("never", "false", "no", "off", "0"):
@@ -184,8 +193,8 @@ class Terminal:
         return self.is_interactive or self.environ.get("GIT_PAGER_IN_USE") == "true"
 
     def paint(self, text: str, *styles: str) -> str:
-        """Text in a colour, where `colour` said so, for `record` to print."""
-        if not self._colour or not text:
+        """Text in a colour, where `is_coloured`, for `record` to print."""
+        if not text or not self.is_coloured:
             return text
         mark = self._paint_mark()
         return "".join(f"{mark}[{_COLOURS[style]}m" for style in styles) + text + f"{mark}[m"
@@ -262,18 +271,6 @@ class Terminal:
         if sys.stdin is None:
             raise Fatal("cannot read from standard input: it is closed")
         return sys.stdin.buffer
-
-
-def escaped(text: str) -> str:
-    """Text without what controls a terminal, reverses the direction or ends the line: that is shown by its number."""
-    if text.isprintable():
-        return text
-    return "".join(char if char == "\t" or _is_harmless(char) else ascii(char)[1:-1] for char in text)
-
-
-def _is_harmless(char: str) -> bool:
-    """Whether a terminal only draws the character: it is printable, or one of the wider and narrower spaces."""
-    return char.isprintable() or (char > "\x9f" and char.isspace() and char not in "\u2028\u2029")
 
 
 def _json_escape(char: str) -> str:

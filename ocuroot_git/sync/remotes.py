@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from .branch_sync import SharingSettings
 
 
-def each_place(stores: Stores, settings: SharingSettings, arguments: list[str]) -> Iterator[tuple[str, Sharing | None]]:
+def each_place(stores: Stores, settings: SharingSettings, remote: str | None) -> Iterator[tuple[str, Sharing | None]]:
     """The places of the stores in words, each with how to share it; None for a remote store, which was refreshed.
 
-    `arguments` may name the remote. Raises Fatal for what cannot be shared.
+    `remote` names the remote, where the one that is configured is not meant. Raises Fatal for what cannot be shared.
     """
     for place in dict.fromkeys(stores.where(side)[0] for side in SIDES):
         if isinstance(place, Remote):
             place.refresh()
             yield place.where, None
         elif isinstance(place, Branch):
-            remote = remote_of(settings, place, arguments[0] if arguments else None)
-            yield place.where, Sharing(settings, place, remote)
+            yield place.where, Sharing(settings, place, remote_of(settings, place, remote))
         else:
             raise Fatal(f"{place.where} is shared with nobody", hint="a store on a branch can be")
 

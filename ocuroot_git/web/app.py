@@ -17,11 +17,11 @@ from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from .. import __version__
-from ..cli.terminal import escaped
 from ..errors import Error, Fatal, NotFound
 from ..formats.documents import dump, to_bytes
 from ..formats.globs import GlobError
 from ..formats.layout import SIDES
+from ..formats.printable import escaped
 from . import changes, details, lists, releases
 from .addresses import PAGE
 from .facts import Facts, Memory

@@ -10,27 +10,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...delivery.intent import Applied
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
+def run(context: Context, *refs: str, all: bool, dry_run: bool, json: bool) -> int:
     from ...delivery import intent
 
-    if bool(options.arguments) == options.all:
+    if bool(refs) == all:
         raise UsageError("name intents, or give --all")
-    refs = None if options.all else options.arguments
-    if options.dry_run:
-        applied = intent.tried(context.snapshot(), refs, strict=refs is not None)
+    named = None if all else list(refs)
+    if dry_run:
+        applied = intent.tried(context.snapshot(), named, strict=named is not None)
     else:
-        applied = intent.apply(context.stores, refs, context.operation("apply", of_job=False))
-    if options.z:
-        context.terminal.end = "\0"
-    return report(context, applied, json=options.json)
+        applied = intent.apply(context.stores, named, context.operation("apply", of_job=False))
+    return report(context, applied, json=json)
 
 
 def report(context: Context, applied: Applied, *, json: bool) -> int:
     """Print what was acted on, and what could not be; gives the exit status, 1 where something was left out."""
-    from ...delivery import display
+    from ..reports import report_problems
 
     for difference in applied.acted:
         if json:
@@ -39,7 +36,7 @@ def report(context: Context, applied: Applied, *, json: bool) -> int:
             context.terminal.record(f"{difference.status}\t{context.terminal.name(difference.ref)}")
     for error in applied.errors.values():
         context.terminal.error("error: ", error.message, error.hint)
-    left_out = display.report(context.terminal, applied.problems)
+    left_out = report_problems(context.terminal, applied.problems)
     return 1 if applied.errors else left_out
 
 

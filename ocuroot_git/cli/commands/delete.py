@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from ...errors import UsageError
+from ..arguments import checked_oid, intent_ref
 from ..options import RELATIVE, WRITING, Command, Option
-from .set import checked_oid, intent_ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...store.transaction import Transaction
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
-    expected = checked_oid(options.if_match)
-    if expected is not None and len(options.arguments) > 1:
+def run(context: Context, *refs: str, message: str | None, if_match: str | None) -> int:
+    expected = checked_oid(if_match)
+    if expected is not None and len(refs) > 1:
         raise UsageError("--if-match goes with one ref")
-    refs = [intent_ref(context, text) for text in options.arguments]
+    intents = [intent_ref(context, text) for text in refs]
 
     def change(transaction: Transaction) -> None:
-        for ref in refs:
+        for ref in intents:
             if expected is not None:
                 transaction.verify(ref, expected)
             transaction.delete(ref)
 
     operation = context.operation("delete")
-    context.stores.transact(change, command="delete", message=options.message, operation=operation)
+    context.stores.transact(change, command="delete", message=message, operation=operation)
     return 0
 
 

@@ -9,35 +9,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...delivery.intent import Difference
     from ..context import Context
-    from ..options import Parsed
 
 _COLOURS = {"A": "green", "M": "cyan", "D": "red"}
 
 
-def run(context: Context, options: Parsed) -> int:
-    from ...delivery.display import report
+def run(context: Context, *, exit_code: bool, name_status: bool, patch: bool, json: bool) -> int:
     from ...delivery.intent import differences
     from ...delivery.problems import Problems
+    from ..reports import report_problems
 
     terminal = context.terminal
-    if options.z:
-        terminal.end = "\0"
     problems = Problems()
     found = differences(context.snapshot(), problems)
     terminal.start_pager()
-    terminal.colour(context.settings.config)
-    with_status = options.name_status or terminal.is_interactive
+    with_status = name_status or terminal.is_interactive
     for difference in found:
-        if options.json:
+        if json:
             terminal.json(dump(_document(difference), None))
-        elif options.patch:
+        elif patch:
             _show_patch(context, difference)
         else:
             letter = terminal.paint(difference.status, _COLOURS[difference.status])
             name = terminal.name(difference.ref)
             terminal.record(f"{letter}\t{name}" if with_status else name)
-    left_out = report(terminal, problems)
-    return 1 if found and options.exit_code else left_out
+    left_out = report_problems(terminal, problems)
+    return 1 if found and exit_code else left_out
 
 
 def _document(difference: Difference) -> dict[str, object]:

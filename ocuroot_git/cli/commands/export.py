@@ -14,14 +14,13 @@ from ..options import READING, Command, Option
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
-    target = Directory(options.arguments[0])
+def run(context: Context, directory: str, *, at: str | None) -> int:
+    target = Directory(directory)
     if os.path.lexists(target.path) and not os.path.isdir(target.path):
-        raise Fatal(f"'{options.arguments[0]}' is not a directory")
-    snapshot = context.snapshot(options.at)
+        raise Fatal(f"'{directory}' is not a directory")
+    snapshot = context.snapshot(at)
     trees = {side: snapshot.side(side) for side in SIDES if side == "state" or snapshot.has_intent()}
     single = len(set(trees.values())) == 1
     files: dict[str, bytes | None] = {}
@@ -30,8 +29,8 @@ def run(context: Context, options: Parsed) -> int:
     try:
         target.create(files)
     except RefMoved:
-        raise Fatal(f"'{options.arguments[0]}' is not empty", hint="name a directory that does not exist yet") from None
-    context.terminal.remark(f"Wrote {len(files)} files to '{options.arguments[0]}'")
+        raise Fatal(f"'{directory}' is not empty", hint="name a directory that does not exist yet") from None
+    context.terminal.remark(f"Wrote {len(files)} files to '{directory}'")
     return 0
 
 

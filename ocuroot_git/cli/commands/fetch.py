@@ -8,11 +8,10 @@ from ..options import Command
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
-    for where, sharing in each_place(context.stores, context.settings, options.arguments):
+def run(context: Context, remote: str | None = None) -> int:
+    for where, sharing in each_place(context.stores, context.settings, remote):
         if sharing is None:
             context.terminal.remark(f"{where}: up to date with the remote")
             continue

@@ -14,15 +14,12 @@ if TYPE_CHECKING:
     from ...store.fsck import Finding
     from ...store.tree import StoreTree
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
+def run(context: Context, *, at: str | None, json: bool) -> int:
     from ...delivery.check import check_model
 
-    if options.z:
-        context.terminal.end = "\0"
-    snapshot = context.snapshot(options.at)
+    snapshot = context.snapshot(at)
     errors = 0
     checked: list[StoreTree] = []
     for side in SIDES:
@@ -34,10 +31,10 @@ def run(context: Context, options: Parsed) -> int:
         checked.append(tree)
         place, directory = snapshot.place(tree)
         checker = Checker(tree)
-        errors += _report(context, checker.run(), json=options.json)
+        errors += _report(context, checker.run(), json=json)
         where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where
         context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links")
-    errors += _report(context, check_model(snapshot), json=options.json)
+    errors += _report(context, check_model(snapshot), json=json)
     return 1 if errors else 0
 
 

@@ -12,46 +12,43 @@ from ..options import READING, RELATIVE, Command, Option
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...formats.documents import Document
-    from ...store.snapshot import Found, Snapshot
+    from ...store.snapshot import Snapshot
     from ..context import Context
-    from ..options import Parsed
 
 
 _OF_ONE_REF = (RefError, LinkCycle, Damaged)
 """What may be wrong with one ref, while the others can still be answered."""
 
 
-def run(context: Context, options: Parsed) -> int:
-    if options.z:
-        context.terminal.end = "\0"
-    if options.batch:
-        if options.arguments or options.default is not None:
+def run(context: Context, *refs: str, at: str | None, format: str, default: str | None, batch: bool) -> int:
+    if batch:
+        if refs or default is not None:
             raise UsageError("--batch reads the refs from stdin, and takes neither refs nor --default")
-        return _batch(context, context.snapshot(options.at))
-    if not options.arguments:
+        return _batch(context, context.snapshot(at))
+    if not refs:
         raise UsageError("no ref was given")
-    default = parse(options.default) if options.default is not None else None
-    snapshot = context.snapshot(options.at)
-    snapshot.prefetch(options.arguments)
+    substitute = parse(default) if default is not None else None
+    snapshot = context.snapshot(at)
+    snapshot.prefetch(refs)
     status = 0
-    for ref in options.arguments:
+    for ref in refs:
         try:
             value = snapshot.get(ref)
         except NotFound as error:
-            if options.default is None:
-                status = max(status, _report(context, error))
+            if default is None:
+                status = max(status, _report(context, error, alone=len(refs) == 1))
                 continue
-            value = default
+            value = substitute
         except _OF_ONE_REF as error:
-            status = max(status, _report(context, error))
+            status = max(status, _report(context, error, alone=len(refs) == 1))
             continue
-        _print(context, value, options.format)
+        _print(context, value, format)
     return status
 
 
-def _report(context: Context, error: Error) -> int:
+def _report(context: Context, error: Error, *, alone: bool) -> int:
     """Say what is wrong with one ref; gives its exit status. The others are printed, unless it is the only one."""
-    if len(context.options.arguments) == 1:
+    if alone:
         raise error
     context.terminal.error("error: ", error.message, error.hint)
     return error.status
@@ -66,20 +63,16 @@ def _print(context: Context, value: Document, form: str) -> None:
 
 def _batch(context: Context, snapshot: Snapshot) -> int:
     """Answer refs as they come, one JSON line each, so that another program can ask and wait for the answer."""
+    from ..reports import answer_line
+
     for record in context.terminal.read_records():
         try:
-            line = line_of(snapshot.look_up(record))
+            line = answer_line(snapshot.look_up(record))
         except _OF_ONE_REF as error:
             line = dump({"ref": record, "resolved": None, "found": False, "value": None, "error": error.message}, None)
         context.terminal.json(line)
         context.terminal.flush()
     return 0
-
-
-def line_of(found: Found) -> str:
-    """The JSON line of an answer, as `--batch` and `match --values` print it."""
-    content = {"ref": found.ref, "resolved": found.resolved, "found": found.found, "value": found.value}
-    return dump(content, None)
 
 
 COMMAND = Command(

@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from ...formats.operation import Operation
     from ...store.stores import Stores
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
-    name = options.arguments[0]
-    if not os.path.isdir(name):
-        raise Fatal(f"there is no directory '{name}'")
-    source = Directory(name)
-    stores = sides_in(source.files, source.read().root, f"'{name}'")
+def run(context: Context, directory: str, *, message: str | None) -> int:
+    if not os.path.isdir(directory):
+        raise Fatal(f"there is no directory '{directory}'")
+    source = Directory(directory)
+    stores = sides_in(source.files, source.read().root, f"'{directory}'")
     files: dict[Backend, dict[str, bytes | None]] = {}
     imported: dict[str, str] = {}
-    for directory, root in stores:
-        side = SIDES[1] if directory == "intent" else SIDES[0]
-        place, prefix = _destination(context.stores, side, directory)
+    for name, root in stores:
+        side = SIDES[1] if name == "intent" else SIDES[0]
+        place, prefix = _destination(context.stores, side, name)
         contents = dict(files_below(source.files, root, ""))
-        layout = Layout.read(contents[STORE_FILE], f"'{name}'")
+        layout = Layout.read(contents[STORE_FILE], f"'{directory}'")
         layout.side = side if layout.version > 1 else None
         files.setdefault(place, {}).update({prefix + path: data for path, data in contents.items()})
         imported.update({layout.shown(ref): side for ref in map(stored_ref, contents) if ref is not None})
     for place in files:
         _refuse_where_shared(context, place)
     operation = context.operation("import", arguments=_fingerprint(files))
-    message = compose(imported, "import", [operation], options.message)
+    message = compose(imported, "import", [operation], message)
     for place, contents_there in files.items():
         if _fill(context, place, contents_there, message, operation):
-            context.terminal.remark(f"Imported '{name}' to {place.where}: {len(imported)} documents and links in all")
+            context.terminal.remark(
+                f"Imported '{directory}' to {place.where}: {len(imported)} documents and links in all"
+            )
     return 0
 
 

@@ -26,33 +26,40 @@ if TYPE_CHECKING:
     from ...backends.base import Backend
     from ...config.settings import Settings
     from ..context import Context
-    from ..options import Parsed
 
 _CONFIG_IS_LOCKED = 255
 """The exit status of `git config` for that."""
 
 
-def run(context: Context, options: Parsed) -> int:
+def run(
+    context: Context,
+    *,
+    branch: str | None,
+    remote: str | None,
+    intent_branch: str | None,
+    intent_remote: str | None,
+    dialect: str,
+) -> int:
     settings = context.settings
     repository = settings.repository
     name = settings.name  # before anything is made: a store without a name for this repository would be of little use
-    wanted = {"state": options.branch, "intent": options.intent_branch}
-    intent_remote = options.intent_remote or (options.remote if options.intent_branch else None)
-    remotes = {"state": options.remote, "intent": intent_remote}
+    wanted = {"state": branch, "intent": intent_branch}
+    intent_remote = intent_remote or (remote if intent_branch else None)
+    remotes = {"state": remote, "intent": intent_remote}
     for side in SIDES:
         _check_branch(settings, side, wanted[side] or (remotes[side] and DEFAULT_BRANCH))
         if wanted[side] or remotes[side]:
             settings.configure(side, branch=wanted[side], remote=remotes[side])
-    layout = Layout(int(options.dialect))
+    layout = Layout(int(dialect))
     made = {place: _make(context, place, layout) for place in {context.stores.where(side)[0]: None for side in SIDES}}
     for side in SIDES:
         place = context.stores.where(side)[0]
         if isinstance(place, Branch) and (wanted[side] or side == "state"):
             _configure(settings, f"ocuroot.{side}.branch", place.name)
-        elif isinstance(place, Remote) and remotes[side]:
+        elif isinstance(place, Remote) and (named := remotes[side]):
             _configure(settings, f"ocuroot.{side}.branch", place.location.branch)
-            _configure(settings, f"ocuroot.{side}.remote", remotes[side])
-            if has_secret(remotes[side]):
+            _configure(settings, f"ocuroot.{side}.remote", named)
+            if has_secret(named):
                 context.terminal.warning(
                     f"the password or token in the URL of the {side} store stands in the repository's configuration "
                     "now; a credential helper keeps it better"

@@ -12,8 +12,8 @@ from ...formats.globs import Glob
 from ...formats.layout import REFS, SIDES
 from ...formats.refs import INTENT, STATE
 from ...store.history import Wanted, ref_changes
+from ..arguments import absolute_glob
 from ..options import READING, RELATIVE, Command, Option
-from .match import absolute_glob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,37 +27,33 @@ if TYPE_CHECKING:
     from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree
     from ..context import Context
-    from ..options import Parsed
 
 _MOST_CHANGES: Final = 100
 """Changes of a commit that are shown unless all are asked for: an import changes everything there is."""
 
 
-def run(context: Context, options: Parsed) -> int:
-    if options.z:
-        context.terminal.end = "\0"
+def run(context: Context, *patterns: str, limit: int | None, changes: int | None, json: bool, at: str | None) -> int:
     for side in SIDES:
         place, _ = context.stores.where(side)
         if isinstance(place, Remote):
             place.need_history()
-    snapshot = context.snapshot(options.at)
-    if options.limit == 0:
+    snapshot = context.snapshot(at)
+    if limit == 0:
         return 0
-    wanted = _wanted(context, snapshot, options.arguments)
-    most = options.changes if options.changes is not None else 0 if options.json else _MOST_CHANGES
+    wanted = _wanted(context, snapshot, patterns)
+    most = changes if changes is not None else 0 if json else _MOST_CHANGES
     context.terminal.start_pager()
-    context.terminal.colour(context.settings.config)
-    for count, (commit, changes, is_cut) in enumerate(_newest_first(context, snapshot, wanted, most or None), 1):
-        if options.json:
-            context.terminal.json(_line(commit, changes, is_cut=is_cut))
+    for count, (commit, changed, is_cut) in enumerate(_newest_first(context, snapshot, wanted, most or None), 1):
+        if json:
+            context.terminal.json(_line(commit, changed, is_cut=is_cut))
         else:
-            _show(context, commit, changes, is_cut=is_cut, first=count == 1)
-        if count == options.limit:
+            _show(context, commit, changed, is_cut=is_cut, first=count == 1)
+        if count == limit:
             break
     return 0
 
 
-def _wanted(context: Context, snapshot: Snapshot, words: list[str]) -> Wanted:
+def _wanted(context: Context, snapshot: Snapshot, words: tuple[str, ...]) -> Wanted:
     """Which refs are asked for: those named, what they lead to, and those that match a pattern; all for no words.
 
     A word is taken as a ref where it holds no wildcard.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from ...errors import UsageError
 from ...formats.documents import Document, dump
-from ...formats.globs import escape
 from ...formats.layout import link_target, object_path
 from ...formats.refs import version_key
+from ..arguments import absolute_glob
 from ..options import READING, Command, Option
-from .get import line_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,36 +16,46 @@ if TYPE_CHECKING:
     from ...store.tree import StoreTree
     from ...store.walk import Entry
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
-    if options.z:
-        context.terminal.end = "\0"
-    if options.state and options.intent:
+def run(
+    context: Context,
+    *globs: str,
+    no_links: bool,
+    state: bool,
+    intent: bool,
+    values: bool,
+    json: bool,
+    count: bool,
+    exclude: list[str],
+    sort: str,
+    limit: int | None,
+    at: str | None,
+) -> int:
+    if state and intent:
         raise UsageError("--state and --intent exclude each other; without either both stores are searched")
-    side: Side | None = "state" if options.state else "intent" if options.intent else None
-    snapshot = context.snapshot(options.at)
-    globs = [absolute_glob(context, glob) for glob in options.arguments]
-    exclude = [absolute_glob(context, glob) for glob in options.exclude]
-    if options.count or not (options.values or options.json):
-        refs = snapshot.match(*globs, side=side, links=not options.no_links, exclude=exclude)
-        if options.count:
+    side: Side | None = "state" if state else "intent" if intent else None
+    snapshot = context.snapshot(at)
+    patterns = [absolute_glob(context, glob) for glob in globs]
+    unwanted = [absolute_glob(context, glob) for glob in exclude]
+    if count or not (values or json):
+        refs = snapshot.match(*patterns, side=side, links=not no_links, exclude=unwanted)
+        if count:
             context.terminal.record(str(len(refs)))
             return 0
-        if options.sort == "version":
+        if sort == "version":
             refs.sort(key=version_key)
         context.terminal.start_pager()
-        context.terminal.names(refs[: options.limit])
+        context.terminal.names(refs[:limit])
         return 0
-    found = list(snapshot.entries(globs, side=side, links=not options.no_links, exclude=exclude))
-    key = version_key if options.sort == "version" else str
+    found = list(snapshot.entries(patterns, side=side, links=not no_links, exclude=unwanted))
+    key = version_key if sort == "version" else str
     found.sort(key=lambda pair: key(pair[1].ref))
-    del found[len(found) if options.limit is None else options.limit :]
-    _prefetch(snapshot, found, values=options.values)
+    del found[len(found) if limit is None else limit :]
+    _prefetch(snapshot, found, values=values)
     context.terminal.start_pager()
     for tree, entry in found:
-        context.terminal.json(_line(snapshot, tree, entry, options))
+        context.terminal.json(_line(snapshot, tree, entry, json=json, values=values))
     return 0
 
 
@@ -57,27 +66,21 @@ def _prefetch(snapshot: Snapshot, found: list[tuple[StoreTree, Entry]], *, value
             snapshot.prefetch(entry.ref for of, entry in found if of is tree)
 
 
-def _line(snapshot: Snapshot, tree: StoreTree, entry: Entry, options: Parsed) -> str:
-    if not options.json:
-        return line_of(snapshot.entry_value(tree, entry))
+def _line(snapshot: Snapshot, tree: StoreTree, entry: Entry, *, json: bool, values: bool) -> str:
+    if not json:
+        from ..reports import answer_line
+
+        return answer_line(snapshot.entry_value(tree, entry))
     target = link_target(tree.files.data(entry.node), object_path(entry.stored))
     line: dict[str, Document] = {
         "ref": entry.ref,
         "link": tree.layout.shown(target) if target is not None else None,
         "oid": tree.files.oid(entry.node),
     }
-    if options.values:
+    if values:
         value = snapshot.entry_value(tree, entry)
         line |= {"resolved": value.resolved, "found": value.found, "value": value.value}
     return dump(line, None)
-
-
-def absolute_glob(context: Context, glob: str) -> str:
-    """A pattern as it is matched: `//…` and `./-/…` begin with this repository's name."""
-    for relative in ("//", "./-/"):
-        if glob.startswith(relative):
-            return f"{escape(context.stores.base.repo)}/-/{glob.removeprefix(relative)}"
-    return glob
 
 
 COMMAND = Command(

@@ -9,16 +9,15 @@ from ..options import Command, Option
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..options import Parsed
 
 PARTS = ("repo", "path", "marker", "release", "type", "name", "fragment")
 
 
-def run(context: Context, options: Parsed) -> int:
-    for text in options.arguments:
+def run(context: Context, *refs: str, json: bool) -> int:
+    for text in refs:
         ref = Ref.parse(text)
         parts = {"ref": str(ref), **{part: getattr(ref, part) for part in PARTS}, "is_global": ref.is_global}
-        if options.json:
+        if json:
             context.terminal.json(dump(parts, None))
         else:
             for part, value in parts.items():

@@ -11,24 +11,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...delivery.model import Fields
     from ..context import Context
-    from ..options import Parsed
 
 
-def new(context: Context, options: Parsed) -> int:
+def new(
+    context: Context, path: str, *, repo: str | None, commit: str | None, definition: str, tag: list[str], force: bool
+) -> int:
     from ...delivery import releases
 
-    path = options.arguments[0]
-    package = package_ref(options.repo or context.stores.base.repo, path)
-    commit = _commit(context, options)
-    definition = _definition(context, options, path, commit)
+    package = package_ref(repo or context.stores.base.repo, path)
+    released = _commit(context, repo, commit or "HEAD")
+    content = _definition(context, definition, path, None if repo else released)
     release = releases.new(
         context.stores,
         package,
-        commit,
-        definition,
-        tags=options.tag,
-        force=options.force,
-        operation=context.operation("release new", commit=commit, package=definition),
+        released,
+        content,
+        tags=tag,
+        force=force,
+        operation=context.operation("release new", commit=released, package=content),
     )
     context.terminal.result(release)
     return 0
@@ -43,24 +43,22 @@ def package_ref(repo: str, path: str) -> str:
     return str(ref)
 
 
-def _commit(context: Context, options: Parsed) -> str:
+def _commit(context: Context, repo: str | None, revision: str) -> str:
     """The id of the commit that is released. Raises NotFound for one that this repository does not have."""
-    revision = options.commit or "HEAD"
-    if options.repo and options.repo != context.stores.base.repo:
+    if repo and repo != context.stores.base.repo:
         if len(revision) in (40, 64) and not set(revision) - set("0123456789abcdef"):
-            return str(revision)
+            return revision
         raise Fatal(
             f"'{revision}' cannot be looked up in another repository",
-            hint=f"give the whole id of a commit of '{options.repo}': --commit <id>",
+            hint=f"give the whole id of a commit of '{repo}': --commit <id>",
         )
     return context.settings.repository.resolve(revision)
 
 
-def _definition(context: Context, options: Parsed, path: str, commit: str) -> Document:
-    """The package: from the file that was named, from stdin, or from the file at its path in the commit."""
+def _definition(context: Context, named: str, path: str, commit: str | None) -> Document:
+    """The package: from the file that was named, from stdin, or from the file at its path in a commit."""
     from ...delivery.releases import read_package
 
-    named = options.definition
     if named == "-":
         return read_package(context.read_value("-"), "standard input")
     if named:
@@ -69,7 +67,7 @@ def _definition(context: Context, options: Parsed, path: str, commit: str) -> Do
                 return read_package(file.read(), f"'{named}'")
         except (OSError, UnicodeDecodeError) as error:
             raise Fatal(f"cannot read '{named}': {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
-    data = _file_at(context, commit, path) if not options.repo else None
+    data = _file_at(context, commit, path) if commit is not None else None
     if data is None:
         raise NotFound(f"the commit has no file '{path}'", hint="--package names the file that defines the package")
     try:
@@ -91,28 +89,25 @@ def _file_at(context: Context, commit: str, path: str) -> bytes | None:
     return None if node is None or repository.is_tree(node) else repository.data(node)
 
 
-def listing(context: Context, options: Parsed) -> int:
+def listing(context: Context, *paths: str, json: bool) -> int:
     from ...delivery import releases
-    from ...delivery.display import report
     from ...delivery.problems import Problems
+    from ..reports import report_problems
 
-    if options.z:
-        context.terminal.end = "\0"
     repo = context.stores.base.repo
-    packages = [package_ref(repo, text) if "/-/" not in text else str(Ref.parse(text)) for text in options.arguments]
+    packages = [package_ref(repo, text) if "/-/" not in text else str(Ref.parse(text)) for text in paths]
     problems = Problems()
     found = releases.listing(context.snapshot(), packages, problems)
     terminal = context.terminal
     terminal.start_pager()
-    terminal.colour(context.settings.config)
     for line in found:
-        if options.json:
+        if json:
             terminal.json(dump(line, None))
-        elif options.z or not terminal.is_interactive:
+        elif terminal.ends_with_nul or not terminal.is_interactive:
             terminal.record(terminal.name(line["ref"]))
         else:
             terminal.record(_row(context, line))
-    return report(terminal, problems)
+    return report_problems(terminal, problems)
 
 
 def _row(context: Context, line: Fields) -> str:
@@ -123,21 +118,20 @@ def _row(context: Context, line: Fields) -> str:
     return f"{paint(line['ref'], 'bold')}{tags}  {paint(line['commit'][:12], 'yellow')}  {when}  {work}"
 
 
-def show(context: Context, options: Parsed) -> int:
+def show(context: Context, release: str, *, json: bool) -> int:
     from ...delivery import releases
-    from ...delivery.display import report
     from ...delivery.problems import Problems
     from ...delivery.queries import find_release
+    from ..reports import report_problems
 
     snapshot = context.snapshot()
     problems = Problems()
-    shown = releases.pipeline(snapshot, find_release(snapshot, options.arguments[0]), problems)
+    shown = releases.pipeline(snapshot, find_release(snapshot, release), problems)
     terminal = context.terminal
-    if options.json:
+    if json:
         terminal.json(dump(shown))
-        return report(terminal, problems)
+        return report_problems(terminal, problems)
     terminal.start_pager()
-    terminal.colour(context.settings.config)
     terminal.record(f"release  {terminal.paint(shown['ref'], 'bold')}")
     terminal.record(f"commit   {terminal.paint(shown['commit'], 'yellow')}")
     if shown["tags"]:
@@ -146,7 +140,7 @@ def show(context: Context, options: Parsed) -> int:
         terminal.record(f"phase    {terminal.paint(phase['name'], 'bold')}")
         for work in phase["work"]:
             terminal.record(f"    {_work_line(context, work)}")
-    return report(terminal, problems)
+    return report_problems(terminal, problems)
 
 
 _COLOURS = {"complete": "green", "failed": "red", "running": "cyan", "pending": "yellow"}

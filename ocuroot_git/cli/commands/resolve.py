@@ -8,16 +8,13 @@ from ..options import READING, RELATIVE, Command, Option
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
-    if options.z:
-        context.terminal.end = "\0"
-    snapshot = context.snapshot(options.at)
-    for ref in options.arguments:
+def run(context: Context, *refs: str, at: str | None, json: bool) -> int:
+    snapshot = context.snapshot(at)
+    for ref in refs:
         resolved = snapshot.resolve(ref)
-        if options.json:
+        if json:
             context.terminal.json(dump({"ref": ref, "resolved": resolved}, None))
         else:
             context.terminal.record(context.terminal.name(resolved))

@@ -14,15 +14,14 @@ if TYPE_CHECKING:
     from ...delivery.model import Claim, RunRef
     from ...store.transaction import Transaction
     from ..context import Context
-    from ..options import Parsed
 
 
-def start(context: Context, options: Parsed) -> int:
+def start(context: Context, reference: str) -> int:
     from ...delivery import claims, runs
     from ...delivery.child_command import Signals
     from ...delivery.queries import find_work
 
-    work, number = find_work(context.snapshot(), options.arguments[0])
+    work, number = find_work(context.snapshot(), reference)
 
     operation = context.operation("run start")
 
@@ -40,13 +39,13 @@ def start(context: Context, options: Parsed) -> int:
     return 0
 
 
-def log(context: Context, options: Parsed) -> int:
+def log(context: Context, reference: str) -> int:
     from ...delivery.log_writer import append_from
     from ...delivery.queries import find_run, require_own_dialect
 
     snapshot = context.snapshot()
     require_own_dialect(snapshot, "write logs")
-    run = find_run(snapshot, options.arguments[0])
+    run = find_run(snapshot, reference)
     try:
         descriptor = context.terminal.stdin().fileno()
     except OSError:
@@ -55,41 +54,50 @@ def log(context: Context, options: Parsed) -> int:
     return 0
 
 
-def finish(context: Context, options: Parsed) -> int:
+def finish(
+    context: Context,
+    reference: str,
+    *,
+    status: str | None,
+    output: list[str],
+    outputs: str | None,
+    tag: list[str],
+    force: bool,
+) -> int:
     from ...delivery import finish as ending
     from ...delivery.executor import pair
     from ...delivery.queries import find_run
 
-    if not options.status:
+    if not status:
         raise UsageError("how did it end? give --status complete, failed or cancelled")
-    outputs = parse(context.read_value(options.outputs)) if options.outputs is not None else {}
-    if not isinstance(outputs, dict):
+    results = parse(context.read_value(outputs)) if outputs is not None else {}
+    if not isinstance(results, dict):
         raise Fatal("bad outputs: --outputs takes a JSON object")
-    outputs.update(pair(text) for text in options.output)
-    run = find_run(context.snapshot(), options.arguments[0])
-    operation = context.operation("run finish", outputs=outputs)
+    results.update(pair(text) for text in output)
+    run = find_run(context.snapshot(), reference)
+    operation = context.operation("run finish", outputs=results)
     ending.finish(
         context.stores,
         run,
-        options.status,
-        outputs=outputs,
-        tags=options.tag,
-        force=options.force,
+        status,
+        outputs=results,
+        tags=tag,
+        force=force,
         operation=operation,
     )
     return 0
 
 
-def cancel(context: Context, options: Parsed) -> int:
+def cancel(context: Context, *references: str, force: bool) -> int:
     from ...delivery import finish as ending
     from ...delivery import model
     from ...delivery.queries import find_run, read_function
 
     snapshot = context.snapshot()
-    runs = [find_run(snapshot, reference) for reference in options.arguments]
+    runs = [find_run(snapshot, reference) for reference in references]
     subject = f"cancel {runs[0]}" if len(runs) == 1 else None
     outcomes = context.stores.transact(
-        lambda tx: [ending.cancel_run(tx, run, force=options.force) for run in dict.fromkeys(runs)],
+        lambda tx: [ending.cancel_run(tx, run, force=force) for run in dict.fromkeys(runs)],
         command="run cancel",
         message=subject,
         operation=context.operation("run cancel"),
@@ -103,26 +111,25 @@ def cancel(context: Context, options: Parsed) -> int:
     return 0
 
 
-def execute(context: Context, options: Parsed) -> int:
+def execute(context: Context, reference: str, *command: str, timeout: int | None) -> int:
     from ...delivery import executor as execution
     from ...delivery import model
     from ...delivery.child_command import Signals
     from ...delivery.queries import find_work
 
-    if options.timeout is not None and options.timeout <= 0:
+    if timeout is not None and timeout <= 0:
         raise UsageError("option '--timeout' takes a number of seconds above 0")
-    reference, *command = options.arguments
     work, number = find_work(context.snapshot(), reference)
     with Signals() as stop:
         how = execution.How(
             environ=context.environ,
             directory=os.getcwd(),
-            top=top_of(context),
+            top=context.top_directory(),
             stop=stop,
             output=_pass_on,
             warn=context.terminal.warning,
-            command=command or None,
-            timeout=options.timeout,
+            command=list(command) or None,
+            timeout=timeout,
         )
         outcome = execution.execute(
             context.stores,
@@ -137,14 +144,6 @@ def execute(context: Context, options: Parsed) -> int:
     if outcome.status == model.COMPLETE:
         return 0
     return outcome.exit_status or 1
-
-
-def top_of(context: Context) -> str:
-    """Where the commands of releases run: at the top of the work tree, or here where there is none."""
-    try:
-        return context.settings.repository.work_tree or os.getcwd()
-    except Fatal:
-        return os.getcwd()  # the stores are directories, and there is no repository
 
 
 def _pass_on(run: RunRef, stream: int, data: bytes) -> None:
@@ -162,12 +161,11 @@ def _pass_on(run: RunRef, stream: int, data: bytes) -> None:
             silence_stdout()  # the run goes on, and is recorded, whoever listens
 
 
-def retry(context: Context, options: Parsed) -> int:
+def retry(context: Context, reference: str) -> int:
     from ...delivery import runs
     from ...delivery.queries import find_release, find_run
     from ...formats.refs import Ref
 
-    reference = options.arguments[0]
     snapshot = context.snapshot()
     if Ref.parse(reference).type:
         run = find_run(snapshot, reference)
@@ -188,13 +186,12 @@ def retry(context: Context, options: Parsed) -> int:
     return 0
 
 
-def dismiss(context: Context, options: Parsed) -> int:
+def dismiss(context: Context, reference: str, *, message: str | None) -> int:
     from ...delivery import failures
     from ...delivery.queries import find_release, find_run
     from ...formats.refs import Ref
 
-    reference = options.arguments[0]
-    reason = options.message or ""
+    reason = message or ""
     snapshot = context.snapshot()
     if Ref.parse(reference).type:
         run = find_run(snapshot, reference)

@@ -4,33 +4,41 @@ from __future__ import annotations
 
 from ...errors import Conflict, Fatal, UsageError
 from ...formats.documents import Document, DocumentError, dump, parse
-from ...formats.refs import Ref
-from ...store.transaction import ABSENT, SHORTEST_ID
+from ...store.transaction import ABSENT
+from ..arguments import checked_oid, intent_ref
 from ..options import RELATIVE, WRITING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...formats.refs import Ref
     from ...store.transaction import Transaction
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
-    text, value = options.arguments
-    if options.if_absent and options.if_match:
+def run(
+    context: Context,
+    intent: str,
+    value: str,
+    *,
+    format: str | None,
+    message: str | None,
+    if_absent: bool,
+    if_match: str | None,
+) -> int:
+    if if_absent and if_match:
         raise UsageError("--if-absent and --if-match exclude each other")
-    ref = intent_ref(context, text)
-    expected = ABSENT if options.if_absent else checked_oid(options.if_match)
-    document = read_document(context, value, options.format)
+    ref = intent_ref(context, intent)
+    expected = ABSENT if if_absent else checked_oid(if_match)
+    document = read_document(context, value, format)
     if ref.is_global and ref.type == "environment":
         _check_environment(ref, document)
-    elif options.format is None and _reads_as_json(document):
+    elif format is None and _reads_as_json(document):
         context.terminal.warning(
             "the value is kept as a string, although it reads as JSON", "-f json keeps the JSON, -f string is quiet"
         )
 
     def change(transaction: Transaction) -> None:
-        if options.if_absent and transaction.exists(ref):
+        if if_absent and transaction.exists(ref):
             raise Conflict(f"'{ref}' exists already")
         if expected is not None:
             transaction.verify(ref, expected)
@@ -38,7 +46,7 @@ def run(context: Context, options: Parsed) -> int:
 
     held = {"stdin": document} if value == "-" else {}
     operation = context.operation("set", **held)
-    context.stores.transact(change, command="set", message=options.message, operation=operation)
+    context.stores.transact(change, command="set", message=message, operation=operation)
     return 0
 
 
@@ -81,29 +89,6 @@ def _check_environment(ref: Ref, document: Document) -> None:
             error.hint = "-f json takes the value as JSON"
         error.hint = error.hint or f'such as {{"name": {dump(ref.name)}, "attributes": {{"type": "prod"}}}}'
         raise
-
-
-def intent_ref(context: Context, text: str) -> Ref:
-    """A ref that people may write. Raises Fatal for one of the state store."""
-    ref = Ref.parse(text)
-    if not ref.is_intent:
-        raise Fatal(
-            f"'{ref}' is no intent: only refs with '+' are set and deleted by hand",
-            hint="intents become state by 'git ocuroot apply'; pipelines write state with 'git ocuroot update --stdin'",
-        )
-    return ref.absolute(context.stores.base) if ref.is_relative else ref
-
-
-def checked_oid(oid: str | None) -> str | None:
-    """An id as `--if-match` takes it: whole, its first digits, or `absent`. Raises UsageError."""
-    if oid == "absent":
-        return ABSENT
-    if oid is not None and (not SHORTEST_ID <= len(oid) <= 40 or set(oid.lower()) - set("0123456789abcdef")):
-        raise UsageError(
-            f"'{oid}' is no id: give at least {SHORTEST_ID} of its hexadecimal digits, "
-            "as 'git ocuroot match --json' prints them"
-        )
-    return oid
 
 
 COMMAND = Command(

@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree
     from ..context import Context
-    from ..options import Parsed
     from ..terminal import Terminal
 
 
-def run(context: Context, options: Parsed) -> int:
-    from ...delivery.display import report as left_out
+def run(context: Context, *, json: bool) -> int:
     from ...delivery.problems import Problems
+    from ..reports import report_problems
 
     snapshot = context.snapshot()
     problems = Problems()
@@ -37,11 +36,10 @@ def run(context: Context, options: Parsed) -> int:
         report["work"] = _work(snapshot, problems)
     if problems:
         report["problems"] = [problem.to_document() for problem in problems]
-    if options.json:
+    if json:
         context.terminal.json(dump(report, 2))
-        return left_out(context.terminal, problems)
+        return report_problems(context.terminal, problems)
     terminal = context.terminal
-    terminal.colour(context.settings.config)
     if report["repo"] is not None:
         terminal.record(f"repository  {terminal.paint(report['repo'], 'bold')} (by {report['named_by']})")
     else:
@@ -51,7 +49,7 @@ def run(context: Context, options: Parsed) -> int:
     if report["work"]:
         words = [_count(count, what.removesuffix("s")) for what, count in report["work"].items()]
         terminal.record(f"{'work':<11} {', '.join(words)}")
-    return left_out(terminal, problems)
+    return report_problems(terminal, problems)
 
 
 def _name(context: Context) -> dict[str, Document]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from ...sync.remotes import each_place
+from ..arguments import CHOICES, choice_of
 from ..options import Command
-from .push import CHOICES, choice_of, tell
+from ..reports import report_sharing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
-    from ..options import Parsed
 
 
-def run(context: Context, options: Parsed) -> int:
-    for where, sharing in each_place(context.stores, context.settings, options.arguments):
+def run(context: Context, remote: str | None = None, *, ours: bool, theirs: bool) -> int:
+    for where, sharing in each_place(context.stores, context.settings, remote):
         if sharing is None:
             context.terminal.remark(f"{where}: up to date with the remote")
         else:
-            tell(context, where, sharing, sharing.push(choice_of(options), fetch_first=True))
+            choice = choice_of(ours=ours, theirs=theirs)
+            report_sharing(context.terminal, where, sharing, sharing.push(choice, fetch_first=True))
     return 0
 
 

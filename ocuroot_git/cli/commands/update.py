@@ -5,8 +5,8 @@ from __future__ import annotations
 from ...errors import Error, Fatal, UsageError
 from ...formats.documents import parse
 from ...store.transaction import ABSENT
+from ..arguments import checked_oid
 from ..options import RELATIVE, WRITING, Command, Option
-from .set import checked_oid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ...store.transaction import Transaction
     from ..context import Context
-    from ..options import Parsed
 
     Step = Callable[[Transaction], None]
 
@@ -30,13 +29,11 @@ ARGUMENTS = {
 }
 
 
-def run(context: Context, options: Parsed) -> int:
-    if not options.stdin:
+def run(context: Context, *, stdin: bool, message: str | None) -> int:
+    if not stdin:
         raise UsageError("update reads its instructions from stdin: give --stdin")
-    if options.z:
-        context.terminal.end = "\0"
     records = list(context.terminal.read_records())
-    steps = list(_steps(context, iter(records), options.z))
+    steps = list(_steps(context, iter(records), context.terminal.ends_with_nul))
 
     def change(transaction: Transaction) -> None:
         transaction.prefetch(ref for _, refs, _ in steps for ref in refs)
@@ -48,7 +45,7 @@ def run(context: Context, options: Parsed) -> int:
                 raise
 
     operation = context.operation("update", stdin=records)
-    context.stores.transact(change, command="update", message=options.message, operation=operation)
+    context.stores.transact(change, command="update", message=message, operation=operation)
     return 0
 
 

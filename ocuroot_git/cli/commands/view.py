@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
     from ...store.stores import Stores
     from ..context import Context
-    from ..options import Parsed
 
 _CONTACT = 4.0
 """Seconds for which one contact with a remote store serves, unless `--max-age` says otherwise."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
-def run(context: Context, options: Parsed) -> int:
+def run(context: Context, *, port: int | None, host: str, no_browser: bool, at: str | None, remote: str | None) -> int:
     try:
         from ...web.app import View, create_app
         from ...web.differences import compared
@@ -36,23 +35,23 @@ def run(context: Context, options: Parsed) -> int:
             f"the view needs the Python package '{error.name}', which is not installed",
             hint="pip install 'ocuroot-git[view]'",
         ) from None
-    if options.port is not None and options.port > 65535:
-        raise UsageError(f"option '--port' is at most 65535, not {options.port}")
-    open_stores = _opener(context, options)
-    app = create_app(open_stores, bound=options.host, at=options.at)
+    if port is not None and port > 65535:
+        raise UsageError(f"option '--port' is at most 65535, not {port}")
+    open_stores = _opener(context, remote)
+    app = create_app(open_stores, bound=host, at=at)
     view: View = app.extensions["view"]
     # A store that cannot be read is said so here and now. What this reads is kept: the first page will be fast.
     facts = view.facts()
     facts.packages()
     compared(facts)
-    if options.host not in _LOOPBACK:
-        context.terminal.warning(f"whoever reaches '{options.host}' can read the stores: the view asks for no password")
-    listener = listen(options.host.strip("[]"), options.port)
+    if host not in _LOOPBACK:
+        context.terminal.warning(f"whoever reaches '{host}' can read the stores: the view asks for no password")
+    listener = listen(host.strip("[]"), port)
     address = address_of(listener)
     context.terminal.record(address)
     context.terminal.flush()
     context.terminal.remark("Ctrl-C ends it")
-    if not options.no_browser and _has_screen(context):
+    if not no_browser and _has_screen(context):
         from ...git.program import browse
 
         browse(address, context.environ)
@@ -60,13 +59,14 @@ def run(context: Context, options: Parsed) -> int:
     return 0
 
 
-def _opener(context: Context, options: Parsed) -> Callable[[], Stores]:
+def _opener(context: Context, remote: str | None) -> Callable[[], Stores]:
     """What opens the stores, anew for each thread; `--remote` counts as if the environment named it."""
     environ = dict(context.environ)
-    if options.remote:
+    if remote:
         branch = context.settings.location("state").branch or DEFAULT_BRANCH
-        environ["OCUROOT_STATE"] = f"{options.remote}#{branch}"
+        environ["OCUROOT_STATE"] = f"{remote}#{branch}"
         environ.pop("OCUROOT_INTENT", None)
+    options = context.options
     max_age = _CONTACT if options.max_age is None else options.max_age
 
     def open_stores() -> Stores:

@@ -8,33 +8,29 @@ from ..options import READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...delivery.display import Plain
     from ...delivery.work import Item, Result
     from ...store.stores import Stores
     from ..context import Context
-    from ..options import Parsed
+    from ..progress import Plain
 
 _COLOURS = {"ready": "green", "waiting": "yellow", "blocked": "red", "running": "cyan", "failed": "red"}
 
 
-def listing(context: Context, options: Parsed) -> int:
-    from ...delivery.display import report
+def listing(context: Context, *, json: bool) -> int:
     from ...delivery.problems import Problems
     from ...delivery.work import todo
+    from ..reports import report_problems
 
     terminal = context.terminal
-    if options.z:
-        terminal.end = "\0"
     problems = Problems()
     items = todo(context.snapshot(), problems)
     terminal.start_pager()
-    terminal.colour(context.settings.config)
     for item in items:
-        if options.json:
+        if json:
             terminal.json(dump(item.to_document(), None))
         else:
             terminal.record(_line(context, item))
-    return report(terminal, problems)
+    return report_problems(terminal, problems)
 
 
 def _line(context: Context, item: Item) -> str:
@@ -45,17 +41,16 @@ def _line(context: Context, item: Item) -> str:
     return f"{state} {what:<9} {context.terminal.name(item.ref)}{reasons}"
 
 
-def do(context: Context, options: Parsed) -> int:
+def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
     from ...delivery.child_command import Signals
     from ...delivery.executor import How
     from ...delivery.work import Worker
-    from .run import top_of
 
-    if options.jobs < 1:
+    if jobs < 1:
         raise UsageError("option '--jobs' takes a number above 0")
-    if options.dry_run:
+    if dry_run:
         return _dry_run(context)
-    top = top_of(context)
+    top = context.top_directory()
     display = _display(context)
     with Signals() as stop:
         how = How(
@@ -65,11 +60,11 @@ def do(context: Context, options: Parsed) -> int:
             stop=stop,
             output=display.output,
             warn=display.note,
-            command=["sh", "-c", options.exec] if options.exec else None,
-            with_description=bool(options.exec),
+            command=["sh", "-c", exec] if exec else None,
+            with_description=bool(exec),
         )
         try:
-            result = Worker(lambda: _open_stores(context), how, display, options.jobs).run()
+            result = Worker(lambda: _open_stores(context), how, display, jobs).run()
         finally:
             display.close()
     has_failures = _summarise(context, result)
@@ -86,30 +81,30 @@ def _open_stores(context: Context) -> Stores:
 
 
 def _display(context: Context) -> Plain:
-    from ...delivery import display
+    from .. import progress
 
-    return display.Live(context.terminal) if context.terminal.is_interactive else display.Plain(context.terminal)
+    return progress.Live(context.terminal) if context.terminal.is_interactive else progress.Plain(context.terminal)
 
 
 def _dry_run(context: Context) -> int:
-    from ...delivery.display import report
     from ...delivery.problems import Problems
     from ...delivery.work import READY, todo
+    from ..reports import report_problems
 
     problems = Problems()
     for item in todo(context.snapshot(), problems):
         if item.state == READY:
             verb = {"intent": "apply", "op": "handle", "run": "execute"}[item.kind]
             context.terminal.record(f"{verb}\t{context.terminal.name(item.ref)}")
-    return report(context.terminal, problems)
+    return report_problems(context.terminal, problems)
 
 
 def _summarise(context: Context, result: Result) -> bool:
     """Say what is left; gives whether something has failed, now or before, and was not dealt with."""
-    from ...delivery.display import report, report_failures
     from ...delivery.work import FAILED, run_items
+    from ..reports import report_failures, report_problems
 
-    report(context.terminal, result.problems)
+    report_problems(context.terminal, result.problems)
     for error in result.errors.values():
         context.terminal.error("error: ", error.message, error.hint)
     counts: dict[str, int] = {}

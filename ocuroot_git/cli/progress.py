@@ -5,41 +5,15 @@ from __future__ import annotations
 import threading
 import time
 
-from . import model
+from ..delivery import model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..cli.terminal import Terminal
-    from .executor import Outcome
-    from .model import RunRef
-    from .problems import Problems
-
-MOST_REPORTED = 20
-"""Warnings of one command; a store of another program's documents would bury the answer."""
-
-
-def report(terminal: Terminal, problems: Problems) -> int:
-    """Warn of the documents that were left out; gives the exit status, 1 where there are any."""
-    found = list(problems)
-    for problem in found[:MOST_REPORTED]:
-        terminal.warning(str(problem).replace("\n", " "))
-    if len(found) > MOST_REPORTED:
-        terminal.warning(f"{len(found) - MOST_REPORTED} more are left out; 'git ocuroot fsck' names them all")
-    return 1 if found else 0
-
-
-def report_failures(terminal: Terminal, runs: list[str]) -> None:
-    """Say what failed before, and what can be done about it."""
-    for run in runs[:MOST_REPORTED]:
-        terminal.error(
-            "error: ",
-            f"'{run}' failed, and nobody has dealt with that",
-            f"'git ocuroot run retry {run}' tries it again, 'git ocuroot run dismiss {run}' leaves it at that",
-        )
-    if len(runs) > MOST_REPORTED:
-        terminal.complain("error: ", f"{len(runs) - MOST_REPORTED} more failed; 'git ocuroot work list' has them all")
+    from ..delivery.executor import Outcome
+    from ..delivery.model import RunRef
+    from .terminal import Terminal
 
 
 class Plain:

@@ -1,0 +1,60 @@
+"""What several commands make of their arguments."""
+
+from __future__ import annotations
+
+from ..errors import Fatal, UsageError
+from ..formats.globs import escape
+from ..formats.refs import Ref
+from ..store.transaction import ABSENT, SHORTEST_ID
+from .options import Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from ..sync.merge import Choice
+    from .context import Context
+
+CHOICES: Final = (
+    Option("--ours", help="where both sides changed a document, take the one here"),
+    Option("--theirs", help="where both sides changed a document, take the one there"),
+)
+"""For commands that may replay what was written here on what others wrote."""
+
+
+def intent_ref(context: Context, text: str) -> Ref:
+    """A ref that people may write. Raises Fatal for one of the state store."""
+    ref = Ref.parse(text)
+    if not ref.is_intent:
+        raise Fatal(
+            f"'{ref}' is no intent: only refs with '+' are set and deleted by hand",
+            hint="intents become state by 'git ocuroot apply'; pipelines write state with 'git ocuroot update --stdin'",
+        )
+    return ref.absolute(context.stores.base) if ref.is_relative else ref
+
+
+def checked_oid(oid: str | None) -> str | None:
+    """An id as `--if-match` takes it: whole, its first digits, or `absent`. Raises UsageError."""
+    if oid == "absent":
+        return ABSENT
+    if oid is not None and (not SHORTEST_ID <= len(oid) <= 40 or set(oid.lower()) - set("0123456789abcdef")):
+        raise UsageError(
+            f"'{oid}' is no id: give at least {SHORTEST_ID} of its hexadecimal digits, "
+            "as 'git ocuroot match --json' prints them"
+        )
+    return oid
+
+
+def absolute_glob(context: Context, glob: str) -> str:
+    """A pattern as it is matched: `//…` and `./-/…` begin with this repository's name."""
+    for relative in ("//", "./-/"):
+        if glob.startswith(relative):
+            return f"{escape(context.stores.base.repo)}/-/{glob.removeprefix(relative)}"
+    return glob
+
+
+def choice_of(*, ours: bool, theirs: bool) -> Choice:
+    """Whose document is taken where both sides changed one. Raises UsageError where both are."""
+    if ours and theirs:
+        raise UsageError("--ours and --theirs exclude each other")
+    return "ours" if ours else "theirs" if theirs else None

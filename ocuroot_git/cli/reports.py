@@ -1,0 +1,58 @@
+"""What several commands print: answers as JSON lines, what was left out, how a remote stands after a push."""
+
+from __future__ import annotations
+
+from ..formats.documents import dump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..delivery.problems import Problems
+    from ..store.snapshot import Found
+    from ..sync.branch_sync import Outcome, Sharing
+    from .terminal import Terminal
+
+MOST_REPORTED = 20
+"""Warnings of one command; a store of another program's documents would bury the answer."""
+
+
+def answer_line(found: Found) -> str:
+    """The JSON line of an answer, as `get --batch` and `match --values` print it."""
+    content = {"ref": found.ref, "resolved": found.resolved, "found": found.found, "value": found.value}
+    return dump(content, None)
+
+
+def report_problems(terminal: Terminal, problems: Problems) -> int:
+    """Warn of the documents that were left out; gives the exit status, 1 where there are any."""
+    found = list(problems)
+    for problem in found[:MOST_REPORTED]:
+        terminal.warning(str(problem).replace("\n", " "))
+    if len(found) > MOST_REPORTED:
+        terminal.warning(f"{len(found) - MOST_REPORTED} more are left out; 'git ocuroot fsck' names them all")
+    return 1 if found else 0
+
+
+def report_failures(terminal: Terminal, runs: list[str]) -> None:
+    """Say what failed before, and what can be done about it."""
+    for run in runs[:MOST_REPORTED]:
+        terminal.error(
+            "error: ",
+            f"'{run}' failed, and nobody has dealt with that",
+            f"'git ocuroot run retry {run}' tries it again, 'git ocuroot run dismiss {run}' leaves it at that",
+        )
+    if len(runs) > MOST_REPORTED:
+        terminal.complain("error: ", f"{len(runs) - MOST_REPORTED} more failed; 'git ocuroot work list' has them all")
+
+
+def report_sharing(terminal: Terminal, where: str, sharing: Sharing, outcome: Outcome) -> None:
+    """Say what a push or sync did."""
+    if outcome.made:
+        done = f"made from '{sharing.remote}'"
+    elif outcome.replayed:
+        done = f"replayed on {outcome.moved} new from '{sharing.remote}', and pushed"
+    elif outcome.pushed:
+        done = f"pushed to '{sharing.remote}'"
+    elif outcome.moved:
+        done = f"{outcome.moved} new from '{sharing.remote}'"
+    else:
+        done = f"up to date with '{sharing.remote}'"
+    terminal.remark(f"{where}: {done}")
