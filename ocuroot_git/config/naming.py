@@ -14,11 +14,22 @@ from ..formats.urls import name_of_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, Protocol
 
     from ..git.config import Config
     from ..git.repository import Repository
-    from .settings import Settings
+    from .repo_file import RepoFile
+
+    class Named(Protocol):
+        """What says how a repository is called: where it is, its configuration and its `repo.ocu.star`."""
+
+        config: Config
+        directory: str
+
+        @property
+        def repository_or_none(self) -> Repository | None: ...
+        def repo_file(self) -> RepoFile | None: ...
+
 
 ALIAS_KEY: Final = "ocuroot.repoAlias"
 URL_OF_ORIGIN: Final = "the URL of 'origin'"
@@ -37,7 +48,7 @@ class Name:
         self.source = source
 
 
-def name_of(settings: Settings) -> Name:
+def name_of(settings: Named) -> Name:
     """The name: the alias, else the URL of `origin`, else the directory's name. Raises Fatal where none can be made."""
     alias = settings.config.get(ALIAS_KEY)
     if alias:
@@ -87,7 +98,7 @@ def _file(repository: Repository) -> str:
     return os.path.join(repository.common_dir, "ocuroot", "name")
 
 
-def _main_directory(settings: Settings) -> str:
+def _main_directory(settings: Named) -> str:
     """The directory that a repository is called after: the top of its main worktree, or that of a bare repository."""
     repository = settings.repository_or_none
     if repository is None:
