@@ -84,7 +84,10 @@ def start(arguments: Sequence[str], environ: Mapping[str, str]) -> Child:
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str], *, data: bytes | None = None) -> bytes:
-    """Run `git` to its end with `data` on stdin; gives stdout. Raises GitError unless the status is 0."""
+    """Run `git` to its end with `data` on stdin; gives stdout. Raises GitError unless the status is 0.
+
+    Raises Conflict where it met the lock of a reference whose owner is gone.
+    """
     import subprocess
 
     done = subprocess.run(
@@ -96,7 +99,12 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], *, data: bytes | N
         check=False,
     )
     if done.returncode != 0:
-        raise GitError(arguments, done.returncode, done.stderr.decode(errors="replace"))
+        words = done.stderr.decode(errors="replace")
+        if ".lock': " in words:
+            from .locks import refuse_left_in
+
+            refuse_left_in(words)
+        raise GitError(arguments, done.returncode, words)
     return done.stdout
 
 

@@ -10,6 +10,7 @@ import time
 from ..formats.redaction import redact
 from .failures import (
     KINDS,
+    LOCKED,
     LOGIN,
     MAY_HAVE_ARRIVED,
     NO_REPOSITORY,
@@ -153,7 +154,11 @@ class Transport:
             self._tell(f"trying again: {failure.message}")
 
     def _failure(self, kind: str, result: GitResult) -> TransportError:
-        """The error for a command that failed, as people read it."""
+        """The error for a command that failed, as people read it. Raises Conflict for a lock that nobody holds."""
+        if kind == LOCKED:
+            from .locks import refuse_left_in
+
+            refuse_left_in(result.err)  # to try again would be in vain
         words = result.err if result.status is not None else f"it said nothing for {self._seconds:g} s\n{result.err}"
         return TransportError(kind, self.shown, words)
 

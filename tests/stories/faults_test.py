@@ -532,6 +532,25 @@ def test_maintenance_runs_once_after_every_command_that_writes(
 # Children
 
 
+@pytest.mark.parametrize("where", ["refs/remotes/origin/state", "there"])
+def test_a_lock_left_on_the_way_to_a_remote_is_named_at_once(
+    store: Repo, make_repo: Callable[..., Repo], where: str
+) -> None:
+    hub = make_repo("hub", "--bare")
+    store.git("remote", "add", "origin", str(hub.path))
+    store.ocuroot("push", "-q")
+    store.ocuroot("set", "+/custom/x", "1")
+    inside = hub.path / "refs/heads/state.lock" if where == "there" else store.path / ".git" / f"{where}.lock"
+    lock = old(inside)
+    begin = time.monotonic()
+    for command in ("push", "sync"):
+        done = store.run(command)
+        assert (done.returncode, f"hint: remove it: rm '{lock}'\n" in done.stderr) == (3, True), done.stderr
+    assert time.monotonic() - begin < 20, "and not after a minute for each"
+    lock.unlink()
+    store.ocuroot("push", "-q")
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open descriptors are read from /proc")
 def test_what_was_started_for_a_write_that_did_not_come_is_ended(store: Repo) -> None:
     store.ocuroot("set", "+/custom/x", "1")
