@@ -535,7 +535,7 @@ def test_a_cut_connection_damages_nothing(daemon: World) -> None:
         clone.ocuroot("set", "+/custom/a", "1")
         (clone.path / ".git" / "ocuroot").rename(daemon.top / "old-cache")
         between.cut_after = 300
-        clone.git("config", "ocuroot.timeout", "2")
+        clone.git("config", "ocuroot.timeout", "8")
         said = fails(clone, "get", "+/custom/a")
         assert "was cut" in said
         between.cut_after = None

@@ -150,7 +150,7 @@ def test_the_first_commit_and_a_replay_are_written_again(
     other.ocuroot("set", "+/custom/here", "1")
     store.ocuroot("set", "+/custom/there", "1")
     store.ocuroot("push", "-q")
-    for _, sharing in each_place(stores, settings, []):
+    for _, sharing in each_place(stores, settings, None):
         assert sharing is not None and sharing.push(None).replayed
     assert stolen[0] > 4
     assert other.ocuroot("match", "**").split() == ["+/custom/here", "+/custom/there"]

@@ -79,7 +79,7 @@ def test_a_busy_server_is_no_cut_connection_and_v_says_what_is_tried_again(serve
         server.unavailable = 1
         assert repo.run("match", "**").stderr == ""
         server.unavailable = 1000
-        repo.git("config", "ocuroot.timeout", "1")
+        repo.git("config", "ocuroot.timeout", "5")
         assert "is busy: unable to access" in told(repo, "get", "+/custom/a")
 
 
