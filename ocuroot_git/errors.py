@@ -1,4 +1,4 @@
-"""The errors a user can meet: one class per exit status (design section 6).
+"""The errors a user can meet: one class per exit status (design 6).
 
 A message is lower case and without a full stop; `hint` names the next step where there is one. Neither keeps a secret:
 both are redacted as the error is made, so no one who prints, logs or stores it has to think of that.
@@ -7,7 +7,7 @@ Modules define their own subclasses beside the code that raises them.
 
 from __future__ import annotations
 
-from .formats.redaction import redact
+from .redaction import redact
 
 
 class Error(Exception):

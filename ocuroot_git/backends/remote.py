@@ -86,7 +86,7 @@ class Remote:
 
     @property
     def where(self) -> str:
-        from ..formats.redaction import redact
+        from ..redaction import redact
 
         return f"branch '{self.location.branch}' of '{redact(self.location.name or self.location.url)}'"
 

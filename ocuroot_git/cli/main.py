@@ -1,4 +1,4 @@
-"""`git ocuroot`: find the command, read its options, run it, and turn errors into exit statuses (design section 6).
+"""`git ocuroot`: find the command, read its options, run it, and turn errors into exit statuses (design 6).
 
 The one place that prints errors and knows signals. Commands are imported only when they are run.
 """

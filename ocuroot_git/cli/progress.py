@@ -1,4 +1,4 @@
-"""What `work any` shows while it works: a live table on a terminal, plain lines elsewhere (design section 7)."""
+"""What `work any` shows while it works: a live table on a terminal, plain lines elsewhere (design 7)."""
 
 from __future__ import annotations
 

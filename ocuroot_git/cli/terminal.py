@@ -15,7 +15,7 @@ import sys
 
 from ..errors import Fatal
 from ..formats.printable import escaped, is_harmless
-from ..formats.redaction import redact
+from ..redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

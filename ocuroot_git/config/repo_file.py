@@ -1,4 +1,4 @@
-"""`repo.ocu.star`, the file in which a repository says where its state lives (design section 4.3).
+"""`repo.ocu.star`, the file in which a repository says where its state lives (design 4.3).
 
 The file is Starlark and comes with the repository, so it is not to be trusted: it is evaluated in a child
 process that is bounded in time, steps and memory, and a command runs only through the `shell` handed to us.

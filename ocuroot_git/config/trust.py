@@ -92,7 +92,7 @@ def visible_environment(environ: Mapping[str, str], config: Config) -> dict[str,
     what is allowed without being asked. Raises GlobError.
     """
     from ..formats.globs import Glob
-    from ..formats.redaction import without_secrets
+    from ..redaction import without_secrets
 
     allowed: list[str] = []
     takes_back = False

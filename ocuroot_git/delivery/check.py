@@ -1,4 +1,4 @@
-"""`fsck` of the delivery model: whether each document is of the shape that its place asks for (design section 7).
+"""`fsck` of the delivery model: whether each document is of the shape that its place asks for (design 7).
 
 Everything is read, the runs of the past too; what commands leave out is named here with the field.
 """

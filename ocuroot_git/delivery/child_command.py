@@ -1,4 +1,4 @@
-"""The one door to users' commands: process groups, signals, time-outs, output as it comes (design section 7).
+"""The one door to users' commands: process groups, signals, time-outs, output as it comes (design 7).
 
 A command runs in a session of its own, so that it and all it started can be signalled together. If this process is
 killed, nobody is left to end the command, which another executor may be about to run again; so a watcher in the

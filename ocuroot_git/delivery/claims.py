@@ -1,4 +1,4 @@
-"""Claims: who executes a run and until when, and when another may take it over (design sections 7 and 8.9).
+"""Claims: who executes a run and until when, and when another may take it over (design 7 and 8.9).
 
 A claim is the document of a run's marker `status/running`. Two executors need not agree what time it is. So none goes
 by the clock alone: *now* is never earlier than the newest commit, which is the latest that anybody is known to have

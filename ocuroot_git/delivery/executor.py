@@ -1,4 +1,4 @@
-"""`run exec`: claim a run, run its command, record what it prints and gives, and end the run (design section 7)."""
+"""`run exec`: claim a run, run its command, record what it prints and gives, and end the run (design 7)."""
 
 from __future__ import annotations
 

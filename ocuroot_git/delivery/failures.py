@@ -1,4 +1,4 @@
-"""Failures stay visible until they are dealt with (design section 7).
+"""Failures stay visible until they are dealt with (design 7).
 
 The last run of a piece of work that failed is shown until a newer release or deployment of the same thing, a retry, or
 a dismissal. A dismissed run has failed as before, also for other programs; that somebody has seen to it is kept in the

@@ -270,7 +270,7 @@ def transact_both(
 
 
 def checked_tag(tag: str) -> str:
-    """A tag for a release (design section 3). Raises ModelError."""
+    """A tag for a release (design 3). Raises ModelError."""
     if not tag or not all(c.isascii() and (c.isalnum() or c in "._-") for c in tag) or tag in (".", ".."):
         raise ModelError(f"bad tag '{tag}': a tag is made of letters, digits, '.', '_' and '-'")
     if tag.isdigit():

@@ -1,4 +1,4 @@
-"""Intent against state: what differs, and making state follow (`diff` and `apply`; design sections 6 and 7).
+"""Intent against state: what differs, and making state follow (`diff` and `apply`; design 6 and 7).
 
     +/custom/…, P/+N/custom/…    by value; `P/+/…` is for the newest release
     +/environment/<name>         by value

@@ -1,4 +1,4 @@
-"""The logs of runs: `<run>/logs`, bounded in size however much a command prints (design section 7).
+"""The logs of runs: `<run>/logs`, bounded in size however much a command prints (design 7).
 
 A log keeps its beginning and its end. What does not fit is left out in the middle, and an entry stands there that
 says how many lines and bytes it was, also in its `attributes` (`omitted_lines`, `omitted_bytes`). The document as it is

@@ -1,4 +1,4 @@
-"""The shapes of the delivery model's documents (design section 7). Pure: values in, typed values out, and back.
+"""The shapes of the delivery model's documents (design 7). Pure: values in, typed values out, and back.
 
 Those of a release's document, which is a world of its own, are in `package`; no other module knows any.
 

@@ -1,4 +1,4 @@
-"""The shapes of releases and packages: phases of work, as `repo/-/path/@N` has them (design section 7). Pure."""
+"""The shapes of releases and packages: phases of work, as `repo/-/path/@N` has them (design 7). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with documents of the delivery model, and going on without them (design section 7).
+"""What is wrong with documents of the delivery model, and going on without them (design 7).
 
 One bad document concerns itself alone: what reads many collects `Problems`, leaves out what it cannot read, and says
 so in the end. What is asked for one document passes `STRICT`, and fails with the first.

@@ -1,4 +1,4 @@
-"""What there is in a store: packages, releases, work, runs, deployments, environments (design section 7).
+"""What there is in a store: packages, releases, work, runs, deployments, environments (design 7).
 
 All of it reads a `Snapshot`, or a `Transaction` with the changes made so far. Nothing is walked but the directories
 that lead to the answer: packages are found without looking into releases, and of work only the last run counts.

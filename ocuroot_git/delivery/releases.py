@@ -1,4 +1,4 @@
-"""Releases: made with their work, listed, and shown as a pipeline (design section 7)."""
+"""Releases: made with their work, listed, and shown as a pipeline (design 7)."""
 
 from __future__ import annotations
 

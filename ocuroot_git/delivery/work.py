@@ -1,4 +1,4 @@
-"""What is to be done, and doing it: `work list` and `work any` (design section 7).
+"""What is to be done, and doing it: `work list` and `work any` (design 7).
 
 Two `work any` at once share the work without talking to each other: a run is executed by the one whose commit sets
 it running, and each looks again at the store when it has a hand free.

@@ -1,4 +1,4 @@
-"""Documents: JSON that keeps what it was given (design section 5.4). Pure: text in, values out, and back.
+"""Documents: JSON that keeps what it was given (design 5.4). Pure: text in, values out, and back.
 
 A document is a dict, list, str, int, float, bool or None. The order of keys is kept, and so are the digits of
 numbers: integers are exact, and a float whose shortest spelling is not the one given is a `Number`, a float that

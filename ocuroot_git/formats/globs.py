@@ -1,4 +1,4 @@
-"""Globs: patterns of refs (design section 6). Pure: a pattern in, an automaton over path segments out.
+"""Globs: patterns of refs (design 6). Pure: a pattern in, an automaton over path segments out.
 
     *          any run within a segment, also empty       [a-z] [!a-z]   one character (of any kind), one not of these
     ?          one character within a segment             {a,b{c,d}/*}    alternatives, nested, with anything inside

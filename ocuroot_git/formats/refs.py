@@ -1,4 +1,4 @@
-"""References: the addresses of documents (design section 3). Pure: text in, parts out.
+"""References: the addresses of documents (design 3). Pure: text in, parts out.
 
     [repo]/-/[path]/@[release]/[type]/[name]#[fragment]     state
     [repo]/-/[path]/+[release]/[type]/[name]#[fragment]     intent

@@ -6,7 +6,7 @@ may stand behind the name of a helper, `helper::…`.
 
 from __future__ import annotations
 
-from .redaction import split_url
+from ..redaction import split_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

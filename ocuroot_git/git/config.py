@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from ..errors import Fatal
-from ..formats.redaction import learn
 from ..formats.urls import rewritten
+from ..redaction import learn
 from .program import start
 
 TYPE_CHECKING = False

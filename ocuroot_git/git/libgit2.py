@@ -1,7 +1,7 @@
 """How libgit2 is loaded, set up and made to open a repository. `objects` alone uses it; nothing else imports pygit2.
 
 `import pygit2` takes several times the start of the interpreter, most of it for parts that are not used here, so
-only its compiled core is loaded (design section 9). Where the other half is needed, `other_half` loads it late.
+only its compiled core is loaded (design 9). Where the other half is needed, `other_half` loads it late.
 """
 
 from __future__ import annotations

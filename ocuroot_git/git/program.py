@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from ..errors import Fatal
-from ..formats.redaction import redact
+from ..redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from ..formats.redaction import learn
+from ..redaction import learn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RemoteLocation:
         """The name of the tool's own repository for this URL: readable, and never two URLs the same."""
         from hashlib import sha1
 
-        from ..formats.redaction import without_secrets
+        from ..redaction import without_secrets
 
         bare = without_secrets(self.url)  # a new token is no new remote
         last = bare.partition("?")[0].rstrip("/").rpartition("/")[2]

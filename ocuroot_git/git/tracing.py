@@ -25,7 +25,7 @@ def trace(environ: Mapping[str, str], text: str) -> None:
     """
     if not is_tracing(environ):
         return
-    from ..formats.redaction import redact
+    from ..redaction import redact
 
     where = environ[VARIABLE]
     shown = (char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in redact(text))

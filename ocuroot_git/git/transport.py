@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from ..formats.redaction import redact
+from ..redaction import redact
 from .failures import (
     KINDS,
     LOCKED,

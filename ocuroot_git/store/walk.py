@@ -1,4 +1,4 @@
-"""`match`: walk a store by an automaton over segments (design section 6).
+"""`match`: walk a store by an automaton over segments (design 6).
 
 A directory is listed only where a wildcard stands, looked up in where the pattern admits only certain names, and
 never entered where nothing below could match. The walk goes down level by level until a level is wide; what lies

@@ -1,4 +1,4 @@
-"""The view: state in a browser, read-only and local (design section 10).
+"""The view: state in a browser, read-only and local (design 10).
 
     times, ansi, json_text, addresses, pictures     words: pure
     shapes       -> releases and runs as any version wrote them

@@ -1,4 +1,4 @@
-"""The server around the view: waitress on a port of this machine, until Ctrl-C (design section 10)."""
+"""The server around the view: waitress on a port of this machine, until Ctrl-C (design 10)."""
 
 from __future__ import annotations
 

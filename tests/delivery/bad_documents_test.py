@@ -1,4 +1,4 @@
-"""One bad document concerns itself alone (design section 7): each is planted beside good packages, which go on."""
+"""One bad document concerns itself alone (design 7): each is planted beside good packages, which go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failure stays visible until it is dealt with (design section 7)."""
+"""A failure stays visible until it is dealt with (design 7)."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ocuroot_git.formats.redaction import redact
 from ocuroot_git.git.environment import with_config
 from ocuroot_git.git.failures import KINDS, classify_push, classify_transfer, parse_push, summarize_stderr
 from ocuroot_git.git.transport import Transport
+from ocuroot_git.redaction import redact
 
 BRANCH = "refs/heads/state"
 

@@ -1,4 +1,4 @@
-"""Who may import what (design section 11), read from the code; and what each command loads, seen in real processes."""
+"""Who may import what (design 11), read from the code; and what each command loads, seen in real processes."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from support.program import TOP
 PACKAGE = TOP / "ocuroot_git"
 
 LAYERS = (
+    ("redaction",),
+    ("errors",),
     ("formats",),
     ("git",),
     ("backends",),
@@ -22,7 +24,7 @@ LAYERS = (
 )
 """Lowest first. A module imports from its own folder and lower ranks; two names on one rank do not see each other."""
 
-BESIDE_FOLDERS = {"errors", "opening", "__init__", "__main__"}
+BESIDE_FOLDERS = {"redaction", "errors", "opening", "__init__", "__main__"}
 
 PAGE_STARTS_HERE = ("cli.commands.view", "web")
 """The one way from the command line to the page."""
@@ -71,8 +73,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def folder(name: str) -> str:
-    """The layer of a module. `errors` is one of the formats: its messages are redacted there."""
-    return "formats" if name == "errors" else name.split(".")[0]
+    return name.split(".")[0]
 
 
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -1,4 +1,4 @@
-"""`git ocuroot apply`: make state follow intent (design section 7)."""
+"""`git ocuroot apply`: make state follow intent (design 7)."""
 
 from __future__ import annotations
 

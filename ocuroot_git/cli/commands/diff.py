@@ -1,4 +1,4 @@
-"""`git ocuroot diff`: intent against state (design sections 6 and 7)."""
+"""`git ocuroot diff`: intent against state (design 6 and 7)."""
 
 from __future__ import annotations
 

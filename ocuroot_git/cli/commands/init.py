@@ -12,11 +12,11 @@ from ...config.naming import ALIAS_KEY, URL_OF_ORIGIN, remember_name
 from ...config.settings import DEFAULT_BRANCH
 from ...errors import Conflict, Fatal
 from ...formats.layout import SIDES, STORE_FILE, Layout, StoreError
-from ...formats.redaction import has_secret
 from ...git.locks import refuse_left
 from ...git.program import GitError
 from ...git.program import run as run_git
 from ...git.repository import RefMoved
+from ...redaction import has_secret
 from ...store.tree import is_store
 from ...sync.branch_sync import find_shared
 from ..options import Command, Option

@@ -1,4 +1,4 @@
-"""`git ocuroot release`: make, list and show releases (design section 7)."""
+"""`git ocuroot release`: make, list and show releases (design 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`git ocuroot run`: start, log, finish, cancel, execute and retry runs (design section 7)."""
+"""`git ocuroot run`: start, log, finish, cancel, execute and retry runs (design 7)."""
 
 from __future__ import annotations
 

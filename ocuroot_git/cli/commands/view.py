@@ -1,4 +1,4 @@
-"""`git ocuroot view`: the stores in a browser, read-only and local (design section 10).
+"""`git ocuroot view`: the stores in a browser, read-only and local (design 10).
 
 Flask and waitress are imported only here, when the command runs.
 """

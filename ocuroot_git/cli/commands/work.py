@@ -1,4 +1,4 @@
-"""`git ocuroot work`: what is to be done, and doing it (design section 7)."""
+"""`git ocuroot work`: what is to be done, and doing it (design 7)."""
 
 from __future__ import annotations
 

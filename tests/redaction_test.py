@@ -10,8 +10,8 @@ import pytest
 from support.repositories import Repo
 
 from ocuroot_git.errors import Fatal
-from ocuroot_git.formats.redaction import has_secret, learn, redact, without_secrets
 from ocuroot_git.git.remote_access import RemoteLocation
+from ocuroot_git.redaction import has_secret, learn, redact, without_secrets
 
 SECRET = "s3cr3tv4lue"
 
