@@ -1,6 +1,7 @@
 """`fsck` of the delivery model: whether each document is of the shape that its place asks for (design 7).
 
-Everything is read, the runs of the past too; what commands leave out is named here with the field.
+Everything is read, the runs of the past too, and nothing that was remembered is asked; what commands leave out is named
+here with the field.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ def check_model(snapshot: Snapshot) -> Iterator[Finding]:
     if snapshot.has_intent():
         _check_deploy_intents(snapshot, problems)
     if state_tree(snapshot).layout.version == 1:
-        deployments(snapshot, problems)
-        for package in packages(state_tree(snapshot)):
+        known = packages(state_tree(snapshot))
+        deployments(snapshot, problems, among=known)
+        for package in known:
             for number in releases(snapshot, package, problems):
                 _check_release(snapshot, f"{package}/{STATE}{number}", problems)
     for problem in problems:
@@ -62,7 +64,7 @@ def _check_environments(snapshot: Snapshot, problems: Problems) -> None:
 
 
 def _check_deploy_intents(snapshot: Snapshot, problems: Problems) -> None:
-    for package, name in deploy_intents(snapshot):
+    for package, name in deploy_intents(snapshot, packages(intent_tree(snapshot))):
         work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
         with problems.leave_out(work.intent):
             intent = read_intent(snapshot, work)

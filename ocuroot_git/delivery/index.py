@@ -2,7 +2,8 @@
 
 The index says where to look, and never what is there: it tells the releases in which something may be left to do from
 those in which all work has ended, by names alone. Queries read the documents of what it names with the same code, and
-with the same complaints, as they would without it. So what is remembered can cost time, and never an answer.
+with the same complaints, as they would without it. An entry is what this program made of just this tree; one that is
+damaged is worked out again, and `fsck` asks nothing of what is remembered.
 """
 
 from __future__ import annotations
@@ -48,9 +49,14 @@ class Facts(NamedTuple):
         return json.dumps([self.unsettled, sorted(self.below)], separators=(",", ":")).encode()
 
     @classmethod
-    def of_bytes(cls, data: bytes) -> Facts:
-        unsettled, below = json.loads(data)
-        return cls(tuple(unsettled), frozenset(below))
+    def of_bytes(cls, data: bytes) -> Facts | None:
+        """What `to_bytes` wrote; None for anything else."""
+        try:
+            unsettled, below = json.loads(data)
+            facts = cls(tuple(map(int, unsettled)), frozenset(map(str, below)))
+        except (ValueError, TypeError):
+            return None
+        return facts if facts.to_bytes() == data else None
 
 
 def facts_of(snapshot: Snapshot, tree: StoreTree, packages: Iterable[str]) -> dict[str, Facts | None]:
@@ -105,8 +111,10 @@ def _known(snapshot: Snapshot, tree: StoreTree, ids: dict[str, str]) -> dict[str
     memory = surroundings.memory if wanted else None
     if memory is not None:
         for id_, data in memory.get(kind, wanted).items():
-            here[id_] = Facts.of_bytes(data)
-            del wanted[id_]
+            facts = Facts.of_bytes(data)
+            if facts is not None:
+                here[id_] = facts
+                del wanted[id_]
     nodes = {id_: tree.node(f"{REFS}/{package}") for id_, package in wanted.items()}
     if tree.files.is_partial:
         tree.files.prefetch(nodes.values(), "trees")

@@ -252,11 +252,14 @@ def _had(function: model.Function, name: str) -> model.Input | None:
     return given.unfilled() if given is not None else None
 
 
-def deploy_intents(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """The deploy intents that there are: package and environment."""
+def deploy_intents(snapshot: Snapshot, among: list[str] | None = None) -> list[tuple[str, str]]:
+    """The deploy intents that there are: package and environment.
+
+    `among` are the packages to look at, where the index is not to be asked for them.
+    """
     tree = intent_tree(snapshot)
     directory = stored_intent(snapshot, DEPLOY)
-    known = packages_with(snapshot, tree, directory)
+    known = packages_with(snapshot, tree, directory) if among is None else among
     return [(package, name) for package in known for name in _children(tree, f"{package}/{directory}")]
 
 

@@ -239,14 +239,15 @@ def _deployed_by(snapshot: Snapshot, ref: str, link: StoredObject) -> RunRef | N
 
 
 def deployments(
-    snapshot: Snapshot, problems: Problems = STRICT, *, only: str | None = None
+    snapshot: Snapshot, problems: Problems = STRICT, *, only: str | None = None, among: list[str] | None = None
 ) -> dict[tuple[str, str], RunRef | None]:
     """What is deployed now, by package and environment (of one environment: `only`).
 
-    None stands for a deployment that cannot be read: something may be there.
+    `among` are the packages to look at, where the index is not to be asked for them. None stands for a deployment that
+    cannot be read: something may be there.
     """
     found: dict[tuple[str, str], RunRef | None] = {}
-    known = packages_with(snapshot, state_tree(snapshot), f"{STATE}/{DEPLOY}")
+    known = packages_with(snapshot, state_tree(snapshot), f"{STATE}/{DEPLOY}") if among is None else among
     prefetch(state_tree(snapshot), [f"{package}/{STATE}" for package in known], "trees")
     for package in known:
         for name in _names(snapshot, f"{package}/{STATE}/{DEPLOY}") if only is None else [only]:

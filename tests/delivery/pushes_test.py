@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Repo
 from support.delivering import begin, call, commits, copy_of, package, prepare, release
+from support.repositories import Repo
 
 from ocuroot_git.delivery import claims
 

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Repo
+from support.repositories import Repo
 
 from ocuroot_git.git.commit_graph import DIRECTORY, CommitGraph
 from ocuroot_git.git.repository import Repository
