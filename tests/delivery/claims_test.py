@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
+from support.delivering import begin, call, commits, deploy, package, prepare, refused, release
 from support.repositories import Repo
 
 import ocuroot_git
@@ -23,22 +23,6 @@ from ocuroot_git.delivery.model import RunRef
 
 BUILD = "shop/-/web/@1/call/build"
 RUN = f"{BUILD}/1"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Repo:
-    """A store with a release that has a call `build`."""
-    repo = Repo(tmp_path_factory.mktemp("made"))
-    repo.git("init", "-q")
-    repo.ocuroot("init", "-q")
-    prepare(repo)
-    release(repo, package([call("build", "echo default")]))
-    return repo
-
-
-@pytest.fixture
-def shop(made: Repo, tmp_path: Path) -> Repo:
-    return copy_of(made, tmp_path / "shop")
 
 
 def statuses(repo: Repo, work: str = BUILD) -> list[str]:

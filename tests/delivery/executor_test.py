@@ -11,27 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.delivering import begin, call, commits, copy_of, deploy, package, prepare, refused, release
+from support.delivering import begin, commits, deploy, package, prepare, refused, release
 from support.program import PROGRAM
 from support.repositories import Repo
 
 BUILD = "shop/-/web/@1/call/build"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Repo:
-    """A store with a release that has a call `build`."""
-    repo = Repo(tmp_path_factory.mktemp("made"))
-    repo.git("init", "-q")
-    repo.ocuroot("init", "-q")
-    prepare(repo)
-    release(repo, package([call("build", "echo default")]))
-    return repo
-
-
-@pytest.fixture
-def shop(made: Repo, tmp_path: Path) -> Repo:
-    return copy_of(made, tmp_path / "shop")
 
 
 def status(repo: Repo, run: str = f"{BUILD}/1") -> str:

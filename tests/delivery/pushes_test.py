@@ -6,29 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
-from support.delivering import begin, call, commits, copy_of, package, prepare, release
+from support.delivering import begin, commits
 from support.repositories import Repo
 
 from ocuroot_git.delivery import claims
 
 BUILD = "shop/-/web/@1/call/build"
 RUN = f"{BUILD}/1"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Repo:
-    """A store with a release that has a call `build`."""
-    repo = Repo(tmp_path_factory.mktemp("made"))
-    repo.git("init", "-q")
-    repo.ocuroot("init", "-q")
-    prepare(repo)
-    release(repo, package([call("build", "echo default")]))
-    return repo
-
-
-@pytest.fixture
-def shop(made: Repo, tmp_path: Path) -> Repo:
-    return copy_of(made, tmp_path / "shop")
 
 
 @pytest.fixture

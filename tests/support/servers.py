@@ -74,6 +74,18 @@ def wait_for_port(port: int) -> None:
             time.sleep(0.01)
 
 
+def body_of(request: http.server.BaseHTTPRequestHandler) -> bytes:
+    """The body of a request, also one that comes in chunks, as git sends what is large."""
+    if request.headers.get("Transfer-Encoding") != "chunked":
+        return request.rfile.read(int(request.headers.get("Content-Length") or 0))
+    body = b""
+    while size := int(request.rfile.readline().strip(), 16):
+        body += request.rfile.read(size)
+        request.rfile.readline()
+    request.rfile.readline()
+    return body
+
+
 class _Backend(http.server.BaseHTTPRequestHandler):
     """`git http-backend` as a CGI program behind basic authentication."""
 
@@ -84,15 +96,7 @@ class _Backend(http.server.BaseHTTPRequestHandler):
         self._serve(b"")
 
     def do_POST(self) -> None:
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            body = b""
-            while size := int(self.rfile.readline().strip(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-        else:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._serve(body)
+        self._serve(body_of(self))
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -277,15 +281,7 @@ class _Relay(http.server.BaseHTTPRequestHandler):
         self._relay(None)
 
     def do_POST(self) -> None:
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            body = b""
-            while size := int(self.rfile.readline().strip(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-        else:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._relay(body)
+        self._relay(body_of(self))
 
     def log_message(self, *arguments: object) -> None:
         pass
