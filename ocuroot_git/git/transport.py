@@ -74,12 +74,17 @@ class Transport:
         arguments = (*configured, "fetch", *plain, *options, *source, "--", self.remote, *refspecs)
         data = "".join(f"{oid}\n" for oid in wanted).encode() if wanted else None
         tries = 0
+        answered: TransportError | None = None
         while True:
             tries += 1
             result = self._run(arguments, data=data, lock=lock)
             if result.status == 0:
                 return self._answered()
             failure = self._failure(_kind_of(result), result)
+            if failure.kind != SILENT:
+                answered = failure
+            elif answered is not None:
+                failure = answered  # the last try had what was left of the time: what was said before tells more
             left = self._left()
             if tries >= KINDS[failure.kind].tries or left <= 0:
                 self._answered()

@@ -78,9 +78,11 @@ def test_a_busy_server_is_no_cut_connection_and_v_says_what_is_tried_again(serve
         assert PASSWORD not in done.stderr
         server.unavailable = 1
         assert repo.run("match", "**").stderr == ""
-        server.unavailable = 1000
         repo.git("config", "ocuroot.timeout", "5")
+        server.unavailable = 1000
         assert "is busy: unable to access" in told(repo, "get", "+/custom/a")
+        server.unavailable, server.delay = 1, 60
+        assert "is busy: unable to access" in told(repo, "get", "+/custom/a"), "its answer counts, not the try cut off"
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,7 @@ class _Backend(http.server.BaseHTTPRequestHandler):
             self.server.unavailable -= 1
             self._answer(503, [], b"later\n")
             return
+        time.sleep(self.server.delay)
         path, _, query = self.path.partition("?")
         environ = {
             **os.environ,
@@ -141,7 +142,10 @@ class _Backend(http.server.BaseHTTPRequestHandler):
 
 
 class HttpServer(http.server.ThreadingHTTPServer):
-    """Serves the repositories below a directory; the next `unavailable` requests are answered with 503."""
+    """Serves the repositories below a directory; the next `unavailable` requests are answered with 503, others late.
+
+    `delay` is in seconds.
+    """
 
     daemon_threads = True
     request_queue_size = 64
@@ -150,6 +154,7 @@ class HttpServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Backend)
         self.directory = directory
         self.unavailable = 0
+        self.delay = 0.0
 
     @property
     def port(self) -> int:
