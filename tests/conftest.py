@@ -13,6 +13,8 @@ import pytest
 from support.program import PROGRAM
 from support.repositories import SHOP_INSTRUCTIONS, Repo
 
+from ocuroot_git.config.trust import CI_VARIABLES
+
 
 @pytest.fixture(scope="session", autouse=True)
 def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -30,6 +32,10 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in list(os.environ):
         if name.startswith(("GIT_", "OCUROOT_", "XDG_")) or name in ("NO_COLOR", "PAGER", "LESS", "LC_ALL", "LANGUAGE"):
             del os.environ[name]
+    # What a CI system says of itself and of the job it runs must not reach the stores under test.
+    for names in CI_VARIABLES.values():
+        for name in names.split():
+            os.environ.pop(name, None)
     os.environ.update(
         HOME=str(home),
         GIT_CONFIG_NOSYSTEM="1",
