@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 
-from ..delivery import model
+from ..delivery import addresses, vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..delivery.addresses import RunRef
     from ..delivery.executor import Outcome
-    from ..delivery.model import RunRef
     from .terminal import Terminal
 
 
@@ -90,7 +90,7 @@ class Live(Plain):
         self._last[run] = "".join(c for c in line.decode(errors="replace") if c.isprintable())
 
     def _show_end(self, outcome: Outcome, took: float) -> None:
-        style = "green" if outcome.status == model.COMPLETE else "red"
+        style = "green" if outcome.status == vocabulary.COMPLETE else "red"
         why = f"  {outcome.why}" if outcome.why else ""
         self._last.pop(outcome.run, None)
         self._print(f"{outcome.status:<9} {took:7.1f} s  {outcome.run}{why}", style)
@@ -115,4 +115,4 @@ class Live(Plain):
 def _short(run: RunRef) -> str:
     """A run as people call it: the package's path, the release and the work."""
     path = run.work.package.partition("/-/")[2] or run.work.package
-    return f"{path} @{model.release_number(run.work.release)} {run.work.kind}/{run.work.name}"
+    return f"{path} @{addresses.release_number(run.work.release)} {run.work.kind}/{run.work.name}"

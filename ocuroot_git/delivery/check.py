@@ -9,10 +9,11 @@ from __future__ import annotations
 from ..formats.globs import Glob, GlobError
 from ..formats.refs import STATE
 from ..store.fsck import Finding
-from . import model
+from . import model, vocabulary
+from .addresses import WorkRef
 from .inputs import read_intent
 from .intent import deploy_intents, documents_below, stored_intent
-from .model import DEPLOY, Environment, WorkRef
+from .model import Environment
 from .problems import BadDocument, Problems
 from .queries import (
     deployments,
@@ -28,13 +29,14 @@ from .queries import (
     status_of,
     work_of,
 )
+from .vocabulary import DEPLOY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..store.snapshot import Snapshot
-    from .model import RunRef
+    from .addresses import RunRef
 
 
 def check_model(snapshot: Snapshot) -> Iterator[Finding]:
@@ -96,5 +98,5 @@ def _check_run(snapshot: Snapshot, run: RunRef) -> None:
             Glob(glob)
         except GlobError as error:
             raise BadDocument(run.function, f"dependencies: {error.message}") from None
-    if status == model.RUNNING:
+    if status == vocabulary.RUNNING:
         read_claim(snapshot, run)

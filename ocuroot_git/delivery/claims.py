@@ -12,9 +12,10 @@ import os
 import time
 
 from ..errors import Conflict
-from . import model
-from .model import Claim, WrongStatus, seconds_of, timestamp
+from . import vocabulary
+from .model import Claim, seconds_of, timestamp
 from .queries import read_claim, read_function
+from .vocabulary import WrongStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
+    from .addresses import RunRef
     from .child_command import Stop
-    from .model import RunRef
 
     Result = TypeVar("Result")
 
@@ -102,7 +103,7 @@ class Executor:
     def renew(self, tx: Transaction, run: RunRef) -> Claim:
         """Hold on to a claim, for twice as long; gives it. Raises ClaimLost where it is no longer this executor's."""
         claim = _extended(require_claim(tx, run, self.name), self._now(tx), self._next_lease())
-        tx.set(run.status(model.RUNNING), claim.to_document())
+        tx.set(run.status(vocabulary.RUNNING), claim.to_document())
         return claim
 
     def renewed(self) -> None:
@@ -126,7 +127,7 @@ def _extended(claim: Claim, moment: float, lease: float) -> Claim:
 def require_claim(snapshot: Snapshot, run: RunRef, owner: str) -> Claim:
     """The claim on a run, if it is the owner's. Raises ClaimLost."""
     function = read_function(snapshot, run)
-    if function.status != model.RUNNING:
+    if function.status != vocabulary.RUNNING:
         raise ClaimLost(f"'{run}' is {function.status}: someone else ended it")
     claim = read_claim(snapshot, run)
     if claim.owner != owner:
@@ -222,7 +223,7 @@ def await_end(
     told = False
     while not stop.count:
         snapshot = stores.snapshot()
-        if read_function(snapshot, run).status != model.RUNNING:
+        if read_function(snapshot, run).status != vocabulary.RUNNING:
             return None
         claim = read_claim(snapshot, run)
         remaining = watch.remaining(snapshot, run, claim, patient=patient)

@@ -8,12 +8,14 @@ import tempfile
 from ..errors import Error, Fatal
 from ..formats.documents import Document, dump, to_bytes
 from . import child_command as process
-from . import claims, model, runs
+from . import claims, runs, vocabulary
 from . import finish as ending
+from .addresses import RunRef, WorkRef
 from .claims import ClaimLost, Executor
 from .log_writer import Recorder
-from .model import DEPLOY, DOWN, ModelError, RunRef, WorkRef, variable_name
+from .model import variable_name
 from .queries import environment, read_claim, read_function, read_release, read_run
+from .vocabulary import DEPLOY, DOWN, ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from ..store.stores import Stores
     from ..store.transaction import Transaction
     from .child_command import Stop
-    from .model import Claim, Fields, Function
+    from .fields import Fields
+    from .model import Claim, Function
 
     Started = tuple[RunRef, list[str] | None, Fields]
     """A run that was claimed, its command, and its description."""
@@ -119,7 +122,7 @@ def execute(
     recorder = Recorder(stores, run, executor=executor, warn=how.warn)
     outputs: Fields = {}
     if command is None:
-        status, exit_status, why = model.COMPLETE, 0, ""
+        status, exit_status, why = vocabulary.COMPLETE, 0, ""
     else:
         status, exit_status, why, outputs = _run(run, command, description, how, recorder)
     if why:
@@ -168,9 +171,9 @@ def _taken_up(stores: Stores, run: RunRef, how: How, executor: Executor) -> Star
     while True:
         snapshot = stores.snapshot()
         status = read_function(snapshot, run).status
-        if status != model.RUNNING:
+        if status != vocabulary.RUNNING:
             why = "it was run under this name of an operation before"
-            return Outcome(run, status, 0 if status == model.COMPLETE else 1, why)
+            return Outcome(run, status, 0 if status == vocabulary.COMPLETE else 1, why)
         claim = read_claim(snapshot, run)
         if claim.owner == executor.name:
             return None
@@ -179,7 +182,7 @@ def _taken_up(stores: Stores, run: RunRef, how: How, executor: Executor) -> Star
         over = claims.await_end(stores, run, how.stop, how.warn, patient=True)
         if over is not None:
             return _claim(stores, run.work, run.number, how, executor, over)
-        if how.stop.count or read_function(stores.snapshot(), run).status == model.RUNNING:
+        if how.stop.count or read_function(stores.snapshot(), run).status == vocabulary.RUNNING:
             raise ClaimLost(f"'{run}' is still run by '{claim.owner}', under the same name of an operation")
 
 
@@ -211,18 +214,18 @@ def _run(
                 output=output,
                 tick=recorder.tick,
             )
-        except (ClaimLost, model.WrongStatus):
+        except (ClaimLost, vocabulary.WrongStatus):
             raise
         except Error as error:
-            return model.FAILED, 128, error.message, {}
-        status = model.COMPLETE if ended.status == 0 else model.FAILED
+            return vocabulary.FAILED, 128, error.message, {}
+        status = vocabulary.COMPLETE if ended.status == 0 else vocabulary.FAILED
         if ended.why and ended.why == recorder.told_to_stop:
-            status = model.CANCELLED
+            status = vocabulary.CANCELLED
         why = ended.why or (f"it ended with status {ended.status}" if ended.status else "")
         try:
             return status, ended.status, why, read_outputs(output_file)
         except OutputError as error:
-            status = model.FAILED if status == model.COMPLETE else status
+            status = vocabulary.FAILED if status == vocabulary.COMPLETE else status
             return status, ended.status or 128, f"{why}; {error.message}" if why else error.message, {}
 
 
@@ -235,7 +238,7 @@ def _finish(
     recorder: Recorder,
     exit_status: int,
 ) -> None:
-    ended_by = ending.BY_CANCEL if status == model.CANCELLED else ""
+    ended_by = ending.BY_CANCEL if status == vocabulary.CANCELLED else ""
     try:
         ending.finish(
             stores, run, status, outputs=outputs, owner=executor.name, ended_by=ended_by, also=recorder.append
@@ -270,7 +273,7 @@ def command_of(snapshot: Snapshot, run: RunRef, function: Function) -> list[str]
 
 def _is_put_up_by_command(snapshot: Snapshot, run: RunRef) -> bool:
     package = read_release(snapshot, run.work.release).package
-    return any(spec.function(model.UP).get("run") for spec in package.specs() if spec.kind == DEPLOY)
+    return any(spec.function(vocabulary.UP).get("run") for spec in package.specs() if spec.kind == DEPLOY)
 
 
 def describe(snapshot: Snapshot, run: RunRef, function: Function) -> Fields:
@@ -294,7 +297,7 @@ def describe(snapshot: Snapshot, run: RunRef, function: Function) -> Fields:
 def _environment(environ: Mapping[str, str], description: Fields, output_file: str) -> dict[str, str]:
     found = {name: value for name, value in environ.items() if not name.startswith(_OWN)}
     found.update(OCUROOT_RELEASE=description["release"], OCUROOT_RUN=description["run"], OCUROOT_OUTPUT=output_file)
-    if description["type"] != model.CALL:
+    if description["type"] != vocabulary.CALL:
         found["OCUROOT_ENVIRONMENT"] = description["name"]
     for name, value in description["inputs"].items():
         found[variable_name(name)] = value if isinstance(value, str) else dump(value, None)

@@ -7,10 +7,10 @@ document of its marker: `status/failed` is then `{"time", "dismissed": {"time", 
 
 from __future__ import annotations
 
-from . import claims, model
-from .model import CALL, UP, ModelError, WrongStatus
+from . import addresses, claims, model, vocabulary
 from .problems import BAD
 from .queries import deployed, last_run, last_runs_of, read_function, read_run, require_own_dialect, runs_in
+from .vocabulary import CALL, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from ..store.snapshot import Snapshot
     from ..store.transaction import Transaction
-    from .model import RunRef
+    from .addresses import RunRef
 
-_BY_ITS_RELEASE: Final = ("", model.BY_RELEASE, model.BY_ENVIRONMENT)
+_BY_ITS_RELEASE: Final = ("", vocabulary.BY_RELEASE, vocabulary.BY_ENVIRONMENT)
 """Causes of a deployment that is to bring a release out, and has lost its purpose when there is a newer one."""
-_BEGUN: Final = (model.RUNNING, model.PAUSED, model.FAILED)
+_BEGUN: Final = (vocabulary.RUNNING, vocabulary.PAUSED, vocabulary.FAILED)
 
 
 def is_dealt_with(snapshot: Snapshot, run: RunRef, newest: int) -> bool:
@@ -30,10 +30,10 @@ def is_dealt_with(snapshot: Snapshot, run: RunRef, newest: int) -> bool:
 
     `newest` is the number of the package's newest release. Raises ModelError where the run cannot be read.
     """
-    marker = snapshot.get(run.status(model.FAILED), None)
+    marker = snapshot.get(run.status(vocabulary.FAILED), None)
     if isinstance(marker, dict) and marker.get("dismissed"):
         return True
-    is_old = newest > model.release_number(run.work.release)
+    is_old = newest > addresses.release_number(run.work.release)
     if run.work.kind == CALL:
         return is_old
     if is_old and read_run(snapshot, run).type == UP and read_function(snapshot, run).cause in _BY_ITS_RELEASE:
@@ -46,7 +46,7 @@ def _is_followed(snapshot: Snapshot, run: RunRef) -> bool:
 
     One that is pending may wait for an approval for ever, and then the failure is all there is.
     """
-    failed = _time(snapshot, run, model.FAILED)
+    failed = _time(snapshot, run, vocabulary.FAILED)
     package, name = run.work.package, run.work.name
     if failed is None:
         return False
@@ -54,9 +54,9 @@ def _is_followed(snapshot: Snapshot, run: RunRef) -> bool:
         there = deployed(snapshot, package, name)
     except BAD:
         there = None  # reported where deployments are read
-    others = [(there, model.COMPLETE)] if there is not None else []
+    others = [(there, vocabulary.COMPLETE)] if there is not None else []
     # Where nothing is deployed, what was taken down there is found among all that ever completed.
-    for status in (*_BEGUN, *(() if there is not None else (model.COMPLETE,))):
+    for status in (*_BEGUN, *(() if there is not None else (vocabulary.COMPLETE,))):
         others += [(other, status) for other in runs_in(snapshot, package, name, status)]
     for other, status in others:
         if other != run:
@@ -79,11 +79,11 @@ def dismiss(tx: Transaction, run: RunRef, reason: str = "") -> None:
     """Say that the failure of a run has been seen to. Doing so again changes nothing. Raises WrongStatus."""
     require_own_dialect(tx, "dismiss a run")
     status = read_function(tx, run).status
-    if status != model.FAILED:
+    if status != vocabulary.FAILED:
         raise WrongStatus(f"cannot dismiss '{run}': it is {status}")
     if last_run(tx, run.work) != run:
         raise WrongStatus(f"cannot dismiss '{run}': a later run has followed it")
-    ref = run.status(model.FAILED)
+    ref = run.status(vocabulary.FAILED)
     marker = tx.get(ref, None)
     if not isinstance(marker, dict):
         raise ModelError(f"'{ref}': it is not a JSON object")
@@ -94,7 +94,7 @@ def dismiss(tx: Transaction, run: RunRef, reason: str = "") -> None:
 
 def dismiss_release(tx: Transaction, release: str, reason: str = "") -> list[RunRef]:
     """Dismiss every run of a release that failed. Raises WrongStatus where none did."""
-    failed = [run for run, status in last_runs_of(tx, release) if status == model.FAILED]
+    failed = [run for run, status in last_runs_of(tx, release) if status == vocabulary.FAILED]
     if not failed:
         raise WrongStatus(f"nothing to dismiss: no work of '{release}' has failed")
     for run in failed:

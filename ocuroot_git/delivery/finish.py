@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..errors import NotFound
 from ..formats.documents import same
 from ..formats.refs import INTENT, STATE, Ref
-from . import live, model
+from . import addresses, live, model, vocabulary
+from .addresses import RunRef, WorkRef
 from .claims import is_held, now, require_claim
-from .model import DEPLOY, DOWN, UP, Intent, ModelError, Run, RunRef, WorkRef, WrongStatus
+from .model import Intent, Run
 from .problems import Problems
 from .queries import (
     deployed,
@@ -23,6 +24,7 @@ from .queries import (
 )
 from .redeploy import redeploy_dependants, redeploy_if_changed
 from .runs import cancel, enter, intent_id, mark, pending
+from .vocabulary import DEPLOY, DOWN, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
-    from .model import Fields, Function
+    from .fields import Fields
+    from .model import Function
 
     Result = TypeVar("Result")
 
@@ -64,14 +67,14 @@ def finish(
         function = read_function(tx, run)
         if owner is not None:
             require_claim(tx, run, owner)
-        elif status != model.CANCELLED and function.status == model.RUNNING and not force:
+        elif status != vocabulary.CANCELLED and function.status == vocabulary.RUNNING and not force:
             _refuse_held(tx, run)
-        model.check_transition(run.ref, function.status, status)
+        vocabulary.check_transition(run.ref, function.status, status)
         return function
 
     def change_intent(tx: Transaction) -> None:
         function = check(tx)
-        if status == model.COMPLETE and read_run(tx, run).type == UP:
+        if status == vocabulary.COMPLETE and read_run(tx, run).type == UP:
             _write_intent(tx, run, function)
 
     def change_state(tx: Transaction) -> None:
@@ -105,17 +108,17 @@ def cancel_run(tx: Transaction, run: RunRef, *, force: bool = False) -> str:
     """
     require_own_dialect(tx, "cancel a run")
     function = read_function(tx, run)
-    if function.status not in model.OPEN:
+    if function.status not in vocabulary.OPEN:
         raise WrongStatus(f"cannot cancel '{run}': it is {function.status}")
-    if function.status == model.RUNNING and not force:
+    if function.status == vocabulary.RUNNING and not force:
         claim = read_claim(tx, run)
         if is_held(claim, now(tx)):
             claim.cancel = claim.cancel or model.timestamp(now(tx))
-            tx.set(run.status(model.RUNNING), claim.to_document())
+            tx.set(run.status(vocabulary.RUNNING), claim.to_document())
             return STOPPING
     live.take_over(tx, run)
     cancel(tx, run, BY_CANCEL)
-    return model.CANCELLED
+    return vocabulary.CANCELLED
 
 
 STOPPING: Final = "stopping"
@@ -129,7 +132,7 @@ def _end(tx: Transaction, run: RunRef, function: Function, status: str, outputs:
     document.output = outputs
     enter(tx, run, function, status)
     tx.set(run.ref, document.to_document())
-    if status == model.COMPLETE:
+    if status == vocabulary.COMPLETE:
         _complete(tx, run, document, function)
 
 
@@ -154,8 +157,8 @@ def _is_newest(tx: Transaction, run: RunRef) -> bool:
         now = RunRef.parse(link.target)
     except ModelError:
         return True
-    order = (model.release_number(run.work.release), run.number)
-    return order >= (model.release_number(now.work.release), now.number)
+    order = (addresses.release_number(run.work.release), run.number)
+    return order >= (addresses.release_number(now.work.release), now.number)
 
 
 def _record_up(tx: Transaction, run: RunRef, function: Function) -> None:
@@ -168,7 +171,7 @@ def _record_up(tx: Transaction, run: RunRef, function: Function) -> None:
     # What was to be done to another release there, because it was deployed, has lost its reason.
     for other in pending(tx, work):
         if other.work != work and (
-            read_function(tx, other).cause == model.BY_INPUT or read_run(tx, other).type == DOWN
+            read_function(tx, other).cause == vocabulary.BY_INPUT or read_run(tx, other).type == DOWN
         ):
             cancel(tx, other, "another release was deployed")
     redeploy_if_changed(tx, work.package, work.name)
@@ -186,19 +189,19 @@ def _record_down(tx: Transaction, run: RunRef, document: Run, function: Function
             seen = f"{newest}/{DEPLOY}/{work.name}"
             if tx.exists(seen):
                 tx.set(seen, document.to_document())
-    if function.cause == model.BY_ENVIRONMENT and not remove_deserted(tx, work.name, ending=run):
+    if function.cause == vocabulary.BY_ENVIRONMENT and not remove_deserted(tx, work.name, ending=run):
         newest = newest_release(tx, work.package)
-        if newest is not None and tx.exists(model.environment_ref(work.name)) and is_wanted(tx, work.name):
-            mark(tx, newest, model.CHECK_ENVIRONMENTS)  # the environment was set again meanwhile
+        if newest is not None and tx.exists(addresses.environment_ref(work.name)) and is_wanted(tx, work.name):
+            mark(tx, newest, vocabulary.CHECK_ENVIRONMENTS)  # the environment was set again meanwhile
 
 
 def remove_deserted(tx: Transaction, name: str, *, ending: RunRef | None = None) -> bool:
     """Remove an environment that is no longer wanted, once nothing is deployed there or on its way; whether it went."""
-    ref = model.environment_ref(name)
+    ref = addresses.environment_ref(name)
     if is_wanted(tx, name) or not tx.exists(ref) or deployments(tx, Problems(), only=name):
         return False
     for package in packages(state_tree(tx)):
-        if any(run != ending for run in runs_in(tx, package, name, model.RUNNING)):
+        if any(run != ending for run in runs_in(tx, package, name, vocabulary.RUNNING)):
             return False
     tx.delete(ref)
     return True
@@ -229,10 +232,11 @@ def _write_intent(tx: Transaction, run: RunRef, function: Function) -> None:
     Runs that follow from an intent, or from an input, leave it alone: it may ask for something newer by now. So does
     any run while one that the intent asked for is still to come: only a later intent takes the place of that one.
     """
-    if function.cause in (model.BY_INTENT, model.BY_INPUT) or intent_id(tx, run.work) != function.intent:
+    if function.cause in (vocabulary.BY_INTENT, vocabulary.BY_INPUT) or intent_id(tx, run.work) != function.intent:
         return
     if any(
-        other.work != run.work and read_function(tx, other).cause == model.BY_INTENT for other in pending(tx, run.work)
+        other.work != run.work and read_function(tx, other).cause == vocabulary.BY_INTENT
+        for other in pending(tx, run.work)
     ):
         return
     ref = run.work.intent

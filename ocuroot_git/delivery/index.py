@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..formats.layout import OBJECT_FILE, REFS
 from ..git.repository import ObjectError
 from ..store.transaction import Draft
-from .model import CALL, CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
+from .vocabulary import CALL, CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ..formats.refs import Ref
 from . import model
-from .model import MISSING, Function, Input, Intent, WorkRef
+from .addresses import WorkRef
+from .model import MISSING, Function, Input, Intent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
-    from .model import Fields, Inputs
+    from .fields import Fields
+    from .model import Inputs
 
 
 def fill(snapshot: Snapshot, inputs: Inputs) -> tuple[Inputs, list[str]]:

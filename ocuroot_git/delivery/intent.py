@@ -15,10 +15,11 @@ from ..formats.documents import same
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import INTENT, STATE, Ref, RefError
 from ..store.transaction import Transaction
+from . import addresses, index, model, runs, vocabulary
 from . import finish as ending
-from . import index, model, runs
+from .addresses import RunRef, WorkRef
 from .inputs import read_intent
-from .model import DEPLOY, DOWN, UP, Environment, Intent, ModelError, RunRef, WorkRef
+from .model import Environment, Intent
 from .problems import BAD, STRICT, Problems
 from .queries import (
     OldDialect,
@@ -40,6 +41,7 @@ from .queries import (
     state_tree,
     status_of,
 )
+from .vocabulary import DEPLOY, DOWN, UP, ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.tree import StoreTree
-    from .model import Fields
+    from .fields import Fields
 
 _BAD = (*BAD, Conflict, OldDialect)
 """What can be wrong with one intent, and must not keep the others from being applied."""
@@ -232,7 +234,7 @@ def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
     last = last_run(snapshot, run.work)
     if last is None or last == run:
         return True
-    return not (read_run(snapshot, last).type == DOWN and status_of(snapshot, last) == model.PENDING)
+    return not (read_run(snapshot, last).type == DOWN and status_of(snapshot, last) == vocabulary.PENDING)
 
 
 def _how_deployed(snapshot: Snapshot, run: RunRef) -> model.Function:
@@ -244,7 +246,7 @@ def _how_deployed(snapshot: Snapshot, run: RunRef) -> model.Function:
         return read_function(snapshot, run)
     listed = snapshot.get(f"{run.work.current}#functions", None)
     first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
-    return model.Function.read({"current": {**first, "status": model.COMPLETE}}, run.ref)
+    return model.Function.read({"current": {**first, "status": vocabulary.COMPLETE}}, run.ref)
 
 
 def _had(function: model.Function, name: str) -> model.Input | None:
@@ -338,7 +340,7 @@ def _forget_intents(tx: Transaction, refs: list[str] | None) -> None:
         if difference.kind == "environment" and difference.status == "D":
             for package, name in deploy_intents(tx):
                 work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
-                if difference.state == model.environment_ref(name):
+                if difference.state == addresses.environment_ref(name):
                     tx.delete(work.intent)
 
 
@@ -404,7 +406,7 @@ def _apply(tx: Transaction, difference: Difference, problems: Problems) -> None:
         work = WorkRef(str(ref.replace(marker=STATE, type="", name="")), DEPLOY, ref.name)
         require_own_dialect(tx, "apply a deployment")
         if difference.status == "D":
-            _take_down(tx, work, model.BY_INTENT)
+            _take_down(tx, work, vocabulary.BY_INTENT)
         else:
             _put_up(tx, work)
 
@@ -426,8 +428,8 @@ def _apply_environment(tx: Transaction, difference: Difference, problems: Proble
         for package in packages(state_tree(tx)):
             with problems.leave_out(f"{package}/{STATE}"):
                 newest = newest_release(tx, package)
-                if newest is not None and model.release_number(newest):
-                    runs.mark(tx, newest, model.CHECK_ENVIRONMENTS)
+                if newest is not None and addresses.release_number(newest):
+                    runs.mark(tx, newest, vocabulary.CHECK_ENVIRONMENTS)
 
 
 def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> None:
@@ -439,9 +441,11 @@ def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> No
         for package in packages(state_tree(tx)):
             work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
             with problems.leave_out(work.current), tx.all_or_nothing():
-                runs.cancel_pending(tx, package, name, model.BY_ENVIRONMENT, lambda run: read_run(tx, run).type != DOWN)
+                runs.cancel_pending(
+                    tx, package, name, vocabulary.BY_ENVIRONMENT, lambda run: read_run(tx, run).type != DOWN
+                )
                 if (package, name) in there:
-                    _take_down(tx, work, model.BY_ENVIRONMENT)
+                    _take_down(tx, work, vocabulary.BY_ENVIRONMENT)
     ending.remove_deserted(tx, name)
 
 
@@ -452,14 +456,14 @@ def _take_down(tx: Transaction, work: WorkRef, cause: str) -> None:
         work.package,
         work.name,
         cause,
-        lambda run: read_function(tx, run).cause == model.BY_INTENT and read_run(tx, run).type == UP,
+        lambda run: read_function(tx, run).cause == vocabulary.BY_INTENT and read_run(tx, run).type == UP,
     )
     run = deployed(tx, work.package, work.name)
     if run is None:
         return
     last = last_run(tx, run.work)
-    if last is not None and read_function(tx, last).status in model.OPEN:
-        if read_run(tx, last).type == DOWN or read_function(tx, last).status != model.PENDING:
+    if last is not None and read_function(tx, last).status in vocabulary.OPEN:
+        if read_run(tx, last).type == DOWN or read_function(tx, last).status != vocabulary.PENDING:
             return
         runs.cancel(tx, last, cause)
     runs.make(tx, run.work, DOWN, cause)
@@ -471,7 +475,7 @@ def _put_up(tx: Transaction, work: WorkRef) -> None:
     assert intent is not None
     release = tx.resolve(intent.release)
     parsed = Ref.parse(release)
-    if parsed.type or not parsed.release or model.package_of(release) != work.package:
+    if parsed.type or not parsed.release or addresses.package_of(release) != work.package:
         raise ModelError(f"'{intent.release}' is no release of '{work.package}'")
     if not tx.exists(release):
         raise NotFound(f"there is no release '{intent.release}'")
@@ -482,17 +486,17 @@ def _put_up(tx: Transaction, work: WorkRef) -> None:
     if read_release(tx, release).package.find(DEPLOY, work.name, where) is None:
         raise NotFound(f"'{release}' has no deployment for the environment '{work.name}'")
     model.read_inputs(intent.input, f"'{work.intent}'", release)
-    runs.cancel_pending(tx, work.package, work.name, model.BY_INTENT, lambda run: _is_outdated(tx, run, wanted))
+    runs.cancel_pending(tx, work.package, work.name, vocabulary.BY_INTENT, lambda run: _is_outdated(tx, run, wanted))
     last = last_run(tx, wanted)
-    if last is not None and read_function(tx, last).status in model.OPEN:
+    if last is not None and read_function(tx, last).status in vocabulary.OPEN:
         return
     run = deployed(tx, work.package, work.name)
     if run is None or not is_as_wanted(tx, work, run):
-        runs.make(tx, wanted, UP, model.BY_INTENT)
+        runs.make(tx, wanted, UP, vocabulary.BY_INTENT)
 
 
 def _is_outdated(tx: Transaction, run: RunRef, wanted: WorkRef) -> bool:
     """Whether a pending run was made for an earlier intent: for another release, or to take down what is wanted."""
     if run.work == wanted:
         return read_run(tx, run).type == DOWN
-    return read_function(tx, run).cause == model.BY_INTENT
+    return read_function(tx, run).cause == vocabulary.BY_INTENT

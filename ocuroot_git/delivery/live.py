@@ -11,7 +11,7 @@ import os
 import time
 
 from ..formats.documents import DocumentError, dump, parse, to_bytes
-from . import model
+from . import vocabulary
 from .logs import Log
 from .problems import BAD
 from .queries import read_claim, read_function
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..store.snapshot import Snapshot, Surroundings
     from ..store.transaction import Transaction
-    from .model import RunRef
+    from .addresses import RunRef
 
 _LARGEST: Final = 4 << 20
 """Bytes above which a file is written anew, with what the bounds of a log leave of it."""
@@ -107,7 +107,7 @@ def read_file(path: str) -> Log:
 def take_over(tx: Transaction, run: RunRef) -> None:
     """Add to the logs of a running run what its executor has left; to be called before its claim is replaced."""
     try:
-        if read_function(tx, run).status != model.RUNNING:
+        if read_function(tx, run).status != vocabulary.RUNNING:
             return
         left = read(tx, run)
     except BAD:

@@ -9,11 +9,12 @@ import os
 import time
 
 from ..errors import Error
-from . import claims, live, model
+from . import claims, live, vocabulary
 from .child_command import EndCommand
 from .logs import Lines, Log
-from .model import WrongStatus, timestamp
+from .model import timestamp
 from .queries import read_function
+from .vocabulary import WrongStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from ..formats.operation import Operation
     from ..store.stores import Stores
     from ..store.transaction import Transaction
+    from .addresses import RunRef
     from .claims import Executor
-    from .model import RunRef
 
 _FIRST_FLUSH: Final = 2.0
 _LONGEST_PAUSE: Final = 30.0
@@ -204,7 +205,7 @@ def _is_near(stores: Stores) -> bool:
 
 def require_open(status: str, run: RunRef) -> None:
     """Raise WrongStatus where a run has ended: what it printed is history then."""
-    if status not in model.OPEN:
+    if status not in vocabulary.OPEN:
         raise WrongStatus(f"cannot write logs of '{run}': it is {status}")
 
 

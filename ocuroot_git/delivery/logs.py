@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..formats.documents import Document
-    from .model import Fields
+    from .fields import Fields
 
 HEAD: Final = 512 << 10
 TAIL: Final = 1536 << 10

@@ -6,8 +6,8 @@ Every type has `read(value, ref)`, which raises ModelError where the document at
 `to_document()`, which gives back what was read, changed fields replaced and unknown fields kept.
 
     R = repo/-/path/@N                       Release, with its Package: phases of work
-    W = R/call/<name>, R/deploy/<env>        WorkRef; the document is the last completed Run
-    W/<n>                                    RunRef; the document is a Run
+    W = R/call/<name>, R/deploy/<env>        the last completed Run
+    W/<n>                                    Run
     W/<n>/functions/1                        Function: how it runs, with which inputs, and its history
     W/<n>/status/<status>                    a marker; that of `running` is the Claim of who runs it
 """
@@ -17,173 +17,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from ..errors import Conflict, Fatal
-from ..formats.documents import Document, dump, same
-from ..formats.refs import INTENT, STATE, Ref, RefError
+from ..formats.documents import Document, same
+from ..formats.refs import Ref, RefError
+from .fields import TakenFields, brief, fields_of
+from .vocabulary import CALL, DOWN, STATUSES, UP, ModelError, check_transition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Final
+    from typing import Final
 
-    Fields = dict[str, Any]
-
-CALL: Final = "call"
-DEPLOY: Final = "deploy"
-UP: Final = "up"
-DOWN: Final = "down"
-
-PENDING: Final = "pending"
-RUNNING: Final = "running"
-PAUSED: Final = "paused"
-COMPLETE: Final = "complete"
-FAILED: Final = "failed"
-FAILED_RETRIED: Final = "failed_retried"
-CANCELLED: Final = "cancelled"
-
-TRANSITIONS: Final = {
-    PENDING: (RUNNING, CANCELLED),
-    RUNNING: (RUNNING, PAUSED, COMPLETE, FAILED, CANCELLED),
-    PAUSED: (RUNNING, FAILED, CANCELLED),
-    COMPLETE: (),
-    FAILED: (FAILED_RETRIED,),
-    FAILED_RETRIED: (),
-    CANCELLED: (),
-}
-"""From each status the ones that may follow; running follows itself where a claim that ran out is taken over."""
-STATUSES: Final = tuple(TRANSITIONS)
-OPEN: Final = (PENDING, RUNNING, PAUSED)
-"""The statuses of a run that has not ended. A piece of work has one such run at most, and it is the last."""
-
-# Why a run was made: kept in `current.cause` of its function.
-BY_RELEASE: Final = "release"
-BY_ENVIRONMENT: Final = "environment"
-BY_INTENT: Final = "intent"
-BY_INPUT: Final = "input"
-BY_HAND: Final = "start"
-
-CHECK_ENVIRONMENTS: Final = "check_envs"
+    from .fields import Fields
 
 MISSING: Final = object()
 """The value or default of an input that has none; no document is this."""
-
-
-class ModelError(Fatal, ValueError):
-    """A document does not have the shape that its place asks for; the message names the place and the field."""
-
-
-class WrongStatus(Conflict):
-    """A run is not in a status from which it could do what was asked."""
-
-
-def check_transition(run: str, old: str, new: str) -> None:
-    """Raise WrongStatus unless a run may go from one status to another."""
-    if new not in TRANSITIONS.get(old, ()):
-        what = {RUNNING: "start", FAILED_RETRIED: "retry"}.get(new, "finish")
-        raise WrongStatus(f"cannot {what} '{run}': it is {old}")
-
-
-# Addresses
-
-
-@dataclass(frozen=True)
-class WorkRef:
-    """A piece of work in a release: `kind` is `call` or `deploy`, `name` that of the call or the environment."""
-
-    release: str
-    kind: str
-    name: str
-
-    @property
-    def ref(self) -> str:
-        return f"{self.release}/{self.kind}/{self.name}"
-
-    @property
-    def package(self) -> str:
-        return package_of(self.release)
-
-    @property
-    def current(self) -> str:
-        """The link to the run that is current for the package (design 5.3)."""
-        return f"{self.package}/{STATE}/{self.kind}/{self.name}"
-
-    @property
-    def intent(self) -> str:
-        """The intent of a deployment."""
-        return f"{self.package}/{INTENT}/{self.kind}/{self.name}"
-
-    def run(self, number: int) -> RunRef:
-        return RunRef(self, number)
-
-    def __str__(self) -> str:
-        return self.ref
-
-
-@dataclass(frozen=True)
-class RunRef:
-    """A run of a piece of work."""
-
-    work: WorkRef
-    number: int
-
-    @classmethod
-    def parse(cls, text: str) -> RunRef:
-        """Read the ref of a run, `R/deploy/production/2`. Raises ModelError."""
-        work, number = parse_work(text)
-        if number is None:
-            raise ModelError(f"'{text}' is no run", hint="a run has a number, as in …/@1/call/build/1")
-        return cls(work, number)
-
-    @property
-    def ref(self) -> str:
-        return f"{self.work.ref}/{self.number}"
-
-    @property
-    def function(self) -> str:
-        return f"{self.ref}/functions/1"
-
-    @property
-    def logs(self) -> str:
-        return f"{self.ref}/logs"
-
-    def status(self, status: str) -> str:
-        """The ref of the marker of a status."""
-        return f"{self.ref}/status/{status}"
-
-    def __str__(self) -> str:
-        return self.ref
-
-
-def parse_work(ref: Ref | str) -> tuple[WorkRef, int | None]:
-    """The work, and the number of the run if there is one, that a ref names. Raises ModelError."""
-    parsed = Ref.parse(ref) if isinstance(ref, str) else ref
-    name, _, rest = parsed.name.partition("/")
-    is_run = rest.isascii() and rest.isdigit()
-    if parsed.type not in (CALL, DEPLOY) or parsed.marker != STATE or (rest and not is_run):
-        raise ModelError(
-            f"'{ref}' is neither work nor a run",
-            hint="work is …/@1/call/build or …/@1/deploy/production, a run has a number after it",
-        )
-    release = str(parsed.replace(type="", name="", fragment=""))
-    return WorkRef(release, parsed.type, name), int(rest) if rest else None
-
-
-def package_of(release: str) -> str:
-    """The package of a release: `repo/-/path` of `repo/-/path/@1`."""
-    return release.rpartition("/")[0]
-
-
-def release_number(release: str) -> int:
-    """The number of a release, from its ref in any dialect; 0 for a tag."""
-    digits = release.rpartition("/")[2].removeprefix(STATE).removeprefix("r")
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
-
-
-def environment_ref(name: str) -> str:
-    """The ref of an environment."""
-    return f"{STATE}/environment/{name}"
-
-
-# Documents
 
 
 @dataclass
@@ -338,7 +184,7 @@ class Function:
     """`<run>/functions/1`: what is executed, its dependencies and inputs, and through which statuses it went.
 
     Beyond design 7, `cause` says why the run was made, `overrides` which inputs came from the intent, `intent` the
-    id of the intent's document when the run started (see ending.py), and `ended_by` what cancelled it.
+    id of the intent's document when the run started (see finish.py), and `ended_by` what cancelled it.
     """
 
     fn: Fields
@@ -362,14 +208,14 @@ class Function:
         if status not in STATUSES:
             raise ModelError(f"'{ref}': the status is {brief(status)}, which is none")
         current.pop("id", None)
-        taken = _Taken(current, f"'{ref}'")
+        taken = TakenFields(current, f"'{ref}'")
         return cls(
             fn=taken.fields("fn"),
             status=status,
             dependencies=taken.items("dependencies", str),
             inputs={name: Input.read(one, f"'{ref}': input '{name}'") for name, one in taken.fields("inputs").items()},
             outputs=taken.fields("outputs"),
-            history=_Taken(outer, f"'{ref}'").items("history", dict),
+            history=TakenFields(outer, f"'{ref}'").items("history", dict),
             cause=taken.text("cause"),
             overrides=taken.fields("overrides"),
             intent=taken.text("intent"),
@@ -477,45 +323,3 @@ def seconds_of(text: str) -> float:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
     except ValueError:
         raise ModelError(f"'{text}' is no time") from None
-
-
-class _Taken:
-    """Fields that are taken out of a document, each by its type; empty where it is null or not there."""
-
-    def __init__(self, fields: Fields, where: str) -> None:
-        self._fields = fields
-        self._where = where
-
-    def fields(self, name: str) -> Fields:
-        return dict(self._take(name, dict, "an object"))
-
-    def text(self, name: str) -> str:
-        return str(self._take(name, str, "a string"))
-
-    def items(self, name: str, of: type) -> list[Any]:
-        found = list(self._take(name, list, "a list"))
-        for number, one in enumerate(found):
-            if not isinstance(one, of):
-                raise ModelError(f"{self._where}: {name}/{number} is not {'a string' if of is str else 'an object'}")
-        return found
-
-    def _take(self, name: str, type_: type, words: str) -> Any:
-        found = self._fields.pop(name, None)
-        if found is None:
-            return type_()
-        if not isinstance(found, type_):
-            raise ModelError(f"{self._where}: {name} is {brief(found)}, not {words}")
-        return found
-
-
-def brief(value: Document) -> str:
-    """A value as an error quotes it."""
-    text = dump(value, None)
-    return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def fields_of(value: Document, where: str) -> Fields:
-    """A copy of a JSON object. Raises ModelError for anything else."""
-    if not isinstance(value, dict):
-        raise ModelError(f"{where}: {'it is missing' if value is None else 'it is not a JSON object'}")
-    return dict(value)

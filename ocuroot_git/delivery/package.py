@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from ..formats.documents import Document
 from ..formats.refs import Ref, RefError
-from .model import CALL, DEPLOY, DOWN, UP, Environment, Inputs, ModelError, brief, fields_of, read_inputs
+from .fields import brief, fields_of
+from .model import Environment, Inputs, read_inputs
+from .vocabulary import CALL, DEPLOY, DOWN, UP, ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .model import Fields
+    from .fields import Fields
 
 
 @dataclass

@@ -14,7 +14,7 @@ from ..formats.layout import Damaged, stored_ref
 from ..formats.refs import RefError
 from ..git.repository import ObjectError
 from ..store.tree import LinkCycle
-from .model import ModelError
+from .vocabulary import ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..errors import Error
-    from .model import Fields
+    from .fields import Fields
 
 BAD: Final = (ModelError, RefError, GlobError, NotFound, Damaged, LinkCycle, ObjectError)
 """What can be wrong with one document, or on the way to it, and must not keep others from being read."""

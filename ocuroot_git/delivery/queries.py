@@ -13,25 +13,11 @@ from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS, Damaged, edge_directories, object_path
 from ..formats.refs import INTENT, STATE, Ref
 from . import index
-from .model import (
-    CALL,
-    DEPLOY,
-    DOWN,
-    RUNNING,
-    STATUSES,
-    Claim,
-    Environment,
-    Function,
-    ModelError,
-    Run,
-    RunRef,
-    WorkRef,
-    environment_ref,
-    parse_work,
-    release_number,
-)
+from .addresses import RunRef, WorkRef, environment_ref, parse_work, release_number
+from .model import Claim, Environment, Function, Run
 from .package import Release
 from .problems import STRICT, BadDocument
+from .vocabulary import CALL, DEPLOY, DOWN, RUNNING, STATUSES, ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

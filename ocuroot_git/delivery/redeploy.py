@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ..formats.documents import same
 from ..formats.refs import STATE, Ref
-from . import model
+from . import vocabulary
+from .addresses import RunRef
 from .inputs import fill
-from .model import DEPLOY, UP, RunRef
 from .problems import Problems
 from .queries import dependants, deployed, last_run, read_function
 from .runs import make
+from .vocabulary import DEPLOY, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def redeploy_if_changed(tx: Transaction, package: str, name: str) -> None:
     if run is None:
         return
     last = last_run(tx, run.work)
-    if last is not None and read_function(tx, last).status in model.OPEN:
+    if last is not None and read_function(tx, last).status in vocabulary.OPEN:
         return
     own = (run.work.ref, run.work.current)
     before = {
@@ -54,4 +55,4 @@ def redeploy_if_changed(tx: Transaction, package: str, name: str) -> None:
     now, missing = fill(tx, before)
     if missing or all(same(given.value, now[name].value) for name, given in before.items()):
         return
-    make(tx, run.work, UP, model.BY_INPUT)
+    make(tx, run.work, UP, vocabulary.BY_INPUT)

@@ -6,9 +6,9 @@ from ..errors import Conflict, Fatal
 from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import STATE
-from . import model, runs
+from . import addresses, model, runs, vocabulary
+from .addresses import WorkRef
 from .finish import checked_tag
-from .model import CALL, DEPLOY, UP, ModelError, WorkRef
 from .package import Package
 from .problems import Problems
 from .queries import (
@@ -24,6 +24,7 @@ from .queries import (
     require_own_dialect,
     state_tree,
 )
+from .vocabulary import CALL, DEPLOY, UP, ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
-    from .model import Environment, Fields
+    from .fields import Fields
+    from .model import Environment
     from .package import WorkSpec
 
 
@@ -70,7 +72,7 @@ def new(
             tx.link(f"{package}/{STATE}{name}", release)
         for spec in read.specs():
             for name in spec.names(known):
-                runs.make(tx, WorkRef(release, spec.kind, name), _TYPES[spec.kind], model.BY_RELEASE)
+                runs.make(tx, WorkRef(release, spec.kind, name), _TYPES[spec.kind], vocabulary.BY_RELEASE)
         return release
 
     return stores.transact(change, command="release new", message=f"release {package}", operation=operation)
@@ -93,19 +95,19 @@ def handle_check_environments(tx: Transaction, release: str, problems: Problems)
             with met.leave_out(work.ref), tx.all_or_nothing():
                 last = last_run(tx, work)
                 if last is None or (name in known and _went_with_environment(tx, last)):
-                    runs.make(tx, work, UP, model.BY_ENVIRONMENT)
+                    runs.make(tx, work, UP, vocabulary.BY_ENVIRONMENT)
     if met:
         problems.update(met)
     else:
-        tx.delete(f"{release}/op/{model.CHECK_ENVIRONMENTS}")
+        tx.delete(f"{release}/op/{vocabulary.CHECK_ENVIRONMENTS}")
 
 
-def _went_with_environment(snapshot: Snapshot, run: model.RunRef) -> bool:
+def _went_with_environment(snapshot: Snapshot, run: addresses.RunRef) -> bool:
     function = read_function(snapshot, run)
-    if function.status == model.CANCELLED:
-        return function.ended_by == model.BY_ENVIRONMENT
-    is_down = function.status == model.COMPLETE and read_run(snapshot, run).type == model.DOWN
-    return is_down and function.cause == model.BY_ENVIRONMENT
+    if function.status == vocabulary.CANCELLED:
+        return function.ended_by == vocabulary.BY_ENVIRONMENT
+    is_down = function.status == vocabulary.COMPLETE and read_run(snapshot, run).type == vocabulary.DOWN
+    return is_down and function.cause == vocabulary.BY_ENVIRONMENT
 
 
 def _refuse_second(tx: Transaction, package: str, commit: str) -> None:
@@ -197,7 +199,7 @@ def _line(snapshot: Snapshot, release: str, problems: Problems, *, newest: bool)
         when = snapshot.get(f"{release}/commit/{document.commit}#time", None)
     return {
         "ref": release,
-        "package": model.package_of(release),
+        "package": addresses.package_of(release),
         "commit": document.commit,
         "time": when,
         "tags": _tags(snapshot, release),
@@ -209,7 +211,7 @@ def _line(snapshot: Snapshot, release: str, problems: Problems, *, newest: bool)
 def _tags(snapshot: Snapshot, release: str) -> list[str]:
     """The tags that lead to a release, sorted."""
     found = snapshot.object(release)
-    head = f"{model.package_of(release)}/{STATE}"
+    head = f"{addresses.package_of(release)}/{STATE}"
     names = (link.removeprefix(head) for link in (found.links if found is not None else ()) if link.startswith(head))
     return sorted(name for name in names if name and "/" not in name)
 
@@ -234,7 +236,7 @@ def pipeline(snapshot: Snapshot, release: str, problems: Problems) -> Fields:
     if others:
         # Deployments to environments that are gone, or no longer have the attributes that the package asks for.
         phases.append({"name": "no longer wanted", "work": [_describe(snapshot, one, problems) for one in others]})
-    newest = snapshot.resolve(f"{model.package_of(release)}/{STATE}") == release
+    newest = snapshot.resolve(f"{addresses.package_of(release)}/{STATE}") == release
     return {**_line(snapshot, release, problems, newest=newest), "phases": phases}
 
 
@@ -246,7 +248,7 @@ def _describe(snapshot: Snapshot, work: WorkRef, problems: Problems) -> Fields:
     return described
 
 
-def _standing(snapshot: Snapshot, work: WorkRef, run: model.RunRef) -> Fields:
+def _standing(snapshot: Snapshot, work: WorkRef, run: addresses.RunRef) -> Fields:
     function = read_function(snapshot, run)
     described: Fields = {"run": run.ref, "type": read_run(snapshot, run).type, "status": function.status}
     if work.kind == DEPLOY:
@@ -255,7 +257,7 @@ def _standing(snapshot: Snapshot, work: WorkRef, run: model.RunRef) -> Fields:
         described["deployed_release"] = current.work.release if current is not None else None
     if function.ended_by:
         described["ended_by"] = function.ended_by
-    if function.status == model.PENDING:
+    if function.status == vocabulary.PENDING:
         described["waits_for"] = [reason.what for reason in runs.what_it_waits_for(snapshot, run, function)]
     return described
 

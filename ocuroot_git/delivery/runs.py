@@ -9,9 +9,10 @@ from __future__ import annotations
 from ..errors import Conflict, Fatal, NotFound
 from ..formats.globs import GlobError, escape
 from ..formats.refs import STATE, Ref
-from . import claims, live, model
+from . import addresses, claims, live, model, vocabulary
+from .addresses import RunRef, WorkRef
 from .inputs import fill, with_overrides
-from .model import DEPLOY, DOWN, UP, Claim, Function, ModelError, Run, RunRef, WorkRef, WrongStatus
+from .model import Claim, Function, Run
 from .problems import BAD, BadDocument, Problems
 from .queries import (
     deployed,
@@ -26,6 +27,7 @@ from .queries import (
     require_own_dialect,
     runs_in,
 )
+from .vocabulary import DEPLOY, DOWN, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.transaction import Transaction
     from .claims import Executor
-    from .model import Environment, Fields, Inputs
+    from .fields import Fields
+    from .model import Environment, Inputs
     from .package import Package, WorkSpec
 
 
@@ -57,10 +60,10 @@ def make(tx: Transaction, work: WorkRef, type_: str, cause: str) -> RunRef:
     last = last_run(tx, work)
     before = read_function(tx, last) if last is not None else None
     if last is not None and before is not None:
-        if before.status in model.OPEN:
+        if before.status in vocabulary.OPEN:
             raise Conflict(f"there is a run of '{work}' already: '{last}' is {before.status}")
-        if before.status == model.FAILED:
-            enter(tx, last, before, model.FAILED_RETRIED)
+        if before.status == vocabulary.FAILED:
+            enter(tx, last, before, vocabulary.FAILED_RETRIED)
     run = work.run(last.number + 1 if last is not None else 1)
     inputs: Inputs = spec.inputs(work.release)
     dependencies = []
@@ -71,11 +74,11 @@ def make(tx: Transaction, work: WorkRef, type_: str, cause: str) -> RunRef:
     else:
         dependencies = dependencies_of(work.release, release.package, phase, environments(tx, Problems()))
     now = model.timestamp()
-    history: list[Fields] = [{"time": now, "status": model.PENDING}]
-    function = Function(spec.function(type_), model.PENDING, dependencies, inputs, history=history, cause=cause)
+    history: list[Fields] = [{"time": now, "status": vocabulary.PENDING}]
+    function = Function(spec.function(type_), vocabulary.PENDING, dependencies, inputs, history=history, cause=cause)
     tx.create(run.ref, Run(type_, work.release, run.function, {}).to_document())
     tx.create(run.function, function.to_document())
-    tx.create(run.status(model.PENDING), {"time": now})
+    tx.create(run.status(vocabulary.PENDING), {"time": now})
     return run
 
 
@@ -89,7 +92,7 @@ def _definition(package: Package, work: WorkRef, type_: str, where: Environment 
     return found
 
 
-_KINDS = {model.CALL: "call", DEPLOY: "deployment to"}
+_KINDS = {vocabulary.CALL: "call", DEPLOY: "deployment to"}
 
 
 def dependencies_of(release: str, package: Package, phase: int, known: dict[str, Environment]) -> list[str]:
@@ -100,7 +103,7 @@ def dependencies_of(release: str, package: Package, phase: int, known: dict[str,
     for before in reversed(package.phases[:phase]):
         found = [WorkRef(release, spec.kind, name) for spec in before.work for name in spec.names(known)]
         if found:
-            return [f"{escape(work.ref)}/*/status/{model.COMPLETE}" for work in found]
+            return [f"{escape(work.ref)}/*/status/{vocabulary.COMPLETE}" for work in found]
     return []
 
 
@@ -125,30 +128,32 @@ def start(
     if number is not None and (run is None or run.number != number):
         raise WrongStatus(f"cannot start '{work}/{number}': the last run is '{run or 'none'}'")
     function = read_function(tx, run) if run is not None else None
-    if function is not None and function.status == model.CANCELLED and function.ended_by.startswith(SUPERSEDED):
+    if function is not None and function.status == vocabulary.CANCELLED and function.ended_by.startswith(SUPERSEDED):
         raise WrongStatus(
             f"cannot start '{run}': it was {function.ended_by}",
             hint=f"to deploy it all the same, ask for it: git ocuroot set -f json {work.intent} "
             f"""'{{"release": "{work.release}"}}'""",
         )
-    if run is None or function is None or (number is None and function.status not in model.OPEN):
-        type_ = model.CALL if work.kind == model.CALL else UP
-        if run is not None and function is not None and function.status == model.FAILED:
+    if run is None or function is None or (number is None and function.status not in vocabulary.OPEN):
+        type_ = vocabulary.CALL if work.kind == vocabulary.CALL else UP
+        if run is not None and function is not None and function.status == vocabulary.FAILED:
             type_ = read_run(tx, run).type
-        run = make(tx, work, type_, model.BY_HAND)
+        run = make(tx, work, type_, vocabulary.BY_HAND)
         function = read_function(tx, run)
-    if function.status == model.RUNNING:
+    if function.status == vocabulary.RUNNING:
         claim = read_claim(tx, run)
         if claim != over:
             raise claims.Held(run, f"cannot start '{run}': it is running{_held_by(claim)}")
         live.take_over(tx, run)
     else:
-        model.check_transition(run.ref, function.status, model.RUNNING)
+        vocabulary.check_transition(run.ref, function.status, vocabulary.RUNNING)
         reasons = what_it_waits_for(tx, run, function)
         if reasons:
             raise Waits(f"cannot start '{run}': it waits for {', '.join(reason.what for reason in reasons)}")
         _fill(tx, run, function)
-    enter(tx, run, function, model.RUNNING, executor.claim(tx) if executor is not None else Claim(model.timestamp()))
+    enter(
+        tx, run, function, vocabulary.RUNNING, executor.claim(tx) if executor is not None else Claim(model.timestamp())
+    )
     _supersede(tx, run)
     return run
 
@@ -190,7 +195,7 @@ def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function) -> li
         if type_ == UP:
             reasons += _missing_environment(snapshot, run.work.name)
         # Two releases on their way to one place at once would leave there whichever was slower.
-        for other in runs_in(snapshot, run.work.package, run.work.name, model.RUNNING):
+        for other in runs_in(snapshot, run.work.package, run.work.name, vocabulary.RUNNING):
             if other != run:
                 reasons.append(Reason(f"'{other}', which is running"))
     return reasons
@@ -215,7 +220,7 @@ def _missing_inputs(snapshot: Snapshot, run: RunRef, function: Function, type_: 
 
 
 def _missing_environment(snapshot: Snapshot, name: str) -> list[Reason]:
-    ref = model.environment_ref(name)
+    ref = addresses.environment_ref(name)
     try:
         return [] if environment(snapshot, name) is not None else [Reason(f"environment '{ref}'")]
     except BAD as error:
@@ -223,9 +228,9 @@ def _missing_environment(snapshot: Snapshot, name: str) -> list[Reason]:
 
 
 def _unmet(snapshot: Snapshot, glob: str) -> Reason:
-    head = glob.removesuffix(f"/*/status/{model.COMPLETE}").replace("\\", "")
+    head = glob.removesuffix(f"/*/status/{vocabulary.COMPLETE}").replace("\\", "")
     try:
-        work, _ = model.parse_work(head)
+        work, _ = addresses.parse_work(head)
     except (ModelError, Fatal):
         return Reason(f"'{glob}'")
     try:
@@ -233,13 +238,13 @@ def _unmet(snapshot: Snapshot, glob: str) -> Reason:
         function = read_function(snapshot, last) if last is not None else None
     except BAD as error:
         return Reason(f"'{work}', which cannot be read ({error.message})", blocks=True)
-    if function is not None and function.status in (model.FAILED, model.CANCELLED):
+    if function is not None and function.status in (vocabulary.FAILED, vocabulary.CANCELLED):
         return Reason(f"'{last}', which {_how_it_ended(function)}", blocks=True)
     return Reason(f"'{work}'")
 
 
 def _how_it_ended(function: Function) -> str:
-    if function.status == model.FAILED:
+    if function.status == vocabulary.FAILED:
         return "failed"
     return f"was {function.ended_by if function.ended_by.startswith(SUPERSEDED) else 'cancelled'}"
 
@@ -257,16 +262,16 @@ def supersedes(snapshot: Snapshot, run: RunRef) -> bool:
 
 def can_be_superseded(snapshot: Snapshot, run: RunRef) -> bool:
     """Whether a newer release may take the place of a pending run: not of one that an intent asked for."""
-    return supersedes(snapshot, run) and read_function(snapshot, run).cause != model.BY_INTENT
+    return supersedes(snapshot, run) and read_function(snapshot, run).cause != vocabulary.BY_INTENT
 
 
 def _supersede(tx: Transaction, run: RunRef) -> None:
     """Cancel what is pending of older releases where a run starts, lest an older one come late and replace it."""
     if run.work.kind != DEPLOY or not supersedes(tx, run):
         return
-    number = model.release_number(run.work.release)
+    number = addresses.release_number(run.work.release)
     for other in pending(tx, run.work):
-        if model.release_number(other.work.release) >= number:
+        if addresses.release_number(other.work.release) >= number:
             continue
         try:
             is_superseded = can_be_superseded(tx, other)
@@ -297,16 +302,16 @@ def cancel(tx: Transaction, run: RunRef, ended_by: str) -> None:
     """Cancel a pending run, and keep why."""
     function = read_function(tx, run)
     function.ended_by = ended_by
-    enter(tx, run, function, model.CANCELLED)
+    enter(tx, run, function, vocabulary.CANCELLED)
 
 
 def pending(tx: Transaction, work: WorkRef) -> list[RunRef]:
     """The pending runs of a package in an environment, of whatever release; those that can be read, and so start."""
     found = []
-    for run in runs_in(tx, work.package, work.name, model.PENDING):
+    for run in runs_in(tx, work.package, work.name, vocabulary.PENDING):
         with Problems().leave_out(run.ref):
             read_run(tx, run)
-            if read_function(tx, run).status == model.PENDING:
+            if read_function(tx, run).status == vocabulary.PENDING:
                 found.append(run)
     return found
 
@@ -339,7 +344,7 @@ def retry(tx: Transaction, run: RunRef) -> RunRef:
     """Make a new pending run in the place of one that failed. Raises WrongStatus."""
     require_own_dialect(tx, "retry a run")
     function = read_function(tx, run)
-    model.check_transition(run.ref, function.status, model.FAILED_RETRIED)
+    vocabulary.check_transition(run.ref, function.status, vocabulary.FAILED_RETRIED)
     if last_run(tx, run.work) != run:
         raise WrongStatus(f"cannot retry '{run}': a later run has followed it")
     return make(tx, run.work, read_run(tx, run).type, function.cause)
@@ -348,7 +353,7 @@ def retry(tx: Transaction, run: RunRef) -> RunRef:
 def retry_release(tx: Transaction, release: str) -> list[RunRef]:
     """Retry every run of a release that failed. Raises WrongStatus where none did."""
     require_own_dialect(tx, "retry a release")
-    failed = [run for run, status in last_runs_of(tx, release) if status == model.FAILED]
+    failed = [run for run, status in last_runs_of(tx, release) if status == vocabulary.FAILED]
     if not failed:
         raise WrongStatus(f"nothing to retry: no work of '{release}' has failed")
     return [retry(tx, run) for run in failed]

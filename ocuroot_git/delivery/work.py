@@ -10,9 +10,9 @@ import queue
 import threading
 
 from ..errors import Conflict, Error, Fatal
-from . import claims, failures, intent, model, releases, runs
+from . import addresses, claims, failures, intent, releases, runs, vocabulary
+from .addresses import RunRef, WorkRef
 from .executor import NoCommand, Outcome, execute
-from .model import RunRef, WorkRef
 from .problems import BadDocument, Problems
 from .queries import (
     ops,
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from ..store.stores import Stores
     from ..store.transaction import Transaction
     from .executor import How
-    from .model import Claim, Fields
+    from .fields import Fields
+    from .model import Claim
 
     class Display(Protocol):
         """Who is told of what `work any` does, by several threads at once."""
@@ -100,7 +101,7 @@ def todo(snapshot: Snapshot, problems: Problems) -> list[Item]:
     if state_tree(snapshot).layout.version != 1:
         return items
     for release, name in ops(snapshot, problems):
-        known = name == model.CHECK_ENVIRONMENTS
+        known = name == vocabulary.CHECK_ENVIRONMENTS
         reasons = [] if known else ["a program that knows this op"]
         items.append(Item("op", f"{release}/op/{name}", READY if known else BLOCKED, reasons=reasons))
     return items + run_items(snapshot, problems)
@@ -129,30 +130,30 @@ def run_items(snapshot: Snapshot, problems: Problems) -> list[Item]:
     items = []
     newest: dict[str, int] = {}
     for run, status in unsettled_runs(snapshot, problems):
-        if status not in (*model.OPEN, model.FAILED):
+        if status not in (*vocabulary.OPEN, vocabulary.FAILED):
             continue
         package = run.work.package
         if package not in newest:
             newest[package] = max(releases_of(snapshot, package, problems), default=0)
         with problems.leave_out(run.work.ref):
-            if status != model.FAILED or not failures.is_dealt_with(snapshot, run, newest[package]):
+            if status != vocabulary.FAILED or not failures.is_dealt_with(snapshot, run, newest[package]):
                 items.append(_run_item(snapshot, run, status))
     _yield_to_newer(snapshot, items)
-    return sorted(items, key=lambda item: (item.made, model.release_number(RunRef.parse(item.ref).work.release)))
+    return sorted(items, key=lambda item: (item.made, addresses.release_number(RunRef.parse(item.ref).work.release)))
 
 
 def _yield_to_newer(snapshot: Snapshot, items: list[Item]) -> None:
     ready = [RunRef.parse(item.ref) for item in items if item.state == READY and item.claim is None]
     newest: dict[str, RunRef] = {}
-    for run in sorted(ready, key=lambda run: model.release_number(run.work.release)):
-        if run.work.kind == model.DEPLOY and runs.supersedes(snapshot, run):
+    for run in sorted(ready, key=lambda run: addresses.release_number(run.work.release)):
+        if run.work.kind == vocabulary.DEPLOY and runs.supersedes(snapshot, run):
             newest[run.work.current] = run
     for item in items:
         if item.state != READY or item.claim is not None:
             continue
         run = RunRef.parse(item.ref)
         newer = newest.get(run.work.current)
-        if newer is None or model.release_number(run.work.release) >= model.release_number(newer.work.release):
+        if newer is None or addresses.release_number(run.work.release) >= addresses.release_number(newer.work.release):
             continue
         if runs.can_be_superseded(snapshot, run):
             item.state, item.reasons = WAITING, [f"'{newer.work.release}', which is newer and ready"]
@@ -165,9 +166,9 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> Item:
     read_release(snapshot, run.work.release)
     made = str(function.history[0].get("time", "")) if function.history else ""
     type_ = read_run(snapshot, run).type
-    if status == model.FAILED:
+    if status == vocabulary.FAILED:
         return Item("run", run.ref, FAILED, type=type_, made=made)
-    if status == model.RUNNING:
+    if status == vocabulary.RUNNING:
         claim = read_claim(snapshot, run)
         if claims.ran_out(claim, claims.now(snapshot)):
             return Item("run", run.ref, READY, type=type_, reasons=["whose claim ran out"], made=made, claim=claim)
@@ -187,7 +188,7 @@ def prepare(stores: Stores) -> tuple[dict[str, Fatal], Problems]:
     def handle(tx: Transaction) -> Problems:
         problems = Problems()
         for release, name in list(ops(tx, problems)):
-            if name == model.CHECK_ENVIRONMENTS:
+            if name == vocabulary.CHECK_ENVIRONMENTS:
                 with problems.leave_out(f"{release}/op/{name}"):
                     releases.handle_check_environments(tx, release, problems)
         return problems
@@ -198,7 +199,7 @@ def prepare(stores: Stores) -> tuple[dict[str, Fatal], Problems]:
 
 def _place(run: RunRef) -> str:
     """What runs of must follow each other, in the order in which they were made: one package in one environment."""
-    return run.work.current if run.work.kind == model.DEPLOY else run.work.ref
+    return run.work.current if run.work.kind == vocabulary.DEPLOY else run.work.ref
 
 
 class Result:
@@ -211,7 +212,9 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        return bool(self.errors or self.problems) or any(outcome.status != model.COMPLETE for outcome in self.outcomes)
+        return bool(self.errors or self.problems) or any(
+            outcome.status != vocabulary.COMPLETE for outcome in self.outcomes
+        )
 
 
 class Worker:

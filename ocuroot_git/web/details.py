@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..delivery.model import CALL, DEPLOY
+from ..delivery.vocabulary import CALL, DEPLOY
 from ..errors import Error, NotFound
 from ..formats.globs import escape
 from ..formats.layout import REFS, Damaged, edge_directories, object_path

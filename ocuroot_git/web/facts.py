@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from ..delivery.addresses import RunRef
 from ..delivery.failures import is_dealt_with
-from ..delivery.model import FAILED, OPEN, RunRef
+from ..delivery.vocabulary import FAILED, OPEN
 from ..errors import Error
 from ..formats.layout import REFS, Damaged, StoredObject, link_target, object_path
 from ..formats.refs import INTENT, STATE

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..delivery.model import FAILED, OPEN, PENDING, release_number
+from ..delivery.addresses import release_number
+from ..delivery.vocabulary import FAILED, OPEN, PENDING
 from ..errors import Error
 from ..formats.globs import Glob, escape
 from ..formats.refs import INTENT, STATE, Ref, version_key

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request
 
-from ..delivery.model import release_number
+from ..delivery.addresses import release_number
 from ..errors import Error
 from ..formats.documents import dump
 from ..formats.refs import Ref, RefError

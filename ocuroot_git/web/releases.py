@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..delivery.model import CALL, DEPLOY, release_number
+from ..delivery.addresses import release_number
+from ..delivery.vocabulary import CALL, DEPLOY
 from ..errors import NotFound
 from ..formats.layout import REFS, Damaged
 from ..formats.refs import STATE, version_key

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..delivery.model import CALL, DEPLOY
+from ..delivery.vocabulary import CALL, DEPLOY
 
 if TYPE_CHECKING:
     from ..formats.documents import Document

@@ -18,7 +18,7 @@ from support.repositories import Repo
 import ocuroot_git
 from ocuroot_git.delivery import claims, runs
 from ocuroot_git.delivery import finish as ending
-from ocuroot_git.delivery.model import RunRef
+from ocuroot_git.delivery.addresses import RunRef
 
 BUILD = "shop/-/web/@1/call/build"
 RUN = f"{BUILD}/1"

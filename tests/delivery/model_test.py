@@ -11,7 +11,7 @@ from stories.conformance_test import v1_branch, v3_branches
 from support.delivering import call, copy_of, deploy, diff, package, prepare, refused, release, work_any
 from support.repositories import Repo
 
-from ocuroot_git.delivery import model
+from ocuroot_git.delivery import model, vocabulary
 from ocuroot_git.delivery.executor import OutputError, parse_outputs
 
 R = "shop/-/web/@1"
@@ -45,15 +45,15 @@ def test_unknown_fields_are_kept(type_: Any) -> None:
 
 
 def test_the_steps_between_statuses() -> None:
-    for old in model.STATUSES:
-        for new in model.STATUSES:
-            if new in model.TRANSITIONS[old]:
-                model.check_transition("r", old, new)
+    for old in vocabulary.STATUSES:
+        for new in vocabulary.STATUSES:
+            if new in vocabulary.TRANSITIONS[old]:
+                vocabulary.check_transition("r", old, new)
             else:
-                with pytest.raises(model.WrongStatus):
-                    model.check_transition("r", old, new)
-    for ended in (model.COMPLETE, model.CANCELLED, model.FAILED_RETRIED):
-        assert model.TRANSITIONS[ended] == ()
+                with pytest.raises(vocabulary.WrongStatus):
+                    vocabulary.check_transition("r", old, new)
+    for ended in (vocabulary.COMPLETE, vocabulary.CANCELLED, vocabulary.FAILED_RETRIED):
+        assert vocabulary.TRANSITIONS[ended] == ()
 
 
 def test_outputs_by_file() -> None:

@@ -13,7 +13,7 @@ from support.viewing import ADDRESS, Browser, application
 
 from ocuroot_git.delivery import finish as ending
 from ocuroot_git.delivery import releases, runs
-from ocuroot_git.delivery.model import WorkRef
+from ocuroot_git.delivery.addresses import WorkRef
 from ocuroot_git.opening import open_stores
 
 PATHS = (

@@ -9,7 +9,7 @@ from ..options import READING, RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...delivery.model import Fields
+    from ...delivery.fields import Fields
     from ..context import Context
 
 

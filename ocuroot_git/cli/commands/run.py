@@ -11,7 +11,8 @@ from ..options import RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...delivery.model import Claim, RunRef
+    from ...delivery.addresses import RunRef
+    from ...delivery.model import Claim
     from ...store.transaction import Transaction
     from ..context import Context
 
@@ -90,7 +91,7 @@ def finish(
 
 def cancel(context: Context, *references: str, force: bool) -> int:
     from ...delivery import finish as ending
-    from ...delivery import model
+    from ...delivery import vocabulary
     from ...delivery.queries import find_run, read_function
 
     snapshot = context.snapshot()
@@ -106,14 +107,14 @@ def cancel(context: Context, *references: str, force: bool) -> int:
         context.terminal.record(f"{outcome}\t{run}")
         if outcome == ending.STOPPING:
             context.terminal.remark(f"{run}: its executor stops it when it looks at its claim next")
-        elif read_function(snapshot, run).cause == model.BY_INTENT:
+        elif read_function(snapshot, run).cause == vocabulary.BY_INTENT:
             context.terminal.remark(f"{run}: an intent asks for it, and 'apply' makes another while it does")
     return 0
 
 
 def execute(context: Context, reference: str, *command: str, timeout: int | None) -> int:
     from ...delivery import executor as execution
-    from ...delivery import model
+    from ...delivery import vocabulary
     from ...delivery.child_command import Signals
     from ...delivery.queries import find_work
 
@@ -141,7 +142,7 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
         )
         why = f" ({outcome.why})" if outcome.why else ""
         context.terminal.remark(f"{outcome.run}: {outcome.status}{why}")
-    if outcome.status == model.COMPLETE:
+    if outcome.status == vocabulary.COMPLETE:
         return 0
     return outcome.exit_status or 1
 

@@ -1,0 +1,111 @@
+"""Where the documents of the delivery model lie (design 7): the refs of work, of runs, and of environments.
+
+R = repo/-/path/@N                       a release
+W = R/call/<name>, R/deploy/<env>        WorkRef
+W/<n>                                    RunRef
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..formats.refs import INTENT, STATE, Ref
+from .vocabulary import CALL, DEPLOY, ModelError
+
+
+@dataclass(frozen=True)
+class WorkRef:
+    """A piece of work in a release: `kind` is `call` or `deploy`, `name` that of the call or the environment."""
+
+    release: str
+    kind: str
+    name: str
+
+    @property
+    def ref(self) -> str:
+        return f"{self.release}/{self.kind}/{self.name}"
+
+    @property
+    def package(self) -> str:
+        return package_of(self.release)
+
+    @property
+    def current(self) -> str:
+        """The link to the run that is current for the package (design 5.3)."""
+        return f"{self.package}/{STATE}/{self.kind}/{self.name}"
+
+    @property
+    def intent(self) -> str:
+        """The intent of a deployment."""
+        return f"{self.package}/{INTENT}/{self.kind}/{self.name}"
+
+    def run(self, number: int) -> RunRef:
+        return RunRef(self, number)
+
+    def __str__(self) -> str:
+        return self.ref
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """A run of a piece of work."""
+
+    work: WorkRef
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> RunRef:
+        """Read the ref of a run, `R/deploy/production/2`. Raises ModelError."""
+        work, number = parse_work(text)
+        if number is None:
+            raise ModelError(f"'{text}' is no run", hint="a run has a number, as in …/@1/call/build/1")
+        return cls(work, number)
+
+    @property
+    def ref(self) -> str:
+        return f"{self.work.ref}/{self.number}"
+
+    @property
+    def function(self) -> str:
+        return f"{self.ref}/functions/1"
+
+    @property
+    def logs(self) -> str:
+        return f"{self.ref}/logs"
+
+    def status(self, status: str) -> str:
+        """The ref of the marker of a status."""
+        return f"{self.ref}/status/{status}"
+
+    def __str__(self) -> str:
+        return self.ref
+
+
+def parse_work(ref: Ref | str) -> tuple[WorkRef, int | None]:
+    """The work, and the number of the run if there is one, that a ref names. Raises ModelError."""
+    parsed = Ref.parse(ref) if isinstance(ref, str) else ref
+    name, _, rest = parsed.name.partition("/")
+    is_run = rest.isascii() and rest.isdigit()
+    if parsed.type not in (CALL, DEPLOY) or parsed.marker != STATE or (rest and not is_run):
+        raise ModelError(
+            f"'{ref}' is neither work nor a run",
+            hint="work is …/@1/call/build or …/@1/deploy/production, a run has a number after it",
+        )
+    release = str(parsed.replace(type="", name="", fragment=""))
+    return WorkRef(release, parsed.type, name), int(rest) if rest else None
+
+
+def package_of(release: str) -> str:
+    """The package of a release: `repo/-/path` of `repo/-/path/@1`."""
+    return release.rpartition("/")[0]
+
+
+def release_number(release: str) -> int:
+    """The number of a release, from its ref in any dialect; 0 for a tag."""
+    digits = release.rpartition("/")[2].removeprefix(STATE).removeprefix("r")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def environment_ref(name: str) -> str:
+    """The ref of an environment."""
+    return f"{STATE}/environment/{name}"

@@ -1,0 +1,54 @@
+"""The fields of a JSON object, taken out one by one, each of the type that it must be."""
+
+from __future__ import annotations
+
+from ..formats.documents import Document, dump
+from .vocabulary import ModelError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Fields = dict[str, Any]
+
+
+class TakenFields:
+    """Fields that are taken out of a document, each by its type; empty where it is null or not there."""
+
+    def __init__(self, fields: Fields, where: str) -> None:
+        self._fields = fields
+        self._where = where
+
+    def fields(self, name: str) -> Fields:
+        return dict(self._take(name, dict, "an object"))
+
+    def text(self, name: str) -> str:
+        return str(self._take(name, str, "a string"))
+
+    def items(self, name: str, of: type) -> list[Any]:
+        found = list(self._take(name, list, "a list"))
+        for number, one in enumerate(found):
+            if not isinstance(one, of):
+                raise ModelError(f"{self._where}: {name}/{number} is not {'a string' if of is str else 'an object'}")
+        return found
+
+    def _take(self, name: str, type_: type, words: str) -> Any:
+        found = self._fields.pop(name, None)
+        if found is None:
+            return type_()
+        if not isinstance(found, type_):
+            raise ModelError(f"{self._where}: {name} is {brief(found)}, not {words}")
+        return found
+
+
+def brief(value: Document) -> str:
+    """A value as an error quotes it."""
+    text = dump(value, None)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def fields_of(value: Document, where: str) -> Fields:
+    """A copy of a JSON object. Raises ModelError for anything else."""
+    if not isinstance(value, dict):
+        raise ModelError(f"{where}: {'it is missing' if value is None else 'it is not a JSON object'}")
+    return dict(value)
