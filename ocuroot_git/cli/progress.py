@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..delivery.addresses import RunRef
-    from ..delivery.executor import Outcome
+    from ..delivery.executor import RunResult
     from .terminal import Terminal
 
 
@@ -37,13 +37,13 @@ class Plain:
             for line in lines:
                 self._say(run, line)
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, result: RunResult) -> None:
         with self._lock:
             for stream in (1, 2):
-                if rest := self._rests.pop((outcome.run, stream), b""):
-                    self._say(outcome.run, rest)
-            took = time.monotonic() - self._begun.pop(outcome.run, time.monotonic())
-            self._show_end(outcome, took)
+                if rest := self._rests.pop((result.run, stream), b""):
+                    self._say(result.run, rest)
+            took = time.monotonic() - self._begun.pop(result.run, time.monotonic())
+            self._show_end(result, took)
 
     def note(self, text: str) -> None:
         with self._lock:
@@ -56,11 +56,11 @@ class Plain:
         text = line.removesuffix(b"\r").decode(errors="replace")
         self._terminal.remark(f"{_short(run)} | {self._terminal.coloured_line(text)}")
 
-    def _show_end(self, outcome: Outcome, took: float) -> None:
-        why = f" ({outcome.why})" if outcome.why else ""
-        self._terminal.record(f"{outcome.status}\t{self._terminal.name(outcome.run.ref)}")
+    def _show_end(self, result: RunResult, took: float) -> None:
+        why = f" ({result.why})" if result.why else ""
+        self._terminal.record(f"{result.status}\t{self._terminal.name(result.run.ref)}")
         self._terminal.flush()
-        self._terminal.remark(f"{outcome.run}: {outcome.status} in {took:.1f} s{why}")
+        self._terminal.remark(f"{result.run}: {result.status} in {took:.1f} s{why}")
 
 
 class Live(Plain):
@@ -89,11 +89,11 @@ class Live(Plain):
     def _say(self, run: RunRef, line: bytes) -> None:
         self._last[run] = "".join(c for c in line.decode(errors="replace") if c.isprintable())
 
-    def _show_end(self, outcome: Outcome, took: float) -> None:
-        style = "green" if outcome.status == vocabulary.COMPLETE else "red"
-        why = f"  {outcome.why}" if outcome.why else ""
-        self._last.pop(outcome.run, None)
-        self._print(f"{outcome.status:<9} {took:7.1f} s  {outcome.run}{why}", style)
+    def _show_end(self, result: RunResult, took: float) -> None:
+        style = "green" if result.status == vocabulary.COMPLETE else "red"
+        why = f"  {result.why}" if result.why else ""
+        self._last.pop(result.run, None)
+        self._print(f"{result.status:<9} {took:7.1f} s  {result.run}{why}", style)
 
     def _print(self, text: str, style: str) -> None:
         from rich.text import Text

@@ -11,8 +11,8 @@ from ..formats.refs import STATE
 from ..store.fsck import Finding
 from . import model, vocabulary
 from .addresses import WorkRef
+from .diff import deploy_intents, documents_below, stored_intent
 from .inputs import read_intent
-from .intent import deploy_intents, documents_below, stored_intent
 from .model import Environment
 from .problems import BadDocument, Problems
 from .queries import (

@@ -92,7 +92,7 @@ class EndCommand(Exception):
     """Raised by `tick`: the command is to end, by a signal that it can catch. The text says why."""
 
 
-class Ended:
+class CommandExit:
     """How a command ended: its exit status as a shell gives it, and why it was made to end, if it was."""
 
     __slots__ = ("status", "why")
@@ -112,7 +112,7 @@ def run(
     stop: Stop,
     output: Callable[[int, bytes], None],
     tick: Callable[[], float],
-) -> Ended:
+) -> CommandExit:
     """Run a command to its end. `stdin` is the path of a file; `output` is given what it prints: stream and bytes.
 
     `tick` is called often, and says in how many seconds at most it is to be called again; what it raises but EndCommand
@@ -141,10 +141,10 @@ def run(
         running.close()
     status = process.wait()
     if running.timed_out:
-        return Ended(TIMED_OUT, running.why)
+        return CommandExit(TIMED_OUT, running.why)
     if running.stopped_by and status == 0:
         status = -running.stopped_by
-    return Ended(128 - status if status < 0 else status, running.why or _killed(status))
+    return CommandExit(128 - status if status < 0 else status, running.why or _killed(status))
 
 
 def _killed(status: int) -> str:

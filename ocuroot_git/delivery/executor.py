@@ -8,11 +8,10 @@ import tempfile
 from ..errors import Error, Fatal
 from ..formats.documents import Document, dump, to_bytes
 from . import child_command as process
-from . import claims, runs, vocabulary
-from . import finish as ending
+from . import claims, finish, runs, vocabulary
 from .addresses import RunRef, WorkRef
 from .claims import ClaimLost, Executor
-from .log_writer import Recorder
+from .log_writer import LogWriter
 from .model import variable_name
 from .queries import environment, read_claim, read_function, read_release, read_run
 from .vocabulary import DEPLOY, DOWN, ModelError
@@ -45,7 +44,7 @@ class OutputError(Fatal, ValueError):
     """The file of outputs does not parse; the message names the line."""
 
 
-class How:
+class ExecutionOptions:
     """How commands are run: where, with which environment, for how long, and who is told.
 
     `command` (a list of words) takes the place of the release's own; `with_description` gives it the run's
@@ -76,7 +75,7 @@ class How:
         self.timeout = timeout
 
 
-class Outcome:
+class RunResult:
     """How a run ended: its status, the exit status of its command, and why, where that is no plain exit."""
 
     __slots__ = ("exit_status", "run", "status", "why")
@@ -92,11 +91,11 @@ def execute(
     stores: Stores,
     work: WorkRef,
     number: int | None,
-    how: How,
+    options: ExecutionOptions,
     begun: Callable[[RunRef], None] = lambda run: None,
     over: Claim | None = None,
     operation: Operation | None = None,
-) -> Outcome:
+) -> RunResult:
     """Start the open run of a piece of work, or its next one, and carry it to its end; `begun` is told which it is.
 
     A run that is running is taken over where its claim is `over`, or one that is seen to be held no more. Raises what
@@ -105,7 +104,7 @@ def execute(
     """
     executor = Executor(stores, operation.name if operation is not None and operation.is_named else "")
     try:
-        started = _claim(stores, work, number, how, executor, over, operation)
+        started = _claim(stores, work, number, options, executor, over, operation)
         run = started[0]
     except claims.Held as held:
         if not executor.operation:
@@ -113,31 +112,31 @@ def execute(
         run = held.run
     if executor.operation:
         # Under this name an earlier process may have claimed the run.
-        before = _taken_up(stores, run, how, executor)
-        if isinstance(before, Outcome):
+        before = _taken_up(stores, run, options, executor)
+        if isinstance(before, RunResult):
             return before
         started = before or started
     run, command, description = started
     begun(run)
-    recorder = Recorder(stores, run, executor=executor, warn=how.warn)
+    log = LogWriter(stores, run, executor=executor, warn=options.warn)
     outputs: Fields = {}
     if command is None:
         status, exit_status, why = vocabulary.COMPLETE, 0, ""
     else:
-        status, exit_status, why, outputs = _run(run, command, description, how, recorder)
+        status, exit_status, why, outputs = _run(run, command, description, options, log)
     if why:
-        recorder.say(f"[git-ocuroot: {why}]")
-    recorder.finish_lines()
-    recorder.keep()
-    _finish(stores, run, status, outputs, executor, recorder, exit_status)
-    return Outcome(run, status, exit_status, why)
+        log.say(f"[git-ocuroot: {why}]")
+    log.finish_lines()
+    log.keep()
+    _finish(stores, run, status, outputs, executor, log, exit_status)
+    return RunResult(run, status, exit_status, why)
 
 
 def _claim(
     stores: Stores,
     work: WorkRef,
     number: int | None,
-    how: How,
+    options: ExecutionOptions,
     executor: Executor,
     over: Claim | None,
     operation: Operation | None = None,
@@ -153,16 +152,16 @@ def _claim(
         def claim(tx: Transaction) -> str:
             run = runs.start(tx, work, number, executor=executor, over=over)
             function = read_function(tx, run)
-            found[:] = [(run, how.command or command_of(tx, run, function), describe(tx, run, function))]
+            found[:] = [(run, options.command or command_of(tx, run, function), describe(tx, run, function))]
             return run.ref
 
         ref = stores.transact(claim, command="run start", message=f"start {work}", operation=operation)
         return found[0] if found and found[0][0].ref == ref else (RunRef.parse(ref), None, {})
 
-    return claims.taking_over(stores, start, how.stop, how.warn, over)
+    return claims.taking_over(stores, start, options.stop, options.warn, over)
 
 
-def _taken_up(stores: Stores, run: RunRef, how: How, executor: Executor) -> Started | Outcome | None:
+def _taken_up(stores: Stores, run: RunRef, options: ExecutionOptions, executor: Executor) -> Started | RunResult | None:
     """What an earlier process left to do under the name of this operation (design 8.9); None where there was none.
 
     A run that it claimed and left is taken up again; one that has ended is not run again. Raises ClaimLost where it
@@ -173,53 +172,53 @@ def _taken_up(stores: Stores, run: RunRef, how: How, executor: Executor) -> Star
         status = read_function(snapshot, run).status
         if status != vocabulary.RUNNING:
             why = "it was run under this name of an operation before"
-            return Outcome(run, status, 0 if status == vocabulary.COMPLETE else 1, why)
+            return RunResult(run, status, 0 if status == vocabulary.COMPLETE else 1, why)
         claim = read_claim(snapshot, run)
         if claim.owner == executor.name:
             return None
         if claim.operation != executor.operation:
             claims.require_claim(snapshot, run, executor.name)
-        over = claims.await_end(stores, run, how.stop, how.warn, patient=True)
+        over = claims.await_end(stores, run, options.stop, options.warn, patient=True)
         if over is not None:
-            return _claim(stores, run.work, run.number, how, executor, over)
-        if how.stop.count or read_function(stores.snapshot(), run).status == vocabulary.RUNNING:
+            return _claim(stores, run.work, run.number, options, executor, over)
+        if options.stop.count or read_function(stores.snapshot(), run).status == vocabulary.RUNNING:
             raise ClaimLost(f"'{run}' is still run by '{claim.owner}', under the same name of an operation")
 
 
 def _run(
-    run: RunRef, command: list[str], description: Fields, how: How, recorder: Recorder
+    run: RunRef, command: list[str], description: Fields, options: ExecutionOptions, log: LogWriter
 ) -> tuple[str, int, str, Fields]:
     """Run the command; gives the status, the exit status, why it is no plain one, and the outputs."""
 
     def output(stream: int, data: bytes) -> None:
-        recorder.feed(stream, data)
-        how.output(run, stream, data)
+        log.feed(stream, data)
+        options.output(run, stream, data)
 
     with tempfile.TemporaryDirectory(prefix="git-ocuroot-") as scratch:
         output_file = os.path.join(scratch, "output")
         open(output_file, "wb").close()
         stdin = os.devnull
-        if how.with_description:
+        if options.with_description:
             stdin = os.path.join(scratch, "description")
             with open(stdin, "wb") as file:
                 file.write(to_bytes(dump(description) + "\n"))
         try:
             ended = process.run(
                 command,
-                environ=_environment(how.environ, description, output_file),
-                directory=how.directory if how.command else how.top,
+                environ=_environment(options.environ, description, output_file),
+                directory=options.directory if options.command else options.top,
                 stdin=stdin,
-                timeout=how.timeout,
-                stop=how.stop,
+                timeout=options.timeout,
+                stop=options.stop,
                 output=output,
-                tick=recorder.tick,
+                tick=log.tick,
             )
         except (ClaimLost, vocabulary.WrongStatus):
             raise
         except Error as error:
             return vocabulary.FAILED, 128, error.message, {}
         status = vocabulary.COMPLETE if ended.status == 0 else vocabulary.FAILED
-        if ended.why and ended.why == recorder.told_to_stop:
+        if ended.why and ended.why == log.told_to_stop:
             status = vocabulary.CANCELLED
         why = ended.why or (f"it ended with status {ended.status}" if ended.status else "")
         try:
@@ -235,24 +234,22 @@ def _finish(
     status: str,
     outputs: Fields,
     executor: Executor,
-    recorder: Recorder,
+    log: LogWriter,
     exit_status: int,
 ) -> None:
-    ended_by = ending.BY_CANCEL if status == vocabulary.CANCELLED else ""
+    ended_by = finish.BY_CANCEL if status == vocabulary.CANCELLED else ""
     try:
-        ending.finish(
-            stores, run, status, outputs=outputs, owner=executor.name, ended_by=ended_by, also=recorder.append
-        )
+        finish.finish(stores, run, status, outputs=outputs, owner=executor.name, ended_by=ended_by, also=log.append)
     except ClaimLost:
         raise
     except Error as error:
         error.message = f"the command of '{run}' ended with status {exit_status}, but that is not recorded: {error}"
         given = "".join(f" --output {key}=…" for key in outputs)
         error.hint = f"once the store can be written to: git ocuroot run finish {run} --status {status}{given}"
-        if recorder.kept_in:
-            error.hint += f" (in this repository; '{recorder.kept_in}' holds the log until then)"
+        if log.kept_in:
+            error.hint += f" (in this repository; '{log.kept_in}' holds the log until then)"
         raise
-    recorder.recorded()
+    log.recorded()
 
 
 def command_of(snapshot: Snapshot, run: RunRef, function: Function) -> list[str] | None:

@@ -39,7 +39,7 @@ _LONGEST_LOOK: Final = 240.0
 """Seconds between looks at a remote that could not be reached."""
 
 
-class Recorder:
+class LogWriter:
     """Collects what a run prints. `executor` is who holds the claim, which is renewed; None: nobody does."""
 
     def __init__(
@@ -224,16 +224,16 @@ def append_from(
     is_named = name("run log").is_named
     if not is_named:  # else it may have ended since the same was written
         require_open(read_function(stores.snapshot(), run).status, run)
-    recorder = Recorder(stores, run, warn=warn)
+    log = LogWriter(stores, run, warn=warn)
     read = sha256()
     while True:
-        ready, _, _ = select.select([descriptor], [], [], None if is_named else recorder.tick())
+        ready, _, _ = select.select([descriptor], [], [], None if is_named else log.tick())
         if ready:
             data = os.read(descriptor, 1 << 16)
             if not data:
                 break
             read.update(data)
-            recorder.feed(1, data)
-    recorder.finish_lines()
+            log.feed(1, data)
+    log.finish_lines()
     operation = name("run log", stdin=read.hexdigest())
-    stores.transact(recorder.append, command="run log", message=f"log {run}", operation=operation)
+    stores.transact(log.append, command="run log", message=f"log {run}", operation=operation)

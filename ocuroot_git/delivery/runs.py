@@ -1,4 +1,4 @@
-"""Runs: made, started, held on to, cancelled and retried (design 7); `ending` ends them.
+"""Runs: made, started, held on to, cancelled and retried (design 7); `finish` ends them.
 
 The functions change a `Transaction`. A run's `functions/1` holds its status, and the marker below `status/` follows
 in the same commit.

@@ -4,10 +4,10 @@
     shapes       -> releases and runs as any version wrote them
     facts        -> what a store's trees say: packages, releases, work, statuses; kept per tree id
     changes      -> history: commits, and what became of one document
-    later        -> what takes longer than a page may
+    background   -> what takes longer than a page may
     differences  -> intent against state
     lists, releases, details    what each page shows, as plain JSON values; the JSON answers are these
-    looks        -> what templates use to show values
+    filters      -> what templates use to show values
     security     -> what may ask, and what every answer says about itself
     app          -> Flask: addresses to pages
     server       -> waitress, the port

@@ -24,9 +24,9 @@ from ..formats.layout import SIDES
 from ..formats.printable import escaped
 from . import changes, details, lists, releases
 from .addresses import PAGE
+from .background import PATIENCE
 from .facts import Facts, Memory
-from .later import PATIENCE
-from .looks import install
+from .filters import install
 from .security import Guard
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..delivery import intent
+from ..delivery import diff
 from ..delivery.problems import Problems
 from ..errors import Error
 
@@ -40,7 +40,7 @@ def compared(facts: Facts) -> Compared:
 def _compare(facts: Facts) -> Compared:
     problems = Problems()
     try:
-        found = intent.differences(facts.snapshot, problems)
+        found = diff.differences(facts.snapshot, problems)
     except Error as error:
         return Compared([], problem=error.message)
     return Compared(

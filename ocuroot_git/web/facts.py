@@ -16,7 +16,7 @@ from ..delivery.vocabulary import FAILED, OPEN
 from ..errors import Error
 from ..formats.layout import REFS, Damaged, StoredObject, link_target, object_path
 from ..formats.refs import INTENT, STATE
-from .later import Later
+from .background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -108,7 +108,7 @@ class Memory:
         self.packages: Kept[Package] = Kept(_MOST_PACKAGES)
         self.releases: Kept[Release] = Kept(_MOST_RELEASES)
         self.wanted: Kept[dict[str, Document]] = Kept(_MOST_PACKAGES)
-        self.later = Later()
+        self.background = Background()
         self.reading = threading.Lock()
         """Held while a whole store is read, so that the next request finds it read instead of reading it too."""
 
@@ -132,7 +132,7 @@ class Facts:
         return self.state if side == "state" else self.intent
 
     def later(self, what: str, work: Callable[[Facts], Value]) -> Value | None:
-        """What `work` says of these stores, if it is known by now: see `later.Later`."""
+        """What `work` says of these stores, if it is known by now: see `background.Background`."""
         versions = []
         for tree in (self.state, self.intent or self.state):
             place, directory = self.snapshot.place(tree)
@@ -141,9 +141,9 @@ class Facts:
             return work(self)
         question = (what, *versions)
         if self._patience is None:
-            found: Value | None = self.memory.later.now(question, lambda: work(self))
+            found: Value | None = self.memory.background.now(question, lambda: work(self))
             return found
-        return self.memory.later.get(  # type: ignore[no-any-return]
+        return self.memory.background.get(  # type: ignore[no-any-return]
             question, lambda: work(Facts(self._again(), self.memory, self._again)), self._patience
         )
 

@@ -15,7 +15,7 @@ from support.delivering import call, deploy, package, prepare, refused, release,
 from support.repositories import Repo
 
 import ocuroot_git
-from ocuroot_git.delivery import intent, releases, work
+from ocuroot_git.delivery import apply, diff, queue, releases
 from ocuroot_git.delivery.check import check_model
 from ocuroot_git.delivery.problems import Problems
 from ocuroot_git.store.snapshot import Snapshot
@@ -187,10 +187,10 @@ def seen(snapshot: Snapshot) -> tuple[dict[str, Any], Problems]:
     """What each reader says of all that is not bad, and what was left out."""
     problems = Problems()
     found = {
-        "diff": [(one.ref, one.status) for one in intent.differences(snapshot, problems)],
-        "todo": [(one.ref, one.state) for one in work.todo(snapshot, problems)],
+        "diff": [(one.ref, one.status) for one in diff.differences(snapshot, problems)],
+        "todo": [(one.ref, one.state) for one in queue.items(snapshot, problems)],
         "releases": [(one["ref"], one["work"]) for one in releases.listing(snapshot, [], problems)],
-        "apply": [(one.ref, one.status) for one in intent.tried(snapshot, None, strict=False).acted],
+        "apply": [(one.ref, one.status) for one in apply.dry_run(snapshot, None, strict=False).acted],
     }
     return {key: [one for one in value if GOOD in one[0]] for key, value in found.items()}, problems
 
@@ -208,7 +208,7 @@ def test_readers_leave_it_out(whole: Repo, name: str) -> None:
     assert after == before
     assert ref in [problem.ref for problem in problems], [problem.message for problem in problems]
     # What cannot be read is never taken for what is not there: nothing is to be deleted or taken down for it.
-    assert not [one for one in intent.differences(snapshot, Problems()) if one.status == "D"]
+    assert not [one for one in diff.differences(snapshot, Problems()) if one.status == "D"]
     if not any(words in name for words in NO_FAULT_OF_THE_MODEL):
         assert ref in [finding.where for finding in check_model(snapshot)]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from support.repositories import Repo
 
 import ocuroot_git
-from ocuroot_git.delivery import index, intent, queries, work
+from ocuroot_git.delivery import diff, index, queries, queue
 from ocuroot_git.delivery.problems import Problems
 from ocuroot_git.errors import Conflict
 from ocuroot_git.store.memory import FILE, Memory
@@ -39,8 +39,8 @@ changes = some.lists(
 def answers(snapshot: Snapshot) -> dict[str, Any]:
     problems = Problems()
     return {
-        "diff": [(one.ref, one.status) for one in intent.differences(snapshot, problems)],
-        "todo": [one.to_document() for one in work.todo(snapshot, problems)],
+        "diff": [(one.ref, one.status) for one in diff.differences(snapshot, problems)],
+        "todo": [one.to_document() for one in queue.items(snapshot, problems)],
         "ops": list(queries.ops(snapshot, problems)),
         "deployed": queries.deployments(snapshot, problems),
         "problems": problems.to_document(),

@@ -8,24 +8,24 @@ from ..options import COMMON, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...delivery.intent import Applied
+    from ...delivery.apply import ApplyResult
     from ..context import Context
 
 
 def run(context: Context, *refs: str, all: bool, dry_run: bool, json: bool) -> int:
-    from ...delivery import intent
+    from ...delivery import apply
 
     if bool(refs) == all:
         raise UsageError("name intents, or give --all")
     named = None if all else list(refs)
     if dry_run:
-        applied = intent.tried(context.snapshot(), named, strict=named is not None)
+        applied = apply.dry_run(context.snapshot(), named, strict=named is not None)
     else:
-        applied = intent.apply(context.stores, named, context.operation("apply", of_job=False))
+        applied = apply.apply(context.stores, named, context.operation("apply", of_job=False))
     return report(context, applied, json=json)
 
 
-def report(context: Context, applied: Applied, *, json: bool) -> int:
+def report(context: Context, applied: ApplyResult, *, json: bool) -> int:
     """Print what was acted on, and what could not be; gives the exit status, 1 where something was left out."""
     from ..reports import report_problems
 

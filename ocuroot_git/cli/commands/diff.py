@@ -7,14 +7,14 @@ from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...delivery.intent import Difference
+    from ...delivery.diff import Difference
     from ..context import Context
 
 _COLOURS = {"A": "green", "M": "cyan", "D": "red"}
 
 
 def run(context: Context, *, exit_code: bool, name_status: bool, patch: bool, json: bool) -> int:
-    from ...delivery.intent import differences
+    from ...delivery.diff import differences
     from ...delivery.problems import Problems
     from ..reports import report_problems
 

@@ -65,7 +65,7 @@ def finish(
     tag: list[str],
     force: bool,
 ) -> int:
-    from ...delivery import finish as ending
+    from ...delivery import finish
     from ...delivery.executor import pair
     from ...delivery.queries import find_run
 
@@ -77,7 +77,7 @@ def finish(
     results.update(pair(text) for text in output)
     run = find_run(context.snapshot(), reference)
     operation = context.operation("run finish", outputs=results)
-    ending.finish(
+    finish.finish(
         context.stores,
         run,
         status,
@@ -90,22 +90,21 @@ def finish(
 
 
 def cancel(context: Context, *references: str, force: bool) -> int:
-    from ...delivery import finish as ending
-    from ...delivery import vocabulary
+    from ...delivery import finish, vocabulary
     from ...delivery.queries import find_run, read_function
 
     snapshot = context.snapshot()
     runs = [find_run(snapshot, reference) for reference in references]
     subject = f"cancel {runs[0]}" if len(runs) == 1 else None
     outcomes = context.stores.transact(
-        lambda tx: [ending.cancel_run(tx, run, force=force) for run in dict.fromkeys(runs)],
+        lambda tx: [finish.cancel_run(tx, run, force=force) for run in dict.fromkeys(runs)],
         command="run cancel",
         message=subject,
         operation=context.operation("run cancel"),
     )
-    for run, outcome in zip(dict.fromkeys(runs), outcomes, strict=True):
-        context.terminal.record(f"{outcome}\t{run}")
-        if outcome == ending.STOPPING:
+    for run, result in zip(dict.fromkeys(runs), outcomes, strict=True):
+        context.terminal.record(f"{result}\t{run}")
+        if result == finish.STOPPING:
             context.terminal.remark(f"{run}: its executor stops it when it looks at its claim next")
         elif read_function(snapshot, run).cause == vocabulary.BY_INTENT:
             context.terminal.remark(f"{run}: an intent asks for it, and 'apply' makes another while it does")
@@ -122,7 +121,7 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
         raise UsageError("option '--timeout' takes a number of seconds above 0")
     work, number = find_work(context.snapshot(), reference)
     with Signals() as stop:
-        how = execution.How(
+        options = execution.ExecutionOptions(
             environ=context.environ,
             directory=os.getcwd(),
             top=context.top_directory(),
@@ -132,19 +131,19 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
             command=list(command) or None,
             timeout=timeout,
         )
-        outcome = execution.execute(
+        result = execution.execute(
             context.stores,
             work,
             number,
-            how,
+            options,
             lambda run: context.terminal.remark(f"{run}: started"),
             operation=context.operation("run exec"),
         )
-        why = f" ({outcome.why})" if outcome.why else ""
-        context.terminal.remark(f"{outcome.run}: {outcome.status}{why}")
-    if outcome.status == vocabulary.COMPLETE:
+        why = f" ({result.why})" if result.why else ""
+        context.terminal.remark(f"{result.run}: {result.status}{why}")
+    if result.status == vocabulary.COMPLETE:
         return 0
-    return outcome.exit_status or 1
+    return result.exit_status or 1
 
 
 def _pass_on(run: RunRef, stream: int, data: bytes) -> None:

@@ -62,9 +62,9 @@ def _name(context: Context) -> dict[str, Document]:
 
 def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:
     """How many intents are not yet followed, and how many runs are in each state; none that are zero."""
-    from ...delivery.intent import differences
+    from ...delivery.diff import differences
     from ...delivery.queries import state_tree
-    from ...delivery.work import run_items
+    from ...delivery.queue import run_items
 
     pending = len(differences(snapshot, problems))
     counts = {"pending intents": pending} if pending else {}

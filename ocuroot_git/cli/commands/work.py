@@ -8,7 +8,8 @@ from ..options import READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...delivery.work import Item, Result
+    from ...delivery.queue import QueueItem
+    from ...delivery.worker import WorkSummary
     from ...store.stores import Stores
     from ..context import Context
     from ..progress import Plain
@@ -17,15 +18,15 @@ _COLOURS = {"ready": "green", "waiting": "yellow", "blocked": "red", "running": 
 
 
 def listing(context: Context, *, json: bool) -> int:
+    from ...delivery import queue
     from ...delivery.problems import Problems
-    from ...delivery.work import todo
     from ..reports import report_problems
 
     terminal = context.terminal
     problems = Problems()
-    items = todo(context.snapshot(), problems)
+    todo = queue.items(context.snapshot(), problems)
     terminal.start_pager()
-    for item in items:
+    for item in todo:
         if json:
             terminal.json(dump(item.to_document(), None))
         else:
@@ -33,7 +34,7 @@ def listing(context: Context, *, json: bool) -> int:
     return report_problems(terminal, problems)
 
 
-def _line(context: Context, item: Item) -> str:
+def _line(context: Context, item: QueueItem) -> str:
     state = context.terminal.paint(f"{item.state:<8}", _COLOURS[item.state])
     what = f"{item.kind} {item.type}" if item.type else item.kind
     said = [f"'git ocuroot run retry {item.ref}' tries it again"] if item.state == "failed" else item.reasons
@@ -43,8 +44,8 @@ def _line(context: Context, item: Item) -> str:
 
 def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
     from ...delivery.child_command import Signals
-    from ...delivery.executor import How
-    from ...delivery.work import Worker
+    from ...delivery.executor import ExecutionOptions
+    from ...delivery.worker import Worker
 
     if jobs < 1:
         raise UsageError("option '--jobs' takes a number above 0")
@@ -53,7 +54,7 @@ def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
     top = context.top_directory()
     display = _display(context)
     with Signals() as stop:
-        how = How(
+        options = ExecutionOptions(
             environ=context.environ,
             directory=top,
             top=top,
@@ -64,7 +65,7 @@ def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
             with_description=bool(exec),
         )
         try:
-            result = Worker(lambda: _open_stores(context), how, display, jobs).run()
+            result = Worker(lambda: _open_stores(context), options, display, jobs).run()
         finally:
             display.close()
     has_failures = _summarise(context, result)
@@ -87,31 +88,31 @@ def _display(context: Context) -> Plain:
 
 
 def _dry_run(context: Context) -> int:
+    from ...delivery import queue
     from ...delivery.problems import Problems
-    from ...delivery.work import READY, todo
     from ..reports import report_problems
 
     problems = Problems()
-    for item in todo(context.snapshot(), problems):
-        if item.state == READY:
+    for item in queue.items(context.snapshot(), problems):
+        if item.state == queue.READY:
             verb = {"intent": "apply", "op": "handle", "run": "execute"}[item.kind]
             context.terminal.record(f"{verb}\t{context.terminal.name(item.ref)}")
     return report_problems(context.terminal, problems)
 
 
-def _summarise(context: Context, result: Result) -> bool:
+def _summarise(context: Context, summary: WorkSummary) -> bool:
     """Say what is left; gives whether something has failed, now or before, and was not dealt with."""
-    from ...delivery.work import FAILED, run_items
+    from ...delivery.queue import FAILED, run_items
     from ..reports import report_failures, report_problems
 
-    report_problems(context.terminal, result.problems)
-    for error in result.errors.values():
+    report_problems(context.terminal, summary.problems)
+    for error in summary.errors.values():
         context.terminal.error("error: ", error.message, error.hint)
     counts: dict[str, int] = {}
-    for outcome in result.outcomes:
-        counts[outcome.status] = counts.get(outcome.status, 0) + 1
-    ended = {outcome.run.ref for outcome in result.outcomes}
-    items = run_items(context.snapshot(), result.problems)
+    for result in summary.results:
+        counts[result.status] = counts.get(result.status, 0) + 1
+    ended = {result.run.ref for result in summary.results}
+    items = run_items(context.snapshot(), summary.problems)
     for item in items:
         if item.ref not in ended:
             counts[item.state] = counts.get(item.state, 0) + 1

@@ -17,7 +17,7 @@ PATIENCE = 0.08
 _MOST_KEPT = 6
 
 
-class Later:
+class Background:
     """Remembers the last few answers by their questions, which say of which version of the stores they are."""
 
     def __init__(self) -> None:

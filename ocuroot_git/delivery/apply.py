@@ -1,0 +1,259 @@
+"""Making state follow intent (design 6 and 7).
+
+`apply` only ever makes the first step, in one commit: it copies documents, and makes pending runs for what takes
+longer; so a difference can stand until those are complete.
+"""
+
+from __future__ import annotations
+
+from ..errors import Conflict, Fatal, NotFound
+from ..formats.refs import STATE, Ref
+from ..store.transaction import Transaction
+from . import addresses, finish, model, runs, vocabulary
+from .addresses import RunRef, WorkRef
+from .diff import Difference, deploy_intents, differences, is_as_wanted, state_ref
+from .inputs import read_intent
+from .model import Environment
+from .problems import BAD, STRICT, Problems
+from .queries import (
+    OldDialect,
+    deployed,
+    deployments,
+    environment,
+    last_run,
+    newest_release,
+    packages,
+    read_function,
+    read_release,
+    read_run,
+    require_own_dialect,
+    state_tree,
+)
+from .vocabulary import DEPLOY, DOWN, UP, ModelError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..formats.operation import Operation
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
+    from .fields import Fields
+
+_BAD = (*BAD, Conflict, OldDialect)
+"""What can be wrong with one intent, and must not keep the others from being applied."""
+
+
+class ApplyResult:
+    """What `apply` did: the intents it acted on, errors by the ref of the intent they are about, and what was bad."""
+
+    def __init__(self) -> None:
+        self.acted: list[Difference] = []
+        self.errors: dict[str, Fatal] = {}
+        self.problems = Problems()
+
+    def to_document(self) -> Fields:
+        """What is told of it, as it is written down for whoever asks for the same again."""
+        errors = {ref: [error.message, error.hint] for ref, error in self.errors.items()}
+        acted = [[one.status, one.ref, one.state] for one in self.acted]
+        return {"acted": acted, "errors": errors, "problems": self.problems.to_document()}
+
+    @classmethod
+    def of_document(cls, document: Fields) -> ApplyResult:
+        """What `to_document` wrote down; the differences without the documents that differed."""
+        applied = cls()
+        for status, ref, state in document["acted"]:
+            wanted, actual = (None if status == "D" else (None,)), (None if status == "A" else (None,))
+            applied.acted.append(Difference(ref, state, wanted, actual))
+        applied.errors = {ref: Fatal(message, hint=hint) for ref, (message, hint) in document["errors"].items()}
+        applied.problems = Problems.of_document(document.get("problems", []))
+        return applied
+
+
+def apply(stores: Stores, refs: list[str] | None, operation: Operation | None = None) -> ApplyResult:
+    """Make the first step towards some intents, or all of them (None). Raises for a bad one where refs are named.
+
+    Applying all, what is not of its shape is left out, and the error of an intent that cannot be followed is
+    returned, so that one mistake does not stop deliveries.
+    """
+
+    def change_state(tx: Transaction) -> Fields:
+        return _change_state(tx, refs, strict=refs is not None).to_document()
+
+    done = finish.transact_both(
+        stores, lambda tx: _forget_intents(tx, refs), change_state, "apply", operation=operation
+    )
+    return ApplyResult.of_document(done)
+
+
+def dry_run(snapshot: Snapshot, refs: list[str] | None, *, strict: bool) -> ApplyResult:
+    """What `apply` would do now; nothing is written. Unless `strict`, the error of a bad intent is returned."""
+    trial = Transaction(snapshot)
+    _forget_intents(trial, refs)
+    return _change_state(trial, refs, strict=strict)
+
+
+def _forget_intents(tx: Transaction, refs: list[str] | None) -> None:
+    """Delete the deploy intents of environments that are to go: nothing is wanted there."""
+    for difference in _chosen(tx, refs, Problems()):
+        if difference.kind == "environment" and difference.status == "D":
+            for package, name in deploy_intents(tx):
+                work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
+                if difference.state == addresses.environment_ref(name):
+                    tx.delete(work.intent)
+
+
+def _change_state(tx: Transaction, refs: list[str] | None, *, strict: bool) -> ApplyResult:
+    """The part of `apply` that changes state."""
+    applied = ApplyResult()
+    for difference in sorted(_chosen(tx, refs, applied.problems), key=_order):
+        touched = len(tx.touched)
+        try:
+            with tx.all_or_nothing():
+                _apply(tx, difference, STRICT if strict else applied.problems)
+        except _BAD as error:
+            error.message = f"cannot apply '{difference.ref}': {error.message}"
+            if strict:
+                raise
+            applied.errors[difference.ref] = Fatal(error.message, hint=error.hint)
+        if len(tx.touched) > touched:
+            applied.acted.append(difference)
+    if strict:
+        applied.problems = Problems()  # those of documents that nobody asked for
+    return applied
+
+
+def _order(difference: Difference) -> tuple[int, str]:
+    """Environments come first, since deployments need them, and go before what is deployed in them does."""
+    kinds = ("environment", "custom", DEPLOY)
+    return kinds.index(difference.kind), difference.ref
+
+
+def _chosen(snapshot: Snapshot, refs: list[str] | None, problems: Problems) -> list[Difference]:
+    found = differences(snapshot, problems)
+    if refs is None:
+        return found
+    chosen = []
+    for text in refs:
+        ref = snapshot.absolute(text)
+        if ref.type not in ("custom", "environment", DEPLOY) or (ref.type == DEPLOY and (ref.release or ref.is_global)):
+            raise Fatal(
+                f"cannot apply '{text}': it is no intent that state can follow",
+                hint="those are +/environment/…, +/custom/…, …/+1/custom/… and …/+/deploy/<environment>",
+            )
+        state = state_ref(snapshot, ref)
+        for one in (str(ref), state):
+            if one in problems.asked:
+                raise Fatal(f"cannot apply '{text}': {problems.asked[one].message}")
+        about = [one for one in found if one.ref == str(ref) or one.state == state]
+        if not about and not snapshot.exists(ref) and not snapshot.exists(state):
+            raise NotFound(f"no such intent: '{ref}', and nothing in state that it could be about")
+        chosen += [one for one in about if one not in chosen]
+    return chosen
+
+
+def _apply(tx: Transaction, difference: Difference, problems: Problems) -> None:
+    ref = Ref.parse(difference.ref)
+    if ref.type == "custom":
+        _apply_custom(tx, difference)
+    elif ref.type == "environment":
+        if difference.status == "D":
+            _take_away_environment(tx, ref.name, problems)
+        else:
+            _apply_environment(tx, difference, problems)
+    else:
+        work = WorkRef(str(ref.replace(marker=STATE, type="", name="")), DEPLOY, ref.name)
+        require_own_dialect(tx, "apply a deployment")
+        if difference.status == "D":
+            _take_down(tx, work, vocabulary.BY_INTENT)
+        else:
+            _put_up(tx, work)
+
+
+def _apply_custom(tx: Transaction, difference: Difference) -> None:
+    if difference.status == "D":
+        tx.delete(difference.state)
+        return
+    state = Ref.parse(difference.state)
+    if not state.release and not state.is_global:
+        raise NotFound(f"'{state.replace(type='', name='')}' has no release yet that it could be for")
+    tx.set(state, difference.wanted)
+
+
+def _apply_environment(tx: Transaction, difference: Difference, problems: Problems) -> None:
+    Environment.read(difference.wanted, difference.state)
+    tx.set(difference.state, difference.wanted)
+    if state_tree(tx).layout.version == 1:
+        for package in packages(state_tree(tx)):
+            with problems.leave_out(f"{package}/{STATE}"):
+                newest = newest_release(tx, package)
+                if newest is not None and addresses.release_number(newest):
+                    runs.mark(tx, newest, vocabulary.CHECK_ENVIRONMENTS)
+
+
+def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> None:
+    """Cancel what is pending for an environment, take down what is there, and let it go when nothing is left."""
+    there = deployments(tx, problems, only=name)
+    if there:
+        require_own_dialect(tx, "take down what is deployed there")
+    if state_tree(tx).layout.version == 1:
+        for package in packages(state_tree(tx)):
+            work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
+            with problems.leave_out(work.current), tx.all_or_nothing():
+                runs.cancel_pending(
+                    tx, package, name, vocabulary.BY_ENVIRONMENT, lambda run: read_run(tx, run).type != DOWN
+                )
+                if (package, name) in there:
+                    _take_down(tx, work, vocabulary.BY_ENVIRONMENT)
+    finish.remove_deserted(tx, name)
+
+
+def _take_down(tx: Transaction, work: WorkRef, cause: str) -> None:
+    """A pending `down` of what is deployed, unless there is one; while another run of it is on, nothing yet."""
+    runs.cancel_pending(
+        tx,
+        work.package,
+        work.name,
+        cause,
+        lambda run: read_function(tx, run).cause == vocabulary.BY_INTENT and read_run(tx, run).type == UP,
+    )
+    run = deployed(tx, work.package, work.name)
+    if run is None:
+        return
+    last = last_run(tx, run.work)
+    if last is not None and read_function(tx, last).status in vocabulary.OPEN:
+        if read_run(tx, last).type == DOWN or read_function(tx, last).status != vocabulary.PENDING:
+            return
+        runs.cancel(tx, last, cause)
+    runs.make(tx, run.work, DOWN, cause)
+
+
+def _put_up(tx: Transaction, work: WorkRef) -> None:
+    """A pending `up` of the release that is wanted, unless it is on its way already. Raises for a bad intent."""
+    intent = read_intent(tx, work)
+    assert intent is not None
+    release = tx.resolve(intent.release)
+    parsed = Ref.parse(release)
+    if parsed.type or not parsed.release or addresses.package_of(release) != work.package:
+        raise ModelError(f"'{intent.release}' is no release of '{work.package}'")
+    if not tx.exists(release):
+        raise NotFound(f"there is no release '{intent.release}'")
+    wanted = WorkRef(release, DEPLOY, work.name)
+    where = environment(tx, work.name)
+    if where is None:
+        raise NotFound(f"there is no environment '{work.name}'")
+    if read_release(tx, release).package.find(DEPLOY, work.name, where) is None:
+        raise NotFound(f"'{release}' has no deployment for the environment '{work.name}'")
+    model.read_inputs(intent.input, f"'{work.intent}'", release)
+    runs.cancel_pending(tx, work.package, work.name, vocabulary.BY_INTENT, lambda run: _is_outdated(tx, run, wanted))
+    last = last_run(tx, wanted)
+    if last is not None and read_function(tx, last).status in vocabulary.OPEN:
+        return
+    run = deployed(tx, work.package, work.name)
+    if run is None or not is_as_wanted(tx, work, run):
+        runs.make(tx, wanted, UP, vocabulary.BY_INTENT)
+
+
+def _is_outdated(tx: Transaction, run: RunRef, wanted: WorkRef) -> bool:
+    """Whether a pending run was made for an earlier intent: for another release, or to take down what is wanted."""
+    if run.work == wanted:
+        return read_run(tx, run).type == DOWN
+    return read_function(tx, run).cause == vocabulary.BY_INTENT

@@ -1,0 +1,155 @@
+"""What is to be done: `work list`, and where `work any` takes it from (design 7)."""
+
+from __future__ import annotations
+
+from . import addresses, apply, claims, diff, failures, runs, vocabulary
+from .addresses import RunRef
+from .problems import BadDocument, Problems
+from .queries import (
+    ops,
+    read_claim,
+    read_function,
+    read_release,
+    read_run,
+    state_tree,
+    unsettled_runs,
+)
+from .queries import releases as releases_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from ..store.snapshot import Snapshot
+    from .fields import Fields
+    from .model import Claim
+
+READY: Final = "ready"
+WAITING: Final = "waiting"
+BLOCKED: Final = "blocked"
+RUNNING: Final = "running"
+FAILED: Final = "failed"
+
+
+class QueueItem:
+    """Something to be done: an `intent` to apply, an `op` to look at, or a `run`; its state, and what it waits for.
+
+    A run that is running comes with its `claim`; one that failed is there until it is dealt with (see `failures`).
+    """
+
+    __slots__ = ("claim", "kind", "made", "reasons", "ref", "state", "type")
+
+    def __init__(
+        self,
+        kind: str,
+        ref: str,
+        state: str,
+        *,
+        type: str = "",
+        reasons: list[str] | None = None,
+        made: str = "",
+        claim: Claim | None = None,
+    ) -> None:
+        self.kind = kind
+        self.ref = ref
+        self.state = state
+        self.type = type
+        self.reasons = reasons or []
+        self.made = made
+        self.claim = claim
+
+    def to_document(self) -> Fields:
+        known: Fields = {"kind": self.kind, "ref": self.ref, "state": self.state}
+        if self.type:
+            known["type"] = self.type
+        if self.state == FAILED:
+            known["retry"] = f"git ocuroot run retry {self.ref}"
+        return {**known, "waits_for": self.reasons}
+
+
+def items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
+    """All that is to be done, in the order in which `work any` would take it up: intents, ops, then runs by age."""
+    items = _intent_items(snapshot, problems)
+    if state_tree(snapshot).layout.version != 1:
+        return items
+    for release, name in ops(snapshot, problems):
+        known = name == vocabulary.CHECK_ENVIRONMENTS
+        reasons = [] if known else ["a program that knows this op"]
+        items.append(QueueItem("op", f"{release}/op/{name}", READY if known else BLOCKED, reasons=reasons))
+    return items + run_items(snapshot, problems)
+
+
+def _intent_items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
+    """An intent is ready while `apply` would change something, and then waits for the runs that make it true."""
+    applied = apply.dry_run(snapshot, None, strict=False)
+    problems.update(applied.problems)
+    acted = {difference.ref for difference in applied.acted}
+    items = []
+    for difference in diff.differences(snapshot, Problems()):
+        state, reasons = (READY, []) if difference.ref in acted else (WAITING, ["its runs"])
+        if difference.ref in applied.errors:
+            state, reasons = BLOCKED, [applied.errors[difference.ref].message]
+        items.append(QueueItem("intent", difference.ref, state, type=difference.status, reasons=reasons))
+    return items
+
+
+def run_items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
+    """The runs that have not ended, by age: what was asked for last is done last, and so stays. With them, those that
+    failed, and nobody has dealt with that yet.
+
+    Of several releases that are ready for one place, the newest is; the older ones wait for being superseded by it.
+    """
+    items = []
+    newest: dict[str, int] = {}
+    for run, status in unsettled_runs(snapshot, problems):
+        if status not in (*vocabulary.OPEN, vocabulary.FAILED):
+            continue
+        package = run.work.package
+        if package not in newest:
+            newest[package] = max(releases_of(snapshot, package, problems), default=0)
+        with problems.leave_out(run.work.ref):
+            if status != vocabulary.FAILED or not failures.is_dealt_with(snapshot, run, newest[package]):
+                items.append(_run_item(snapshot, run, status))
+    _yield_to_newer(snapshot, items)
+    return sorted(items, key=lambda item: (item.made, addresses.release_number(RunRef.parse(item.ref).work.release)))
+
+
+def _yield_to_newer(snapshot: Snapshot, items: list[QueueItem]) -> None:
+    ready = [RunRef.parse(item.ref) for item in items if item.state == READY and item.claim is None]
+    newest: dict[str, RunRef] = {}
+    for run in sorted(ready, key=lambda run: addresses.release_number(run.work.release)):
+        if run.work.kind == vocabulary.DEPLOY and runs.supersedes(snapshot, run):
+            newest[run.work.current] = run
+    for item in items:
+        if item.state != READY or item.claim is not None:
+            continue
+        run = RunRef.parse(item.ref)
+        newer = newest.get(run.work.current)
+        if newer is None or addresses.release_number(run.work.release) >= addresses.release_number(newer.work.release):
+            continue
+        if runs.can_be_superseded(snapshot, run):
+            item.state, item.reasons = WAITING, [f"'{newer.work.release}', which is newer and ready"]
+
+
+def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> QueueItem:
+    function = read_function(snapshot, run)
+    if function.status != status:
+        raise BadDocument(run.ref, f"its marker says '{status}', and its function '{function.status}'")
+    read_release(snapshot, run.work.release)
+    made = str(function.history[0].get("time", "")) if function.history else ""
+    type_ = read_run(snapshot, run).type
+    if status == vocabulary.FAILED:
+        return QueueItem("run", run.ref, FAILED, type=type_, made=made)
+    if status == vocabulary.RUNNING:
+        claim = read_claim(snapshot, run)
+        if claims.ran_out(claim, claims.now(snapshot)):
+            return QueueItem("run", run.ref, READY, type=type_, reasons=["whose claim ran out"], made=made, claim=claim)
+        if claims.is_orphaned(claim):
+            return QueueItem(
+                "run", run.ref, READY, type=type_, reasons=["whose executor is gone"], made=made, claim=claim
+            )
+        asked = ["which was asked to stop"] if claim.cancel else []
+        return QueueItem("run", run.ref, RUNNING, type=type_, reasons=asked, made=made, claim=claim)
+    reasons = runs.what_it_waits_for(snapshot, run, function)
+    state = BLOCKED if any(reason.blocks for reason in reasons) else WAITING if reasons else READY
+    return QueueItem("run", run.ref, state, type=type_, reasons=[reason.what for reason in reasons], made=made)
