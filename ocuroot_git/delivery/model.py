@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from ..formats.documents import Document, same
 from ..formats.refs import Ref, RefError
+from ..formats.times import format_time, parse_seconds
 from .fields import TakenFields, brief, fields_of
 from .vocabulary import CALL, DOWN, STATUSES, UP, ModelError, check_transition
 
@@ -271,7 +272,8 @@ class Claim:
                 raise ModelError(f"'{ref}': {key} is {brief(text)}, not a string")
         for key in ("until", "renewed"):
             try:
-                seconds_of(known[key] or "1970-01-01")
+                if known[key]:
+                    seconds_of(known[key])
             except ModelError as error:
                 raise ModelError(f"'{ref}': {key}: {error.message}") from None
         return cls(**known, others=fields)
@@ -309,17 +311,13 @@ class Intent:
 
 
 def timestamp(seconds: float | None = None) -> str:
-    """A moment (default: now) as RFC 3339, in UTC."""
-    moment = time.time() if seconds is None else seconds
-    whole, fraction = divmod(int(moment * 1_000_000), 1_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{fraction:06}Z"
+    """A moment (default: now) as documents have it."""
+    return format_time(time.time() if seconds is None else seconds)
 
 
 def seconds_of(text: str) -> float:
-    """The moment that an RFC 3339 text names. Raises ModelError."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        raise ModelError(f"'{text}' is no time") from None
+    """The moment that a text in a document names, in seconds since the epoch. Raises ModelError."""
+    seconds = parse_seconds(text)
+    if seconds is None:
+        raise ModelError(f"'{text}' is no time")
+    return seconds

@@ -6,6 +6,7 @@ from ..backends.branch import Branch
 from ..backends.remote import Remote
 from ..errors import Fatal
 from ..formats.layout import SIDES
+from ..formats.times import format_seconds
 from .branch_sync import Sharing, remote_of
 
 TYPE_CHECKING = False
@@ -52,7 +53,4 @@ def standing(settings: SharingSettings, place: Backend) -> dict[str, Document]:
 
 
 def _time(seconds: float | None) -> str | None:
-    """A moment as RFC 3339, in UTC."""
-    import time
-
-    return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    return None if seconds is None else format_seconds(seconds)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Error
 from ..formats.commit_message import command_of, operation_name
 from ..formats.layout import StoredObject, stored_ref
+from ..formats.times import format_seconds
 from ..store.history import changed_paths
 from .json_text import difference
-from .times import from_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def describe(commit: Commit) -> dict[str, Any]:
     """A commit as pages show it."""
     return {
         "commit": commit.oid,
-        "time": from_seconds(commit.author.time),
+        "time": format_seconds(commit.author.time),
         "author": commit.author.name,
         "email": commit.author.email,
         "subject": commit.message.partition("\n")[0],

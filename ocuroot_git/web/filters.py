@@ -13,6 +13,7 @@ from ..delivery.addresses import release_number
 from ..errors import Error
 from ..formats.documents import dump
 from ..formats.refs import Ref, RefError
+from ..formats.times import parse_time
 from . import addresses, ansi, pictures, times
 from .changes import MISSING
 from .json_text import difference, lines
@@ -41,7 +42,7 @@ def install(app: Flask) -> None:
     app.jinja_env.filters.update(
         segments=segments,
         release_number=release_number,
-        parsed_time=times.parse_time,
+        parsed_time=parse_time,
         exact=times.exact,
         relative=times.relative,
         status_name=lambda status: STATUS_NAMES.get(status, status),

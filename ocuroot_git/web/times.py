@@ -1,30 +1,16 @@
-"""Times as the store has them (RFC 3339, down to nanoseconds) and as people read them. Pure."""
+"""Times as people read them. Pure."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timezone
+from datetime import timezone
+from typing import TYPE_CHECKING
 
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+from ..formats.times import parse_time
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
-
-
-def parse_time(text: object) -> datetime | None:
-    """The moment that a text names, or None where it names none. Python 3.10 itself reads no nanoseconds."""
-    found = _RFC3339.fullmatch(text.strip()) if isinstance(text, str) else None
-    if found is None:
-        return None
-    day, clock, fraction, zone = found.groups()
-    zone = "+00:00" if zone in (None, "Z", "z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
-    try:
-        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}")
-    except ValueError:  # the 31st of February
-        return None
-
-
-def from_seconds(seconds: int, minutes_east: int = 0) -> str:
-    """The time of a commit as RFC 3339, in UTC: what one sorts and compares has one zone."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def relative(moment: datetime, now: datetime) -> str:

@@ -64,12 +64,6 @@ def test_outputs_by_file() -> None:
             parse_outputs(text)
 
 
-def test_times() -> None:
-    assert model.timestamp(0) == "1970-01-01T00:00:00.000000Z"
-    assert model.seconds_of(model.timestamp(1234.5)) == 1234.5
-    assert model.seconds_of("2025-08-22T19:00:05-04:00") == 1755903605
-
-
 def test_a_release_and_its_documents(store: Repo) -> None:
     prepare(store, "staging")
     definition = package(

@@ -24,6 +24,9 @@ PACKAGES = {".".join(path.parent.relative_to(PACKAGE).parts) for path in PACKAGE
 PURE = {"os", "io", "pathlib", "subprocess", "socket", "time", "tempfile", "shutil"}
 """What does input or output, and so is nothing for words."""
 
+CALENDAR = ("formats.times", "time")
+"""The calendar lies beside the clock, which the module must leave alone; a test holds that too."""
+
 
 @functools.cache
 def modules() -> list[tuple[str, ast.Module]]:
@@ -139,9 +142,20 @@ def test_layers() -> None:
             other = rank.get(parts[1]) if found.startswith(".") and len(parts) > 2 else None
             if other is not None and other > mine:
                 wrong.append(f"{name} imports {found}, of a layer above its own")
-            elif mine == 0 and parts[0] in PURE:
+            elif mine == 0 and parts[0] in PURE and (name, found) != CALENDAR:
                 wrong.append(f"{name} is of formats, which do no input or output, and imports {found}")
     assert not wrong
+
+
+def test_one_module_knows_how_times_are_written() -> None:
+    verbs = ("gmtime", "localtime", "strptime", "isoformat", "fromisoformat", "fromtimestamp", "utcfromtimestamp")
+    found = {
+        name: {called(node).rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.Call)} & {*verbs}
+        for name, tree in modules()
+    }
+    assert {name: used for name, used in found.items() if used} == {"formats.times": {"gmtime", "fromisoformat"}}
+    taken = [node for node in ast.walk(dict(modules())["formats.times"]) if isinstance(node, ast.ImportFrom)]
+    assert [alias.name for node in taken if node.module == "time" for alias in node.names] == ["gmtime"]
 
 
 # What a command loads

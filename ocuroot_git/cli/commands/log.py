@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from ...backends.remote import Remote
 from ...errors import Fatal, UsageError
 from ...formats.commit_message import command_of, operation_name
@@ -11,6 +9,7 @@ from ...formats.documents import dump
 from ...formats.globs import Glob
 from ...formats.layout import REFS, SIDES
 from ...formats.refs import INTENT, STATE
+from ...formats.times import format_seconds
 from ...store.history import Wanted, ref_changes
 from ..arguments import absolute_glob
 from ..options import READING, RELATIVE, Command, Option
@@ -145,7 +144,7 @@ def _graph_of(context: Context, repository: Repository) -> Callable[[], CommitGr
 def _line(commit: Commit, changes: list[Change], *, is_cut: bool) -> str:
     content: dict[str, Document] = {
         "commit": commit.oid,
-        "time": _iso(commit.author),
+        "time": _time(commit.author),
         "author": commit.author.name,
         "email": commit.author.email,
         "subject": commit.message.partition("\n")[0],
@@ -164,7 +163,7 @@ def _show(context: Context, commit: Commit, changes: list[Change], *, is_cut: bo
         terminal.record("")
     terminal.record(terminal.paint(f"commit {commit.oid}", "yellow"))
     terminal.record(f"Author:  {commit.author.name} <{commit.author.email}>")
-    terminal.record(f"Date:    {_iso(commit.author)}")
+    terminal.record(f"Date:    {_time(commit.author)}")
     command = command_of(commit.message)
     if command:
         terminal.record(f"Command: {command}")
@@ -178,14 +177,9 @@ def _show(context: Context, commit: Commit, changes: list[Change], *, is_cut: bo
         terminal.record("… and more: --changes=0 shows all")
 
 
-def _iso(who: Identity) -> str:
-    """The time of a commit as RFC 3339, in the writer's own zone."""
-    sign, minutes = ("-", -who.offset) if who.offset < 0 else ("+", who.offset)
-    try:
-        local = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(who.time + who.offset * 60))
-    except (OverflowError, ValueError, OSError):
-        return f"@{who.time}"  # no calendar reaches that far; git commits can say anything
-    return f"{local}{sign}{minutes // 60:02}:{minutes % 60:02}"
+def _time(who: Identity) -> str:
+    """When a commit was written, in the writer's own zone."""
+    return format_seconds(who.time, who.offset)
 
 
 COMMAND = Command(

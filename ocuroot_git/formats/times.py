@@ -1,0 +1,66 @@
+"""Times as documents and messages have them: RFC 3339, read and written (design 7). Pure: who asks knows the clock."""
+
+from __future__ import annotations
+
+from time import gmtime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_RFC3339 = r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?"
+
+
+def format_time(seconds: float) -> str:
+    """A moment, in seconds since the epoch, in UTC and down to microseconds: `2026-01-05T09:00:00.500000Z`."""
+    whole, fraction = divmod(int(seconds * 1_000_000), 1_000_000)
+    return f"{_day_and_clock(whole)}.{fraction:06}Z"
+
+
+def format_seconds(seconds: float, minutes_east: int | None = None) -> str:
+    """A moment down to seconds, in UTC (`2026-01-05T09:00:00Z`) or so many minutes east of it (`…T10:00:00+01:00`).
+
+    Git commits can name any number of seconds; one that no calendar reaches is written as git takes it: `@<seconds>`.
+    """
+    try:
+        local = _day_and_clock(seconds + 60 * (minutes_east or 0))
+    except (OverflowError, ValueError, OSError):
+        return f"@{int(seconds)}"
+    if minutes_east is None:
+        return f"{local}Z"
+    hours, minutes = divmod(abs(minutes_east), 60)
+    return f"{local}{'-' if minutes_east < 0 else '+'}{hours:02}:{minutes:02}"
+
+
+def _day_and_clock(seconds: float) -> str:
+    """`2026-01-05T09:00:00`. Raises ValueError, OverflowError or OSError for a year that is not of four digits."""
+    year, month, day, hour, minute, second, *_ = gmtime(seconds)
+    if not 0 <= year <= 9999:
+        raise ValueError(year)
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+
+
+def parse_time(text: object) -> datetime | None:
+    """The moment that a text names, or None where it names none. A time without a zone is one of UTC.
+
+    What programs write is read, down to their picoseconds (kept: microseconds), with a space for the `T`, and with a
+    zone like `+0130`.
+    """
+    import re
+    from datetime import datetime
+
+    parts = re.fullmatch(_RFC3339, text.strip(), re.ASCII) if isinstance(text, str) else None
+    if parts is None:
+        return None
+    day, clock, fraction, zone = parts.groups()
+    zone = "+00:00" if zone in (None, "Z", "z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}")
+    except ValueError:  # the 31st of February
+        return None
+
+
+def parse_seconds(text: object) -> float | None:
+    """As `parse_time`, in seconds since the epoch."""
+    moment = parse_time(text)
+    return None if moment is None else moment.timestamp()
