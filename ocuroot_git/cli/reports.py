@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..delivery.problems import Problems
     from ..store.snapshot import Found
-    from ..sync.branch_sync import Outcome, Sharing
+    from ..sync.branch_sync import Sharing, SyncResult
     from .terminal import Terminal
 
 MOST_REPORTED = 20
@@ -43,16 +43,16 @@ def report_failures(terminal: Terminal, runs: list[str]) -> None:
         terminal.complain("error: ", f"{len(runs) - MOST_REPORTED} more failed; 'git ocuroot work list' has them all")
 
 
-def report_sharing(terminal: Terminal, where: str, sharing: Sharing, outcome: Outcome) -> None:
+def report_sharing(terminal: Terminal, where: str, sharing: Sharing, result: SyncResult) -> None:
     """Say what a push or sync did."""
-    if outcome.made:
+    if result.made:
         done = f"made from '{sharing.remote}'"
-    elif outcome.replayed:
-        done = f"replayed on {outcome.moved} new from '{sharing.remote}', and pushed"
-    elif outcome.pushed:
+    elif result.replayed:
+        done = f"replayed on {result.moved} new from '{sharing.remote}', and pushed"
+    elif result.pushed:
         done = f"pushed to '{sharing.remote}'"
-    elif outcome.moved:
-        done = f"{outcome.moved} new from '{sharing.remote}'"
+    elif result.moved:
+        done = f"{result.moved} new from '{sharing.remote}'"
     else:
         done = f"up to date with '{sharing.remote}'"
     terminal.remark(f"{where}: {done}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
 
 
-class Attempt:
+class Retry:
     """A change on its way into a store, over as many tries as it takes."""
 
     def __init__(self, command: str, message: str | None, operation: Operation, timeout: float) -> None:

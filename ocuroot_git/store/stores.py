@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Side
     from ..formats.operation import Operation
     from ..formats.refs import Ref
-    from .retry import Attempt
+    from .retry import Retry
     from .snapshot import Surroundings
 
     Result = TypeVar("Result")
@@ -124,35 +124,35 @@ class Stores:
         the name was given to another change.
         """
         from ..formats.operation import Operation, checked_name
-        from .retry import Attempt  # late: whoever only reads needs no attempts
+        from .retry import Retry  # late: whoever only reads needs no retries
 
         if operation is None:
             operation = Operation(os.urandom(16).hex(), is_named=False)
         elif isinstance(operation, str):
             operation = Operation(checked_name(operation))
-        attempt = Attempt(command, message, operation, self.surroundings.timeout)
+        retry = Retry(command, message, operation, self.surroundings.timeout)
         places = [self.where(side)[0] for side in SIDES]
         try:
             for place in places:
                 place.prepare_write()
             while True:
-                attempt.tries += 1
+                retry.tries += 1
                 try:
-                    return self._try(attempt, change)
+                    return self._try(retry, change)
                 except RefMoved as moved:
-                    attempt.after(moved, self.surroundings.tell)
+                    retry.after(moved, self.surroundings.tell)
         finally:
             for place in places:
                 place.end_write()
 
     def is_done(self, operation: Operation, command: str) -> bool:
         """Whether an operation that the user named was carried out already. Raises Conflict as `transact` does."""
-        from .retry import Attempt
+        from .retry import Retry
 
         if not operation.is_named:
             return False
-        attempt = Attempt(command, None, operation, self.surroundings.timeout)
-        return attempt.find(self.snapshot(), {self.where(side)[0]: None for side in SIDES}) is not None
+        retry = Retry(command, None, operation, self.surroundings.timeout)
+        return retry.find(self.snapshot(), {self.where(side)[0]: None for side in SIDES}) is not None
 
     def transaction(
         self, message: str | None = None, *, command: str = "update"
@@ -195,7 +195,7 @@ class Stores:
         for place in self.surroundings.opened():
             place.maintain()
 
-    def _try(self, attempt: Attempt, change: Callable[[Transaction], Result]) -> Result:
+    def _try(self, retry: Retry, change: Callable[[Transaction], Result]) -> Result:
         from contextlib import ExitStack
 
         places = {self.where("state")[0], self.where("intent")[0]}
@@ -204,7 +204,7 @@ class Stores:
             for place in sorted(places, key=lambda place: place.where):
                 turns.enter_context(place.write_lock())
             snapshot = self.snapshot()
-            done = attempt.look_back(snapshot)
+            done = retry.look_back(snapshot)
             if done is not None:
                 return self._first_result(snapshot, *done, change)
             transaction = Transaction(snapshot)
@@ -212,21 +212,21 @@ class Stores:
             try:
                 result = change(transaction)
             except RemoteError as error:
-                raise attempt.explained(error) from None
+                raise retry.explained(error) from None
             except Error as error:
                 failed = error
-            if attempt.operation.is_named:
-                done = attempt.find(snapshot, list(snapshot.versions))
+            if retry.operation.is_named:
+                done = retry.find(snapshot, list(snapshot.versions))
                 if done is not None:
                     self.repeated(done[1])
                     return self._first_result(snapshot, *done, change)
             if failed is not None:
                 for place in places if isinstance(failed, ObjectError) else ():
                     if place.may_be_collected():  # what `git gc` deleted is about to be written again
-                        attempt.place = place
+                        retry.place = place
                         raise RefMoved(place.where)
                 raise failed
-            self._write(attempt, snapshot, transaction, result)
+            self._write(retry, snapshot, transaction, result)
             return result
 
     def _first_result(
@@ -244,7 +244,7 @@ class Stores:
         before = Version(carried.before, None if carried.before is None else repository.root(carried.before))
         return change(Transaction(Snapshot(self.surroundings, {**snapshot.versions, place: before})))
 
-    def _write(self, attempt: Attempt, snapshot: Snapshot, transaction: Transaction, result: object) -> None:
+    def _write(self, retry: Retry, snapshot: Snapshot, transaction: Transaction, result: object) -> None:
         from ..formats.commit_message import compose, recorded
 
         by_place: dict[Backend, dict[str, bytes | None]] = {}
@@ -257,12 +257,12 @@ class Stores:
                 hint="change them one after the other",
             )
         for place, files in by_place.items():
-            operation = attempt.operation
+            operation = retry.operation
             if operation.request is not None:
                 operation.result = recorded(result)
-            text = compose(transaction.touched, attempt.command, [operation], attempt.message)
+            text = compose(transaction.touched, retry.command, [operation], retry.message)
             subject = text.partition("\n")[0]
-            attempt.write_to(snapshot, place)
+            retry.write_to(snapshot, place)
             place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")
         if by_place:
             self.surroundings.note_write()

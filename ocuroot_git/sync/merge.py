@@ -2,7 +2,7 @@
 
 Three trees: the one at which both sides parted, ours, and theirs. What only one side changed is taken from it; what
 both changed in the same way is no conflict; the lists of links to a document merge as sets. What remains is a
-`Clash`, which the caller decides for one side or reports.
+`ValueConflict`, which the caller decides for one side or reports.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     """Which side wins where both changed a document to different values; None: neither."""
 
 
-class Clash:
+class ValueConflict:
     """A document that both sides changed to different values: its ref, or the path of another file, and the values."""
 
     __slots__ = ("ours", "theirs", "where")
@@ -33,13 +33,13 @@ class Clash:
 
 
 class Merged:
-    """The outcome: what to change in their tree, by path (None: delete), and what clashed."""
+    """The result: what to change in their tree, by path (None: delete), and what is in conflict."""
 
-    __slots__ = ("changes", "clashes")
+    __slots__ = ("changes", "conflicts")
 
     def __init__(self) -> None:
         self.changes: dict[str, bytes | None] = {}
-        self.clashes: list[Clash] = []
+        self.conflicts: list[ValueConflict] = []
 
 
 def merge_trees(
@@ -59,7 +59,7 @@ def merge_trees(
             result = _merge_file(merged, path, _file(repository, base, path), mine, yours, choice)
             if result != yours:
                 merged.changes[path] = result
-    if not merged.clashes:
+    if not merged.conflicts:
         _mend_links(repository, theirs, merged, theirs_changed | set(ours_changed))
     return merged
 
@@ -76,7 +76,7 @@ def split(path: str) -> tuple[str, str | None]:
 def _merge_file(
     merged: Merged, path: str, base: bytes | None, mine: bytes | None, yours: bytes | None, choice: Choice
 ) -> bytes | None:
-    """The content that two changes of one file come to; a clash is recorded where nothing decides."""
+    """The content that two changes of one file come to; a conflict is recorded where nothing decides."""
     _, ref = split(path)
     if ref is None:
         return _choose(merged, path, _shown(mine), _shown(yours), mine, yours, choice)
@@ -103,7 +103,7 @@ def _choose(
     choice: Choice,
 ) -> bytes | None:
     if choice is None:
-        merged.clashes.append(Clash(where, ours, theirs))
+        merged.conflicts.append(ValueConflict(where, ours, theirs))
     return mine if choice == "ours" else yours
 
 

@@ -1,4 +1,4 @@
-"""Which stores are shared, and how: what the commands `fetch`, `push`, `sync` and `status` begin with."""
+"""Which stores are shared, and with which remote: what `init`, `fetch`, `push`, `sync` and `status` begin with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from ..backends.remote import Remote
 from ..errors import Fatal
 from ..formats.layout import SIDES
 from ..formats.times import format_seconds
-from .branch_sync import Sharing, remote_of
+from ..git.failures import TransportError
+from .branch_sync import Sharing
+from .remote_branch import RemoteBranch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
     from ..formats.documents import Document
     from ..store.stores import Stores
-    from .branch_sync import SharingSettings
+    from .remote_branch import SharingSettings
 
 
 def each_place(stores: Stores, settings: SharingSettings, remote: str | None) -> Iterator[tuple[str, Sharing | None]]:
@@ -41,15 +43,61 @@ def standing(settings: SharingSettings, place: Backend) -> dict[str, Document]:
     if not isinstance(place, Branch):
         return {}
     try:
-        sharing = Sharing(settings, place, remote_of(settings, place, None))
+        theirs = RemoteBranch(settings, place, remote_of(settings, place, None))
     except Fatal:
         return {}  # there is no remote, or none that is meant
-    found: dict[str, Document] = {"remote": sharing.remote, "last_contact": _time(sharing.last_contact)}
-    here, there = place.read().oid, sharing.known()
+    found: dict[str, Document] = {"remote": theirs.remote, "last_contact": _time(theirs.last_contact)}
+    here, there = place.read().oid, theirs.known()
     if here is not None and there is not None:
-        ahead, behind = sharing.distance(here, there)
+        ahead, behind = theirs.distance(here, there)
         found |= {"ahead": ahead, "behind": behind, "diverged": bool(ahead and behind)}
     return found
+
+
+def remote_of(settings: SharingSettings, branch: Branch, name: str | None) -> str:
+    """The remote that a local branch is shared with: the one named, else that of the branch, `origin`, or the only one.
+
+    Raises Fatal where there is none, or no such one.
+    """
+    known = "'git remote -v' lists those there are"
+    if name is not None:
+        if name not in settings.remotes():
+            raise Fatal(f"no such remote: '{name}'", hint=f"'git remote add <name> <url>' makes one; {known}")
+        return name
+    candidates = settings.remotes_for(branch.name)
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise Fatal("which remote? There is no 'origin'", hint=f"name one; {known}")
+    raise Fatal("there is no remote to share with", hint="git remote add origin <url>")
+
+
+def find_shared(settings: SharingSettings, branch: Branch) -> tuple[str, str] | None:
+    """Where a remote has the store that is not here: its remote-tracking branch, which was fetched, and the commit.
+
+    The remotes are asked, unless `--offline` says not to. Raises Fatal where one cannot be asked: what it has is not
+    known then, and a store made beside it would hide it.
+    """
+    found: dict[str, str] = {}
+    for remote in () if settings.offline else settings.remotes_for(branch.name):
+        try:
+            there = RemoteBranch(settings, branch, remote).look()
+        except TransportError as error:
+            if settings.tracking_branch(branch.name) is None:
+                raise Fatal(
+                    f"whether '{remote}' has a store is not known: {error.message}",
+                    hint="'--offline' makes one without asking",
+                ) from None
+            break  # the one that was fetched before will do
+        if there is not None:
+            found[f"{remote}/{branch.name}"] = there
+    if len(set(found.values())) > 1:
+        raise Fatal(f"there are several stores: {', '.join(found)}", hint="take one: git ocuroot fetch <remote>")
+    if found:
+        return next(iter(found.items()))
+    tracking = settings.tracking_branch(branch.name)
+    tip = branch.repository.tip(tracking) if tracking is not None else None
+    return None if tracking is None or tip is None else (tracking.removeprefix("refs/remotes/"), tip)
 
 
 def _time(seconds: float | None) -> str | None:

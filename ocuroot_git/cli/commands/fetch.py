@@ -15,16 +15,16 @@ def run(context: Context, remote: str | None = None) -> int:
         if sharing is None:
             context.terminal.remark(f"{where}: up to date with the remote")
             continue
-        outcome = sharing.fetch()
-        if outcome.made:
+        result = sharing.fetch()
+        if result.made:
             context.terminal.remark(f"{where}: made from '{sharing.remote}'")
-        elif outcome.ahead and outcome.behind:
+        elif result.ahead and result.behind:
             context.terminal.remark(
                 f"{where}: has diverged from '{sharing.remote}', "
-                f"{outcome.ahead} ahead and {outcome.behind} behind; 'git ocuroot sync' brings them together"
+                f"{result.ahead} ahead and {result.behind} behind; 'git ocuroot sync' brings them together"
             )
         else:
-            context.terminal.remark(f"{where}: {outcome.moved} new from '{sharing.remote}', {outcome.ahead} to push")
+            context.terminal.remark(f"{where}: {result.moved} new from '{sharing.remote}', {result.ahead} to push")
     return 0
 
 

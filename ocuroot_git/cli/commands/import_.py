@@ -11,8 +11,8 @@ from ...formats.commit_message import compose
 from ...formats.layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
 from ...git.repository import RefMoved
 from ...store.copy import files_below, sides_in
-from ...store.retry import Attempt
-from ...sync.branch_sync import find_shared
+from ...store.retry import Retry
+from ...sync.remotes import find_shared
 from ..options import Command, Option
 
 TYPE_CHECKING = False
@@ -92,21 +92,21 @@ def _fill(context: Context, place: Backend, files: dict[str, bytes | None], mess
     """
     stores, settings = context.stores, context.settings
     first = {path: data for path, data in files.items() if path.rpartition("/")[2] == STORE_FILE}
-    attempt = Attempt("import", None, operation, settings.timeout)
+    retry = Retry("import", None, operation, settings.timeout)
     is_begun = False
     while True:
-        attempt.tries += 1
+        retry.tries += 1
         snapshot = stores.snapshot()
-        if attempt.look_back(snapshot) is not None:
+        if retry.look_back(snapshot) is not None:
             return True
         version = snapshot.version(place)
         is_there = _holds_something(place, version)
         if is_there and operation.is_named and place.repository is not None:
-            done = attempt.find(snapshot, (place,))
+            done = retry.find(snapshot, (place,))
             if done is not None:
                 stores.repeated(done[1])
                 return False
-        attempt.write_to(snapshot, place)
+        retry.write_to(snapshot, place)
         try:
             if not is_there:
                 is_begun = True
@@ -120,7 +120,7 @@ def _fill(context: Context, place: Backend, files: dict[str, bytes | None], mess
                 place.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
             return True
         except RefMoved as moved:
-            attempt.after(moved, settings.tell)
+            retry.after(moved, settings.tell)
 
 
 def _holds_something(place: Backend, version: Version) -> bool:

@@ -18,7 +18,7 @@ from ...git.program import run as run_git
 from ...git.repository import RefMoved
 from ...redaction import has_secret
 from ...store.tree import is_store
-from ...sync.branch_sync import find_shared
+from ...sync.remotes import find_shared
 from ..options import Command, Option
 
 TYPE_CHECKING = False

@@ -1,0 +1,68 @@
+"""Make anew, on top of what a remote's branch has, what was changed in the local one (design 8.3)."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import Conflict
+from ..formats.commit_message import compose, operations_of
+from ..formats.operation import Operation
+from .merge import merge_trees, split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..backends.base import Version
+    from ..git.repository import Changes, Node
+    from .merge import Choice, ValueConflict
+    from .remote_branch import RemoteBranch
+
+
+class Replay:
+    """A commit that makes `changes` to the tree of the remote's branch; the tip itself where there are none to make."""
+
+    __slots__ = ("_tree", "_writer", "changes", "commit")
+
+    def __init__(self, remote_branch: RemoteBranch, here: Version, there: str, choice: Choice) -> None:
+        """Make the commit, with `there` as its parent, of all that was changed in `here` since the two parted.
+
+        Raises Conflict where both sides changed a document and `choice` does not decide, Fatal for unrelated histories.
+        """
+        assert here.oid is not None
+        branch, repository = remote_branch.branch, remote_branch.repository
+        base = remote_branch.parting_point(here.oid, there)
+        self._tree: Node = repository.root(there)
+        self._writer = branch.writer
+        merged = merge_trees(repository, repository.root(base), here.root, self._tree, choice)
+        if merged.conflicts:
+            raise _conflict(merged.conflicts, remote_branch.remote)
+        self.changes: Changes = merged.changes
+        self.commit = there
+        if self.changes:
+            self._writer.begin_write()
+            tree = self._writer.edit(self._tree, self.changes)
+            refs = [split(path)[1] or path for path in sorted(self.changes)]
+            message = _message(remote_branch, base, here.oid, refs)
+            self.commit = branch.committer.commit(self._writer, tree, [there], message)
+
+    def keep(self, remote_branch: RemoteBranch) -> None:
+        """See that all objects of the commit stay, to which the branch leads now. Raises Fatal."""
+        if self.changes:
+            remote_branch.branch.keep(self.commit, self.changes, lambda: self._writer.edit(self._tree, self.changes))
+
+
+def _message(remote_branch: RemoteBranch, base: str, here: str, refs: list[str]) -> str:
+    """The message of a replay: it says what was replayed, and bears the names of all operations in it (P4)."""
+    log = ("log", "--no-show-signature", "--reverse", "--encoding=UTF-8", "--format=%B%x00")
+    text = remote_branch.git(*log, f"{base}..{here}", "--")
+    messages = [message.lstrip("\n") for message in text.split("\0") if message.strip()]
+    operations = [operation for message in messages for operation in operations_of(message)]
+    subject = messages[0].partition("\n")[0] if len(messages) == 1 else f"replay {len(messages)} commits"
+    made_up = Operation(os.urandom(16).hex(), is_named=False)
+    return compose(dict.fromkeys(refs), "sync", operations or [made_up], subject)
+
+
+def _conflict(conflicts: list[ValueConflict], remote: str) -> Conflict:
+    values = "; ".join(
+        f"'{conflict.where}' is {conflict.ours} here and {conflict.theirs} on '{remote}'" for conflict in conflicts
+    )
+    return Conflict(f"changed on both sides: {values}", hint="--ours or --theirs decides, for all of them")
