@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ..formats.documents import MISSING
 from ..formats.refs import Ref
 from . import model
 from .addresses import WorkRef
-from .model import MISSING, Function, Input, Intent
+from .model import Function, Input, Intent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

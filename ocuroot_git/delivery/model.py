@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from ..formats.documents import Document, same
+from ..formats.documents import MISSING, Document, same
 from ..formats.refs import Ref, RefError
 from ..formats.times import format_time, parse_seconds
 from .fields import TakenFields, brief, fields_of
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .fields import Fields
-
-MISSING: Final = object()
-"""The value or default of an input that has none; no document is this."""
 
 
 @dataclass

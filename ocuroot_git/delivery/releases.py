@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import Conflict, Fatal
+from ..formats.documents import MISSING
 from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import STATE
@@ -137,7 +138,7 @@ def _check(package: Package, release: str, known: dict[str, Environment]) -> Non
         for spec in phase.work:
             inputs = spec.inputs(release)
             needed = {
-                given.ref.partition("#")[0] for given in inputs.values() if given.ref and given.default is model.MISSING
+                given.ref.partition("#")[0] for given in inputs.values() if given.ref and given.default is MISSING
             }
             for name in spec.names(known):
                 work = WorkRef(release, spec.kind, name)

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 else:
     Document = object
 
+MISSING: Final[Document] = object()
+"""Stands where there is no document, or no value: no document is this, and null is one."""
+
 _WHITESPACE: Final = " \t\n\r"
 _LONGEST_INT: Final = 4300
 """Digits; Python itself refuses longer ones, whose conversion takes quadratic time."""
@@ -166,14 +169,14 @@ def to_bytes(text: str) -> bytes:
         return text.encode(errors="backslashreplace")
 
 
-class Missing(Exception):
+class NoSuchPart(Exception):
     """A fragment leads nowhere; `args[0]` is the key at which it ended."""
 
 
 def select(value: Document, fragment: str) -> Document:
     """The part of a document that a fragment names; an empty fragment names all of it.
 
-    An all-digit key indexes an array. Raises Missing where there is no such part, RefError for a bad fragment.
+    An all-digit key indexes an array. Raises NoSuchPart where there is none, RefError for a bad fragment.
     """
     for key in split_fragment(fragment) if fragment else ():
         if isinstance(value, dict) and key in value:
@@ -181,7 +184,7 @@ def select(value: Document, fragment: str) -> Document:
         elif isinstance(value, list) and key.isascii() and key.isdigit() and int(key[:20]) < len(value):
             value = value[int(key)]
         else:
-            raise Missing(key)
+            raise NoSuchPart(key)
     return value
 
 

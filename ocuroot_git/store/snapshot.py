@@ -7,6 +7,7 @@ opens its tree when it is first asked for.
 from __future__ import annotations
 
 from ..errors import NotFound
+from ..formats.documents import MISSING
 from ..formats.globs import Glob
 from ..formats.layout import STORE_FILE, Layout, StoredObject, StoreError, object_path
 from ..formats.refs import Ref, RefError
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from .memory import Memory
     from .tree import Location
     from .walk import Entry
-
-    MISSING: Any
 
     class Surroundings(Protocol):
         """What stores ask of the world around them, each when it is first needed; `open` gives it to them."""
@@ -74,10 +73,6 @@ if TYPE_CHECKING:
 
         def seconds(self, key: str, default: float) -> float:
             """A number of seconds that the user has configured. Raises Fatal for what is none."""
-
-
-MISSING = object()
-"""The default of `get` that stands for "raise NotFound"."""
 
 
 class NoStore(StoreError):

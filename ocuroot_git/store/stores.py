@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 
 from ..errors import Error, Fatal, RemoteError
+from ..formats.documents import MISSING, Document
 from ..formats.layout import SIDES, STORE_FILE, Layout
 from ..git.repository import ObjectError, RefMoved
-from .snapshot import MISSING, Found, Snapshot
+from .snapshot import Found, Snapshot
 from .transaction import Transaction
 
 TYPE_CHECKING = False
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from ..backends.base import Backend, Version
     from ..backends.operations import Carried
-    from ..formats.documents import Document
     from ..formats.layout import Side
     from ..formats.operation import Operation
     from ..formats.refs import Ref

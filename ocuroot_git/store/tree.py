@@ -7,7 +7,7 @@ for `locate` and `find`, which take a parsed `Ref` in any spelling.
 from __future__ import annotations
 
 from ..errors import Fatal
-from ..formats.documents import Document, Missing, select
+from ..formats.documents import Document, NoSuchPart, select
 from ..formats.layout import REFS, STORE_FILE, Layout, StoredObject, edge_end, link_target, object_path
 from ..formats.refs import Ref, RefError
 
@@ -138,7 +138,7 @@ class StoreTree:
             return location, False, None
         try:
             return location, True, select(found.body, location.fragment)
-        except Missing:
+        except NoSuchPart:
             return location, False, None
 
     def _longest_link(self, spellings: list[str]) -> tuple[str, str | None, str]:

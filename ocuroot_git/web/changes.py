@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Error
 from ..formats.commit_message import command_of, operation_name
+from ..formats.documents import MISSING
 from ..formats.layout import StoredObject, stored_ref
 from ..formats.times import format_seconds
 from ..store.history import changed_paths
@@ -30,9 +31,6 @@ MOST_COMMITS = 1000
 _MOST_CHANGES = 5000
 """Changes of one commit that are listed; an import changes all there is."""
 _PREVIEW = 4
-
-MISSING = object()
-"""Stands for "no document" in a difference."""
 
 
 def fetch_history(place: Backend) -> None:
@@ -116,7 +114,7 @@ def change_of(repository: Repository, oid: str, path: str) -> list[tuple[str, st
     commit = repository.commit(oid)
     parent, _, _ = _parent(repository, commit)
     old = _body(repository, parent.root if parent is not None else None, path)
-    return difference(old, _body(repository, commit.root, path), MISSING)
+    return difference(old, _body(repository, commit.root, path))
 
 
 def _parent(repository: Repository, commit: Commit) -> tuple[Commit | None, str | None, bool]:

@@ -11,11 +11,10 @@ from flask import request
 
 from ..delivery.addresses import release_number
 from ..errors import Error
-from ..formats.documents import dump
+from ..formats.documents import MISSING, dump
 from ..formats.refs import Ref, RefError
 from ..formats.times import parse_time
 from . import addresses, ansi, pictures, times
-from .changes import MISSING
 from .json_text import difference, lines
 from .lists import PER_PAGE
 
@@ -128,7 +127,7 @@ def document(facts: Facts, value: Document, base: str = "") -> dict[str, Any]:
 def _difference(one: dict[str, Any]) -> list[tuple[str, str]] | None:
     """The difference between state and intent, as marked lines."""
     is_ = MISSING if one["status"] == "A" else one["is"]
-    return difference(is_, MISSING if one["status"] == "D" else one["wanted"], MISSING)
+    return difference(is_, MISSING if one["status"] == "D" else one["wanted"])
 
 
 def _cut(value: Document) -> Document:

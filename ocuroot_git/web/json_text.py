@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..formats.documents import dump
+from ..formats.documents import MISSING, dump
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,13 +62,13 @@ def _write(
     made.append([*head, *pieces, *([Piece(tail, "punctuation")] if tail else [])])
 
 
-def difference(old: Document, new: Document, missing: object) -> list[tuple[str, str]] | None:
-    """The lines of two documents as pairs of a mark (` `, `-`, `+`) and text; `missing` stands for no document.
+def difference(old: Document, new: Document) -> list[tuple[str, str]] | None:
+    """The lines of two documents as pairs of a mark (` `, `-`, `+`) and text; either may be MISSING.
 
     None where they are too long to compare.
     """
-    before = [] if old is missing else dump(old).split("\n")
-    after = [] if new is missing else dump(new).split("\n")
+    before = [] if old is MISSING else dump(old).split("\n")
+    after = [] if new is MISSING else dump(new).split("\n")
     if len(before) + len(after) > LONGEST_COMPARED:
         return None
     made: list[tuple[str, str]] = []
