@@ -86,6 +86,25 @@ if TYPE_CHECKING:
             """
 
 
+def nodes_on_the_way(files: Files, root: Node | None, path: str) -> Iterator[Node | None]:
+    """The nodes on the way down from a tree, one for each segment of the path; None from where there is nothing."""
+    node = root
+    for name in path.split("/") if path else ():
+        node = files.child(node, name) if node is not None and files.is_tree(node) else None
+        yield node
+
+
+def node_at(files: Files, root: Node | None, path: str) -> Node | None:
+    """The file or directory at a path below a tree (empty: the tree itself), or None."""
+    return [root, *nodes_on_the_way(files, root, path)][-1]
+
+
+def file_at(files: Files, root: Node | None, path: str) -> bytes | None:
+    """The content of the file at a path below a tree; None where there is none, or a directory."""
+    node = node_at(files, root, path)
+    return None if node is None or files.is_tree(node) else files.data(node)
+
+
 class Version:
     """A backend as it stood at one moment: the commit (None: no branch, or no commits), and the tree at its top."""
 

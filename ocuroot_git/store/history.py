@@ -5,6 +5,7 @@ Commits are compared with their first parents, tree by tree; equal subtrees have
 
 from __future__ import annotations
 
+from ..backends.base import node_at
 from ..formats.layout import REFS, object_path, stored_ref
 
 TYPE_CHECKING = False
@@ -99,7 +100,7 @@ def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[
 def changed_refs(files: Files, old: Node | None, new: Node | None, directory: str) -> Iterator[Change]:
     """The stored refs whose objects differ between the stores that lie at `directory` of two trees."""
     for letter, path in changed_paths(
-        files, _below(files, old, directory + REFS), _below(files, new, directory + REFS)
+        files, node_at(files, old, directory + REFS), node_at(files, new, directory + REFS)
     ):
         stored = stored_ref(f"{REFS}/{path}")
         if stored is not None:
@@ -174,20 +175,13 @@ def _wanted_changes(
             yield ("A" if old is None else "D" if new is None else "M"), shown(stored)
 
 
-def _below(files: Files, root: Node | None, path: str) -> Node | None:
-    node = root
-    for name in path.split("/"):
-        node = files.child(node, name) if node is not None and files.is_tree(node) else None
-    return node
-
-
 def _id_at(files: Files, root: Node, path: str) -> str | None:
-    node = _below(files, root, path)
+    node = node_at(files, root, path)
     return None if node is None else files.oid(node)
 
 
 def _file_at(files: Files, root: Node | None, path: str) -> str | None:
-    node = _below(files, root, path)
+    node = node_at(files, root, path)
     return None if node is None or files.is_tree(node) else files.oid(node)
 
 

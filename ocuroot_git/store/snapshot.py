@@ -6,6 +6,7 @@ opens its tree when it is first asked for.
 
 from __future__ import annotations
 
+from ..backends.base import node_at
 from ..errors import NotFound
 from ..formats.documents import MISSING
 from ..formats.globs import Glob
@@ -284,14 +285,12 @@ class Snapshot:
         if root is None:
             hint = self.surroundings.missing_store_hint(place)
             raise NoStore(f"no store: there is no {where}", hint=hint)
-        for name in prefix.split("/") if prefix else ():
-            child = place.files.child(root, name) if place.files.is_tree(root) else None
-            if child is None:
-                raise NoStore(f"{where} has no directory '{prefix}'", hint=_INIT_HINT)
-            root = child
+        root = node_at(place.files, root, prefix)
+        if root is None:
+            raise NoStore(f"{where} has no directory '{prefix}'", hint=_INIT_HINT)
         where = f"{where}, directory '{prefix}'" if prefix else where
         if not is_store(place.files, root):
-            below = place.files.child(root, side) if place.files.is_tree(root) else None
+            below = node_at(place.files, root, side)
             if not is_store(place.files, below):
                 raise StoreError(
                     f"{where} is no store: it has no '{STORE_FILE}'",

@@ -6,6 +6,7 @@ for `locate` and `find`, which take a parsed `Ref` in any spelling.
 
 from __future__ import annotations
 
+from ..backends.base import node_at, nodes_on_the_way
 from ..errors import Fatal
 from ..formats.documents import Document, NoSuchPart, select
 from ..formats.layout import REFS, STORE_FILE, Layout, StoredObject, edge_end, link_target, object_path
@@ -58,13 +59,12 @@ class StoreTree:
         known = path
         while known not in self._directories:
             known = known.rpartition("/")[0]
-        found = self._directories[known]
+        start = node = self._directories[known]
         below = path[len(known) + 1 :] if known else path
-        for name in below.split("/") if known != path else ():
+        for name, node in zip(below.split("/"), nodes_on_the_way(self.files, start, below)):
             known = f"{known}/{name}" if known else name
-            found = self.files.child(found, name) if found is not None and self.files.is_tree(found) else None
-            self._directories[known] = found
-        return found
+            self._directories[known] = node
+        return node
 
     def file(self, path: str) -> bytes | None:
         """The content of a file, by its path from the top of the store; None where there is none."""
@@ -237,4 +237,4 @@ class StoreTree:
 
 def is_store(files: Files, root: Node | None) -> bool:
     """Whether a tree holds a store at its top."""
-    return root is not None and files.is_tree(root) and files.child(root, STORE_FILE) is not None
+    return node_at(files, root, STORE_FILE) is not None

@@ -7,6 +7,7 @@ both changed in the same way is no conflict; the lists of links to a document me
 
 from __future__ import annotations
 
+from ..backends.base import file_at
 from ..formats.documents import dump, same
 from ..formats.layout import REFS, StoredObject, object_path, stored_ref
 from ..store.history import changed_paths
@@ -50,13 +51,13 @@ def merge_trees(
     ours_changed = sorted(path for _, path in changed_paths(repository, base, ours))
     theirs_changed = {path for _, path in changed_paths(repository, base, theirs)}
     for path in ours_changed:
-        mine = _file(repository, ours, path)
+        mine = file_at(repository, ours, path)
         if path not in theirs_changed:
             merged.changes[path] = mine
             continue
-        yours = _file(repository, theirs, path)
+        yours = file_at(repository, theirs, path)
         if mine != yours:
-            result = _merge_file(merged, path, _file(repository, base, path), mine, yours, choice)
+            result = _merge_file(merged, path, file_at(repository, base, path), mine, yours, choice)
             if result != yours:
                 merged.changes[path] = result
     if not merged.conflicts:
@@ -116,7 +117,7 @@ def _mend_links(repository: Repository, theirs: Node | None, merged: Merged, tou
     """Make links and back-links agree where one side linked to what the other deleted, or deleted what it linked."""
 
     def now(path: str) -> StoredObject | None:
-        data = merged.changes[path] if path in merged.changes else _file(repository, theirs, path)
+        data = merged.changes[path] if path in merged.changes else file_at(repository, theirs, path)
         return _read(data, path)
 
     waiting = sorted(path for path in touched if path.endswith("/@object.json"))
@@ -161,12 +162,3 @@ def _shown(data: bytes | None) -> str:
 
 def _read(data: bytes | None, path: str) -> StoredObject | None:
     return None if data is None else StoredObject.read(data, path)
-
-
-def _file(repository: Repository, root: Node | None, path: str) -> bytes | None:
-    node = root
-    for name in path.split("/"):
-        if node is None or not repository.is_tree(node):
-            return None
-        node = repository.child(node, name)
-    return None if node is None or repository.is_tree(node) else repository.data(node)

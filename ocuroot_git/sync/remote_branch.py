@@ -183,6 +183,7 @@ class RemoteBranch:
 
     def check_store(self, known: str) -> None:
         """Whether what the remote's branch holds is a store of the version we write. Raises StoreError."""
+        from ..backends.base import file_at
         from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError
 
         root, ours = self.repository.root(known), self.branch.read().root
@@ -191,14 +192,9 @@ class RemoteBranch:
         for directory in ("", *SIDES):
             versions = []
             for top, name in ((ours, self.branch.where), (root, where)):
-                node = self.repository.child(top, directory) if directory and top is not None else top
-                file = (
-                    self.repository.child(node, STORE_FILE)
-                    if node is not None and self.repository.is_tree(node)
-                    else None
-                )
-                if file is not None:
-                    versions.append(Layout.read(self.repository.data(file), name).version)
+                data = file_at(self.repository, top, f"{directory}/{STORE_FILE}" if directory else STORE_FILE)
+                if data is not None:
+                    versions.append(Layout.read(data, name).version)
                     found = found or top is root
             if len(versions) == 2 and versions[0] != versions[1]:
                 raise StoreError(f"{where} is of version {versions[1]}, and the one here of version {versions[0]}")

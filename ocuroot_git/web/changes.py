@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ..backends.base import file_at, nodes_on_the_way
 from ..errors import Error
 from ..formats.commit_message import command_of, operation_name
 from ..formats.documents import MISSING
@@ -90,16 +91,15 @@ def document_history(
 
     `next` is the commit to go on from, None at the beginning of history.
     """
-    names = path.split("/")
     found: list[dict[str, Any]] = []
     commit = repository.commit(start)
-    trail = _trail(repository, commit.root, names)
+    trail = _trail(repository, commit.root, path)
     for _ in range(look_at):
         if len(found) == most:
             return {"entries": found, "next": commit.oid}
         parent, parent_oid, is_cut = _parent(repository, commit)
-        before = _trail(repository, parent.root, names) if parent is not None else []
-        old, new = _file_of(before, names), _file_of(trail, names)
+        before = _trail(repository, parent.root, path) if parent is not None else []
+        old, new = _file_of(before, path), _file_of(trail, path)
         if old != new and not is_cut:
             letter = "A" if old is None else "D" if new is None else "M"
             found.append({**describe(commit), "status": letter})
@@ -145,30 +145,21 @@ def _trees(snapshot: Snapshot, place: Backend) -> list[StoreTree]:
     return [tree for tree in found if snapshot.place(tree)[0] == place]
 
 
-def _trail(repository: Repository, root: Node, names: list[str]) -> list[str]:
+def _trail(repository: Repository, root: Node, path: str) -> list[str]:
     """The ids of the nodes on the way to a file, as far as they exist."""
-    node: Node | None = root
-    trail = []
-    for name in names:
-        node = repository.child(node, name) if node is not None and repository.is_tree(node) else None
-        if node is None:
-            break
-        trail.append(repository.oid(node))
-    return trail
+    return [repository.oid(node) for node in nodes_on_the_way(repository, root, path) if node is not None]
 
 
-def _file_of(trail: list[str], names: list[str]) -> str | None:
-    return trail[-1] if len(trail) == len(names) else None
+def _file_of(trail: list[str], path: str) -> str | None:
+    return trail[-1] if len(trail) == path.count("/") + 1 else None
 
 
 def _body(repository: Repository, root: Node | None, path: str) -> Any:
-    node = root
-    for name in path.split("/"):
-        node = repository.child(node, name) if node is not None and repository.is_tree(node) else None
-    if node is None or repository.is_tree(node):
+    data = file_at(repository, root, path)
+    if data is None:
         return MISSING
     try:
-        found = StoredObject.read(repository.data(node), path)
+        found = StoredObject.read(data, path)
     except Error as error:
         return error.message
     return found.body if found.kind == "ref" else f"link to {found.target}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...backends.base import file_at
 from ...errors import Fatal, NotFound
 from ...formats.documents import Document, dump
 from ...formats.refs import Ref, RefError
@@ -83,10 +84,7 @@ def _definition(context: Context, named: str, path: str, commit: str | None) -> 
 def _file_at(context: Context, commit: str, path: str) -> bytes | None:
     """A file of a commit of this repository; None where there is none."""
     repository = context.settings.repository
-    node = repository.root(commit)
-    for name in path.removeprefix("//").strip("/").split("/"):
-        node = repository.child(node, name) if node is not None and repository.is_tree(node) else None
-    return None if node is None or repository.is_tree(node) else repository.data(node)
+    return file_at(repository, repository.root(commit), path.removeprefix("//").strip("/"))
 
 
 def listing(context: Context, *paths: str, json: bool) -> int:
