@@ -1,7 +1,6 @@
 """The view: state in a browser, read-only and local (design 10).
 
     times, ansi, json_text, addresses, pictures     words: pure
-    shapes       -> releases and runs as any version wrote them
     facts        -> what a store's trees say: packages, releases, work, statuses; kept per tree id
     changes      -> history: commits, and what became of one document
     background   -> what takes longer than a page may

@@ -9,12 +9,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ..delivery import lenient
 from ..delivery.vocabulary import CALL, DEPLOY
 from ..errors import Error, NotFound
 from ..formats.globs import escape
 from ..formats.layout import REFS, Damaged, edge_directories, object_path
 from ..formats.refs import Ref, RefError, version_key
-from . import releases, shapes
+from . import releases
 from .changes import change_of, document_history, fetch_history
 from .facts import read_object
 from .lists import environment, package_row
@@ -191,7 +192,7 @@ _PLAIN: tuple[str, Page] = ("document", {})
 
 
 def _is_release(facts: Facts, subject: Subject) -> bool:
-    return shapes.is_release(subject.body) or bool(facts.release(subject.stored).work)
+    return lenient.is_release(subject.body) or bool(facts.release(subject.stored).work)
 
 
 def _place_kind(facts: Facts, ref: Ref, number: int) -> tuple[str, Page]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.vocabulary import FAILED, OPEN, PENDING
 from ..errors import Error
 from ..formats.globs import Glob, escape
 from ..formats.refs import INTENT, STATE, Ref, version_key
-from . import shapes
 from .differences import compared
 from .facts import WORDS, read_object
 
@@ -106,10 +106,10 @@ def has(facts: Facts, glob: str) -> bool:
         return False
 
 
-def functions_of(facts: Facts, run: str) -> list[shapes.Function]:
+def functions_of(facts: Facts, run: str) -> list[lenient.Function]:
     """The functions of a run (a stored ref)."""
     numbers = sorted(facts.names(facts.state, f"{run}/functions"), key=version_key)
-    return shapes.functions(facts.body(run), [facts.body(f"{run}/functions/{number}") for number in numbers])
+    return lenient.functions(facts.body(run), [facts.body(f"{run}/functions/{number}") for number in numbers])
 
 
 def work(facts: Facts, number: int, status: str) -> Page:
@@ -134,7 +134,7 @@ def environment_names(facts: Facts) -> list[str]:
     for package in packages[:_PACKAGES_ASKED]:
         if package.numbers:
             segment = facts.state.layout.release_segment(package.numbers[-1])
-            for place, (_, specs) in enumerate(shapes.phases(facts.body(f"{package.ref}/{segment}"))):
+            for place, (_, specs) in enumerate(lenient.phases(facts.body(f"{package.ref}/{segment}"))):
                 for spec in specs:
                     for name in [spec.name] if spec.selector is None else [n for n in known if spec.matches(known[n])]:
                         rank[name] = max(place, rank.get(name, 0))
@@ -161,7 +161,7 @@ def _environment_card(facts: Facts, packages: dict[str, Package], name: str) -> 
         "name": name,
         "ref": f"{STATE}/environment/{name}",
         "exists": body is not None,
-        "attributes": shapes.fields(shapes.fields(body).get("attributes")),
+        "attributes": lenient.fields(lenient.fields(body).get("attributes")),
         "deployed": sum(name in package.deployed for package in packages.values()),
         "active": sum(one.work.status in OPEN for one in unfinished),
         "failed": sum(one.work.status == FAILED for one in unfinished),
@@ -223,7 +223,7 @@ def cell(facts: Facts, package: Package, environment: str) -> Page:
     number = release_number(release)
     since = facts.time(f"{run}/status/complete") if run else ""
     coming = [_open(facts, one) for one in package.open if _goes_to(one, environment) and one.number >= number]
-    wanted = shapes.release_of(facts.wanted(package.ref).get(environment))
+    wanted = lenient.release_of(facts.wanted(package.ref).get(environment))
     return {
         "environment": environment,
         "run": run,

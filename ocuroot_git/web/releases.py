@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.vocabulary import CALL, DEPLOY
 from ..errors import NotFound
 from ..formats.layout import REFS, Damaged
 from ..formats.refs import STATE, version_key
-from . import shapes
 from .ansi import plain
 from .lists import functions_of, has, package_row, paged, split_work
 
@@ -53,8 +53,8 @@ def _release_row(facts: Facts, package: str, number: int) -> Page:
         found = facts.state.object(stored)
     except Damaged:
         found = None
-    body = shapes.fields(found.body) if found is not None and found.kind == "ref" else {}
-    commit = shapes.text(body.get("commit"))
+    body = lenient.fields(found.body) if found is not None and found.kind == "ref" else {}
+    commit = lenient.text(body.get("commit"))
     return {
         "ref": stored,
         "number": number,
@@ -78,7 +78,7 @@ def _phases(facts: Facts, stored: str, body: Page) -> list[Page]:
     """The phases of a release, with the name, status and newest run of each piece of work. From names alone."""
     there = {("deploy" if one.word == "deploy" else CALL, one.name): one for one in facts.release(stored).work}
     made = []
-    for name, specs in shapes.phases(body):
+    for name, specs in lenient.phases(body):
         work = []
         for spec in specs:
             for one in _names_of(facts, spec, there):
@@ -111,7 +111,7 @@ def _phases(facts: Facts, stored: str, body: Page) -> list[Page]:
     return made
 
 
-def _names_of(facts: Facts, spec: shapes.Spec, there: dict[tuple[str, str], Any]) -> list[str]:
+def _names_of(facts: Facts, spec: lenient.Spec, there: dict[tuple[str, str], Any]) -> list[str]:
     """The work that a definition stands for: itself, or a deployment to each environment that it selects."""
     if spec.selector is None:
         return [spec.name] if spec.name else []
@@ -124,15 +124,15 @@ def _names_of(facts: Facts, spec: shapes.Spec, there: dict[tuple[str, str], Any]
 def release(facts: Facts, stored: str) -> Page:
     """A release as a pipeline: phases, work, status, times, and what was said of it in custom documents."""
     found = facts.state.object(stored)
-    body = shapes.fields(found.body) if found is not None else {}
-    commit = shapes.text(body.get("commit"))
+    body = lenient.fields(found.body) if found is not None else {}
+    commit = lenient.text(body.get("commit"))
     known = facts.release(stored)
     phases = _phases(facts, stored, body)
     for phase in phases:
         for one in phase["work"]:
             one |= _times(facts, one["run"] or one["ref"], one["status"])
             one["superseded"] = _superseded(facts, one["run"], one["status"])
-            one["type"] = shapes.text(shapes.fields(facts.body(one["run"] or one["ref"])).get("type"))
+            one["type"] = lenient.text(lenient.fields(facts.body(one["run"] or one["ref"])).get("type"))
     package = stored.rpartition("/")[0]
     numbers = facts.package(package).numbers
     number = release_number(stored)
@@ -207,14 +207,14 @@ def run_page(facts: Facts, stored: str) -> Page:
         "kind": "deploy" if word == "deploy" else "call",
         "name": name,
         "number": int(number),
-        "type": shapes.text(shapes.fields(body).get("type")),
+        "type": lenient.text(lenient.fields(body).get("type")),
         "status": status,
         "superseded": _superseded(facts, stored, status),
         **_times(facts, stored, status),
         "marker": facts.body(f"{stored}/status/{status}") if status else None,
         "history": [step for function in functions for step in function.history],
         "inputs": {key: value for function in functions for key, value in function.inputs.items()},
-        "output": shapes.output(body),
+        "output": lenient.output(body),
         "commands": [function.command for function in functions if function.command],
         "functions": [{"name": one.name, "position": one.position} for one in functions if one.name],
         "dependencies": [
@@ -247,7 +247,7 @@ def log(facts: Facts, stored: str, number: int) -> Page:
     """A log, by lines of output: time, text, stream. Page 0 is the last page, where a failure shows."""
     lines = [
         {"time": entry["time"], "text": line, "stream": entry["stream"], "is_first": at == 0}
-        for entry in shapes.log_entries(facts.body(stored))
+        for entry in lenient.log_entries(facts.body(stored))
         for at, line in enumerate(entry["message"].removesuffix("\n").split("\n"))
     ]
     return {"ref": stored, **paged(lines, number or 1 << 30, LOG_LINES)}
@@ -258,7 +258,7 @@ def log_text(facts: Facts, stored: str) -> str:
     if facts.state.object(stored) is None:
         raise NotFound(f"no such log: '{stored}'")
     lines = []
-    for entry in shapes.log_entries(facts.body(stored)):
+    for entry in lenient.log_entries(facts.body(stored)):
         head = f"{entry['time']} {'err' if entry['stream'] == 2 else 'out'} "
         lines += [f"{head}{plain(line)}\n" for line in entry["message"].removesuffix("\n").split("\n")]
     return "".join(lines)

@@ -1,15 +1,15 @@
 """Releases and runs as any version of either program wrote them, read as far as their fields allow. Never raises.
 
-`delivery.model` reads what this program writes, and refuses the rest; the view shows whatever is in a store, that of
-early Ocuroot (`work`, `call`, functions in documents of their own) and of the late one (`tasks`, `task`, functions
-within the run) among it.
+`model` reads what this program writes, and refuses the rest; the page shows whatever is in a store, that of early
+Ocuroot (`work`, `call`, functions in documents of their own) and of the late one (`tasks`, `task`, functions within
+the run) among it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..delivery.vocabulary import CALL, DEPLOY
+from .vocabulary import CALL, DEPLOY
 
 if TYPE_CHECKING:
     from ..formats.documents import Document
