@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
-    from ..git.repository import Changes, Directory, Repository, Scope
+    from ..git.objects import Changes, Directory, Scope
+    from ..git.repository import Repository
     from .operations import Carried
 
     Node = Any

@@ -6,8 +6,8 @@ import os
 import time
 
 from ..errors import Fatal
+from ..git.objects import ObjectError, RefMoved
 from ..git.program import GitError, run, start
-from ..git.repository import ObjectError, RefMoved
 from .base import Version
 
 TYPE_CHECKING = False
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ..git.committer import Committer
     from ..git.config import Config
     from ..git.object_writer import ObjectWriter
-    from ..git.repository import Changes, Repository
+    from ..git.objects import Changes
+    from ..git.repository import Repository
     from .base import Files, Node
     from .operations import Carried
 

@@ -12,7 +12,7 @@ import stat
 
 from ..errors import Fatal, NotFound
 from ..formats.refs import quoted, unsafe_name, unwritable_name
-from ..git.repository import ObjectError, RefMoved
+from ..git.objects import ObjectError, RefMoved
 from .base import Version
 
 TYPE_CHECKING = False
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
-    from ..git.repository import Changes, Scope
-    from ..git.repository import Directory as ToVisit
+    from ..git.objects import Changes, Scope
+    from ..git.objects import Directory as ToVisit
     from .base import Files
     from .operations import Carried
 

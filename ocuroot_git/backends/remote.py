@@ -19,9 +19,10 @@ from ..git.committer import Committer
 from ..git.config import Config, start_config
 from ..git.environment import with_config, without_repository
 from ..git.failures import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, UNWANTED, TransportError
+from ..git.objects import RefMoved
 from ..git.program import GitError, run
 from ..git.remote_access import REMOTE, RemoteLocation, carried
-from ..git.repository import RefMoved, Repository
+from ..git.repository import Repository
 from ..git.transport import Transport
 from .base import Version
 from .branch import sweep_leftovers
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..git.object_writer import ObjectWriter
-    from ..git.repository import Changes, Scope
+    from ..git.objects import Changes, Scope
     from .base import Access, Files
     from .operations import Carried
 

@@ -12,7 +12,7 @@ import json
 from typing import NamedTuple
 
 from ..formats.layout import OBJECT_FILE, REFS
-from ..git.repository import ObjectError
+from ..git.objects import ObjectError
 from ..store.transaction import Draft
 from .vocabulary import CALL, CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
 

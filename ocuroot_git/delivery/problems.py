@@ -12,7 +12,7 @@ from ..errors import NotFound
 from ..formats.globs import GlobError
 from ..formats.layout import Damaged, stored_ref
 from ..formats.refs import RefError
-from ..git.repository import ObjectError
+from ..git.objects import ObjectError
 from ..store.tree import LinkCycle
 from .vocabulary import ModelError
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..formats.documents import Document
     from ..formats.layout import StoredObject
-    from ..git.repository import Scope
+    from ..git.objects import Scope
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .problems import Problems

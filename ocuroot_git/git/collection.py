@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .object_writer import ObjectWriter
-    from .repository import Changes
+    from .objects import Changes
 
 _LONGEST: Final = 60.0
 """Seconds to wait for the end of a `git gc`."""

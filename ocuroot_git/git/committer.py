@@ -6,8 +6,8 @@ import os
 
 from .environment import exactly
 from .identity import Identities
+from .objects import Identity
 from .program import run
-from .repository import Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .object_writer import ObjectWriter
-    from .repository import Changes, Node, Repository
+    from .objects import Changes, Node
+    from .repository import Repository
 
 _FIRST: Final = Identity("Ocuroot", "ocuroot@localhost", 1767225600, 0)
 """Who makes the first commit of a store, everywhere and always: 2026-01-01T00:00:00Z."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 
+from .objects import ObjectError
 from .program import GitError, run
-from .repository import ObjectError
 from .scratch import scratch
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .object_writer import ObjectWriter
-    from .repository import Changes, Node
+    from .objects import Changes, Node
 
 _NOTHING: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The id of the empty tree."""

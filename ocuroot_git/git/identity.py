@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from .objects import Identity
 from .program import GitError, start
-from .repository import Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -63,6 +63,11 @@ def switch(option: int, on: bool) -> None:
     lib.git_libgit2_opts(option, ffi.cast("int", on))
 
 
+def clean(error: Exception) -> str:
+    """The message of an error of libgit2's, on one line."""
+    return str(error).strip().replace("\n", " ") or type(error).__name__
+
+
 def _load_part(part: str) -> Any:
     """Import one compiled module of pygit2 under a stand-in for the package, which is taken away again.
 

@@ -7,7 +7,8 @@ import os
 from ..errors import Fatal
 from ..formats.refs import quoted, unwritable_name
 from . import libgit2
-from .repository import TYPE_COMMIT, ObjectError, RefMoved, clean, cut_short
+from .objects import ObjectError, RefMoved, cut_short
+from .repository import TYPE_COMMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, Final
 
-    from .repository import Changes, Identity, Node, Repository
+    from .objects import Changes, Identity, Node
+    from .repository import Repository
 
 _MODE_BLOB: Final = 0o100644
 _MODE_TREE: Final = 0o040000
@@ -49,7 +51,7 @@ class ObjectWriter:
                 oid = self._edit(base, _nested(changes))
             return self.repository.look_up(oid) if oid is not None else None
         except (OSError, KeyError, self.repository.core.GitError) as error:
-            raise ObjectError(f"cannot write to the object database: {clean(error)}") from None
+            raise ObjectError(f"cannot write to the object database: {libgit2.clean(error)}") from None
 
     def check_edit(self, base: Node | None, changes: Changes) -> None:
         """Raise ObjectError as `edit` would where a file stands in the place of a directory, or the reverse."""
@@ -136,7 +138,7 @@ class ObjectWriter:
             )
             return self._write_commit(commit.encode())
         except (OSError, self.repository.core.GitError) as error:
-            raise ObjectError(f"cannot write to the object database: {clean(error)}") from None
+            raise ObjectError(f"cannot write to the object database: {libgit2.clean(error)}") from None
 
     def _write_commit(self, data: bytes) -> str:
         with self._syncing("loose-object"):
@@ -197,7 +199,7 @@ class ObjectWriter:
             for data in list(self._commits.values()):
                 self._write_commit(data)
         except (OSError, self.repository.core.GitError) as error:
-            raise ObjectError(f"cannot write to the object database: {clean(error)}") from None
+            raise ObjectError(f"cannot write to the object database: {libgit2.clean(error)}") from None
 
     def _pack_names(self) -> frozenset[str]:
         try:
@@ -228,12 +230,12 @@ class ObjectWriter:
         except (KeyError, self.repository.core.AlreadyExistsError):
             raise RefMoved(name) from None
         except ValueError as error:
-            raise Fatal(f"cannot move '{name}': {clean(error)}") from None
+            raise Fatal(f"cannot move '{name}': {libgit2.clean(error)}") from None
         except (OSError, self.repository.core.GitError) as error:
             # A held lock comes as OSError from some calls and as GitError from others; so does a lost comparison.
             if self.repository.tip(name) != old or _is_locked(str(error)):
                 raise RefMoved(name) from None
-            raise ObjectError(f"cannot move '{name}': {clean(error)}") from None
+            raise ObjectError(f"cannot move '{name}': {libgit2.clean(error)}") from None
 
     def _syncing(self, what: str) -> AbstractContextManager[bool]:
         """A block in which libgit2 waits for the disk where `what` is to be synced; gives whether it does.

@@ -11,31 +11,15 @@ from ..errors import Fatal, NotFound
 from ..formats.refs import quoted, unsafe_name
 from . import libgit2
 from .loose import LooseObjects
+from .objects import Commit, Identity, ObjectError, cut_short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import ModuleType
-    from typing import Any, Final, Literal, Protocol
+    from typing import Any, Final
 
-    Node = Any
-    """A blob or tree of the repository, as libgit2 gives it."""
-    Changes = Mapping[str, bytes | None]
-    """New contents of files by path; None where the file is to go."""
-
-    class Step(Protocol):
-        """What a walk wants of a directory: whether its own file, and what below it, by name (None: do not enter)."""
-
-        wanted: bool
-        literals: tuple[str, ...] | None
-        is_endless: bool
-
-        def __getitem__(self, name: str, /) -> Step | None: ...
-
-    Directory = tuple[Node, str, Step]
-    """A directory to be visited: its node, its path, and what is wanted of it."""
-    Scope = Literal["self", "trees", "all"]
-    """What to fetch of a node: itself, the trees below it too, or everything below it."""
+    from .objects import Directory, Node, Scope
 
 TYPE_COMMIT: Final = 1
 _TYPE_TREE: Final = 2
@@ -46,52 +30,6 @@ _MOST_KNOWN: Final = 1 << 16
 EXECUTABLE: Final = "it is an executable file"
 _ODD_MODES: Final = {b"120000": "it is a symbolic link", b"160000": "it is a submodule", b"100755": EXECUTABLE}
 """What an entry of a tree can be besides a file and a directory, by its mode."""
-
-
-class ObjectError(Fatal):
-    """An object is missing or cannot be read or written."""
-
-
-class RefMoved(Exception):
-    """A branch no longer stands where it was read, or is held by another process: the caller may try again.
-
-    A push that was not answered by success (`is_sent`) may have been carried out all the same. Where the answer was
-    lost, `failure` is what was met; where nothing is to be tried again, `refusal` is the error to end with, unless the
-    change is found in the branch, or (`unless_moved`) the branch has moved, so that the refusal was a lost race.
-    """
-
-    is_sent = False
-    failure: Fatal | None = None
-    refusal: Fatal | None = None
-    unless_moved = False
-
-
-class Identity:
-    """Who writes a commit, and when: name, email, seconds since the epoch, minutes east of UTC."""
-
-    __slots__ = ("email", "name", "offset", "time")
-
-    def __init__(self, name: str, email: str, time: int, offset: int) -> None:
-        self.name = name
-        self.email = email
-        self.time = time
-        self.offset = offset
-
-
-class Commit:
-    """A commit as `log` needs it: id, parents, root node, message, author, committer."""
-
-    __slots__ = ("author", "committer", "message", "oid", "parents", "root")
-
-    def __init__(
-        self, oid: str, parents: tuple[str, ...], root: Node, message: str, author: Identity, committer: Identity
-    ) -> None:
-        self.oid = oid
-        self.parents = parents
-        self.root = root
-        self.message = message
-        self.author = author
-        self.committer = committer
 
 
 class Repository:
@@ -135,13 +73,13 @@ class Repository:
         except ValueError:
             raise Fatal(f"'{name}' is not a valid reference name") from None
         except (OSError, self.core.GitError) as error:
-            raise ObjectError(f"cannot read the reference '{name}': {clean(error)}") from None
+            raise ObjectError(f"cannot read the reference '{name}': {libgit2.clean(error)}") from None
         try:
             oid = reference.resolve().target
         except KeyError:
             raise ObjectError(f"'{name}' is a symbolic reference that leads nowhere") from None
         except (ValueError, self.core.GitError) as error:
-            raise ObjectError(f"cannot follow the symbolic reference '{name}': {clean(error)}") from None
+            raise ObjectError(f"cannot follow the symbolic reference '{name}': {libgit2.clean(error)}") from None
         found = self._read(oid, f"what '{name}' points to")
         if found.type == _TYPE_TAG:
             oid = found.target
@@ -208,7 +146,7 @@ class Repository:
             self._check_readable(tree, name)
             return None
         except self.core.GitError as error:
-            raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {clean(error)}") from None
+            raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {libgit2.clean(error)}") from None
 
     def children(self, tree: Node, *, checked: bool = True) -> Iterator[Node]:
         """The entries of a tree, in git's order.
@@ -221,7 +159,7 @@ class Repository:
             found = iter(tree)
         except (KeyError, self.core.GitError) as error:
             if not self.fetch_absent(tree):
-                raise ObjectError(f"cannot read tree {tree.id}: {clean(error)}") from None
+                raise ObjectError(f"cannot read tree {tree.id}: {libgit2.clean(error)}") from None
             found = iter(tree)
         return self._checked(found) if checked else found
 
@@ -290,7 +228,7 @@ class Repository:
                         yield path, entry
             except (KeyError, self.core.GitError) as error:
                 if not self.fetch_absent(node):
-                    raise ObjectError(f"cannot read tree {node.id}: {clean(error)}") from None
+                    raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
                 todo.append((node, path, step))
 
     def name(self, node: Node) -> str:
@@ -316,7 +254,7 @@ class Repository:
         except (KeyError, self.core.GitError) as error:
             if self.fetch_absent(blob):
                 return self.data(blob)
-            raise ObjectError(f"cannot read blob {blob.id}: {clean(error)}") from None
+            raise ObjectError(f"cannot read blob {blob.id}: {libgit2.clean(error)}") from None
         return data
 
     def oid(self, node: Node) -> str:
@@ -384,7 +322,7 @@ class Repository:
         except KeyError:
             raise ObjectError(f"cannot read {what} {oid}: there is no such object") from None
         except self.core.GitError as error:
-            raise ObjectError(f"cannot read {what} {oid}: {clean(error).removeprefix(f'{oid}: ')}") from None
+            raise ObjectError(f"cannot read {what} {oid}: {libgit2.clean(error).removeprefix(f'{oid}: ')}") from None
 
     def check_whole(self, node: Node) -> None:
         """Raise ObjectError where libgit2 must not read a node: see `loose`."""
@@ -416,7 +354,7 @@ class Repository:
         try:
             len(tree)
         except (KeyError, self.core.GitError) as error:
-            raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {clean(error)}") from None
+            raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {libgit2.clean(error)}") from None
 
     def reopen(self) -> None:
         """Go on with another handle, as `opened_again` gives it: this one believes what it once saw on the disk."""
@@ -440,17 +378,6 @@ def _identity(signature: Any) -> Identity:
         signature.time,
         signature.offset,
     )
-
-
-def cut_short(what: str, path: str) -> ObjectError:
-    return ObjectError(
-        f"{what}: the file '{path}' was cut short, as by a power cut",
-        hint="'git fsck' lists all such objects; where a clone has them too, remove the files and fetch from it",
-    )
-
-
-def clean(error: Exception) -> str:
-    return str(error).strip().replace("\n", " ") or type(error).__name__
 
 
 def read_text(path: str) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ..formats.layout import DEPENDENCIES, OBJECT_FILE, REFS, STORE_FILE, Damaged, StoredObject, object_path
 from ..formats.refs import Ref, RefError, unsafe_name
-from ..git.repository import EXECUTABLE, ObjectError
+from ..git.objects import ObjectError
+from ..git.repository import EXECUTABLE
 from .tree import LinkCycle
 
 TYPE_CHECKING = False

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from ..backends.base import Files
     from ..git.commit_graph import CommitGraph
-    from ..git.repository import Commit, Node, Repository
+    from ..git.objects import Commit, Node
+    from ..git.repository import Repository
     from .tree import StoreTree
 
     Change = tuple[str, str]

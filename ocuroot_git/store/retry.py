@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
     from ..backends.operations import Carried
     from ..formats.operation import Operation
-    from ..git.repository import RefMoved
+    from ..git.objects import RefMoved
     from .snapshot import Snapshot
 
 

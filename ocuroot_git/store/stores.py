@@ -10,7 +10,7 @@ import os
 from ..errors import Error, Fatal, RemoteError
 from ..formats.documents import MISSING, Document
 from ..formats.layout import SIDES, STORE_FILE, Layout
-from ..git.repository import ObjectError, RefMoved
+from ..git.objects import ObjectError, RefMoved
 from .snapshot import Found, Snapshot
 from .transaction import Transaction
 

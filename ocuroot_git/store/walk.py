@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..backends.base import Files, Node
     from ..formats.globs import Glob, State
     from ..formats.layout import Layout, Side
-    from ..git.repository import Directory
+    from ..git.objects import Directory
     from .tree import StoreTree
 
 _WIDE: Final = 2000

@@ -10,7 +10,7 @@ import time
 
 from ..errors import Conflict, Error, Fatal
 from ..git.failures import LOCKED, MAY_HAVE_ARRIVED, REFUSED, RETRY, TransportError
-from ..git.repository import RefMoved
+from ..git.objects import RefMoved
 from .remote_branch import RemoteBranch
 from .replay import Replay
 

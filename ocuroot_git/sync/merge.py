@@ -16,7 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    from ..git.repository import Node, Repository
+    from ..git.objects import Node
+    from ..git.repository import Repository
 
     Choice = Literal["ours", "theirs"] | None
     """Which side wins where both changed a document to different values; None: neither."""

@@ -12,7 +12,7 @@ from .merge import merge_trees, split
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..backends.base import Version
-    from ..git.repository import Changes, Node
+    from ..git.objects import Changes, Node
     from .merge import Choice, ValueConflict
     from .remote_branch import RemoteBranch
 

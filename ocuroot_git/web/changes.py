@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..backends.base import Backend
-    from ..git.repository import Commit, Node, Repository
+    from ..git.objects import Commit, Node
+    from ..git.repository import Repository
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
 

@@ -15,7 +15,8 @@ import pytest
 from support.repositories import Repo
 
 from ocuroot_git.git.object_writer import ObjectWriter
-from ocuroot_git.git.repository import ObjectError, Repository
+from ocuroot_git.git.objects import ObjectError
+from ocuroot_git.git.repository import Repository
 
 DOCUMENT = '{"kind": "ref", "body": "evil"}'
 

@@ -7,7 +7,7 @@ import os
 from ...backends.directory import Directory
 from ...errors import Fatal
 from ...formats.layout import SIDES
-from ...git.repository import RefMoved
+from ...git.objects import RefMoved
 from ...store.copy import store_files
 from ..options import READING, Command, Option
 

@@ -9,7 +9,7 @@ from ...backends.directory import Directory
 from ...errors import Fatal
 from ...formats.commit_message import compose
 from ...formats.layout import SIDES, STORE_FILE, Layout, StoreError, stored_ref
-from ...git.repository import RefMoved
+from ...git.objects import RefMoved
 from ...store.copy import files_below, sides_in
 from ...store.retry import Retry
 from ...sync.remotes import find_shared

@@ -13,9 +13,9 @@ from ...config.settings import DEFAULT_BRANCH
 from ...errors import Conflict, Fatal
 from ...formats.layout import SIDES, STORE_FILE, Layout, StoreError
 from ...git.locks import refuse_left
+from ...git.objects import RefMoved
 from ...git.program import GitError
 from ...git.program import run as run_git
-from ...git.repository import RefMoved
 from ...redaction import has_secret
 from ...store.tree import is_store
 from ...sync.remotes import find_shared

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from ...formats.documents import Document
     from ...git.commit_graph import CommitGraph
-    from ...git.repository import Commit, Identity, Repository
+    from ...git.objects import Commit, Identity
+    from ...git.repository import Repository
     from ...store.history import Change, Changed
     from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree

@@ -1,0 +1,82 @@
+"""Git's objects as the rest of the program sees them: nodes, commits, who wrote them, and what goes wrong with them."""
+
+from __future__ import annotations
+
+from ..errors import Fatal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal, Protocol
+
+    Node = Any
+    """A blob or tree of the repository, as libgit2 gives it."""
+    Changes = Mapping[str, bytes | None]
+    """New contents of files by path; None where the file is to go."""
+
+    class Step(Protocol):
+        """What a walk wants of a directory: whether its own file, and what below it, by name (None: do not enter)."""
+
+        wanted: bool
+        literals: tuple[str, ...] | None
+        is_endless: bool
+
+        def __getitem__(self, name: str, /) -> Step | None: ...
+
+    Directory = tuple[Node, str, Step]
+    """A directory to be visited: its node, its path, and what is wanted of it."""
+    Scope = Literal["self", "trees", "all"]
+    """What to fetch of a node: itself, the trees below it too, or everything below it."""
+
+
+class ObjectError(Fatal):
+    """An object is missing or cannot be read or written."""
+
+
+class RefMoved(Exception):
+    """A branch no longer stands where it was read, or is held by another process: the caller may try again.
+
+    A push that was not answered by success (`is_sent`) may have been carried out all the same. Where the answer was
+    lost, `failure` is what was met; where nothing is to be tried again, `refusal` is the error to end with, unless the
+    change is found in the branch, or (`unless_moved`) the branch has moved, so that the refusal was a lost race.
+    """
+
+    is_sent = False
+    failure: Fatal | None = None
+    refusal: Fatal | None = None
+    unless_moved = False
+
+
+class Identity:
+    """Who writes a commit, and when: name, email, seconds since the epoch, minutes east of UTC."""
+
+    __slots__ = ("email", "name", "offset", "time")
+
+    def __init__(self, name: str, email: str, time: int, offset: int) -> None:
+        self.name = name
+        self.email = email
+        self.time = time
+        self.offset = offset
+
+
+class Commit:
+    """A commit as `log` needs it: id, parents, root node, message, author, committer."""
+
+    __slots__ = ("author", "committer", "message", "oid", "parents", "root")
+
+    def __init__(
+        self, oid: str, parents: tuple[str, ...], root: Node, message: str, author: Identity, committer: Identity
+    ) -> None:
+        self.oid = oid
+        self.parents = parents
+        self.root = root
+        self.message = message
+        self.author = author
+        self.committer = committer
+
+
+def cut_short(what: str, path: str) -> ObjectError:
+    return ObjectError(
+        f"{what}: the file '{path}' was cut short, as by a power cut",
+        hint="'git fsck' lists all such objects; where a clone has them too, remove the files and fetch from it",
+    )
