@@ -6,7 +6,7 @@ import os
 import time
 
 from ..errors import Fatal
-from ..git.objects import ObjectError, RefMoved
+from ..git.objects import ABSENT, ObjectError, RefMoved
 from ..git.program import GitError, run, start
 from .base import Version
 
@@ -210,7 +210,7 @@ class Branch:
             # libgit2 runs no hooks. git does, and compares the old value as well.
             try:
                 run(
-                    ["-C", self.committer.directory, "update-ref", "-m", reason, self.reference, new, old or "0" * 40],
+                    ["-C", self.committer.directory, "update-ref", "-m", reason, self.reference, new, old or ABSENT],
                     self.committer.environ,
                 )
             except GitError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import Fatal, UsageError
 from ..formats.globs import escape
 from ..formats.refs import Ref
-from ..store.transaction import ABSENT, SHORTEST_ID
+from ..git.objects import ABSENT, SHORTEST_ID
 from .options import Option
 
 TYPE_CHECKING = False

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..formats.layout import OBJECT_FILE, REFS
 from ..git.objects import ObjectError
-from ..store.transaction import Draft
+from ..store.draft import Draft
 from .vocabulary import CALL, CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
 
 TYPE_CHECKING = False

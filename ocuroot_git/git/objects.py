@@ -7,7 +7,7 @@ from ..errors import Fatal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Literal, Protocol
+    from typing import Any, Final, Literal, Protocol
 
     Node = Any
     """A blob or tree of the repository, as libgit2 gives it."""
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     """A directory to be visited: its node, its path, and what is wanted of it."""
     Scope = Literal["self", "trees", "all"]
     """What to fetch of a node: itself, the trees below it too, or everything below it."""
+
+ABSENT: Final = "0" * 40
+"""The id that stands for "there is none", as in git-update-ref(1)."""
+SHORTEST_ID: Final = 7
+"""Digits of an id that are taken for it. They are compared with one id alone, and git's own least, 4, would take one
+changed document in 65,536 for the same."""
 
 
 class ObjectError(Fatal):

@@ -12,7 +12,6 @@ from ..formats.documents import MISSING, Document
 from ..formats.layout import SIDES, STORE_FILE, Layout
 from ..git.objects import ObjectError, RefMoved
 from .snapshot import Found, Snapshot
-from .transaction import Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from ..formats.refs import Ref
     from .retry import Retry
     from .snapshot import Surroundings
+    from .transaction import Transaction
 
     Result = TypeVar("Result")
 
@@ -166,7 +166,10 @@ class Stores:
         >>> with stores.transaction("freeze for the holidays") as tx:
         ...     tx.set("+/custom/freeze", {"until": "2027-01-04"})
         """
-        from contextlib import contextmanager  # not at the top: that import would make `get` slower
+        # Not at the top, here and below: whoever only reads, as `get` does, needs none of it.
+        from contextlib import contextmanager
+
+        from .transaction import Transaction
 
         @contextmanager
         def block() -> Iterator[Transaction]:
@@ -197,6 +200,8 @@ class Stores:
 
     def _try(self, retry: Retry, change: Callable[[Transaction], Result]) -> Result:
         from contextlib import ExitStack
+
+        from .transaction import Transaction
 
         places = {self.where("state")[0], self.where("intent")[0]}
         with ExitStack() as turns:
@@ -235,6 +240,7 @@ class Stores:
         """What an operation gave when it was carried out."""
         from ..backends.base import Version
         from ..formats.commit_message import result_of
+        from .transaction import Transaction
 
         if carried.operation.request is not None:
             return result_of(carried.operation)  # type: ignore[return-value]

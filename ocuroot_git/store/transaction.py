@@ -1,128 +1,30 @@
 """Transactions: changes to documents and links, collected and checked, then written as one commit (design 5.2, 5.3).
 
-A `Draft` is a store's tree with the changes made so far laid over it, so that every operation sees those before it.
-Only a `Transaction` has operations that change something, and only `store.Stores` makes one.
+Only a `Transaction` has operations that change something, and only `store.Stores` makes one. What it has changed so far
+lies in a `Draft` of each store, so that every operation sees those before it.
 """
 
 from __future__ import annotations
 
 from ..errors import Conflict, Fatal, NotFound
 from ..formats.documents import Document, same
-from ..formats.layout import OBJECT_FILE, REFS, SIDES, StoredObject, edge_files, object_path, stored_ref
+from ..formats.layout import SIDES, StoredObject, edge_files, object_path
 from ..formats.refs import LONGEST, Ref, RefError
+from ..git.objects import ABSENT, SHORTEST_ID
+from .draft import Draft, too_long
 from .snapshot import Snapshot, absent
-from .tree import StoreTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
-    from typing import Final
 
     from ..formats.layout import Side
+    from .tree import StoreTree
     from .walk import Entry
 
     Query = tuple[tuple[str, ...], Side | None, bool, tuple[str, ...]]
     """What `match` was asked for: globs, side, links, exclude."""
-
-ABSENT: Final = "0" * 40
-SHORTEST_ID: Final = 7
-"""Digits of an id that `verify` takes for it. It is compared with one id alone, and git's own least, 4, would take
-one changed document in 65,536 for the same."""
-"""The id that stands for "there is no such document", as in git-update-ref(1)."""
-
-
-class Draft(StoreTree):
-    """A store's tree with changes over it: new contents of files by path, None for those that go."""
-
-    def __init__(self, base: StoreTree) -> None:
-        super().__init__(base.files, base.root, base.layout)
-        self.base = base
-        self.changes: dict[str, bytes | None] = {}
-        self.seen: dict[str, bytes | None] = {}
-        self.listed: dict[str, list[str]] = {}
-        self.is_read_whole = False
-        self._added: dict[str, set[str]] = {}
-        self._undo: list[tuple[str, bool, bytes | None]] = []
-
-    def put(self, path: str, data: bytes | None) -> None:
-        """Change a file; a change back to what it was is no change."""
-        self._targets.pop(stored_ref(path) or "", None)
-        if path not in self.seen:
-            self.seen[path] = self.base.file(path)
-        self._undo.append((path, path in self.changes, self.changes.get(path)))
-        if data == self.seen[path]:
-            self.changes.pop(path, None)
-            return
-        self.changes[path] = data
-        if data is not None:
-            while path:
-                above, _, name = path.rpartition("/")
-                self._added.setdefault(above, set()).add(name)
-                path = above
-
-    @property
-    def moment(self) -> int:
-        """Where `undo` goes back to: before all that is put after this."""
-        return len(self._undo)
-
-    def undo(self, moment: int) -> None:
-        """Take back what was put since a moment; what was read stays known, as `replay` must."""
-        while len(self._undo) > moment:
-            path, was_changed, data = self._undo.pop()
-            self._targets.pop(stored_ref(path) or "", None)
-            self.changes.pop(path, None)
-            if was_changed:
-                self.changes[path] = data
-
-    def put_object(self, stored: str, content: StoredObject | None) -> None:
-        """Change the object at a stored ref, or take it away. Raises Fatal where it would be new and is too long."""
-        length = len(stored.encode(errors="surrogatepass")) if content is not None else 0
-        if length > LONGEST and self.file(object_path(stored)) is None:
-            raise _too_long(stored, length)
-        self.put(object_path(stored), content.to_bytes() if content is not None else None)
-
-    def file(self, path: str) -> bytes | None:
-        if path in self.changes:
-            return self.changes[path]
-        if path not in self.seen:
-            self.seen[path] = self.base.file(path)
-        return self.seen[path]
-
-    def names(self, path: str) -> list[str]:
-        if path not in self.listed:
-            self.listed[path] = sorted(self.base.names(path))
-        return list({*self.listed[path], *self._added.get(path, ())})
-
-    def replay(self, newer: Draft) -> None:
-        """Make the same changes to a newer tree. Raises Conflict unless all that was read there is still the same."""
-        for path, data in self.seen.items():
-            if newer.base.file(path) != data:
-                raise Conflict(f"'{path}' was changed meanwhile by another writer")
-        for path, names in self.listed.items():
-            if sorted(newer.base.names(path)) != names:
-                raise Conflict(f"'{path}' was changed meanwhile by another writer")
-        if self.is_read_whole and newer.base.tree_id(REFS) != self.base.tree_id(REFS):
-            raise Conflict(f"'{REFS}' was changed meanwhile by another writer")
-        for path, data in self.changes.items():
-            newer.put(path, data)
-
-    def documents_below(self, stored: str) -> Iterator[str]:
-        """The stored refs of the documents, not the links, below a stored ref."""
-        todo = [stored]
-        while todo:
-            above = todo.pop()
-            for name in self.names(f"{REFS}/{above}"):
-                below = f"{above}/{name}"
-                if name != OBJECT_FILE:
-                    todo.append(below)
-                elif above != stored:
-                    found = self.object(above)
-                    if found is not None and found.kind == "ref":
-                        yield above
-
-    def _may_have(self, stored: str) -> bool:
-        return True  # the look-up itself says so, and so `replay` notices what others put there meanwhile
 
 
 class Transaction(Snapshot):
@@ -282,7 +184,7 @@ class Transaction(Snapshot):
         for end in (ref, dependency) if present else ():
             length = len(str(end).encode())
             if length > LONGEST:
-                raise _too_long(str(end), length)
+                raise too_long(str(end), length)
         files = edge_files(draft.layout.spellings(ref)[0], draft.layout.spellings(dependency)[0])
         if not present and not any(draft.file(path) is not None for path in files):
             raise NotFound(f"'{ref}' does not depend on '{dependency}'")
@@ -378,10 +280,6 @@ class Transaction(Snapshot):
 
     def _touch(self, verb: str, draft: Draft, stored: str) -> None:
         self.touched[draft.layout.shown(stored)] = verb
-
-
-def _too_long(ref: str, length: int) -> Fatal:
-    return Fatal(f"cannot write '{ref[:100]}…': a ref of {length} bytes is longer than {LONGEST}")
 
 
 class _AllOrNothing:

@@ -172,9 +172,9 @@ BUDGETS = {
     ("resolve", "+/custom/x"): 49,
     ("parse", "+/custom/x"): 38,
     ("log", "-n", "1"): 65,
-    ("set", "+/custom/x", "other"): 73,
-    ("delete", "+/custom/x"): 73,
-    ("update", "--stdin"): 65,
+    ("set", "+/custom/x", "other"): 75,
+    ("delete", "+/custom/x"): 75,
+    ("update", "--stdin"): 67,
 }
 """How many modules a command may load beyond those that the interpreter starts with."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import Conflict, Fatal, UsageError
 from ...formats.documents import Document, DocumentError, dump, parse
-from ...store.transaction import ABSENT
+from ...git.objects import ABSENT
 from ..arguments import checked_oid, intent_ref
 from ..options import RELATIVE, WRITING, Command, Option
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import Error, Fatal, UsageError
 from ...formats.documents import parse
-from ...store.transaction import ABSENT
+from ...git.objects import ABSENT
 from ..arguments import checked_oid
 from ..options import RELATIVE, WRITING, Command, Option
 
