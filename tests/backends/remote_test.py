@@ -100,7 +100,7 @@ def fails(repo: Repo, *arguments: str, **options: object) -> str:
     done = repo.run(*arguments, **options)
     assert done.returncode == 128, (arguments, done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
-    return done.stderr
+    return str(done.stderr)
 
 
 def everything_in(repo: Repo) -> dict[str, str]:
@@ -613,10 +613,8 @@ def test_little_is_transferred(daemon: World, workload: Path) -> None:
         assert transferred(daemon.clone("writer", url), "set", "+/custom/freeze", "1")[0] < limit // 4
         # What is near needs nothing but the tip; and a second time nothing at all but the tip.
         assert transferred(reader, "get", f"{package}/@17/deploy/production/1/status/complete")[1] == 1
-        assert transferred(reader, "match", f"{package}/@17/deploy/production/1/status/*") == (
-            pytest.approx(800, abs=800),
-            1,
-        )
+        few, connections = transferred(reader, "match", f"{package}/@17/deploy/production/1/status/*")
+        assert few <= 1600 and connections == 1
         everything, connections = transferred(daemon.clone("walker", url), "match", "**/deploy/production")
         assert everything < whole
         assert connections < 15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -362,7 +363,7 @@ def test_set_if_absent(store: Repo) -> None:
 
 
 def oid_of(repo: Repo, ref: str) -> str:
-    return json.loads(repo.ocuroot("match", "--json", ref))["oid"]
+    return str(json.loads(repo.ocuroot("match", "--json", ref))["oid"])
 
 
 def test_set_if_match(store: Repo) -> None:
@@ -683,7 +684,7 @@ def files_below(top: Path) -> dict[str, bytes]:
     return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
 
 
-def test_export_and_import(shop: Repo, make_repo) -> None:
+def test_export_and_import(shop: Repo, make_repo: Callable[..., Repo]) -> None:
     done = shop.run("export", "out")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "Wrote 21 files to 'out'\n")
     exported = files_below(shop.path / "out")

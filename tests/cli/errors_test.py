@@ -95,12 +95,12 @@ def test_every_command_names_the_segment(store: Repo, command: str) -> None:
 
 
 def test_bytes_that_are_no_utf8(store: Repo) -> None:
-    done = run_program("get", b"@/custom/\xff", cwd=store.path)  # type: ignore[arg-type]
+    done = run_program("get", b"@/custom/\xff", cwd=store.path)
     assert done.returncode == 128
     assert done.stderr.endswith("it is not valid UTF-8\n") and done.stderr.startswith("fatal: bad ref '@/custom/")
-    done = run_program("set", "+/custom/x", b"\xff", cwd=store.path)  # type: ignore[arg-type]
+    done = run_program("set", "+/custom/x", b"\xff", cwd=store.path)
     assert (done.returncode, done.stderr) == (128, "fatal: the value is not UTF-8\n")
-    done = run_program("set", "-m", b"\xff", "+/custom/x", "1", cwd=store.path)  # type: ignore[arg-type]
+    done = run_program("set", "-m", b"\xff", "+/custom/x", "1", cwd=store.path)
     assert (done.returncode, done.stderr) == (128, "fatal: the message is not UTF-8\n")
 
 
@@ -214,7 +214,7 @@ def test_bytes_and_marks_that_json_does_not_have(store: Repo) -> None:
         ),
         (["get", "--batch"], b"\xef\xbb\xbf@/custom/x\n", "standard input begins with a byte order mark (BOM)"),
     ):
-        done = store.run(*words, input=given, text=False)  # type: ignore[arg-type]
+        done = store.run(*words, input=given, text=False)
         assert (done.returncode, done.stdout) == (128, b""), words
         assert done.stderr.decode().startswith(f"fatal: {message}"), done.stderr
     assert store.ocuroot("match", "**") == ""

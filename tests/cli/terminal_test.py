@@ -80,7 +80,9 @@ def test_leaving_the_pager_early_is_no_error(history: Repo) -> None:
         ({}, {"TERM": "dumb"}, False),
     ],
 )
-def test_colour_follows_gits_rules(history: Repo, config: dict, environ: dict, coloured: bool) -> None:
+def test_colour_follows_gits_rules(
+    history: Repo, config: dict[str, str], environ: dict[str, str], coloured: bool
+) -> None:
     for key, value in config.items():
         history.git("config", key, value)
     assert ("\x1b[" in on_terminal(history, "log", GIT_PAGER="cat", **environ)) is coloured

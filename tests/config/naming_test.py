@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.program import run_program
@@ -15,7 +16,7 @@ from support.repositories import Repo
 from ocuroot_git.formats.urls import helper, host_of, is_url, name_of_url, rewritten
 
 
-def name(repo: Repo, *options: str, **more: object) -> str:
+def name(repo: Repo, *options: str, **more: Any) -> str:
     """What `git ocuroot` calls a repository in refs."""
     return repo.git(*options, "ocuroot", "resolve", "//x/@1", **more).removesuffix("/-/x/@1")
 

@@ -13,7 +13,9 @@ import sys
 import threading
 import time
 import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -21,37 +23,41 @@ from hypothesis import strategies as st
 from support.program import TOP
 
 from ocuroot_git.config import sandbox
-from ocuroot_git.config.repo_file import RepoFile, StarlarkError, StoreSpec, evaluate, evaluate_value
+from ocuroot_git.config.repo_file import RepoFile, StoreSpec, evaluate, evaluate_value
+from ocuroot_git.config.sandbox import StarlarkError
 from ocuroot_git.errors import Fatal
 from ocuroot_git.git.program import ShellResult
 
 FILE = "sub/repo.ocu.star"
 ROOT = str(TOP)
+Shell = Callable[[str], ShellResult]
 
 
-def read(text, *, environ=None, shell=None, seconds=5.0):
+def read(
+    text: str, *, environ: dict[str, str] | None = None, shell: Shell | None = None, seconds: float = 5.0
+) -> RepoFile:
     return evaluate(text, FILE, environ=environ or {}, shell=shell, seconds=seconds)
 
 
-def error(text, **more):
+def error(text: str, **more: Any) -> StarlarkError:
     with pytest.raises(StarlarkError) as caught:
         read(text, **more)
     assert "\n" not in caught.value.message
     return caught.value
 
 
-def fields(record):
+def fields(record: RepoFile | StoreSpec) -> dict[str, object]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
-def run(command):
+def run(command: str) -> ShellResult:
     """A shell as a caller would write it."""
     done = subprocess.run(command, shell=True, capture_output=True, text=True, errors="surrogateescape", check=False)
     return ShellResult(done.stdout, done.stderr, done.stdout + done.stderr, done.returncode)
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left():
+def _nothing_left() -> Iterator[None]:
     before, children = set(os.listdir("/dev/fd")), _children()
     yield
     assert _children() <= children  # neither a zombie nor a child that still runs, but for those of other tests
@@ -71,7 +77,7 @@ def _children() -> set[str]:
 # What a file can say.
 
 
-def test_the_newer_form():
+def test_the_newer_form() -> None:
     said = read("""
 ocuroot("0.3.0")
 repo_alias("my_repo")
@@ -95,6 +101,7 @@ print("done", 1, [None], sep="-")
 """, environ={"INTENT": "../intent.git"})  # fmt: skip
     assert said.requires == "0.3.0"
     assert said.repo_alias == "my_repo"
+    assert said.state is not None
     assert fields(said.state) == {
         "kind": "git",
         "location": "https://github.com/example/ocuroot-state.git",
@@ -110,7 +117,7 @@ print("done", 1, [None], sep="-")
     assert said.printed == ("done-1-[None]",)
 
 
-def test_a_file_that_says_nothing():
+def test_a_file_that_says_nothing() -> None:
     for text in ("", "# nothing\n", "x = 1", "\n\n"):
         said = read(text)
         assert isinstance(said, RepoFile)
@@ -125,7 +132,7 @@ def test_a_file_that_says_nothing():
         }
 
 
-def test_stores_in_a_directory():
+def test_stores_in_a_directory() -> None:
     said = read('store.set(store.fs("./.store/state"), intent=store.fs("/srv/intent"))')
     assert isinstance(said.state, StoreSpec)
     assert fields(said.state) == {
@@ -140,14 +147,14 @@ def test_stores_in_a_directory():
     assert (said.intent.kind, said.intent.location) == ("fs", "/srv/intent")
 
 
-def test_one_store_for_both():
+def test_one_store_for_both() -> None:
     for text in ('store.set(store.git("u"))', 'store.set(store.git("u"), None)', 'store.set(state=store.git("u"))'):
         said = read(text)
         assert said.state is not None
         assert (said.state.location, said.state.branch, said.intent) == ("u", None, None)
 
 
-def test_the_older_form_assigns_to_our_own_names():
+def test_the_older_form_assigns_to_our_own_names() -> None:
     said = read("""
 repo_alias = "push"
 repo_remotes = ["https://a.example/x.git"]
@@ -166,14 +173,14 @@ print(repo_alias)
     assert said.printed == ("push",)
 
 
-def test_the_older_form_with_the_newer_alias_and_an_empty_intent():
+def test_the_older_form_with_the_newer_alias_and_an_empty_intent() -> None:
     said = read('repo_alias("minimal/repo")\nstate_store = store.fs("s")\nintent_store = None\n')
     assert said.repo_alias == "minimal/repo"
     assert said.state is not None
     assert said.intent is None
 
 
-def test_a_call_counts_for_more_than_an_assignment():
+def test_a_call_counts_for_more_than_an_assignment() -> None:
     said = read("""
 state_store = store.git("u", branch="state")
 intent_store = store.git("u", branch="intent")
@@ -246,7 +253,7 @@ for number in defaults["retries"]:
 """
 
 
-def test_a_file_for_ci():
+def test_a_file_for_ci() -> None:
     said = read(IN_CI, environ={"CI_TOKEN": "t0k"})
     assert said.state is not None
     assert said.intent is not None
@@ -256,7 +263,7 @@ def test_a_file_for_ci():
     assert error(IN_CI).message.startswith(f"{FILE}:8:16: host.shell is closed")
 
 
-def test_a_file_that_chooses_by_the_environment():
+def test_a_file_that_chooses_by_the_environment() -> None:
     said = read(LOCAL_OR_NOT, environ={"LOCAL_MODE": "Yes"})
     assert said.requires == ">=0.3"
     assert said.repo_alias == "git.example/team/app"
@@ -271,28 +278,28 @@ def test_a_file_that_chooses_by_the_environment():
     assert said.printed[0].startswith('stage: staging, state: {"git": {"remote_url": "u", "branch": None')
 
 
-def test_a_file_that_asks_git():
+def test_a_file_that_asks_git() -> None:
     said = read(WITH_FALLBACK, shell=run)
     assert said.state is not None
     assert (said.state.kind, said.state.location, said.printed) == ("fs", "./.state", ("2.5",))
 
 
-def test_the_environment_is_the_one_given_and_fresh_each_time():
+def test_the_environment_is_the_one_given_and_fresh_each_time() -> None:
     text = 'first = host.env()\nfirst["A"] = "changed"\nprint(host.env())\nprint("HOME" in env())'
     assert read(text, environ={"A": "a"}).printed == ('{"A": "a"}', "False")
     assert read("print(host.env()['A�'])", environ={"A\udcff": "é\udc80😀"}).printed == ("é�😀",)
 
 
-def test_the_host():
+def test_the_host() -> None:
     assert read("print(host.os(), host.arch())").printed[0].startswith(platform.system().lower() + " ")
 
 
-def test_a_value_that_stands_alone_is_no_error():
+def test_a_value_that_stands_alone_is_no_error() -> None:
     for text in ("trigger", "store", "def f(): pass\nf", "lambda x: x"):
         assert read(text).state is None
 
 
-def test_byte_order_mark_windows_line_ends_and_tabs():
+def test_byte_order_mark_windows_line_ends_and_tabs() -> None:
     assert read('\ufeffrepo_alias("x")\r\nremotes(["y"])\r\n').remotes == ("y",)
     text = 'def f():\n\tif True:\n\t\treturn [\t"a\tb",\t# c\td\n\t\t]\nprint(f()[0])\t\n'
     assert read(text).printed == ("a\tb",)
@@ -302,14 +309,14 @@ def test_byte_order_mark_windows_line_ends_and_tabs():
     )
 
 
-def test_f_strings():
+def test_f_strings() -> None:
     assert read('x = 3\nprint(f"{x}")').printed == ("3",)
 
 
 # host.shell
 
 
-def test_the_shell_is_closed_unless_given():
+def test_the_shell_is_closed_unless_given() -> None:
     for text, place in (
         ('x = [\n  host.shell("touch pwned").stdout]', "2:3"),
         ("host.shell()", "1:1"),
@@ -322,7 +329,7 @@ def test_the_shell_is_closed_unless_given():
     assert not os.path.exists("pwned")
 
 
-def test_the_shell_gives_a_struct():
+def test_the_shell_gives_a_struct() -> None:
     said = read(
         'r = host.shell("echo out; echo err >&2; exit 3", continue_on_error=True, mute=True)\n'
         "print(type(r), r.stdout, r.stderr, r.combined_output, r.exit_code)",
@@ -331,7 +338,7 @@ def test_the_shell_gives_a_struct():
     assert said.printed == ("struct out\n err\n out\nerr\n 3",)
 
 
-def test_the_shell_takes_a_directory_an_environment_and_another_shell(tmp_path):
+def test_the_shell_takes_a_directory_an_environment_and_another_shell(tmp_path: Path) -> None:
     (tmp_path / "it's").mkdir()
     text = """
 command = "pwd; echo $A ${BASH_VERSION:+bash}; printf '\\\\377'"
@@ -347,7 +354,7 @@ print(r.stdout)
         os.chdir(here)
 
 
-def test_a_command_that_fails_ends_the_evaluation():
+def test_a_command_that_fails_ends_the_evaluation() -> None:
     text = 'x = 1\ny = x + len(host.shell("echo why >&2; exit 3").stdout)\n'
     caught = error(text, shell=run)
     assert caught.message == f"{FILE}:2:13: host.shell: 'echo why >&2; exit 3' ended with status 3: why"
@@ -356,7 +363,7 @@ def test_a_command_that_fails_ends_the_evaluation():
     assert caught.message == f"{FILE}:3:3: host.shell: 'exit 4' ended with status 4"
 
 
-def test_wrong_arguments_of_the_shell():
+def test_wrong_arguments_of_the_shell() -> None:
     for call, what in (
         ("host.shell(3)", "value `3` of type `int` does not match the type annotation `str` for argument `command`"),
         ("host.shell()", "missing parameter `command` for call to `host.shell`"),
@@ -366,20 +373,20 @@ def test_wrong_arguments_of_the_shell():
         assert error("x = 1 + " + call, shell=run).message == f"{FILE}:1:9: {what}"
 
 
-def test_commands_run_unbounded_and_write_to_no_stdout_of_ours(capfd):
+def test_commands_run_unbounded_and_write_to_no_stdout_of_ours(capfd: pytest.CaptureFixture[str]) -> None:
     limits = "ulimit -v; ulimit -t; ulimit -c"
     ours = run(limits).stdout
     assert read(f"print(host.shell({limits!r}).stdout)", shell=run).printed == (ours,)
 
-    def loud(command):
+    def loud(command: str) -> ShellResult:
         return ShellResult("", "", "", subprocess.run(command, shell=True, check=False).returncode)
 
     read('host.shell("echo to stdout; echo to stderr >&2; cat")', shell=loud)  # and has no stdin to wait for
     assert capfd.readouterr() == ("", "to stdout\nto stderr\n")
 
 
-def test_a_shell_that_raises():
-    def broken(command):
+def test_a_shell_that_raises() -> None:
+    def broken(command: str) -> ShellResult:
         raise OSError(2, "no such shell", command)
 
     assert error('host.shell("x")', shell=broken).message.startswith(f"{FILE}:1:1: ")
@@ -456,7 +463,7 @@ def test_a_shell_that_raises():
         ("repo_remotes = 'x'", "1:1: repo_remotes must be a list, not string"),
     ],
 )
-def test_errors_name_the_place(text, expected):
+def test_errors_name_the_place(text: str, expected: str) -> None:
     message = error(text).message
     assert message.startswith(f"{FILE}:{expected}"), message
 
@@ -464,12 +471,12 @@ def test_errors_name_the_place(text, expected):
 @pytest.mark.parametrize(
     "path", ["/etc/x", "../x", "a/../../x", "a/..", "./x", "a//b", "a/", "", ".git/config", ".GIT/x"]
 )
-def test_support_files_stay_below_the_top(path):
+def test_support_files_stay_below_the_top(path: str) -> None:
     message = error(f"store.git('u', support_files={{'ok': '', {path!r}: 'x'}})").message
     assert message.startswith(f"{FILE}:1:1: store.git: a key of support_files ")
 
 
-def test_the_library_is_missing_or_too_old(monkeypatch):
+def test_the_library_is_missing_or_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "starlark", None)
     for call in (lambda: read(""), lambda: evaluate_value("1")):
         with pytest.raises(Fatal, match="needs the Python package starlark-pyo3") as caught:
@@ -485,14 +492,14 @@ def test_the_library_is_missing_or_too_old(monkeypatch):
 LOOP = "def f():\n  for i in range(2000000000):\n    x = i\n"
 
 
-def timed(text, seconds, **more):
+def timed(text: str, seconds: float, **more: Any) -> str:
     start = time.monotonic()
     message = error(text, seconds=seconds, **more).message
     assert time.monotonic() - start < seconds + 1.5
     return message
 
 
-def test_an_endless_loop_ends_in_time_and_in_place():
+def test_an_endless_loop_ends_in_time_and_in_place() -> None:
     assert timed(LOOP + "f()", 0.3) == f"{FILE}:2:3: evaluation took longer than 0.3 s"
     text = "x = 1\ny = [i\n for i in range(2000000000) if x == 2]"
     assert timed(text, 0.3) == f"{FILE}:3:32: evaluation took longer than 0.3 s"
@@ -501,7 +508,7 @@ def test_an_endless_loop_ends_in_time_and_in_place():
         evaluate_value("[x for x in [3] for i in range(2000000000) if [i] == x]", seconds=0.3)
 
 
-def test_an_endless_loop_ends_after_so_many_steps(monkeypatch):
+def test_an_endless_loop_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "STEPS", 1_000_000)
     assert timed(LOOP + "f()", 5) == f"{FILE}:2:3: evaluation took longer than 1000000 steps"
 
@@ -520,20 +527,20 @@ def test_an_endless_loop_ends_after_so_many_steps(monkeypatch):
         "x = " + "-" * 2000000 + "1",
     ],
 )
-def test_a_bomb_is_an_error(text, capfd):
+def test_a_bomb_is_an_error(text: str, capfd: pytest.CaptureFixture[str]) -> None:
     message = timed(text, 5)
     assert message.startswith(f"{FILE}: evaluation ")
     assert "memory" in message or "nest too deeply" in message
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_panic_of_the_library_is_an_error_and_seen_nowhere_else(capfd):
+def test_a_panic_of_the_library_is_an_error_and_seen_nowhere_else(capfd: pytest.CaptureFixture[str]) -> None:
     text = "x = 'ab'\nfor i in range(60):\n  x = x + x"
     assert error(text).message == f"{FILE}: evaluation takes more than 512 MiB of memory"
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_crash_of_the_child_is_an_error():
+def test_a_crash_of_the_child_is_an_error() -> None:
     for crash, message in (
         (lambda: os.kill(os.getpid(), signal.SIGSEGV), "evaluation crashed: it seems to nest too deeply"),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "evaluation crashed: it ended with wait status 9"),
@@ -542,7 +549,7 @@ def test_a_crash_of_the_child_is_an_error():
         assert error('host.shell("x")', shell=lambda _, crash=crash: crash()).message == f"{FILE}: {message}"
 
 
-def test_a_command_that_takes_too_long_ends_too(tmp_path):
+def test_a_command_that_takes_too_long_ends_too(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "alive")
     alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -556,11 +563,11 @@ def test_a_command_that_takes_too_long_ends_too(tmp_path):
         os.close(alive)
 
 
-def test_an_interrupt_ends_the_child():
+def test_an_interrupt_ends_the_child() -> None:
     class Interrupted(BaseException):
         pass
 
-    def interrupt(*_):
+    def interrupt(*_: object) -> NoReturn:
         raise Interrupted
 
     before = signal.signal(signal.SIGALRM, interrupt)
@@ -573,18 +580,18 @@ def test_an_interrupt_ends_the_child():
         signal.signal(signal.SIGALRM, before)
 
 
-def test_no_process_to_be_had(monkeypatch):
-    def fork():
+def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", fork)
     assert error("").message == f"{FILE}: cannot start a process to evaluate it: Resource temporarily unavailable"
 
 
-def test_many_evaluations_in_one_process_and_in_threads():
+def test_many_evaluations_in_one_process_and_in_threads() -> None:
     results = []
 
-    def work(number):
+    def work(number: int) -> None:
         for _ in range(5):
             results.append((number, read(f"repo_alias('r{number}')").repo_alias))
 
@@ -596,12 +603,12 @@ def test_many_evaluations_in_one_process_and_in_threads():
     assert sorted(results) == [(number, f"r{number}") for number in range(4) for _ in range(5)]
 
 
-def test_the_child_leaves_the_streams_and_the_end_of_the_process_to_its_parent():
+def test_the_child_leaves_the_streams_and_the_end_of_the_process_to_its_parent() -> None:
     script = """
 import atexit, faulthandler, os, subprocess, sys
 from ocuroot_git.git.program import ShellResult
 from ocuroot_git.config.repo_file import evaluate
-def run(command):
+def run(command: str) -> ShellResult:
     return ShellResult(subprocess.check_output(command, shell=True, text=True), "", "", 0)
 def what(text):
     try:
@@ -623,7 +630,7 @@ print(what("print(host.shell('cat').stdout)"), sys.stdin.read())
     assert done.stderr == ""
 
 
-def test_importing_the_module_is_cheap():
+def test_importing_the_module_is_cheap() -> None:
     script = f"import sys; sys.path.insert(0, {ROOT!r}); import ocuroot_git.config.repo_file; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True)
     heavy = {"dataclasses", "typing", "enum", "re", "subprocess", "json", "inspect", "starlark", "signal", "shlex"}
@@ -655,7 +662,7 @@ def test_importing_the_module_is_cheap():
         ('"-".join(["a", "b"]).upper()', '"A-B"'),
     ],
 )
-def test_values(text, expected):
+def test_values(text: str, expected: str) -> None:
     assert evaluate_value(text) == expected
 
 
@@ -686,18 +693,18 @@ def test_values(text, expected):
         ("fail('no')", "1:1: fail: no"),
     ],
 )
-def test_what_is_no_value(text, expected):
+def test_what_is_no_value(text: str, expected: str) -> None:
     with pytest.raises(StarlarkError) as caught:
         evaluate_value(text)
     assert caught.value.message.startswith(f"value:{expected}"), caught.value.message
 
 
-def test_a_large_value():
+def test_a_large_value() -> None:
     value = {f"key{number}": list(range(20)) for number in range(5000)}
     assert json.loads(evaluate_value(json.dumps(value))) == value
 
 
-def test_a_value_that_is_too_large():
+def test_a_value_that_is_too_large() -> None:
     with pytest.raises(StarlarkError, match="memory"):
         evaluate_value('"a" * 70000000')
 
@@ -712,14 +719,14 @@ VALUES = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(VALUES)
-def test_a_value_comes_back_as_it_was(value):
+def test_a_value_comes_back_as_it_was(value: object) -> None:
     got = evaluate_value(repr(value))
     assert json.dumps(json.loads(got)) == json.dumps(value)
 
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
-def test_any_text_is_a_file_or_an_error(text):
+def test_any_text_is_a_file_or_an_error(text: str) -> None:
     for call in (lambda: read(text), lambda: evaluate_value(text)):
         try:
             call()

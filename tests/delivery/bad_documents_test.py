@@ -50,7 +50,10 @@ def current(**fields: object) -> dict[str, Any]:
     return {**FUNCTION, "current": {**FUNCTION["current"], **fields}}
 
 
-RELEASES = {
+Cases = dict[str, tuple[dict[str, Any], str]]
+"""The documents that are put into the store, and the ref that is named then."""
+
+RELEASES: Cases = {
     "release null": ({NEWEST: None}, NEWEST),
     "release text": ({NEWEST: "2"}, NEWEST),
     "release without package": ({NEWEST: {"commit": "abc"}}, NEWEST),
@@ -72,7 +75,7 @@ RELEASES = {
     "release a link": ({NEWEST: Link(f"{BAD}/@1")}, NEWEST),
     "release missing": ({NEWEST: GONE}, NEWEST),
 }
-RUNS = {
+RUNS: Cases = {
     "run null": ({RUN: None}, RUN),
     "run text": ({RUN: "complete"}, RUN),
     "run of an unknown type": ({RUN: {"type": "sideways"}}, RUN),
@@ -107,7 +110,7 @@ RUNS = {
         f"{RUN}/status/running",
     ),
 }  # fmt: skip
-PLACES = {
+PLACES: Cases = {
     "deployed function missing": ({f"{UP}/functions/1": GONE}, f"{UP}/functions/1"),
     "deployed function null": ({f"{UP}/functions/1": None}, f"{UP}/functions/1"),
     "deployed run null": ({UP: None}, UP),
@@ -135,7 +138,7 @@ PLACES = {
     "custom of a release, intents unreadable": ({f"{BAD}/+2": Raw("?"), f"{BAD}/@2/custom/x": 1}, f"{BAD}/+2"),
     "op not JSON": ({f"{NEWEST}/op/check_envs": Raw("?")}, f"{NEWEST}/op/check_envs"),
 }  # fmt: skip
-CASES: dict[str, tuple[dict[str, Any], str]] = {**RELEASES, **RUNS, **PLACES}
+CASES: Cases = {**RELEASES, **RUNS, **PLACES}
 NO_FAULT_OF_THE_MODEL = ("not JSON", "unknown kind", "unreadable", "in a circle")
 """What the check of the store itself names, by the path of the file or at the link."""
 

@@ -55,7 +55,7 @@ def execute_again(repo: Repo, script: str) -> subprocess.CompletedProcess[str]:
 
 def set_claim(repo: Repo, **fields: str) -> None:
     """Change the claim on the run; a field that is empty is taken away."""
-    claim = {**repo.value(f"{RUN}/status/running"), **fields}  # type: ignore[dict-item]
+    claim = {**repo.value(f"{RUN}/status/running"), **fields}
     claim = {key: value for key, value in claim.items() if value}
     repo.ocuroot("update", "--stdin", input=f"set {RUN}/status/running {json.dumps(claim)}\n")
 
@@ -75,7 +75,7 @@ def test_a_killed_run_is_taken_up_again_under_its_name(shop: Repo) -> None:
     done = execute_again(shop, "echo x >> count; echo again")
     assert (done.returncode, done.stdout) == (0, "again\n"), done.stderr
     assert statuses(shop) == ["1 complete"]
-    assert [entry["message"] for entry in shop.value(f"{RUN}/logs")] == ["again"]  # type: ignore[attr-defined]
+    assert [entry["message"] for entry in shop.value(f"{RUN}/logs")] == ["again"]
     assert (shop.path / "count").read_text() == "x\nx\n"
     assert execute_again(shop, "echo x >> count").returncode == 0  # once more: it is done, and not done again
     assert (shop.path / "count").read_text() == "x\nx\n"
@@ -94,7 +94,7 @@ def test_what_is_written_later_is_not_taken_for_done(shop: Repo) -> None:
     done = execute_again(shop, "echo one; sleep 1; echo two; exit 4")
     assert done.returncode == 4
     assert statuses(shop) == ["1 failed"]
-    messages = [entry["message"] for entry in shop.value(f"{RUN}/logs")]  # type: ignore[attr-defined]
+    messages = [entry["message"] for entry in shop.value(f"{RUN}/logs")]
     assert messages == ["one", "two", "[git-ocuroot: it ended with status 4]"]
 
 
@@ -121,7 +121,7 @@ def test_a_log_under_a_name_is_written_once_however_it_comes(shop: Repo) -> None
     for _ in range(2):
         slow = f"(echo one; sleep 2.5; echo two) | git ocuroot run log {BUILD}"
         subprocess.run(["sh", "-c", slow], cwd=shop.path, env=environ, check=True)
-    assert [entry["message"] for entry in shop.value(f"{RUN}/logs")] == ["one", "two"]  # type: ignore[attr-defined]
+    assert [entry["message"] for entry in shop.value(f"{RUN}/logs")] == ["one", "two"]
 
 
 # Owners
@@ -289,7 +289,7 @@ def test_a_running_command_is_asked_to_stop(shop: Repo) -> None:
     assert trapped.exists()
     assert statuses(shop) == ["1 cancelled"]
     assert shop.value(f"{RUN}/functions/1#current/ended_by") == "run cancel"
-    messages = [entry["message"] for entry in shop.value(f"{RUN}/logs")]  # type: ignore[attr-defined]
+    messages = [entry["message"] for entry in shop.value(f"{RUN}/logs")]
     assert messages[-2:] == ["bye", "[git-ocuroot: it was cancelled]"]
 
 

@@ -27,7 +27,7 @@ def status(repo: Repo, run: str = f"{BUILD}/1") -> str:
 
 
 def messages(repo: Repo, run: str = f"{BUILD}/1") -> list[tuple[int, str]]:
-    return [(entry["stream"], entry["message"]) for entry in repo.value(f"{run}/logs")]  # type: ignore[attr-defined]
+    return [(entry["stream"], entry["message"]) for entry in repo.value(f"{run}/logs")]
 
 
 def wait_for(path: Path) -> None:
@@ -44,7 +44,7 @@ def test_output_goes_through_and_is_recorded(shop: Repo) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "one\ntwo \033[1m[abc] :x:\nno newline", "three")
     assert status(shop) == "complete"
     assert sorted(messages(shop)) == [(1, "no newline"), (1, "one"), (1, "two \033[1m[abc] :x:"), (2, "three")]
-    entry = shop.value(f"{BUILD}/1/logs")[0]  # type: ignore[index]
+    entry = shop.value(f"{BUILD}/1/logs")[0]
     assert set(entry) == {"timestamp", "message", "stream", "attributes"}
 
 
@@ -262,11 +262,11 @@ def test_run_log_appends_stdin(shop: Repo) -> None:
     shop.ocuroot("run", "log", BUILD, input=long * 60)
     entries = shop.value(f"{BUILD}/1/logs")
     assert len(json.dumps(entries)) < 3 << 20
-    (marker,) = [entry for entry in entries if entry["attributes"]]  # type: ignore[attr-defined]
+    (marker,) = [entry for entry in entries if entry["attributes"]]
     # Appending to what was cut keeps the count.
     shop.ocuroot("run", "log", BUILD, input=long * 60)
-    (again,) = [entry for entry in shop.value(f"{BUILD}/1/logs") if entry["attributes"]]  # type: ignore[attr-defined]
-    kept = sum(len(entry["message"]) for entry in shop.value(f"{BUILD}/1/logs") if not entry["attributes"])  # type: ignore[attr-defined]
+    (again,) = [entry for entry in shop.value(f"{BUILD}/1/logs") if entry["attributes"]]
+    kept = sum(len(entry["message"]) for entry in shop.value(f"{BUILD}/1/logs") if not entry["attributes"])
     assert int(again["attributes"]["omitted_bytes"]) > int(marker["attributes"]["omitted_bytes"])
     assert int(again["attributes"]["omitted_bytes"]) + kept >= 12_000_000
 
@@ -344,5 +344,5 @@ def test_logs_of_other_programs_are_kept_as_they_are(shop: Repo) -> None:
     shop.ocuroot("update", "--stdin", input=f"set {BUILD}/1/logs {json.dumps(foreign)}\n")
     shop.ocuroot("run", "log", BUILD, input="ours\n")
     entries = shop.value(f"{BUILD}/1/logs")
-    assert entries[:3] == foreign  # type: ignore[index]
-    assert entries[3]["message"] == "ours"  # type: ignore[index]
+    assert entries[:3] == foreign
+    assert entries[3]["message"] == "ours"

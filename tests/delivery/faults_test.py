@@ -74,7 +74,7 @@ def test_a_store_that_cannot_be_written_does_not_end_the_command(store: Repo) ->
     assert (done.returncode, done.stdout) == (0, "before\nin\ndone\n"), done.stderr
     assert "cannot write to the store, and will try again" in done.stderr
     assert store.ocuroot("match", f"{web}/call/build/1/status/*") == f"{web}/call/build/1/status/complete"
-    messages = [entry["message"] for entry in store.value(f"{web}/call/build/1/logs")]  # type: ignore[attr-defined]
+    messages = [entry["message"] for entry in store.value(f"{web}/call/build/1/logs")]
     assert messages == ["before", "in", "done"]
 
 
@@ -97,7 +97,7 @@ def test_a_reader_that_leaves_does_not_end_the_run(store: Repo) -> None:
         ["bash", "-o", "pipefail", "-c", line], cwd=store.path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "first\n"), done.stderr
-    assert store.value(f"{web}/call/build/1/logs")[-1]["message"] == "last"  # type: ignore[index]
+    assert store.value(f"{web}/call/build/1/logs")[-1]["message"] == "last"
 
 
 def test_work_any_on_a_terminal(store: Repo) -> None:

@@ -18,8 +18,8 @@ from ocuroot_git.errors import Conflict
 from ocuroot_git.store.memory import FILE, Memory
 from ocuroot_git.store.snapshot import Snapshot
 
-RUN = {"type": "call", "release": "", "entrypoint": "", "output": {}}
-FUNCTION = {"fn": {}, "id": "1"}
+RUN: dict[str, Any] = {"type": "call", "release": "", "entrypoint": "", "output": {}}
+FUNCTION: dict[str, Any] = {"fn": {}, "id": "1"}
 PACKAGES = ("r/-/a", "r/-/b", "r/-/b/c")
 
 changes = some.lists(
@@ -56,17 +56,18 @@ def without(stores: ocuroot_git.Stores, monkeypatch: pytest.MonkeyPatch) -> dict
 
 def change(tx: ocuroot_git.Transaction, package: str, number: int, what: str, is_there: bool) -> None:
     run = f"{package}/@{number}/call/build/1"
-    documents: dict[str, Any] = {
+    documents: dict[str, dict[str, Any]] = {
         "op": {f"{package}/@{number}/op/check_envs": {}},
         "custom": {f"{package}/@{number}/custom/x": 1},
         "wanted": {f"{package}/+/deploy/production": {"release": f"{package}/@1"}},
         "release": {f"{package}/@{number}": {"commit": "abcdef1", "package": {"phases": []}}},
-    }.get(what) or {
+    }
+    of_run = {
         run: RUN,
         f"{run}/functions/1": {"current": {**FUNCTION, "status": what}, "history": []},
         f"{run}/status/{what}": {"time": "2026-01-01T00:00:00Z"},
     }
-    for ref, value in documents.items():
+    for ref, value in documents.get(what, of_run).items():
         if is_there:
             tx.set(ref, value)
         elif tx.object(ref) is not None:
@@ -102,7 +103,12 @@ def test_only_what_changed_is_read_again(store: Repo, monkeypatch: pytest.Monkey
     before = answers(stores.snapshot())
     read: list[object] = []
     whole = index.read
-    monkeypatch.setattr(index, "read", lambda files, layout, node: read.append(node) or whole(files, layout, node))
+
+    def noted(files: Any, layout: Any, node: Any) -> Any:
+        read.append(node)
+        return whole(files, layout, node)
+
+    monkeypatch.setattr(index, "read", noted)
     assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before
     assert not read
     stores.set("r/-/a/@1/custom/x", 2)

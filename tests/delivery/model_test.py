@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from stories.conformance_test import v1_branch, v3_branches
@@ -75,7 +75,7 @@ def test_a_release_and_its_documents(store: Repo) -> None:
     assert int(store.git("rev-list", "--count", "state")) == before + 1
     head = store.git("rev-parse", "HEAD")
     assert store.value(R) == {"commit": head, "package": definition}
-    assert set(store.value(f"{R}/commit/{head}")) == {"time"}  # type: ignore[call-overload]
+    assert set(store.value(f"{R}/commit/{head}")) == {"time"}
     assert store.ocuroot("resolve", "//web/@", "//web/@v1.0").splitlines() == [R, R]
     assert store.value(f"{R}/call/build/1") == {
         "type": "call",
@@ -102,7 +102,7 @@ def test_a_release_and_its_documents(store: Repo) -> None:
         "pending",
         "running",
         "complete",
-    ]  # type: ignore[attr-defined]
+    ]
     assert store.ocuroot("match", f"{R}/call/build/1/status/*") == f"{R}/call/build/1/status/complete"
 
 
@@ -118,8 +118,8 @@ def test_the_examples_of_the_original(store: Repo) -> None:
         f"shop/-/{path}/@1/commit/{head}" for path in ("api", "web")
     ]
     assert store.ocuroot("match", "//web/@*/commit/*").splitlines() == [f"{R}/commit/{head}"]
-    assert set(store.value(f"{R}/call/build/1/status/complete")) == {"time"}  # type: ignore[call-overload]
-    (entry,) = store.value(f"{R}/call/build/1/logs")  # type: ignore[misc]
+    assert set(store.value(f"{R}/call/build/1/status/complete")) == {"time"}
+    (entry,) = store.value(f"{R}/call/build/1/logs")
     assert (entry["message"], entry["stream"], entry["attributes"]) == ("hello", 1, {})
     assert store.ocuroot("get", "--format=raw", "//web/@/call/build#output/version") == "7"
 
@@ -265,7 +265,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Repo:
         (package([needs("a", "web/@1/call/b")]), "is relative to nothing"),
         (package([call("a", inputs={"x": {}})]), "an input has a value or a ref"),
         (package([call("a", inputs={"a-b": {"value": 1}, "a_b": {"value": 1}})]), "OCUROOT_INPUT_A_B"),
-        (package([call("a", 7)]), "run is not a string"),
+        (package([call("a", cast("str", 7))]), "run is not a string"),
         (package([{"deploy": {"environment": "a", "environments": {}}}]), "not both"),
         (package([deploy(environments={"attributes": {"a": 1}})]), "are not strings"),
     ],

@@ -38,7 +38,7 @@ def pushes(job: Repo) -> int:
 
 
 def messages(repo: Repo) -> list[str]:
-    return [entry["message"] for entry in repo.value(f"{RUN}/logs")]  # type: ignore[attr-defined]
+    return [entry["message"] for entry in repo.value(f"{RUN}/logs")]
 
 
 def live_files(repo: Repo) -> list[Path]:

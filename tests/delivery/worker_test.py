@@ -213,7 +213,7 @@ def test_a_run_whose_executor_was_killed_is_taken_over(store: Repo) -> None:
     lines = [line.split()[0] for line in log.read_text().splitlines()]
     assert lines == ["begin", "begin", "end", "after"]  # the first was killed with its executor, before its end
     history = store.value(f"{web}/call/slow/1/functions/1#history")
-    assert [step["status"] for step in history] == ["pending", "running", "running", "complete"]  # type: ignore[attr-defined]
+    assert [step["status"] for step in history] == ["pending", "running", "running", "complete"]
 
 
 def wait_for(path: Path) -> None:

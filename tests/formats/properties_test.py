@@ -229,7 +229,7 @@ def test_match_agrees_with_a_filter_over_all_refs(
         for side, marker in zip(SIDES, "@+", strict=True):
             of_side = [ref for ref in expected if (marker_of(ref) or "@") == marker]
             assert snapshot.match(*several, side=side) == of_side, several
-        no_links = [ref for ref in expected if snapshot.object(ref).kind == "ref"]  # type: ignore[union-attr]
+        no_links = [ref for ref in expected if snapshot.object(ref).kind == "ref"]
         assert snapshot.match(*several, links=False) == no_links
 
     check()

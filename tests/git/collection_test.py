@@ -14,7 +14,7 @@ from support.repositories import Repo
 
 import ocuroot_git
 from ocuroot_git.backends import branch as places
-from ocuroot_git.git import collection, object_writer, repository
+from ocuroot_git.git import collection, object_writer, objects
 
 MANY = places.MANY * 2
 
@@ -49,7 +49,7 @@ def stolen(store: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         counts.clear()
         begin(self)
 
-    def look(self: object_writer.ObjectWriter, commit: str, changes: repository.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: str, changes: objects.Changes) -> bool:
         if not counts:
             counts.append(delete_new(Repo(Path(self.repository.common_dir)), before))
         return holds(self, commit, changes)
@@ -89,7 +89,7 @@ def test_objects_that_were_packed_before_are_written_again(store: Repo, monkeypa
 
     holds = object_writer.ObjectWriter.holds
 
-    def look(self: object_writer.ObjectWriter, commit: str, changes: repository.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: str, changes: objects.Changes) -> bool:
         if packs[0].exists():
             store.git("repack", "-q", "-a", "-d", "--keep-unreachable")
             keep = store.git("pack-objects", "-q", "--revs", ".git/objects/pack/pack", input="state~1\n")
@@ -133,6 +133,7 @@ def test_the_first_commit_and_a_replay_are_written_again(
     store: Repo, stolen: list[int], make_repo: Callable[..., Repo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ocuroot_git.config.settings import Settings
+    from ocuroot_git.formats.layout import Layout
     from ocuroot_git.opening import stores_of
     from ocuroot_git.sync.remotes import each_place
 
@@ -143,7 +144,7 @@ def test_the_first_commit_and_a_replay_are_written_again(
     monkeypatch.chdir(other.path)
     settings = Settings(".", os.environ, "", "")
     stores = stores_of(settings)
-    stores.create("state", ocuroot_git.formats.layout.Layout(1))  # type: ignore[attr-defined]
+    stores.create("state", Layout(1))
     assert stolen[0] >= 3
     assert other.git("rev-parse", "state") == store.git("rev-parse", "state")
     sound(other)
@@ -176,7 +177,7 @@ def test_it_lasts_as_long_as_the_gc_that_began_before(store: Repo, monkeypatch: 
     looks: list[int] = []
     holds = object_writer.ObjectWriter.holds
 
-    def look(self: object_writer.ObjectWriter, commit: str, changes: repository.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: str, changes: objects.Changes) -> bool:
         looks.append(delete_new(store, before) if len(looks) in (1, 3) else 0)
         return holds(self, commit, changes)
 

@@ -32,7 +32,7 @@ def told(repo: Repo, *arguments: str, status: int = 128, **options: object) -> s
     assert done.returncode == status, done.stderr
     for chatter in ("protocol.version", "ls-remote --exit-code", "Please make sure", "Counting"):
         assert chatter not in done.stderr
-    return done.stderr
+    return str(done.stderr)
 
 
 def test_a_server_that_takes_no_pushes_lets_read(served: Repo, repo: Repo) -> None:

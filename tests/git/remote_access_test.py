@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,12 @@ def effective(values: list[str]) -> list[str]:
     ],
 )
 def test_headers_arrive_once_and_reset_as_for_the_user(
-    repo: Repo, make_repo, tmp_path: Path, everywhere: list[str], included: list[str], local: list[str]
+    repo: Repo,
+    make_repo: Callable[..., Repo],
+    tmp_path: Path,
+    everywhere: list[str],
+    included: list[str],
+    local: list[str],
 ) -> None:
     def lines(values: list[str]) -> str:
         return "[http]\n" + "".join(f'\textraheader = "{value}"\n' for value in values)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, SupportsIndex
 
 import pytest
 from support.program import FIXTURES
@@ -222,13 +223,13 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     count = 0
     walk = Repository.walk
 
-    class Counted(list):  # type: ignore[type-arg]
-        def pop(self, *arguments: int) -> object:
+    class Counted(list[Any]):
+        def pop(self, index: SupportsIndex = -1, /) -> Any:
             nonlocal count
             count += 1
-            return super().pop(*arguments)
+            return super().pop(index)
 
-    def counted(self: Repository, todo: list, then: list, file: str) -> Iterator:  # type: ignore[type-arg]
+    def counted(self: Repository, todo: list[Any], then: list[Any], file: str) -> Iterator[Any]:
         mine = Counted(todo)
         return walk(self, mine, mine if then is todo else then, file)
 
@@ -275,7 +276,12 @@ def test_what_can_only_be_one_name_is_looked_up(workload: Repo, monkeypatch: pyt
     monkeypatch.chdir(workload.path)
     seen = []
     missing = Step.__missing__
-    monkeypatch.setattr(Step, "__missing__", lambda step, name: seen.append(name) or missing(step, name))
+
+    def noted(step: Step, name: str) -> Any:
+        seen.append(name)
+        return missing(step, name)
+
+    monkeypatch.setattr(Step, "__missing__", noted)
     ref = "github.com/example/shop/-/services/service-0000/release.ocu.star/@7/deploy/production"
     assert ocuroot_git.open().match(ref) == [ref]
     assert seen == ref.split("/")

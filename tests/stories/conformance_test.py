@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from support.program import CONFORMANCE
@@ -16,8 +17,9 @@ from ocuroot_git.formats.globs import Glob, GlobError
 from ocuroot_git.formats.refs import Ref, RefError
 
 
-def cases(name: str) -> list[dict]:
-    return json.loads((CONFORMANCE / name).read_text(encoding="utf-8"))
+def cases(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((CONFORMANCE / name).read_text(encoding="utf-8"))
+    return found
 
 
 def test_refs() -> None:
@@ -137,10 +139,15 @@ SHOP = "github.com/example/shop.git/-"
 NOT_REMOVED = f"{SHOP}/backend.ocu.star/@/deploy/staging"
 NOT_MADE = f"{SHOP}/repo.ocu.star/@/push/index"
 NOT_POINTED_ANEW = (f"{SHOP}/frontend/package.ocu.star/@", f"{SHOP}/repo.ocu.star/@")
-FROM_BUNDLE = {v3_branches: "state", v3_combined: "combined", v3_prefixes: "combined", v3_again: "state"}
+FROM_BUNDLE: dict[Callable[[Repo], None], str] = {
+    v3_branches: "state",
+    v3_combined: "combined",
+    v3_prefixes: "combined",
+    v3_again: "state",
+}
 
 
-def cases_of(name: str, form: Callable[[Repo], None], op: str) -> list[dict]:
+def cases_of(name: str, form: Callable[[Repo], None], op: str) -> list[dict[str, Any]]:
     """The cases that a form of a store must pass, as far as its content is that of the tar file."""
     branch = FROM_BUNDLE.get(form)
     kept = []
@@ -180,7 +187,7 @@ def test_the_bundle_differs(repo: Repo) -> None:
 class TestStores:
     def test_library(self, repo: Repo, name: str, form: Callable[[Repo], None]) -> None:
         form(repo)
-        side = "state" if name == "v3.json" else None
+        side: Literal["state"] | None = "state" if name == "v3.json" else None
         snapshot = ocuroot_git.open(str(repo.path)).snapshot()
         for case in cases_of(name, form, "get"):
             found = snapshot.look_up(case["ref"])
@@ -239,6 +246,6 @@ def files(repo: Repo) -> dict[str, bytes]:
     for side in ("state", "intent"):
         for directory, _, names in os.walk(repo.path / side):
             for name in names:
-                path = Path(directory, name)
-                found[str(path.relative_to(repo.path))] = path.read_bytes()
+                file = Path(directory, name)
+                found[str(file.relative_to(repo.path))] = file.read_bytes()
     return found

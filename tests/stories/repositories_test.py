@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,10 +27,10 @@ def environment(**variables: str) -> dict[str, str]:
     return {**os.environ, **variables}
 
 
-def refused(done: object, message: str, hint: str | None = None, status: int = 128) -> None:
+def refused(done: subprocess.CompletedProcess[str], message: str, hint: str | None = None, status: int = 128) -> None:
     """The command must have failed with just this message and hint."""
     expected = f"fatal: {message}\n" + (f"hint: {hint}\n" if hint else "")
-    assert (done.stderr, done.returncode, done.stdout) == (expected, status, "")  # type: ignore[attr-defined]
+    assert (done.stderr, done.returncode, done.stdout) == (expected, status, "")
 
 
 # Found

@@ -69,7 +69,7 @@ def work_any(repo: Repo, *options: str) -> list[str]:
     """Run `work any`, which must succeed; gives how each run ended."""
     done = repo.run("work", "any", *options)
     assert done.returncode == 0, (done.stdout, done.stderr)
-    return done.stdout.splitlines()
+    return str(done.stdout).splitlines()
 
 
 def refused(repo: Repo, status: int, words: str, *arguments: str, **options: Any) -> str:
@@ -80,7 +80,7 @@ def refused(repo: Repo, status: int, words: str, *arguments: str, **options: Any
     assert words in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
     assert repo.git("rev-parse", "--verify", "-q", "state", check=False) == before
-    return done.stderr
+    return str(done.stderr)
 
 
 def begin(repo: Repo, *arguments: str, **options: Any) -> subprocess.Popen[str]:

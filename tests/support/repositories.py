@@ -6,6 +6,7 @@ import json
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 from .program import CONFORMANCE, run_program
 
@@ -16,31 +17,25 @@ class Repo:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def git(self, *arguments: str, check: bool = True, **options: object) -> str:
+    def git(self, *arguments: str, check: bool = True, **options: Any) -> str:
         """Run git; gives its stdout without the last newline."""
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=self.path,
-            capture_output=True,
-            text=True,
-            check=False,
-            **options,  # type: ignore[call-overload]
-        )
+        options = {"cwd": self.path, "text": True, **options}
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False, **options)
         if check and done.returncode != 0:
             raise AssertionError(f"git {' '.join(arguments)}: {done.returncode}: {done.stderr}")
         return str(done.stdout).removesuffix("\n")
 
-    def run(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[Any]:
         """Run `git ocuroot` as a process; see `ocuroot` for the short way to its stdout."""
         return run_program(*arguments, cwd=self.path, **options)
 
-    def ocuroot(self, *arguments: str, **options: object) -> str:
+    def ocuroot(self, *arguments: str, **options: Any) -> str:
         """Run `git ocuroot`, which must succeed without a word on stderr; gives stdout without the last newline."""
         done = self.run(*arguments, **options)
         assert done.returncode == 0, (arguments, done.returncode, done.stderr)
-        return done.stdout.removesuffix("\n")
+        return str(done.stdout).removesuffix("\n")
 
-    def value(self, ref: str, *arguments: str) -> object:
+    def value(self, ref: str, *arguments: str) -> Any:
         """The document at a ref, through the command line."""
         return json.loads(self.ocuroot("get", *arguments, ref))
 

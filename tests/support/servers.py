@@ -128,11 +128,12 @@ class _Backend(http.server.BaseHTTPRequestHandler):
         }
         done = subprocess.run(["git", "http-backend"], env=environ, input=body, capture_output=True)
         head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = [tuple(line.split(": ", 1)) for line in head.decode().split("\r\n") if ": " in line]
+        lines = [line.partition(": ") for line in head.decode().split("\r\n")]
+        headers = [(name, value) for name, colon, value in lines if colon]
         status = next((int(value.split()[0]) for name, value in headers if name == "Status"), 200)
         self._answer(status, [(name, value) for name, value in headers if name != "Status"], content)
 
-    def _answer(self, status: int, headers: list, content: bytes) -> None:
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)

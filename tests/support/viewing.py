@@ -7,12 +7,14 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from flask import Flask
 from flask.testing import FlaskClient
 from support.repositories import Repo
 from support.story import story
+from werkzeug.test import TestResponse
 
 from ocuroot_git.opening import open_stores
 from ocuroot_git.web.app import create_app
@@ -43,7 +45,7 @@ class Browser:
     def __init__(self, app: Flask) -> None:
         self.client: FlaskClient = app.test_client()
 
-    def ask(self, address: str, **headers: str):  # type: ignore[no-untyped-def]
+    def ask(self, address: str, **headers: str) -> TestResponse:
         named = {"Host": "127.0.0.1:3000", **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.client.get(address, headers=named)
 
@@ -52,11 +54,12 @@ class Browser:
         assert answer.status_code == 200, (address, answer.status_code, answer.get_data(as_text=True)[-400:])
         return answer.get_data(as_text=True)
 
-    def json(self, address: str) -> dict[str, object]:
+    def json(self, address: str) -> dict[str, Any]:
         answer = self.ask(address, Accept="application/json")
         assert answer.status_code == 200, (address, answer.status_code)
         assert answer.content_type == "application/json"
-        return answer.get_json()  # type: ignore[no-any-return]
+        found: dict[str, Any] = answer.get_json()
+        return found
 
     def walk(self, start: str = "/", most: int = 4000) -> Iterator[tuple[str, str]]:
         """Follow every link from a page; gives the address and text of each page. Fails on a dead link."""

@@ -41,7 +41,8 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Repo:
         release = releases.new(stores, f"shop/-/{one}", commit, definition, tags=[], force=False)
         for kind, name in (("call", "build"), ("deploy", "staging")):
             work = WorkRef(release, kind, name)
-            run = stores.transact(lambda tx, work=work: runs.start(tx, work, None), command="run start")
+            with stores.transaction(command="run start") as tx:
+                run = runs.start(tx, work, None)
             ending.finish(stores, run, "complete", outputs={"of": one}, tags=[])
     return repo
 
@@ -81,16 +82,16 @@ def test_a_package_of_any_path_has_its_pages(browser: Browser, named: Repo, path
                 asked = f"{further.path}?{further.query}" if further.query else further.path
                 assert browser.ask(asked).status_code == 200, f"{asked}, linked from {address}"
     run = browser.json(f"/ref/{quote(deployed)}/1")["run"]
-    assert (run["name"], run["number"], run["release"], run["is_deployed"]) == ("staging", 1, f"{ref}/@1", True)  # type: ignore[index]
+    assert (run["name"], run["number"], run["release"], run["is_deployed"]) == ("staging", 1, f"{ref}/@1", True)
     assert f"/ref/{quote(ref, safe=KEPT)}/@1/deploy/staging/1" in html.unescape(browser.get(f"/ref/{quote(ref)}/@1"))
     assert browser.json(f"/raw/{quote(ref)}/@1/call/build/1")["output"] == {"of": path}
     history = browser.json(f"/history/{quote(ref)}/@1")
-    assert (history["ref"], len(history["entries"])) == (f"{ref}/@1", 1)  # type: ignore[arg-type]
+    assert (history["ref"], len(history["entries"])) == (f"{ref}/@1", 1)
     every = re.search(r'<a href="([^"]*)">All refs of this package', browser.get(f"/ref/{quote(ref)}"))
     assert every is not None
     found = browser.json(html.unescape(every[1]))
-    assert f"{deployed}/1" in found["items"]  # type: ignore[operator]
-    assert all(one.startswith(f"{ref}/") for one in found["items"])  # type: ignore[attr-defined]
+    assert f"{deployed}/1" in found["items"]
+    assert all(one.startswith(f"{ref}/") for one in found["items"])
 
 
 def test_history_of_what_is_gone_is_its_own(store: Repo) -> None:
@@ -114,5 +115,5 @@ def test_lists_lead_to_all_of_them(browser: Browser) -> None:
             for target in map(html.unescape, ADDRESS.findall(text)):
                 if target.startswith("/ref/"):
                     assert browser.ask(target).status_code == 200, f"{target}, linked from {page}"
-    cells = [row["cells"][0]["label"] for row in browser.json("/deployments")["items"]]  # type: ignore[attr-defined]
+    cells = [row["cells"][0]["label"] for row in browser.json("/deployments")["items"]]
     assert set(cells) == {"@1"}

@@ -47,8 +47,8 @@ def test_overview_counts_what_is_there_and_names_what_stopped(browser: Browser) 
         "failed": 1,
         "differences": 4,
     }
-    assert [one["run"] for one in page["failed"]] == [f"{BACKEND}/@3/call/smoke/2"]  # type: ignore[attr-defined]
-    assert [one["status"] for one in page["active"]] == ["running", "pending", "pending", "paused"]  # type: ignore[attr-defined]
+    assert [one["run"] for one in page["failed"]] == [f"{BACKEND}/@3/call/smoke/2"]
+    assert [one["status"] for one in page["active"]] == ["running", "pending", "pending", "paused"]
     text = text_of(browser.get("/"))
     assert "smoke call of backend/release.ocu.star @3 failed · 44 minutes ago" in text
     assert "waits for @12/call/smoke/*/status/complete" in text
@@ -57,7 +57,7 @@ def test_overview_counts_what_is_there_and_names_what_stopped(browser: Browser) 
 def test_matrix_has_a_cell_for_each_package_and_environment(browser: Browser) -> None:
     page = browser.json("/deployments")
     assert page["environments"] == ["staging", "production-eu", "production-us"]  # as releases reach them
-    rows = {row["package"]: row["cells"] for row in page["items"]}  # type: ignore[attr-defined]
+    rows = {row["package"]: row["cells"] for row in page["items"]}
     assert {package: [cell["label"] for cell in cells] for package, cells in rows.items()} == {
         FRONTEND: ["@12", "@11", "@9"],
         BACKEND: ["@3", "@2", "@2"],
@@ -66,7 +66,7 @@ def test_matrix_has_a_cell_for_each_package_and_environment(browser: Browser) ->
     assert rows[FRONTEND][1]["coming"][0]["release"] == f"{FRONTEND}/@12"
     assert rows[BACKEND][1]["wanted"] == f"{BACKEND}/@3"
     assert "wanted: @3" in text_of(browser.get("/deployments"))
-    assert [row["package"] for row in browser.json("/deployments?q=SEARCH")["items"]] == [SEARCH]  # type: ignore[attr-defined]
+    assert [row["package"] for row in browser.json("/deployments?q=SEARCH")["items"]] == [SEARCH]
 
 
 def test_environment_says_what_is_there_since_when_and_what_is_coming(browser: Browser) -> None:
@@ -77,8 +77,8 @@ def test_environment_says_what_is_there_since_when_and_what_is_coming(browser: B
 
 def test_release_is_a_picture_of_its_phases(browser: Browser) -> None:
     page = browser.json(f"/ref/{FRONTEND}/@12")["release"]
-    assert [phase["name"] for phase in page["phases"]] == ["build", "staging", "approval", "production"]  # type: ignore[index]
-    work = {one["name"]: one["status"] for phase in page["phases"] for one in phase["work"]}  # type: ignore[index]
+    assert [phase["name"] for phase in page["phases"]] == ["build", "staging", "approval", "production"]
+    work = {one["name"]: one["status"] for phase in page["phases"] for one in phase["work"]}
     assert work == {
         "build": "complete",
         "test": "complete",
@@ -96,8 +96,8 @@ def test_release_is_a_picture_of_its_phases(browser: Browser) -> None:
 
 def test_releases_are_in_the_order_of_their_numbers(browser: Browser) -> None:
     page = browser.json(f"/ref/{FRONTEND}")["package"]
-    assert [one["number"] for one in page["releases"]["items"]] == list(range(12, 0, -1))  # type: ignore[index]
-    assert [one["tags"] for one in page["releases"]["items"] if one["tags"]] == [["v1.9"], ["v1.0"]]  # type: ignore[index]
+    assert [one["number"] for one in page["releases"]["items"]] == list(range(12, 0, -1))
+    assert [one["tags"] for one in page["releases"]["items"] if one["tags"]] == [["v1.9"], ["v1.0"]]
 
 
 def test_what_was_said_of_a_release_stands_on_its_page(browser: Browser) -> None:
@@ -116,7 +116,7 @@ def test_run_has_inputs_output_log_and_its_neighbours(browser: Browser) -> None:
     # A ref among the inputs is a link, and says which part of the document it means.
     assert f'href="/ref/{BACKEND}/@3/call/build?part=output%2Fimage"' in page
     run = browser.json(f"/ref/{FRONTEND}/@12/deploy/production-eu/1")["run"]
-    assert run["dependencies"] == [{"glob": f"{FRONTEND}/@12/call/smoke/*/status/complete", "met": False}]  # type: ignore[index]
+    assert run["dependencies"] == [{"glob": f"{FRONTEND}/@12/call/smoke/*/status/complete", "met": False}]
 
 
 def test_log_as_text_has_times_and_streams_and_no_escapes(browser: Browser) -> None:
@@ -131,7 +131,7 @@ def test_log_as_text_has_times_and_streams_and_no_escapes(browser: Browser) -> N
 def test_difference_is_that_of_the_command(browser: Browser, told: Repo) -> None:
     commanded = [json.loads(line) for line in told.ocuroot("diff", "--json").splitlines()]
     shown = browser.json("/diff")["items"]
-    assert [(one["status"], one["intent"]) for one in shown] == [(one["status"], one["ref"]) for one in commanded]  # type: ignore[attr-defined]
+    assert [(one["status"], one["intent"]) for one in shown] == [(one["status"], one["ref"]) for one in commanded]
     page = browser.get("/diff")
     assert '<span class="removed">-   &#34;until&#34;: &#34;2027-01-04&#34;,</span>' in page
     assert '<span class="added">+   &#34;until&#34;: &#34;2027-01-08&#34;,</span>' in page
@@ -139,17 +139,17 @@ def test_difference_is_that_of_the_command(browser: Browser, told: Repo) -> None
 
 def test_custom_state_stands_beside_its_intent(browser: Browser) -> None:
     page = browser.json("/custom")
-    assert [(one["name"], one["state"] is None, one["intent"] is None) for one in page["of_store"]] == [  # type: ignore[attr-defined]
+    assert [(one["name"], one["state"] is None, one["intent"] is None) for one in page["of_store"]] == [
         ("banner", True, False),
         ("freeze", False, False),
     ]
-    assert [one["ref"] for one in page["of_releases"]["items"]] == [f"{FRONTEND}/@10/custom/approval"]  # type: ignore[index]
+    assert [one["ref"] for one in page["of_releases"]["items"]] == [f"{FRONTEND}/@10/custom/approval"]
 
 
 @pytest.mark.parametrize("glob", ["**/@/deploy/*", "@/environment/*", "**/{call,deploy}/s*", "//**/@1", "nothing/**"])
 def test_search_finds_what_match_finds(browser: Browser, told: Repo, glob: str) -> None:
     found = browser.json(f"/search?q={glob}")
-    assert sorted(found["items"]) == told.ocuroot("match", glob).splitlines()[:100]  # type: ignore[call-overload]
+    assert sorted(found["items"]) == told.ocuroot("match", glob).splitlines()[:100]
 
 
 def test_search_says_where_a_pattern_is_malformed_and_helps_where_it_finds_nothing(browser: Browser) -> None:
@@ -180,16 +180,16 @@ def test_history_tells_who_changed_what_and_what_it_was(tmp_path: Path) -> None:
     told.ocuroot("delete", "+/custom/gate")
     browser = Browser(application(told.path))
     entries = browser.json("/history/+/custom/gate")["entries"]
-    assert [(one["status"], one["command"], one["author"]) for one in entries] == [  # type: ignore[attr-defined]
+    assert [(one["status"], one["command"], one["author"]) for one in entries] == [
         ("D", "delete", "Test"),
         ("M", "set", "Test"),
         ("A", "set", "Test"),
     ]
-    assert entries[1]["difference"][1:3] == [["-", '  "open": false'], ["+", '  "open": true']]  # type: ignore[index]
+    assert entries[1]["difference"][1:3] == [["-", '  "open": false'], ["+", '  "open": true']]
     commits = browser.json("/commits")["commits"]
-    assert [one["subject"] for one in commits][:3] == ["delete +/custom/gate"] + ["set +/custom/gate"] * 2  # type: ignore[attr-defined]
-    commit = browser.json(f"/commit/{commits[0]['commit']}")  # type: ignore[index]
-    assert commit["page"]["items"] == [{"status": "D", "ref": "+/custom/gate"}]  # type: ignore[index]
+    assert [one["subject"] for one in commits][:3] == ["delete +/custom/gate"] + ["set +/custom/gate"] * 2
+    commit = browser.json(f"/commit/{commits[0]['commit']}")
+    assert commit["page"]["items"] == [{"status": "D", "ref": "+/custom/gate"}]
     # Nothing of it is left, and every link to it still leads somewhere.
     assert browser.ask("/ref/+/custom/gate").status_code == 404
     assert "There is no such document now" in browser.get("/history/+/custom/gate")
@@ -200,9 +200,9 @@ def test_long_history_goes_on_from_page_to_page(store: Repo) -> None:
         store.ocuroot("set", "+/custom/counter", str(number))
     browser = Browser(application(store.path))
     first = browser.json("/history/+/custom/counter")
-    assert len(first["entries"]) == 20  # type: ignore[arg-type]
+    assert len(first["entries"]) == 20
     second = browser.json(f"/history/+/custom/counter?from={first['next']}")
-    assert (len(second["entries"]), second["next"]) == (3, None)  # type: ignore[arg-type]
+    assert (len(second["entries"]), second["next"]) == (3, None)
 
 
 # Stores of every kind
@@ -248,11 +248,11 @@ def test_story_of_the_original_shows_in_its_own_words(tmp_path: Path) -> None:
     browser = Browser(application(version_3(tmp_path / "repo").path))
     package = f"{SHOP}.git/-/frontend/package.ocu.star"
     page = browser.json(f"/ref/{package}/@r2")["release"]
-    statuses = {one["name"]: one["status"] for phase in page["phases"] for one in phase["work"]}  # type: ignore[index]
+    statuses = {one["name"]: one["status"] for phase in page["phases"] for one in phase["work"]}
     assert statuses == {"build": "complete", "staging": "", "production": "paused", "production2": ""}
     assert browser.json(f"/ref/{package}/@2")["kind"] == "release"  # in either spelling
     run = browser.json(f"/ref/{package}/@r1/call/build/1")["run"]
-    assert run["output"]["image"] == "registry.example.com/shop:1"  # type: ignore[index]
+    assert run["output"]["image"] == "registry.example.com/shop:1"
     assert "building <frontend/package.ocu.star> & co" in browser.get(f"/log/{package}/@r1/task/build/1/logs")
     assert browser.json(f"/ref/{package}/+/deploy/staging")["kind"] == "intent"
 
@@ -318,24 +318,18 @@ def test_change_shows_in_the_next_answer_and_in_the_tip(tmp_path: Path) -> None:
 def test_what_is_kept_is_of_the_tree_that_is_shown(store: Repo) -> None:
     """Everything the view remembers, over a branch that moves forth, back, and to another history."""
 
-    def shown() -> tuple[object, ...]:
+    def shown(browser: Browser) -> tuple[object, ...]:
         packages = browser.json("/packages")["items"]
         work = browser.json("/work")["items"]
-        cells = [[cell["label"] for cell in row["cells"]] for row in browser.json("/deployments")["items"]]  # type: ignore[attr-defined]
+        cells = [[cell["label"] for cell in row["cells"]] for row in browser.json("/deployments")["items"]]
         return (
-            [(row["package"], row["releases"], row["failed"], row["status"]) for row in packages],  # type: ignore[attr-defined]
-            [(one["run"], one["status"]) for one in work],  # type: ignore[attr-defined]
+            [(row["package"], row["releases"], row["failed"], row["status"]) for row in packages],
+            [(one["run"], one["status"]) for one in work],
             cells,
             browser.json("/search?q=r/**")["total"],
-            [one["ref"] for one in browser.json("/ref/r/-/p")["package"]["releases"]["items"]],  # type: ignore[index]
-            [one["intent"] for one in browser.json("/diff")["items"]],  # type: ignore[attr-defined]
+            [one["ref"] for one in browser.json("/ref/r/-/p")["package"]["releases"]["items"]],
+            [one["intent"] for one in browser.json("/diff")["items"]],
         )
-
-    def fresh() -> tuple[object, ...]:
-        nonlocal browser
-        kept, browser = browser, Browser(application(store.path))
-        answer, browser = shown(), kept
-        return answer
 
     browser = Browser(application(store.path))
     run = "r/-/p/@1/call/build/1"
@@ -349,14 +343,14 @@ def test_what_is_kept_is_of_the_tree_that_is_shown(store: Repo) -> None:
     ):
         store.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
         tips.append(store.git("rev-parse", "state"))
-        answers.append(shown())
-        assert answers[-1] == fresh()
+        answers.append(shown(browser))
+        assert answers[-1] == shown(Browser(application(store.path)))
     assert len({str(answer) for answer in answers}) == len(answers)
     # Back to what was shown before, and to a history that shares no commit but holds one of the trees.
     other = store.git("commit-tree", "-m", "of its own", f"{tips[2]}^{{tree}}")
     for tip, answer in ((tips[0], answers[0]), (tips[4], answers[4]), (other, answers[2]), (tips[1], answers[1])):
         store.git("update-ref", "refs/heads/state", tip)
-        assert shown() == answer
+        assert shown(browser) == answer
 
 
 def test_fixed_revision_stays_as_it_was(tmp_path: Path) -> None:
@@ -391,10 +385,10 @@ def test_lists_are_paged_and_lose_nothing(store: Repo) -> None:
     store.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
     browser = Browser(application(store.path))
     for address, key in (("/packages", "package"), ("/deployments", "package")):
-        rows = [row[key] for page in (1, 2, 3) for row in browser.json(f"{address}?page={page}")["items"]]  # type: ignore[attr-defined]
+        rows = [row[key] for page in (1, 2, 3) for row in browser.json(f"{address}?page={page}")["items"]]
         assert rows == sorted(f"r/-/p{number}" for number in range(120))
     assert browser.json("/packages?page=99")["page"] == 3
-    refs = [ref for page in range(1, 5) for ref in browser.json(f"/search?q=r/**&page={page}")["items"]]  # type: ignore[attr-defined]
+    refs = [ref for page in range(1, 5) for ref in browser.json(f"/search?q=r/**&page={page}")["items"]]
     assert len(set(refs)) == len(refs) == 360
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -57,7 +58,7 @@ def hostile_release() -> list[str]:
     ]
     for below, kind in ((f"call/{HOSTILE_NAME}", HOSTILE), (f"deploy/{HOSTILE_NAME}", "up")):
         run = f"{release}/{below}/1"
-        current = {"fn": function, "inputs": {HOSTILE: HOSTILE}, "outputs": {HOSTILE: HOSTILE}}
+        current: dict[str, Any] = {"fn": function, "inputs": {HOSTILE: HOSTILE}, "outputs": {HOSTILE: HOSTILE}}
         current["dependencies"] = [f"**/{HOSTILE_NAME}", HOSTILE]
         history = [{"status": HOSTILE, "time": HOSTILE}, {"status": "running", "time": HOSTILE}]
         steps += [
