@@ -7,19 +7,23 @@ W/<n>                                    RunRef
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..formats.refs import INTENT, STATE, Ref
+from .fields import Record
 from .vocabulary import CALL, DEPLOY, ModelError
 
 
-@dataclass(frozen=True)
-class WorkRef:
+class WorkRef(Record):
     """A piece of work in a release: `kind` is `call` or `deploy`, `name` that of the call or the environment."""
 
-    release: str
-    kind: str
-    name: str
+    __slots__ = ("kind", "name", "release")
+
+    def __init__(self, release: str, kind: str, name: str) -> None:
+        self.release = release
+        self.kind = kind
+        self.name = name
+
+    def __hash__(self) -> int:
+        return hash((self.release, self.kind, self.name))
 
     @property
     def ref(self) -> str:
@@ -46,12 +50,17 @@ class WorkRef:
         return self.ref
 
 
-@dataclass(frozen=True)
-class RunRef:
+class RunRef(Record):
     """A run of a piece of work."""
 
-    work: WorkRef
-    number: int
+    __slots__ = ("number", "work")
+
+    def __init__(self, work: WorkRef, number: int) -> None:
+        self.work = work
+        self.number = number
+
+    def __hash__(self) -> int:
+        return hash((self.work, self.number))
 
     @classmethod
     def parse(cls, text: str) -> RunRef:

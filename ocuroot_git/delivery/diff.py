@@ -163,8 +163,9 @@ def _compare(
             check(found, ref)
             value = (found,)
         before = actual.get(state)
-        is_read = value is not None and (state not in actual or before is not None)
-        if is_read and (before is None or not same(before[0], value[0])):
+        if value is None or (before is None and state in actual):
+            continue
+        if before is None or not same(before[0], value[0]):
             yield Difference(ref, state, value, before)
     for state, before in actual.items():
         if state not in wanted and before is not None:

@@ -1,4 +1,4 @@
-"""The fields of a JSON object, taken out one by one, each of the type that it must be."""
+"""Records, and the fields of a JSON object, taken out one by one, each of the type that it must be."""
 
 from __future__ import annotations
 
@@ -10,6 +10,24 @@ if TYPE_CHECKING:
     from typing import Any
 
     Fields = dict[str, Any]
+
+
+class Record:
+    """Values by name, as a dataclass has them: two are equal when all values in their `__slots__` are.
+
+    Not a dataclass: to make those would take every command that reads deliveries a third of its start. What can change
+    is no key; what cannot has a `__hash__` of its own.
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
 
 
 class TakenFields:

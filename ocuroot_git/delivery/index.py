@@ -8,12 +8,11 @@ damaged is worked out again, and `fsck` asks nothing of what is remembered.
 
 from __future__ import annotations
 
-import json
-from typing import NamedTuple
-
+from ..formats.documents import dump, parse_bytes, to_bytes
 from ..formats.layout import OBJECT_FILE, REFS
 from ..git.objects import ObjectError
 from ..store.draft import Draft
+from .fields import Record
 from .vocabulary import CALL, CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
 
 TYPE_CHECKING = False
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
 
-KIND: Final = "package/1"
+KIND: Final = "package/2"
 """Its number is raised whenever the meaning of what is remembered changes; the dialect of the store is added to it."""
 CUSTOM: Final = "custom"
 OP: Final = "op"
@@ -37,22 +36,27 @@ _MANY: Final = 8
 """Packages to be read from which on it pays that libgit2 keeps nothing of them."""
 
 
-class Facts(NamedTuple):
-    """Where there is something to look at in a package."""
+class Facts(Record):
+    """Where there is something to look at in a package.
 
-    unsettled: tuple[int, ...]
-    """The releases in which some work has not ended well or for good, or whose names are not as they should be."""
-    below: frozenset[str]
-    """What lies below the package's markers and releases: `@/deploy`, `+3/custom`, `@2/op`."""
+    `unsettled` are the releases in which some work has not ended well or for good, or whose names are not as they
+    should be; `below` is what lies below the package's markers and releases: `@/deploy`, `+3/custom`, `@2/op`.
+    """
+
+    __slots__ = ("below", "unsettled")
+
+    def __init__(self, unsettled: tuple[int, ...], below: frozenset[str]) -> None:
+        self.unsettled = unsettled
+        self.below = below
 
     def to_bytes(self) -> bytes:
-        return json.dumps([self.unsettled, sorted(self.below)], separators=(",", ":")).encode()
+        return to_bytes(dump([self.unsettled, sorted(self.below)], None))
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Facts | None:
         """What `to_bytes` wrote; None for anything else."""
         try:
-            unsettled, below = json.loads(data)
+            unsettled, below = parse_bytes(data)
             facts = cls(tuple(map(int, unsettled)), frozenset(map(str, below)))
         except (ValueError, TypeError):
             return None

@@ -15,12 +15,11 @@ Every type has `read(value, ref)`, which raises ModelError where the document at
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 
 from ..formats.documents import MISSING, Document, same
 from ..formats.refs import Ref, RefError
 from ..formats.times import format_time, parse_seconds
-from .fields import TakenFields, brief, fields_of
+from .fields import Record, TakenFields, brief, fields_of
 from .vocabulary import CALL, DOWN, STATUSES, UP, ModelError, check_transition
 
 TYPE_CHECKING = False
@@ -30,13 +29,15 @@ if TYPE_CHECKING:
     from .fields import Fields
 
 
-@dataclass
-class Environment:
+class Environment(Record):
     """`@/environment/<name>`: a place to deploy to."""
 
-    name: str
-    attributes: dict[str, str]
-    others: Fields = field(default_factory=dict)
+    __slots__ = ("attributes", "name", "others")
+
+    def __init__(self, name: str, attributes: dict[str, str], others: Fields | None = None) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.others = others if others is not None else {}
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Environment:
@@ -63,14 +64,22 @@ class Environment:
         return all(self.attributes.get(key) == value for key, value in attributes.items())
 
 
-@dataclass
-class Input:
+class Input(Record):
     """An input of work: a value, or a ref (and a default) from which the value is filled in when a run starts."""
 
-    value: Document = MISSING
-    ref: str | None = None
-    default: Document = MISSING
-    others: Fields = field(default_factory=dict)
+    __slots__ = ("default", "others", "ref", "value")
+
+    def __init__(
+        self,
+        value: Document = MISSING,
+        ref: str | None = None,
+        default: Document = MISSING,
+        others: Fields | None = None,
+    ) -> None:
+        self.value = value
+        self.ref = ref
+        self.default = default
+        self.others = others if others is not None else {}
 
     @classmethod
     def read(cls, value: Document, where: str) -> Input:
@@ -150,15 +159,24 @@ def variable_name(name: str) -> str:
     return "OCUROOT_INPUT_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in name).upper()
 
 
-@dataclass
-class Run:
+class Run(Record):
     """`W/<n>`, and `W` for the last that completed."""
 
-    type: str
-    release: str
-    entrypoint: str
-    output: Fields
-    others: Fields = field(default_factory=dict)
+    __slots__ = ("entrypoint", "others", "output", "release", "type")
+
+    def __init__(
+        self,
+        type: str,
+        release: str,
+        entrypoint: str,
+        output: Fields,
+        others: Fields | None = None,
+    ) -> None:
+        self.type = type
+        self.release = release
+        self.entrypoint = entrypoint
+        self.output = output
+        self.others = others if others is not None else {}
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Run:
@@ -177,26 +195,55 @@ class Run:
         return {**known, **self.others}
 
 
-@dataclass
-class Function:
+class Function(Record):
     """`<run>/functions/1`: what is executed, its dependencies and inputs, and through which statuses it went.
 
     Beyond design 7, `cause` says why the run was made, `overrides` which inputs came from the intent, `intent` the
     id of the intent's document when the run started (see finish.py), and `ended_by` what cancelled it.
     """
 
-    fn: Fields
-    status: str
-    dependencies: list[str]
-    inputs: Inputs
-    outputs: Fields = field(default_factory=dict)
-    history: list[Fields] = field(default_factory=list)
-    cause: str = ""
-    overrides: Fields = field(default_factory=dict)
-    intent: str = ""
-    ended_by: str = ""
-    others: Fields = field(default_factory=dict)
-    outer: Fields = field(default_factory=dict)
+    __slots__ = (
+        "cause",
+        "dependencies",
+        "ended_by",
+        "fn",
+        "history",
+        "inputs",
+        "intent",
+        "others",
+        "outer",
+        "outputs",
+        "overrides",
+        "status",
+    )
+
+    def __init__(
+        self,
+        fn: Fields,
+        status: str,
+        dependencies: list[str],
+        inputs: Inputs,
+        outputs: Fields | None = None,
+        history: list[Fields] | None = None,
+        cause: str = "",
+        overrides: Fields | None = None,
+        intent: str = "",
+        ended_by: str = "",
+        others: Fields | None = None,
+        outer: Fields | None = None,
+    ) -> None:
+        self.fn = fn
+        self.status = status
+        self.dependencies = dependencies
+        self.inputs = inputs
+        self.outputs = outputs if outputs is not None else {}
+        self.history = history if history is not None else []
+        self.cause = cause
+        self.overrides = overrides if overrides is not None else {}
+        self.intent = intent
+        self.ended_by = ended_by
+        self.others = others if others is not None else {}
+        self.outer = outer if outer is not None else {}
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Function:
@@ -243,22 +290,34 @@ class Function:
         self.history = [*self.history, {"time": when, "status": status}]
 
 
-@dataclass
-class Claim:
+class Claim(Record):
     """`<run>/status/running`: since when a run is running, and, where an executor holds it, who and until when.
 
     `renewed` is when the executor last said so, `process` which process it is, `operation` the name under which the
     user started it, and `cancel` when somebody asked it to stop (see claims.py).
     """
 
-    time: str
-    owner: str = ""
-    until: str = ""
-    renewed: str = ""
-    process: str = ""
-    operation: str = ""
-    cancel: str = ""
-    others: Fields = field(default_factory=dict)
+    __slots__ = ("cancel", "operation", "others", "owner", "process", "renewed", "time", "until")
+
+    def __init__(
+        self,
+        time: str,
+        owner: str = "",
+        until: str = "",
+        renewed: str = "",
+        process: str = "",
+        operation: str = "",
+        cancel: str = "",
+        others: Fields | None = None,
+    ) -> None:
+        self.time = time
+        self.owner = owner
+        self.until = until
+        self.renewed = renewed
+        self.process = process
+        self.operation = operation
+        self.cancel = cancel
+        self.others = others if others is not None else {}
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Claim:
@@ -284,13 +343,15 @@ _HELD: Final = ("owner", "until", "renewed", "process", "operation", "cancel")
 """The fields of the claim of an executor; a run that was started by hand has none of them."""
 
 
-@dataclass
-class Intent:
+class Intent(Record):
     """`repo/-/path/+/deploy/<env>`: the release that is wanted there, and inputs that override the release's own."""
 
-    release: str
-    input: Fields = field(default_factory=dict)
-    others: Fields = field(default_factory=dict)
+    __slots__ = ("input", "others", "release")
+
+    def __init__(self, release: str, input: Fields | None = None, others: Fields | None = None) -> None:
+        self.release = release
+        self.input = input if input is not None else {}
+        self.others = others if others is not None else {}
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Intent:

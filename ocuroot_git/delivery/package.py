@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..formats.documents import Document
 from ..formats.refs import Ref, RefError
-from .fields import brief, fields_of
+from .fields import Record, brief, fields_of
 from .model import Environment, Inputs, read_inputs
 from .vocabulary import CALL, DEPLOY, DOWN, UP, ModelError
 
@@ -17,15 +15,17 @@ if TYPE_CHECKING:
     from .fields import Fields
 
 
-@dataclass
-class WorkSpec:
+class WorkSpec(Record):
     """A piece of work as a package defines it. A deployment names its environment, or attributes to select some."""
 
-    kind: str
-    name: str
-    selector: dict[str, str] | None
-    fields: Fields
-    where: str
+    __slots__ = ("fields", "kind", "name", "selector", "where")
+
+    def __init__(self, kind: str, name: str, selector: dict[str, str] | None, fields: Fields, where: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.selector = selector
+        self.fields = fields
+        self.where = where
 
     @classmethod
     def read(cls, value: Document, where: str) -> WorkSpec:
@@ -68,21 +68,25 @@ class WorkSpec:
         return [name for name, environment in sorted(environments.items()) if environment.has(self.selector)]
 
 
-@dataclass
-class Phase:
-    name: str
-    work: list[WorkSpec]
+class Phase(Record):
+    __slots__ = ("name", "work")
+
+    def __init__(self, name: str, work: list[WorkSpec]) -> None:
+        self.name = name
+        self.work = work
 
 
-@dataclass
-class Package:
+class Package(Record):
     """How a package is released: phases of work, each begun when all work of the one before is complete.
 
     `supersede` says whether its newer releases take the place of older ones that are still to be deployed.
     """
 
-    phases: list[Phase]
-    supersede: bool = True
+    __slots__ = ("phases", "supersede")
+
+    def __init__(self, phases: list[Phase], supersede: bool = True) -> None:
+        self.phases = phases
+        self.supersede = supersede
 
     @classmethod
     def read(cls, value: Document, where: str) -> Package:
@@ -127,13 +131,15 @@ class Package:
         return None
 
 
-@dataclass
-class Release:
+class Release(Record):
     """`repo/-/path/@N`: one numbered snapshot of a package. The package is kept as it was given."""
 
-    commit: str
-    package: Package
-    document: Fields
+    __slots__ = ("commit", "document", "package")
+
+    def __init__(self, commit: str, package: Package, document: Fields) -> None:
+        self.commit = commit
+        self.package = package
+        self.document = document
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Release:

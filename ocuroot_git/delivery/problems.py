@@ -6,8 +6,6 @@ so in the end. What is asked for one document passes `STRICT`, and fails with th
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 from ..errors import NotFound
 from ..formats.globs import GlobError
 from ..formats.layout import Damaged, stored_ref
@@ -19,7 +17,8 @@ from .vocabulary import ModelError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
+    from contextlib import AbstractContextManager
+    from typing import Final, Literal
 
     from ..errors import Error
     from .fields import Fields
@@ -76,13 +75,14 @@ class Problems:
     def __len__(self) -> int:
         return len(self.asked)
 
-    @contextmanager
-    def leave_out(self, ref: str) -> Iterator[None]:
+    def leave_out(self, ref: str) -> AbstractContextManager[object, bool]:
         """Go on after what is done within if a document is bad there; `ref` is what it is about."""
-        try:
-            yield
-        except BAD as error:
-            self.add(error, ref)
+        return _LeaveOut(self, ref)
+
+    def takes(self, error: Error, ref: str) -> bool:
+        """Keep what is wrong, and go on; whether that is what is to be done here."""
+        self.add(error, ref)
+        return True
 
     def add(self, error: Error, ref: str) -> None:
         """Keep what is wrong, under the ref of the document that is to be mended as far as the error tells."""
@@ -108,10 +108,25 @@ class Problems:
             self.asked.setdefault(ref, problem)
 
 
+class _LeaveOut:
+    """What `leave_out` gives; a class, because the module that makes them of functions is slow to load."""
+
+    __slots__ = ("_problems", "_ref")
+
+    def __init__(self, problems: Problems, ref: str) -> None:
+        self._problems = problems
+        self._ref = ref
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> bool:
+        return isinstance(error, BAD) and self._problems.takes(error, self._ref)
+
+
 class _Strict(Problems):
-    @contextmanager
-    def leave_out(self, ref: str) -> Iterator[None]:
-        yield
+    def takes(self, error: Error, ref: str) -> Literal[False]:
+        return False
 
 
 STRICT: Final = _Strict()

@@ -144,7 +144,7 @@ def remember(store: Repo, data: bytes) -> None:
     memory.close()
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"[[1]]", b'[["x"],[]]', b"[[1],[2]]", b"[1,2]", b"[[], []]"])
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"[[1]]", b'[["x"],[]]', b"[[1],[2]]", b"[1,2]", b"[[],[]]"])
 def test_an_entry_of_another_shape_is_worked_out_again(store: Repo, data: bytes) -> None:
     stores = ocuroot_git.open(str(store.path))
     with stores.transaction() as tx:
