@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .backends.base import Backend
     from .config.settings import StoreLocation
     from .formats.layout import Side
+    from .git.commit_graph import CommitGraph
+    from .git.repository import Repository
     from .store.memory import Memory
 
 
@@ -112,6 +114,11 @@ class _Surroundings:
             size = self._settings.cache_size
             self._memory = Memory(os.path.join(directory, FILE), MOST if size is None else size)
         return self._memory
+
+    def commit_graph(self, repository: Repository) -> CommitGraph:
+        from .git.commit_graph import CommitGraph
+
+        return CommitGraph(repository, self._settings.environ, may_write=self._settings.may_index_history)
 
     def note_write(self) -> None:
         repository = self._settings.repository_or_none

@@ -54,18 +54,18 @@ class CommitGraph:
             or os.path.lexists(os.path.join(repository.common_dir, "info", "grafts"))
         )
 
-    def changed(self, start: str, paths: Sequence[str], *, write: bool) -> list[str] | None:
+    def changed(self, start: str, paths: Sequence[str], *, write: str | None = None) -> list[str] | None:
         """The commits that changed any of the paths, along the first parents of `start`, newest first.
 
         Each is compared with its first parent, the first commit with nothing. None where there is no graph that knows
-        `start`; `write` says that it is worth the time to make one.
+        `start`; where it is worth the time to make one, `write` is the commit whose history it is to know.
         """
         if not self._is_of_use or not paths:
             return None
         try:
             place = self._place_of(start)
             if place is None and write and self._may_write:
-                self._write(start)
+                self._write(write)
                 place = self._place_of(start)
             return None if place is None else self._ask(place, start, list(dict.fromkeys(paths)))
         except (GitError, OSError):

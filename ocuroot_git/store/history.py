@@ -10,7 +10,7 @@ from ..formats.layout import REFS, object_path, stored_ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterator
     from typing import Final
 
     from ..backends.base import Files
@@ -115,7 +115,7 @@ def ref_changes(
     directory: str,
     wanted: Wanted,
     *,
-    graph: Callable[[], CommitGraph] | None = None,
+    graph: Callable[[Repository], CommitGraph] | None = None,
     most: int | None = None,
 ) -> Iterator[Changed]:
     """Each commit from `start` on that changed a wanted ref, with its changes, sorted; refs as they are shown.
@@ -123,11 +123,12 @@ def ref_changes(
     `tree` and `directory` are of the store as it is at `start`: its dialect, and where it lies in the branch. `graph`
     opens what finds the commits of a long history. Of a commit's changes no more than `most` are looked for.
     """
-    files = tree.files
-    files.prepare_walk()
     paths = None if wanted.paths is None else [directory + path for path in wanted.paths]
+    for commit, before in changing_commits(repository, start, paths, graph=graph, write_after=_WRITE_AFTER):
+        if before is None and tree.files.is_partial:
+            from .prefetch import prefetch_changes
 
-    def changes_of(commit: Commit, before: Node | None) -> Iterator[Changed]:
+            prefetch_changes(tree.files, [(None, commit.root)])
         found: list[Change] = []
         is_cut = False
         for change in _wanted_changes(tree, directory, before, commit.root, wanted):
@@ -138,25 +139,42 @@ def ref_changes(
         if found:
             yield commit, sorted(found, key=lambda change: change[1]), is_cut
 
+
+def changing_commits(
+    repository: Repository,
+    start: str,
+    paths: Collection[str] | None,
+    *,
+    graph: Callable[[Repository], CommitGraph] | None = None,
+    write_after: int | None = None,
+    look_at: int | None = None,
+) -> Generator[tuple[Commit, Node | None], None, str | None]:
+    """The commits from `start` on that changed what is at any of the paths (None: all commits), newest first.
+
+    Each comes with the tree at the top of its first parent; None for the first commit. No more than `look_at` commits
+    are looked at, those aside of which `graph` knows that they changed nothing; the generator returns the one to go on
+    from, None at the end. From `write_after` commits on the graph is made to know the rest.
+    """
+    repository.prepare_walk()
     newer: Commit | None = None
     newer_ids: list[str | None] | None = None
     for count, commit in enumerate(commits(repository, start)):
-        ids = None if paths is None else [_id_at(files, commit.root, path) for path in paths]
+        ids = None if paths is None else [_id_at(repository, commit.root, path) for path in paths]
         if newer is not None and (ids is None or ids != newer_ids):
-            yield from changes_of(newer, commit.root)
+            yield newer, commit.root
         if graph is not None and paths is not None and count and count % _ASK_AFTER == 0:
-            known = graph().changed(commit.oid, paths, write=count >= _WRITE_AFTER)
+            write = start if write_after is not None and count >= write_after else None
+            known = graph(repository).changed(commit.oid, list(paths), write=write)
             if known is not None:
                 for found in map(repository.commit, known):
-                    yield from changes_of(found, repository.root(found.parents[0]) if found.parents else None)
-                return
+                    yield found, repository.root(found.parents[0]) if found.parents else None
+                return None
+        if count == look_at:
+            return commit.oid
         newer, newer_ids = commit, ids
-    if newer is not None:
-        if files.is_partial:
-            from .prefetch import prefetch_changes
-
-            prefetch_changes(files, [(None, newer.root)])
-        yield from changes_of(newer, None)
+    if newer is not None and (newer_ids is None or any(newer_ids)):
+        yield newer, None
+    return None
 
 
 def _wanted_changes(

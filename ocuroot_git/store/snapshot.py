@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..backends.base import Backend, Version
     from ..formats.documents import Document
     from ..formats.layout import Side
+    from ..git.commit_graph import CommitGraph
+    from ..git.repository import Repository
     from .memory import Memory
     from .tree import Location
     from .walk import Entry
@@ -54,6 +56,9 @@ if TYPE_CHECKING:
 
             Raises Fatal for a bad `ocuroot.cacheSize`.
             """
+
+        def commit_graph(self, repository: Repository) -> CommitGraph:
+            """What finds the commits of a long history that changed a path; written unless the user forbids it."""
 
         derived: dict[str, dict[str, Any]]
         """What this process has derived from trees, by its kind and their ids: see `memory.Memory`."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..backends.base import file_at, nodes_on_the_way
+from ..backends.base import file_at, node_at
 from ..errors import Error
 from ..formats.commit_message import command_of, operation_name
 from ..formats.documents import MISSING
 from ..formats.layout import StoredObject, stored_ref
 from ..formats.times import format_seconds
-from ..store.history import changed_paths
+from ..store.history import changed_paths, changing_commits
 from .json_text import difference
 
 if TYPE_CHECKING:
@@ -86,28 +86,36 @@ def one_commit(snapshot: Snapshot, place: Backend, oid: str) -> dict[str, Any]:
 
 
 def document_history(
-    repository: Repository, start: str, path: str, *, most: int = COMMITS_PER_PAGE, look_at: int = MOST_COMMITS
+    snapshot: Snapshot,
+    place: Backend,
+    start: str,
+    path: str,
+    *,
+    most: int = COMMITS_PER_PAGE,
+    look_at: int | None = None,
 ) -> dict[str, Any]:
-    """The commits from `start` on that changed the file at `path`: at most `most`, of `look_at` looked at.
+    """The commits from `start` on that changed the file at `path`: at most `most`, of `look_at` looked at (1000).
 
-    `next` is the commit to go on from, None at the beginning of history.
+    `next` is the commit to go on from, None at the beginning of history, or where a commit cannot be read: `problem`
+    says why. Where there is a commit-graph that knows the changes of older commits, all of them are looked at.
     """
+    repository = place.repository
+    assert repository is not None
+    repository.commit(start)  # that there is none is the answer, and no gap in the history
     found: list[dict[str, Any]] = []
-    commit = repository.commit(start)
-    trail = _trail(repository, commit.root, path)
-    for _ in range(look_at):
+    graph = snapshot.surroundings.commit_graph
+    history = changing_commits(repository, start, [path], graph=graph, look_at=look_at or MOST_COMMITS)
+    while True:
+        try:
+            commit, before = next(history)
+        except StopIteration as end:
+            return {"entries": found, "next": end.value, "problem": ""}
+        except Error as error:
+            return {"entries": found, "next": None, "problem": error.message}
         if len(found) == most:
-            return {"entries": found, "next": commit.oid}
-        parent, parent_oid, is_cut = _parent(repository, commit)
-        before = _trail(repository, parent.root, path) if parent is not None else []
-        old, new = _file_of(before, path), _file_of(trail, path)
-        if old != new and not is_cut:
-            letter = "A" if old is None else "D" if new is None else "M"
-            found.append({**describe(commit), "status": letter})
-        if parent is None or parent_oid is None:
-            return {"entries": found, "next": None}
-        commit, trail = parent, before
-    return {"entries": found, "next": commit.oid}
+            return {"entries": found, "next": commit.oid, "problem": ""}
+        was, is_now = node_at(repository, before, path), node_at(repository, commit.root, path)
+        found.append({**describe(commit), "status": "A" if was is None else "D" if is_now is None else "M"})
 
 
 def change_of(repository: Repository, oid: str, path: str) -> list[tuple[str, str]] | None:
@@ -144,15 +152,6 @@ def _trees(snapshot: Snapshot, place: Backend) -> list[StoreTree]:
     if snapshot.has_intent() and snapshot.side("intent") is not found[0]:
         found.append(snapshot.side("intent"))
     return [tree for tree in found if snapshot.place(tree)[0] == place]
-
-
-def _trail(repository: Repository, root: Node, path: str) -> list[str]:
-    """The ids of the nodes on the way to a file, as far as they exist."""
-    return [repository.oid(node) for node in nodes_on_the_way(repository, root, path) if node is not None]
-
-
-def _file_of(trail: list[str], path: str) -> str | None:
-    return trail[-1] if len(trail) == path.count("/") + 1 else None
 
 
 def _body(repository: Repository, root: Node | None, path: str) -> Any:

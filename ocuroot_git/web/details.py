@@ -137,7 +137,7 @@ def page(facts: Facts, text: str, number: int) -> Page:
     }
     if subject.object is not None and place.repository is not None and version.oid is not None:
         path = directory + object_path(subject.stored)
-        made["history"] = document_history(place.repository, version.oid, path, most=10, look_at=300)
+        made["history"] = document_history(facts.snapshot, place, version.oid, path, most=10, look_at=300)
     return made
 
 
@@ -150,7 +150,7 @@ def history(facts: Facts, text: str, start: str | None) -> Page:
         raise NotFound(f"{place.where} has no history")
     fetch_history(place)
     path = directory + object_path(subject.stored)
-    found = document_history(place.repository, oid, path, most=20)
+    found = document_history(facts.snapshot, place, oid, path, most=20)
     for entry in found["entries"]:
         entry["difference"] = change_of(place.repository, entry["commit"], path)
     is_there = subject.object is not None

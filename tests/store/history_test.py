@@ -57,7 +57,7 @@ def changes(repo: Repo, refs: list[str], *, graph: bool) -> list[tuple[str, obje
     start = repository.tip("refs/heads/state")
     assert start is not None
     wanted = history.Wanted(refs.__contains__, refs)
-    asked = (lambda: CommitGraph(repository, os.environ)) if graph else None
+    asked = (lambda repository: CommitGraph(repository, os.environ)) if graph else None
     found = history.ref_changes(repository, start, tree, "", wanted, graph=asked)
     return [(commit.oid, changed) for commit, changed, _ in found]
 
@@ -121,7 +121,7 @@ def test_a_shallow_clone_is_walked(long: Repo, tmp_path: Path) -> None:
     repository = Repository.open(str(tmp_path / "clone"), os.environ)
     start = repository.tip("refs/heads/state")
     assert start is not None
-    assert CommitGraph(repository, os.environ).changed(start, ["refs"], write=True) is None
+    assert CommitGraph(repository, os.environ).changed(start, ["refs"], write=start) is None
 
 
 def test_log_shows_a_bounded_number_of_changes(store: Repo) -> None:

@@ -14,7 +14,9 @@ from support.story import BACKEND, FRONTEND, SEARCH, SHOP
 from support.viewing import Browser, application, tell_story
 
 from ocuroot_git.formats.times import parse_time
-from ocuroot_git.web import ansi, json_text, pictures, times
+from ocuroot_git.opening import open_stores
+from ocuroot_git.store import history
+from ocuroot_git.web import ansi, changes, json_text, pictures, times
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +205,28 @@ def test_long_history_goes_on_from_page_to_page(store: Repo) -> None:
     assert len(first["entries"]) == 20
     second = browser.json(f"/history/+/custom/counter?from={first['next']}")
     assert (len(second["entries"]), second["next"]) == (3, None)
+
+
+def test_what_git_knows_of_older_commits_is_found_at_once(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_ASK_AFTER", 10)
+    monkeypatch.setattr(changes, "MOST_COMMITS", 20)
+    stores = open_stores(str(store.path))
+    for number in range(40):
+        stores.set("+/custom/old" if number in (3, 9) else "+/custom/new", number)
+    browser = Browser(application(store.path))
+    first = browser.json("/history/+/custom/old")
+    assert (first["entries"], first["next"]) == ([], store.git("rev-parse", "state~20"))
+    repository = stores.where("state")[0].repository
+    assert repository is not None
+    graph = stores.surroundings.commit_graph(repository)
+    tip = store.git("rev-parse", "state")
+    assert graph.changed(tip, ["refs"], write=tip)
+    found = browser.json("/history/+/custom/old")
+    assert [(one["status"], one["commit"]) for one in found["entries"]] == [
+        ("M", store.git("rev-parse", "state~30")),
+        ("A", store.git("rev-parse", "state~36")),
+    ]
+    assert (found["next"], found["problem"]) == (None, "")
 
 
 # Stores of every kind

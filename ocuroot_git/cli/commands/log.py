@@ -16,13 +16,11 @@ from ..options import READING, RELATIVE, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Final
 
     from ...formats.documents import Document
-    from ...git.commit_graph import CommitGraph
     from ...git.objects import Commit, Identity
-    from ...git.repository import Repository
     from ...store.history import Change, Changed
     from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree
@@ -108,11 +106,8 @@ def _newest_first(context: Context, snapshot: Snapshot, wanted: Wanted, most: in
         start = snapshot.version(place).oid
         if place.repository is None or start is None:
             raise Fatal(f"{place.where} has no history", hint="a store on a branch has one")
-        histories.append(
-            ref_changes(
-                place.repository, start, tree, directory, wanted, graph=_graph_of(context, place.repository), most=most
-            )
-        )
+        graph = snapshot.surroundings.commit_graph
+        histories.append(ref_changes(place.repository, start, tree, directory, wanted, graph=graph, most=most))
     if len(histories) == 1:
         yield from histories[0]
         return
@@ -128,18 +123,6 @@ def _newest_first(context: Context, snapshot: Snapshot, wanted: Wanted, most: in
                 changes = changes[:most]
                 heads[other] = next(histories[other], None)
         yield commit, changes, is_cut
-
-
-def _graph_of(context: Context, repository: Repository) -> Callable[[], CommitGraph]:
-    """What opens the commit-graph of a repository: only a long history needs it."""
-
-    def open_graph() -> CommitGraph:
-        from ...git.commit_graph import CommitGraph
-
-        settings = context.settings
-        return CommitGraph(repository, settings.environ, may_write=settings.may_index_history)
-
-    return open_graph
 
 
 def _line(commit: Commit, changes: list[Change], *, is_cut: bool) -> str:
