@@ -120,9 +120,12 @@ class DirectoryFiles:
             raise _unreadable(blob.path, error) from None
 
     def oid(self, node: Entry) -> str:
-        """The id that git would give the content."""
+        """The id that git would give the content of a file; for a directory one that tells contents apart as well."""
         from hashlib import sha1
 
+        if node.is_directory:
+            below = sorted(f"{entry.name}\0{self.oid(entry)}" for entry in self.children(node, checked=False))
+            return sha1("\0".join(below).encode(errors="surrogateescape")).hexdigest()
         data = self.data(node)
         return sha1(b"blob %d\0%s" % (len(data), data)).hexdigest()
 
@@ -167,7 +170,10 @@ class Directory:
         for path, data in changes.items():
             file = os.path.join(self.path, path)
             try:
-                self._write(path, data)
+                if path.endswith("/"):
+                    self._remove(path.removesuffix("/"))
+                else:
+                    self._write(path, data)
             except OSError as error:
                 raise Fatal(f"cannot write '{error.filename or file}': {error.strerror}") from None
         return self.read()
@@ -241,9 +247,7 @@ class Directory:
             _refuse_special(file, os.lstat(file).st_mode)
         if data is None:
             os.unlink(file)
-            while above != self.path and not os.listdir(above):
-                os.rmdir(above)
-                above = os.path.dirname(above)
+            self._remove_empty(above)
             return
         temporary = os.path.join(self.path, _TEMPORARY)
         if os.path.lexists(temporary):
@@ -258,6 +262,24 @@ class Directory:
                 os.unlink(temporary)
             error.filename = file  # not the temporary one, which says nothing to the user
             raise
+
+    def _remove(self, path: str) -> None:
+        """Remove a directory with all that is in it."""
+        import shutil
+
+        above = self.path
+        for segment in path.split("/"):
+            if why := unwritable_name(segment):
+                raise Fatal(f"refusing to remove {quoted(path)} in {self.where}: {quoted(segment)}: {why}")
+            above = os.path.join(above, segment)
+            self._enter(above, make=False)
+        shutil.rmtree(above)
+        self._remove_empty(os.path.dirname(above))
+
+    def _remove_empty(self, directory: str) -> None:
+        while directory != self.path and not os.listdir(directory):
+            os.rmdir(directory)
+            directory = os.path.dirname(directory)
 
     def _enter(self, directory: str, *, make: bool) -> None:
         """See that a directory on the way to a file is one, and no link to one elsewhere; make it where it is not."""

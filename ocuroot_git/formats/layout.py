@@ -248,3 +248,14 @@ def edge_directories(stored: str) -> tuple[str, str]:
 def edge_end(path_below: str) -> str | None:
     """The other end of an edge, from the path of its file below an `edge_directories` directory."""
     return path_below.removesuffix("/" + _EDGE_FILE) if path_below.endswith("/" + _EDGE_FILE) else None
+
+
+def edge_of(path: str, content: bytes) -> tuple[str, str] | None:
+    """The document that depends on another, and that other, which a file of `edge_files` says; None for other files."""
+    end = content.decode(errors="surrogateescape")
+    for head in (_DEPENDENCIES, _DEPENDANTS):
+        if path.startswith(f"{head}/{end}/"):
+            other = edge_end(path[len(f"{head}/{end}/") :])
+            if other is not None:
+                return (end, other) if head == _DEPENDENCIES else (other, end)
+    return None

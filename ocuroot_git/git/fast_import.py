@@ -95,7 +95,7 @@ def _stream(commit: str | None, changes: Changes) -> Iterator[bytes]:
         yield b"from %s\n" % commit.encode()
     for path, data in changes.items():
         if data is None:
-            yield b"D %s\n" % _quoted(path)
+            yield b"D %s\n" % _quoted(path.removesuffix("/"))
         else:
             yield b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(data), data)
     yield b'ls ""\nreset %s\nfrom %s\n\ndone\n' % (branch, b"0" * 40)

@@ -61,18 +61,18 @@ class ObjectWriter:
             for name, change in level.items() if tree is not None else ():
                 before = self.repository.child(tree, name)
                 self._check_kind(before, change, path + name)
-                if isinstance(change, dict):
-                    todo.append((f"{path}{name}/", before, change))
+                if isinstance(change, _Level):
+                    todo.append((f"{path}{name}/", None if change.is_anew else before, change))
 
-    def _edit(self, base: Node | None, changes: dict[str, Any]) -> Any:
+    def _edit(self, base: Node | None, changes: _Level) -> Any:
         """The id of the tree; None where nothing is left. Without recursion: refs may have 2,000 segments."""
-        order: list[tuple[Node | None, dict[str, Any], str, int, str]] = [(base, changes, "", 0, "")]
+        order: list[tuple[Node | None, _Level, str, int, str]] = [(base, changes, "", 0, "")]
         for number, (above, level, path, _, _) in enumerate(order):  # which grows, from the top down
             for name, change in level.items():
                 before = self.repository.child(above, name) if above is not None else None
                 self._check_kind(before, change, path + name)
-                if isinstance(change, dict):
-                    order.append((before, change, f"{path}{name}/", number, name))
+                if isinstance(change, _Level):
+                    order.append((None if change.is_anew else before, change, f"{path}{name}/", number, name))
         made: list[dict[str, Any]] = [{} for _ in order]
         for number in range(len(order) - 1, -1, -1):
             above, level, _, parent, name_there = order[number]
@@ -80,14 +80,14 @@ class ObjectWriter:
             made[parent][name_there] = oid
         return oid
 
-    def _build(self, base: Node | None, changes: dict[str, Any], directories: dict[str, Any]) -> Any:
+    def _build(self, base: Node | None, changes: _Level, directories: dict[str, Any]) -> Any:
         """The id of one rebuilt directory, or None for an empty one; `directories`: the ids of those below, by name."""
         if base is not None:
             self.repository.check_whole(base)
             self.repository.fetch_absent(base)
         builder = self.repository.handle.TreeBuilder(base) if base is not None else self.repository.handle.TreeBuilder()
         for name, change in changes.items():
-            if isinstance(change, dict):
+            if isinstance(change, _Level):
                 oid, mode = directories[name], _MODE_TREE
             else:
                 oid, mode = (self._write_blob(change) if change is not None else None), _MODE_BLOB
@@ -118,8 +118,8 @@ class ObjectWriter:
         self.repository.loose_objects().forget(str(oid))
         return write_again()
 
-    def _check_kind(self, before: Node | None, change: dict[str, Any] | bytes | None, path: str) -> None:
-        if before is not None and self.repository.is_tree(before) != isinstance(change, dict):
+    def _check_kind(self, before: Node | None, change: _Level | bytes | None, path: str) -> None:
+        if before is not None and self.repository.is_tree(before) != isinstance(change, _Level):
             is_now, should_be = ("directory", "file") if self.repository.is_tree(before) else ("file", "directory")
             raise ObjectError(f"damaged store: '{path}' is a {is_now} where a {should_be} should be")
 
@@ -186,7 +186,7 @@ class ObjectWriter:
                         continue
                     if not exists(tree[name].id):
                         return False
-                    if isinstance(change, dict):
+                    if isinstance(change, _Level):
                         todo.append((tree[name], change))
         except (KeyError, AttributeError, self.repository.core.GitError):
             return False
@@ -265,18 +265,31 @@ class ObjectWriter:
         lib.git_repository_set_ident(pointer[0], committer.name.encode(), committer.email.encode())
 
 
-def _nested(changes: Changes) -> dict[str, Any]:
-    """Changes by directory: a dictionary for each directory in which something changes."""
-    nested: dict[str, Any] = {}
+class _Level(dict["str", "Any"]):
+    """The changes in one directory: by name a content, None, or the changes in a directory there.
+
+    `is_anew`: nothing stays there of what there was.
+    """
+
+    is_anew = False
+
+
+def _nested(changes: Changes) -> _Level:
+    """Changes by directory: a level for each directory in which something changes."""
+    nested = _Level()
     for path, data in changes.items():
-        *directories, name = segments = path.split("/")
+        *directories, name = segments = path.removesuffix("/").split("/")
         for segment in segments:
             if why := unwritable_name(segment):
                 raise ObjectError(f"cannot write {quoted(path)}: there is an entry {quoted(segment)} in it: {why}")
         level = nested
         for directory in directories:
-            level = level.setdefault(directory, {})
-        level[name] = data
+            level = level.setdefault(directory, _Level())
+        if path.endswith("/"):
+            level[name] = _Level()
+            level[name].is_anew = True
+        else:
+            level[name] = data
     return nested
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     Node = Any
     """A blob or tree of the repository, as libgit2 gives it."""
     Changes = Mapping[str, bytes | None]
-    """New contents of files by path; None where the file is to go."""
+    """New contents of files by path, None for those that go; `<path>/` with None for a directory that goes as a whole.
+    They take effect in their order."""
 
     class Step(Protocol):
         """What a walk wants of a directory: whether its own file, and what below it, by name (None: do not enter)."""

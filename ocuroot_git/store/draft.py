@@ -9,7 +9,7 @@ from .tree import StoreTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 class Draft(StoreTree):
@@ -22,16 +22,19 @@ class Draft(StoreTree):
         self.seen: dict[str, bytes | None] = {}
         self.listed: dict[str, list[str]] = {}
         self.is_read_whole = False
+        self._dropped: set[str] = set()
+        """Directories that go as a whole, each with a `/` at its end."""
         self._added: dict[str, set[str]] = {}
         self._undo: list[tuple[str, bool, bytes | None]] = []
 
     def put(self, path: str, data: bytes | None) -> None:
         """Change a file; a change back to what it was is no change."""
         self._targets.pop(stored_ref(path) or "", None)
-        if path not in self.seen:
+        is_dropped = self._is_dropped(path)
+        if path not in self.seen and not is_dropped:
             self.seen[path] = self.base.file(path)
         self._undo.append((path, path in self.changes, self.changes.get(path)))
-        if data == self.seen[path]:
+        if data == (None if is_dropped else self.seen[path]):
             self.changes.pop(path, None)
             return
         self.changes[path] = data
@@ -40,6 +43,26 @@ class Draft(StoreTree):
                 above, _, name = path.rpartition("/")
                 self._added.setdefault(above, set()).add(name)
                 path = above
+
+    def drop(self, directory: str) -> None:
+        """Take away a directory with all that is in it, which is not kept in mind: it may be large."""
+        path = f"{directory}/"
+        self._targets.clear()
+        for inside in [one for one in self.changes if one.startswith(path)] if directory in self._added else ():
+            self._undo.append((inside, True, self.changes.pop(inside)))
+        if self.base.node(directory) is None:
+            return
+        self._undo.append((path, path in self.changes, None))
+        self.changes[path] = None
+        self._dropped.add(path)
+
+    def _is_dropped(self, path: str) -> bool:
+        """Whether a file or directory went with one that went as a whole."""
+        while self._dropped and path:
+            if f"{path}/" in self._dropped:
+                return True
+            path = path.rpartition("/")[0]
+        return False
 
     @property
     def moment(self) -> int:
@@ -54,6 +77,8 @@ class Draft(StoreTree):
             self.changes.pop(path, None)
             if was_changed:
                 self.changes[path] = data
+            elif path.endswith("/"):
+                self._dropped.discard(path)
 
     def put_object(self, stored: str, content: StoredObject | None) -> None:
         """Change the object at a stored ref, or take it away. Raises Fatal where it would be new and is too long."""
@@ -65,14 +90,37 @@ class Draft(StoreTree):
     def file(self, path: str) -> bytes | None:
         if path in self.changes:
             return self.changes[path]
+        if self._is_dropped(path):
+            return None
         if path not in self.seen:
             self.seen[path] = self.base.file(path)
         return self.seen[path]
 
     def names(self, path: str) -> list[str]:
+        added = self._added.get(path, ())
+        if self._is_dropped(path):
+            return list(added)
         if path not in self.listed:
             self.listed[path] = sorted(self.base.names(path))
-        return list({*self.listed[path], *self._added.get(path, ())})
+        there: Iterable[str] = self.listed[path]
+        if self._dropped:
+            there = (name for name in there if f"{path}/{name}/" not in self._dropped)
+        return list({*there, *added})
+
+    def objects_below(self, stored: str) -> Iterator[tuple[str, bytes]]:
+        for ref, data in super().objects_below(stored):
+            path = object_path(ref)
+            if path not in self.changes and not self._is_dropped(path):
+                yield ref, data
+        todo = [f"{REFS}/{stored}"]
+        while todo:
+            directory = todo.pop()
+            for name in self._added.get(directory, ()):
+                todo.append(f"{directory}/{name}")
+            data_here = self.changes.get(directory)
+            ref_here = stored_ref(directory)
+            if data_here is not None and ref_here is not None:
+                yield ref_here, data_here
 
     def replay(self, newer: Draft) -> None:
         """Make the same changes to a newer tree. Raises Conflict unless all that was read there is still the same."""
@@ -82,10 +130,14 @@ class Draft(StoreTree):
         for path, names in self.listed.items():
             if sorted(newer.base.names(path)) != names:
                 raise Conflict(f"'{path}' was changed meanwhile by another writer")
-        if self.is_read_whole and newer.base.tree_id(REFS) != self.base.tree_id(REFS):
-            raise Conflict(f"'{REFS}' was changed meanwhile by another writer")
+        for path in ([REFS] if self.is_read_whole else []) + [path.removesuffix("/") for path in self._dropped]:
+            if newer.base.tree_id(path) != self.base.tree_id(path):
+                raise Conflict(f"'{path}' was changed meanwhile by another writer")
         for path, data in self.changes.items():
-            newer.put(path, data)
+            if path.endswith("/"):
+                newer.drop(path.removesuffix("/"))
+            else:
+                newer.put(path, data)
 
     def documents_below(self, stored: str) -> Iterator[str]:
         """The stored refs of the documents, not the links, below a stored ref."""

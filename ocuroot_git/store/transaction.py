@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..errors import Conflict, Fatal, NotFound
 from ..formats.documents import Document, same
-from ..formats.layout import SIDES, StoredObject, edge_files, object_path
+from ..formats.layout import REFS, SIDES, StoredObject, edge_directories, edge_files, object_path
 from ..formats.refs import LONGEST, Ref, RefError
 from ..git.objects import ABSENT, SHORTEST_ID
 from .draft import Draft, too_long
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..formats.layout import Side
-    from .tree import StoreTree
+    from .tree import StoreTree, Ties
     from .walk import Entry
 
     Query = tuple[tuple[str, ...], Side | None, bool, tuple[str, ...]]
@@ -94,6 +94,34 @@ class Transaction(Snapshot):
         draft.put_object(stored, None)
         self._touch("delete", draft, stored)
         self._delete_links(draft, stored, found)
+
+    def remove(self, ref: Ref | str, ties: Ties | None = None) -> None:
+        """Take away what is at just `ref`, and all below it: documents, links, and the edges of their dependencies.
+
+        The links that lead there go as well. `ties` are those of it, where they are known (`Draft.ties`). Raises
+        Damaged and ObjectError for what cannot be read; what one is tied to is not known then.
+        """
+        ref = self.absolute(ref)
+        self._check_whole(ref)
+        draft = self._draft(ref)
+        stored = self._spelling(draft, ref)
+        ties = ties or draft.ties(stored)
+        for link in sorted(ties.listed):
+            found = draft.object(link)
+            if found is not None and found.target is not None and ties.is_inside(found.target.partition("#")[0]):
+                draft.put_object(link, None)
+                self._touch("unlink", draft, link)
+                self._delete_links(draft, link, found)
+        for link, target in ties.links:
+            self._forget_link(draft, link, target)
+        for directory in edge_directories(stored):
+            for dependant, dependency in draft.edges_below(directory):
+                for path in edge_files(dependant, dependency):
+                    if not path.startswith(f"{directory}/") and draft.file(path) is not None:
+                        draft.put(path, None)
+            draft.drop(directory)
+        draft.drop(f"{REFS}/{stored}")
+        self._touch("delete", draft, stored)
 
     def verify(self, ref: Ref | str, oid: str) -> None:
         """Raise Conflict unless, before this transaction, the document at `ref` was the blob `oid` (ABSENT: none).

@@ -9,7 +9,17 @@ from __future__ import annotations
 from ..backends.base import node_at, nodes_on_the_way
 from ..errors import Fatal
 from ..formats.documents import Document, NoSuchPart, select
-from ..formats.layout import REFS, STORE_FILE, Layout, StoredObject, edge_end, link_target, object_path
+from ..formats.layout import (
+    OBJECT_FILE,
+    REFS,
+    STORE_FILE,
+    Layout,
+    StoredObject,
+    edge_end,
+    edge_of,
+    link_target,
+    object_path,
+)
 from ..formats.refs import Ref, RefError
 
 TYPE_CHECKING = False
@@ -22,6 +32,10 @@ if TYPE_CHECKING:
 
 MOST_STEPS: Final = 32
 """Links followed one after the other before it is called a cycle."""
+
+
+_LISTS: Final = (b'"links"', b"\\u006", b"\\u007")
+"""Without any of these nothing in a file can be a list of links, however its key is written."""
 
 
 class LinkCycle(Fatal):
@@ -42,6 +56,37 @@ class Location:
     def text(self) -> str:
         """The stored ref with its fragment."""
         return f"{self.stored}#{self.fragment}" if self.fragment else self.stored
+
+
+class Ties:
+    """What ties the documents at and below a stored ref to others: links and the lists of them, as they stand there.
+
+    `listed` are the stored refs of links elsewhere that are said to lead in; `links` those that lead out, each with its
+    target.
+    """
+
+    __slots__ = ("_head", "_stored", "links", "listed")
+
+    def __init__(self, stored: str) -> None:
+        self._stored = stored
+        self._head = f"{stored}/"
+        self.listed: set[str] = set()
+        self.links: list[tuple[str, str]] = []
+
+    def take(self, ref: str, data: bytes) -> None:
+        """Take in one of the documents or links, by the content of its file. Raises Damaged."""
+        path = object_path(ref)
+        if link_target(data, path) is None and not any(word in data for word in _LISTS):
+            return  # no need to parse logs of megabytes
+        found = StoredObject.read(data, path)
+        self.listed.update(link for link in found.links if not self.is_inside(link))
+        target = (found.target or "").partition("#")[0]
+        if target and not self.is_inside(target):
+            self.links.append((ref, target))
+
+    def is_inside(self, ref: str) -> bool:
+        """Whether a stored ref is the one whose ties these are, or below it."""
+        return ref == self._stored or ref.startswith(self._head)
 
 
 class StoreTree:
@@ -220,6 +265,42 @@ class StoreTree:
                     todo.append(path)
                 elif self.file(f"{directory}/{path}") == stored.encode():
                     yield end
+
+    def objects_below(self, stored: str) -> Iterator[tuple[str, bytes]]:
+        """The stored refs of all documents and links at and below a stored ref, with their files' content; in no order.
+
+        Raises ObjectError for what cannot be read.
+        """
+        files = self.files
+        top = self.node(f"{REFS}/{stored}")
+        todo = [(stored, top)] if top is not None and files.is_tree(top) else []
+        while todo:
+            above, directory = todo.pop()
+            for node in files.children(directory):
+                name = files.name(node)
+                if files.is_tree(node):
+                    todo.append((f"{above}/{name}", node))
+                elif name == OBJECT_FILE:
+                    yield above, files.data(node)
+
+    def ties(self, stored: str) -> Ties:
+        """What ties the documents at and below a stored ref to others. Raises Damaged, ObjectError."""
+        ties = Ties(stored)
+        for ref, data in self.objects_below(stored):
+            ties.take(ref, data)
+        return ties
+
+    def edges_below(self, directory: str) -> Iterator[tuple[str, str]]:
+        """The edges recorded at and below one of the `edge_directories`: which document depends on which."""
+        todo = [directory]
+        while todo:
+            path = todo.pop()
+            for name in self.names(path):
+                todo.append(f"{path}/{name}")
+            data = self.file(path)
+            edge = edge_of(path, data) if data is not None else None
+            if edge is not None:
+                yield edge
 
     def next_steps(self, stored: str) -> list[str]:
         """The stored refs to which the longest link on the way to a stored ref leads, in every spelling; or none."""
