@@ -25,39 +25,44 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
 
-KIND: Final = "package/2"
+KIND: Final = "package/3"
 """Its number is raised whenever the meaning of what is remembered changes; the dialect of the store is added to it."""
 CUSTOM: Final = "custom"
 OP: Final = "op"
 
 _WORDS: Final = (CUSTOM, DEPLOY, OP)
+_WORK: Final = (CALL, DEPLOY)
+_WORK_OF_OTHERS: Final = (*_WORK, "task")
+"""The directories of work in dialects 2 and 3."""
 _SETTLED: Final = (COMPLETE, CANCELLED, FAILED_RETRIED)
 _MANY: Final = 8
 """Packages to be read from which on it pays that libgit2 keeps nothing of them."""
 
 
 class Facts(Record):
-    """Where there is something to look at in a package.
+    """What there is in a package, and where there is something to look at.
 
-    `unsettled` are the releases in which some work has not ended well or for good, or whose names are not as they
+    `releases` are the numbers of its releases: of those that have a document, and of those that lack theirs and have
+    work; `unsettled` are the releases in which some work has not ended well or for good, or whose names are not as they
     should be; `below` is what lies below the package's markers and releases: `@/deploy`, `+3/custom`, `@2/op`.
     """
 
-    __slots__ = ("below", "unsettled")
+    __slots__ = ("below", "releases", "unsettled")
 
-    def __init__(self, unsettled: tuple[int, ...], below: frozenset[str]) -> None:
+    def __init__(self, releases: tuple[int, ...], unsettled: tuple[int, ...], below: frozenset[str]) -> None:
+        self.releases = releases
         self.unsettled = unsettled
         self.below = below
 
     def to_bytes(self) -> bytes:
-        return to_bytes(dump([self.unsettled, sorted(self.below)], None))
+        return to_bytes(dump([self.releases, self.unsettled, sorted(self.below)], None))
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Facts | None:
         """What `to_bytes` wrote; None for anything else."""
         try:
-            unsettled, below = parse_bytes(data)
-            facts = cls(tuple(map(int, unsettled)), frozenset(map(str, below)))
+            releases, unsettled, below = parse_bytes(data)
+            facts = cls(tuple(map(int, releases)), tuple(map(int, unsettled)), frozenset(map(str, below)))
         except (ValueError, TypeError):
             return None
         return facts if facts.to_bytes() == data else None
@@ -138,8 +143,10 @@ def _known(snapshot: Snapshot, tree: StoreTree, ids: dict[str, str]) -> dict[str
 
 def read(files: Files, layout: Layout, package: Node) -> Facts:
     """What the names below a package's tree say. Raises ObjectError."""
+    releases = []
     unsettled = set()
     below = set()
+    words = _WORK if layout.version == 1 else _WORK_OF_OTHERS
     for head, release in _directories(files, package):
         if head[0] not in "@+":
             continue
@@ -152,15 +159,17 @@ def read(files: Files, layout: Layout, package: Node) -> Facts:
                 continue
             if name in _WORDS:
                 below.add(f"{head}/{name}")
-            if number is not None and name in (CALL, DEPLOY):
+            if number is not None and name in words:
                 has_work = True
                 if number not in unsettled and not all(
                     _is_settled(files, work) for _, work in _directories(files, node)
                 ):
                     unsettled.add(number)
-        if number is not None and has_work and not has_document:
-            unsettled.add(number)
-    return Facts(tuple(sorted(unsettled)), frozenset(below))
+        if number is not None and (has_document or has_work):
+            releases.append(number)
+            if not has_document:
+                unsettled.add(number)
+    return Facts(tuple(sorted({*releases})), tuple(sorted(unsettled)), frozenset(below))
 
 
 def _is_settled(files: Files, work: Node) -> bool:
@@ -173,7 +182,7 @@ def _is_settled(files: Files, work: Node) -> bool:
             if int(name) > last:
                 last, of_last = int(name), node
     if of_last is None:
-        return True
+        of_last = work  # of other dialects: the status of work that has no runs of its own
     has_document, statuses = False, []
     for node in files.children(of_last):
         name = files.name(node)
@@ -181,6 +190,8 @@ def _is_settled(files: Files, work: Node) -> bool:
             has_document = not files.is_tree(node)
         elif name == "status" and files.is_tree(node):
             statuses = [status for status, _ in _directories(files, node)]
+    if not last and not statuses:
+        return True
     return has_document and len(statuses) == 1 and statuses[0] in _SETTLED
 
 
