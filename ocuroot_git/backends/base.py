@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
-    from ..git.objects import Changes, Directory, Scope
+    from ..git.objects import Changes, Directory, Oid, Scope
     from ..git.repository import Repository
     from .operations import Carried
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         def name(self, node: Node) -> str: ...
         def is_tree(self, node: Node) -> bool: ...
         def data(self, blob: Node) -> bytes: ...
-        def oid(self, node: Node) -> str: ...
+        def oid(self, node: Node) -> Oid: ...
         def prepare_walk(self) -> None: ...
         def prefetch(self, nodes: Iterable[Node], scope: Scope = "self") -> None: ...
         @property
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
         def pause(self, tries: int) -> float:
             """Seconds to wait after so many lost races, at random."""
 
-        def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
+        def find_operation(self, name: str, version: Version, since: Oid | None) -> Carried | None:
             """The operation of a name as the history of a version carries it, if it does.
 
             `since` is a commit whose history is known not to have it; None: nothing is known.
@@ -111,7 +111,7 @@ class Version:
 
     __slots__ = ("oid", "root")
 
-    def __init__(self, oid: str | None, root: Node | None) -> None:
+    def __init__(self, oid: Oid | None, root: Node | None) -> None:
         self.oid = oid
         self.root = root
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..git.committer import Committer
     from ..git.config import Config
     from ..git.object_writer import ObjectWriter
-    from ..git.objects import Changes
+    from ..git.objects import Changes, Oid
     from ..git.repository import Repository
     from .base import Files, Node
     from .operations import Carried
@@ -113,7 +113,7 @@ class Branch:
         self.keep(oid, changes, lambda: self._edit(version, changes))
         return Version(oid, tree)
 
-    def keep(self, oid: str, changes: Changes, edit_again: Callable[[], object]) -> None:
+    def keep(self, oid: Oid, changes: Changes, edit_again: Callable[[], object]) -> None:
         """See that all objects of a commit stay which was made since `begin_write`, and to which the branch leads now.
 
         `edit_again` writes its trees and blobs once more. Raises Fatal where that cannot be told.
@@ -148,7 +148,7 @@ class Branch:
         self.keep(oid, changes, lambda: self.writer.edit(None, changes))
         return Version(oid, self.repository.root(oid))
 
-    def adopt(self, oid: str, reason: str) -> Version:
+    def adopt(self, oid: Oid, reason: str) -> Version:
         """Make the branch, which does not exist, at a commit that does. Raises RefMoved where it exists by now."""
         self.move(None, oid, reason)
         return self.read()
@@ -184,12 +184,12 @@ class Branch:
 
         return float(min(_FIRST_PAUSE * 2 ** min(tries - 1, 16), _LONGEST_PAUSE)) * random()
 
-    def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
+    def find_operation(self, name: str, version: Version, since: Oid | None) -> Carried | None:
         from .operations import find_carried
 
         return find_carried(name, version.oid, since, self.repository.git_dir, self.committer.environ)
 
-    def move(self, old: str | None, new: str, reason: str) -> None:
+    def move(self, old: Oid | None, new: Oid, reason: str) -> None:
         """Move the branch from `old` (None: it must not exist) to `new`. Raises RefMoved where it stands elsewhere.
 
         Raises Conflict where a process that is gone has left its lock.
@@ -204,7 +204,7 @@ class Branch:
                 refuse_left(lock)
             raise
 
-    def _move(self, old: str | None, new: str, reason: str) -> None:
+    def _move(self, old: Oid | None, new: Oid, reason: str) -> None:
         self._refuse_checked_out()
         if self._has_reference_hook():
             # libgit2 runs no hooks. git does, and compares the old value as well.

@@ -12,7 +12,7 @@ import stat
 
 from ..errors import Fatal, NotFound
 from ..formats.refs import quoted, unsafe_name, unwritable_name
-from ..git.objects import ObjectError, RefMoved
+from ..git.objects import ObjectError, Oid, RefMoved
 from .base import Version
 
 TYPE_CHECKING = False
@@ -119,15 +119,15 @@ class DirectoryFiles:
         except OSError as error:
             raise _unreadable(blob.path, error) from None
 
-    def oid(self, node: Entry) -> str:
+    def oid(self, node: Entry) -> Oid:
         """The id that git would give the content of a file; for a directory one that tells contents apart as well."""
         from hashlib import sha1
 
         if node.is_directory:
             below = sorted(f"{entry.name}\0{self.oid(entry)}" for entry in self.children(node, checked=False))
-            return sha1("\0".join(below).encode(errors="surrogateescape")).hexdigest()
+            return Oid(sha1("\0".join(below).encode(errors="surrogateescape")).hexdigest())
         data = self.data(node)
-        return sha1(b"blob %d\0%s" % (len(data), data)).hexdigest()
+        return Oid(sha1(b"blob %d\0%s" % (len(data), data)).hexdigest())
 
     is_partial = False
 
@@ -228,7 +228,7 @@ class Directory:
     def pause(self, tries: int) -> float:
         return 0.0  # within its turn a writer is alone
 
-    def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
+    def find_operation(self, name: str, version: Version, since: Oid | None) -> Carried | None:
         raise Fatal(f"{self.where} has no history: it cannot tell whether '{name}' was carried out already")
 
     def _write(self, path: str, data: bytes | None) -> None:

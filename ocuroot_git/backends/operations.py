@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..formats.commit_message import command_of, operation_line, operations_of
+from ..git.objects import Oid
 from ..git.program import run
 
 TYPE_CHECKING = False
@@ -17,7 +18,7 @@ class Carried:
 
     __slots__ = ("before", "command", "commit", "operation", "subject")
 
-    def __init__(self, commit: str, before: str | None, message: str, operation: Operation) -> None:
+    def __init__(self, commit: Oid, before: Oid | None, message: str, operation: Operation) -> None:
         self.commit = commit
         self.before = before
         self.command = command_of(message)
@@ -26,7 +27,7 @@ class Carried:
 
 
 def find_carried(
-    name: str, start: str | None, since: str | None, directory: str, environ: Mapping[str, str]
+    name: str, start: Oid | None, since: Oid | None, directory: str, environ: Mapping[str, str]
 ) -> Carried | None:
     """The commit that carries an operation, in the history of `start` without that of `since`; the first of several.
 
@@ -42,6 +43,6 @@ def find_carried(
     for commit, parents, message in reversed(list(zip(fields[::3], fields[1::3], fields[2::3]))):
         for operation in operations_of(message):
             if operation.name == name:
-                before = parents.partition(" ")[0] or None
-                return Carried(commit.rpartition("\n")[2], before, message, operation)
+                before = Oid(parents.partition(" ")[0]) if parents else None
+                return Carried(Oid(commit.rpartition("\n")[2]), before, message, operation)
     return None

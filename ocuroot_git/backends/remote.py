@@ -29,12 +29,12 @@ from .branch import sweep_leftovers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Final
 
     from ..git.object_writer import ObjectWriter
-    from ..git.objects import Changes, Scope
+    from ..git.objects import Changes, Oid, Scope
     from .base import Access, Files
     from .operations import Carried
 
@@ -80,7 +80,7 @@ class Remote:
         self._asked = float("-inf")
         self._must_ask = False
         """Whether no earlier answer will do: a write begins with the tip as it is, whatever reads may make do with."""
-        self._rejected: tuple[str | None, int] = (None, 0)
+        self._rejected: tuple[Oid | None, int] = (None, 0)
         self._fetched = False
 
     # What it is
@@ -140,7 +140,7 @@ class Remote:
         oid = self.repository.tip(self.reference) if at is None else self.repository.resolve(at)
         return Version(oid, None if oid is None else self.repository.root(oid))
 
-    def known(self) -> str | None:
+    def known(self) -> Oid | None:
         """Where the branch stood at the last contact."""
         return self.repository.tip(self.reference)
 
@@ -148,7 +148,7 @@ class Remote:
         """Ask the remote for the tip, however fresh the last answer is."""
         self._fetch_tip()
 
-    def find_operation(self, name: str, version: Version, since: str | None) -> Carried | None:
+    def find_operation(self, name: str, version: Version, since: Oid | None) -> Carried | None:
         from .operations import find_carried
 
         if since is None:
@@ -237,7 +237,7 @@ class Remote:
             except GitError:
                 pass  # the cache stays as it is; git reports its own trouble at its next maintenance
 
-    def _push(self, old: str | None, new: str, reason: str) -> None:
+    def _push(self, old: Oid | None, new: Oid, reason: str) -> None:
         """Move the remote's branch from `old` to `new`. Raises RefMoved for every answer but success."""
         failure = self._network().push(new, self.reference)
         if failure is not None:
@@ -251,7 +251,7 @@ class Remote:
         except RefMoved:
             pass  # another process here has fetched since: the cache is ahead of us
 
-    def _moved(self, failure: TransportError, old: str | None) -> RefMoved:
+    def _moved(self, failure: TransportError, old: Oid | None) -> RefMoved:
         """What a push that was not answered by success comes to; whether it was carried out is for a look to say."""
         kind = failure.kind
         moved = RefMoved(self.where)
@@ -312,7 +312,7 @@ class Remote:
         self._must_ask = False
         self._touch()
 
-    def _explained(self, error: TransportError, known: str | None) -> Fatal:
+    def _explained(self, error: TransportError, known: Oid | None) -> Fatal:
         """Why the tip could not be fetched."""
         if "(non-fast-forward)" not in error.words:
             return error
@@ -324,7 +324,7 @@ class Remote:
     def _how_to_forget(self) -> str:
         return f"if that is meant, forget what was fetched: rm -r '{self._path}'"
 
-    def _fetch_objects(self, oids: list[str], scope: Scope) -> None:
+    def _fetch_objects(self, oids: list[Oid], scope: Scope) -> None:
         """Fetch objects by their ids; what `Repository.prefetch` and single look-ups call."""
         if self._access.offline:
             raise Fatal(f"{self.where}: what is asked for was not fetched yet", hint="leave out --offline")
@@ -347,9 +347,9 @@ class Remote:
             self._fetch([self.reference], "--unshallow", "--filter=tree:0")
         return True
 
-    def _fetch(self, refspecs: list[str], *options: str, wanted: list[str] | None = None) -> None:
+    def _fetch(self, refspecs: list[str], *options: str, wanted: Sequence[Oid] = ()) -> None:
         """Fetch into the cache. To be called with the lock."""
-        self._network().fetch(refspecs, *options, wanted=wanted or (), lock=self._held)
+        self._network().fetch(refspecs, *options, wanted=wanted, lock=self._held)
 
     # The tool's own repository
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from .object_writer import ObjectWriter
-    from .objects import Changes
+    from .objects import Changes, Oid
 
 _LONGEST: Final = 60.0
 """Seconds to wait for the end of a `git gc`."""
@@ -32,7 +32,7 @@ _STALE: Final = 12 * 3600
 """Seconds after which git itself takes the `gc.pid` of another machine for a leftover."""
 
 
-def outlast(writer: ObjectWriter, commit: str, changes: Changes, write_again: Callable[[], None]) -> None:
+def outlast(writer: ObjectWriter, commit: Oid, changes: Changes, write_again: Callable[[], None]) -> None:
     """See that all objects that a commit brought stay, once a branch leads to it; write again those that do not.
 
     Raises Fatal where a `git gc` that may delete them goes on for too long to say.

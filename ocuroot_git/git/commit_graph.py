@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from .objects import Oid
 from .program import GitError, run
 from .scratch import scratch
 
@@ -54,7 +55,7 @@ class CommitGraph:
             or os.path.lexists(os.path.join(repository.common_dir, "info", "grafts"))
         )
 
-    def changed(self, start: str, paths: Sequence[str], *, write: str | None = None) -> list[str] | None:
+    def changed(self, start: Oid, paths: Sequence[str], *, write: Oid | None = None) -> list[Oid] | None:
         """The commits that changed any of the paths, along the first parents of `start`, newest first.
 
         Each is compared with its first parent, the first commit with nothing. None where there is no graph that knows
@@ -71,14 +72,14 @@ class CommitGraph:
         except (GitError, OSError):
             return None
 
-    def _place_of(self, commit: str) -> str | None:
+    def _place_of(self, commit: Oid) -> str | None:
         """The repository whose graph knows a commit and what it changed: the user's own, or ours."""
         oid = bytes.fromhex(commit)
         if _knows(os.path.join(self._objects, "info"), oid):
             return self._parent
         return self.path if _knows(os.path.join(self.path, "objects", "info"), oid) else None
 
-    def _ask(self, place: str, start: str, paths: list[str]) -> list[str]:
+    def _ask(self, place: str, start: Oid, paths: list[str]) -> list[Oid]:
         # The filters serve one path at a time.
         found = [self._rev_list(place, start, path) for path in paths]
         found = [commits for commits in found if commits]
@@ -89,11 +90,11 @@ class CommitGraph:
             return found[0]
         return [commit for commit in self._rev_list(place, start) if commit in wanted]
 
-    def _rev_list(self, place: str, start: str, *paths: str) -> list[str]:
+    def _rev_list(self, place: str, start: Oid, *paths: str) -> list[Oid]:
         words = ["--git-dir", place, "rev-list", "--first-parent", start, "--", *map(os.fsencode, paths)]
-        return run(words, self._environ).decode().split()  # type: ignore[arg-type]
+        return [Oid(oid) for oid in run(words, self._environ).decode().split()]  # type: ignore[arg-type]
 
-    def _write(self, start: str) -> None:
+    def _write(self, start: Oid) -> None:
         """Add the history of a commit to the graph; one process at a time, and the others do without."""
         import fcntl
 
@@ -113,7 +114,7 @@ class CommitGraph:
         finally:
             os.close(lock)
 
-    def _add(self, start: str, *options: str) -> None:
+    def _add(self, start: Oid, *options: str) -> None:
         words = ["commit-graph", "write", "--stdin-commits", "--changed-paths", "--no-progress"]
         run(["--git-dir", self.path, *words, *options], self._environ, data=f"{start}\n".encode())
 

@@ -6,7 +6,7 @@ import os
 
 from .environment import exactly
 from .identity import Identities
-from .objects import Identity
+from .objects import Identity, Oid
 from .program import run
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ class Committer:
         assert self._identities is not None
         return self._identities.now()
 
-    def commit(self, writer: ObjectWriter, tree: Node, parents: list[str], message: str) -> str:
+    def commit(self, writer: ObjectWriter, tree: Node, parents: list[Oid], message: str) -> Oid:
         """Write a commit of a tree, beside the tree; gives its id. Raises ObjectError, or GitError from signing."""
         author, committer = self.identities()
         if not self._config.get_bool("commit.gpgSign"):
@@ -64,10 +64,10 @@ class Committer:
             who[f"GIT_{role}_NAME"] = identity.name
             who[f"GIT_{role}_EMAIL"] = identity.email
             who[f"GIT_{role}_DATE"] = f"{identity.time} {sign}{minutes // 60:02}{minutes % 60:02}"
-        oid = run(arguments, {**self.environ, **who}, data=message.encode()).decode().strip()
+        oid = Oid(run(arguments, {**self.environ, **who}, data=message.encode()).decode().strip())
         writer.remember_commit(oid)
         return oid
 
-    def first_commit(self, writer: ObjectWriter, changes: Changes) -> str:
+    def first_commit(self, writer: ObjectWriter, changes: Changes) -> Oid:
         """Write the first commit of a store, which is the same everywhere; gives its id."""
         return writer.write_commit(writer.edit(None, changes), [], _FIRST_MESSAGE, _FIRST, _FIRST)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from .objects import ObjectError
+from .objects import ABSENT, ObjectError, Oid
 from .program import GitError, run
 from .scratch import scratch
 
@@ -26,7 +26,7 @@ _NOTHING: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The id of the empty tree."""
 
 
-def edit_in_bulk(writer: ObjectWriter, environ: Mapping[str, str], commit: str | None, changes: Changes) -> Node | None:
+def edit_in_bulk(writer: ObjectWriter, environ: Mapping[str, str], commit: Oid | None, changes: Changes) -> Node | None:
     """As `ObjectWriter.edit` of the tree of `commit` (None: of no tree), written as one pack.
 
     Raises ObjectError where a file stands in the place of a directory, GitError where git cannot write.
@@ -42,7 +42,7 @@ def edit_in_bulk(writer: ObjectWriter, environ: Mapping[str, str], commit: str |
             stream = b"".join(_stream(commit, changes))
             said = _run(arguments, _writing_to(directory, objects, environ), stream)
             kind, _, rest = said.partition(" tree ")
-            oid = rest.partition("\t")[0]
+            oid = Oid(rest.partition("\t")[0])
             if kind != "040000" or not oid:
                 raise ObjectError(f"cannot write to the object database: git fast-import said '{said.strip()}'")
             writer.rely_on_packs(_take_over(directory, objects))
@@ -88,7 +88,7 @@ def _take_over(directory: str, objects: str) -> list[str]:
     return [name for _, name in found]
 
 
-def _stream(commit: str | None, changes: Changes) -> Iterator[bytes]:
+def _stream(commit: Oid | None, changes: Changes) -> Iterator[bytes]:
     branch = b"refs/ocuroot/bulk-" + os.urandom(8).hex().encode()
     yield b"commit %s\ncommitter <> 0 +0000\ndata 0\n" % branch
     if commit is not None:
@@ -98,7 +98,7 @@ def _stream(commit: str | None, changes: Changes) -> Iterator[bytes]:
             yield b"D %s\n" % _quoted(path.removesuffix("/"))
         else:
             yield b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(data), data)
-    yield b'ls ""\nreset %s\nfrom %s\n\ndone\n' % (branch, b"0" * 40)
+    yield b'ls ""\nreset %s\nfrom %s\n\ndone\n' % (branch, ABSENT.encode())
 
 
 def _quoted(path: str) -> bytes:

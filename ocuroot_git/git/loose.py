@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from .objects import Oid
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +43,7 @@ class LooseObjects:
                     self._fans.setdefault(name, []).append(os.path.join(directory, name))
         self.are_there = bool(self._fans)
 
-    def cut_short(self, oid: str) -> str | None:
+    def cut_short(self, oid: Oid) -> str | None:
         """The file of an object that was cut short, so that libgit2 must not read it; None for any other object."""
         fan = oid[:2]
         if fan not in self._fans:
@@ -64,7 +66,7 @@ class LooseObjects:
                     found.setdefault(fan + name, []).append(directory)
         return found
 
-    def forget(self, oid: str) -> None:
+    def forget(self, oid: Oid) -> None:
         """Take note that the file of an object was removed."""
         self._unchecked.get(oid[:2], {}).pop(oid, None)
 
@@ -72,7 +74,7 @@ class LooseObjects:
         """The file of some object that was cut short; None where all are whole. Reads all of them."""
         for fan in self._fans:
             for oid in self._list(fan):
-                path = self.cut_short(oid)
+                path = self.cut_short(Oid(oid))
                 if path is not None:
                     return path
         return None

@@ -7,7 +7,7 @@ import os
 from ..errors import Fatal
 from ..formats.refs import quoted, unwritable_name
 from . import libgit2
-from .objects import ObjectError, RefMoved, cut_short
+from .objects import ObjectError, Oid, RefMoved, cut_short
 from .repository import TYPE_COMMIT
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ class ObjectWriter:
         self.repository = repository
         self._synced = synced
         self._new: list[Any] = []
-        self._commits: dict[str, bytes] = {}
+        self._commits: dict[Oid, bytes] = {}
         self._packs: frozenset[str] = frozenset()
 
     def edit(self, base: Node | None, changes: Changes) -> Node | None:
@@ -109,13 +109,13 @@ class ObjectWriter:
 
         Such a file holds nothing that anybody could miss. Raises ObjectError where it is not this repository's own.
         """
-        path = self.repository.loose_objects().cut_short(str(oid))
+        path = self.repository.loose_objects().cut_short(Oid(oid))
         if path is None:
             return oid
         if not path.startswith(os.path.join(self.repository.common_dir, "objects", "")):
             raise cut_short(f"cannot write {oid}", path)
         os.unlink(path)
-        self.repository.loose_objects().forget(str(oid))
+        self.repository.loose_objects().forget(Oid(oid))
         return write_again()
 
     def _check_kind(self, before: Node | None, change: _Level | bytes | None, path: str) -> None:
@@ -123,7 +123,7 @@ class ObjectWriter:
             is_now, should_be = ("directory", "file") if self.repository.is_tree(before) else ("file", "directory")
             raise ObjectError(f"damaged store: '{path}' is a {is_now} where a {should_be} should be")
 
-    def write_commit(self, tree: Node, parents: list[str], message: str, author: Identity, committer: Identity) -> str:
+    def write_commit(self, tree: Node, parents: list[Oid], message: str, author: Identity, committer: Identity) -> Oid:
         """Write a commit; gives its id. Raises ObjectError."""
         signature = self.repository.core.Signature
         try:
@@ -140,13 +140,13 @@ class ObjectWriter:
         except (OSError, self.repository.core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {libgit2.clean(error)}") from None
 
-    def _write_commit(self, data: bytes) -> str:
+    def _write_commit(self, data: bytes) -> Oid:
         with self._syncing("loose-object"):
             write = self.repository.handle.odb.write
             oid = self._whole(write(TYPE_COMMIT, data), lambda: write(TYPE_COMMIT, data))
         self._new.append(oid)
-        self._commits[str(oid)] = data
-        return str(oid)
+        self._commits[Oid(oid)] = data
+        return Oid(oid)
 
     # What was written, until it is known to stay: see `collection`
 
@@ -161,13 +161,13 @@ class ObjectWriter:
         """Remember the packs that are there, in which git finds what it need not write, and those it writes now."""
         self._packs |= {*self._pack_names(), *(name for name in names if name.endswith(_OF_PACKS))}
 
-    def remember_commit(self, oid: str) -> None:
+    def remember_commit(self, oid: Oid) -> None:
         """Remember a commit that git has written for us. Raises ObjectError where it is gone."""
         found = self.repository.read_commit(oid)
         self._new.append(found.id)
         self._commits[oid] = found.read_raw()
 
-    def holds(self, commit: str, changes: Changes) -> bool:
+    def holds(self, commit: Oid, changes: Changes) -> bool:
         """Whether all is there, on the disk, that a commit brought with the `changes` it was made of."""
         objects = os.path.join(self.repository.common_dir, "objects")
         if not self._packs or self._packs <= self._pack_names():
@@ -208,7 +208,7 @@ class ObjectWriter:
         except OSError:
             return frozenset()
 
-    def move(self, name: str, old: str | None, new: str, reason: str, committer: Identity) -> None:
+    def move(self, name: str, old: Oid | None, new: Oid, reason: str, committer: Identity) -> None:
         """Move a reference from `old` (None: it must not exist) to `new`; `reason` is for the reflog.
 
         Compare-and-swap, creation included: raises RefMoved where the reference stands elsewhere, or where another

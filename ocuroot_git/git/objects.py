@@ -7,8 +7,10 @@ from ..errors import Fatal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Final, Literal, Protocol
+    from typing import Any, Final, Literal, NewType, Protocol
 
+    Oid = NewType("Oid", str)
+    """The id of an object, in hexadecimal: a type of its own, so that no name or revision is taken for one."""
     Node = Any
     """A blob or tree of the repository, as libgit2 gives it."""
     Changes = Mapping[str, bytes | None]
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
     """A directory to be visited: its node, its path, and what is wanted of it."""
     Scope = Literal["self", "trees", "all"]
     """What to fetch of a node: itself, the trees below it too, or everything below it."""
+else:
+    Oid = str
 
-ABSENT: Final = "0" * 40
+ABSENT: Final = Oid("0" * 40)
 """The id that stands for "there is none", as in git-update-ref(1)."""
 SHORTEST_ID: Final = 7
 """Digits of an id that are taken for it. They are compared with one id alone, and git's own least, 4, would take one
@@ -72,7 +76,7 @@ class Commit:
     __slots__ = ("author", "committer", "message", "oid", "parents", "root")
 
     def __init__(
-        self, oid: str, parents: tuple[str, ...], root: Node, message: str, author: Identity, committer: Identity
+        self, oid: Oid, parents: tuple[Oid, ...], root: Node, message: str, author: Identity, committer: Identity
     ) -> None:
         self.oid = oid
         self.parents = parents

@@ -11,7 +11,7 @@ from ..errors import Fatal, NotFound
 from ..formats.refs import quoted, unsafe_name
 from . import libgit2
 from .loose import LooseObjects
-from .objects import Commit, Identity, ObjectError, cut_short
+from .objects import Commit, Identity, ObjectError, Oid, cut_short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Repository:
         self.work_tree: str | None = handle.workdir
         self.written = False
         """Whether something was written since git last had a chance to tidy up."""
-        self.fetch_missing: Callable[[list[str], Scope], None] | None = None
+        self.fetch_missing: Callable[[list[Oid], Scope], None] | None = None
         """Fetches objects by id, and what is below them as far as the scope says; None where nothing can be missing."""
         self._walks = False
         self._known_names: set[str] = set()
@@ -61,7 +61,7 @@ class Repository:
 
     # Reading
 
-    def tip(self, name: str) -> str | None:
+    def tip(self, name: str) -> Oid | None:
         """The id of the commit at a full reference name (`refs/heads/state`), or None where there is none.
 
         Raises ObjectError where the reference leads to no commit.
@@ -86,20 +86,20 @@ class Repository:
             found = self._read(oid, f"what '{name}' points to")
         if found.type != TYPE_COMMIT:
             raise ObjectError(f"'{name}' points to {_TYPE_NAMES[found.type]} ({oid}), not to a commit")
-        return str(oid)
+        return Oid(oid)
 
     def references(self, prefix: str) -> list[str]:
         """The full names of the references that begin with `prefix`."""
         names = map(os.fsdecode, self.handle.raw_listall_references())
         return sorted(name for name in names if name.startswith(prefix))
 
-    def resolve(self, revision: str) -> str:
+    def resolve(self, revision: str) -> Oid:
         """The id of the commit that a revision names, as in gitrevisions(7). Raises NotFound."""
         damaged = self.loose_objects().any_cut_short()  # libgit2 walks the commits by itself
         if damaged is not None:
             raise cut_short(f"cannot look up '{revision}'", damaged)
         try:
-            return str(self.handle.revparse_single(revision).peel(self.core.Commit).id)
+            return Oid(self.handle.revparse_single(revision).peel(self.core.Commit).id)
         except (KeyError, ValueError, self.core.GitError):
             if revision == "HEAD" and self.handle.head_is_unborn:
                 raise NotFound(
@@ -107,29 +107,29 @@ class Repository:
                 ) from None
             raise NotFound(f"bad revision '{revision}'") from None
 
-    def root(self, commit: str) -> Node:
+    def root(self, commit: Oid) -> Node:
         """The root tree of a commit."""
         return self._root(self.read_commit(commit))
 
-    def tree(self, oid: str) -> Node:
+    def tree(self, oid: Oid) -> Node:
         """A tree by its id."""
         return self._read(self.core.Oid(hex=oid), "tree")
 
-    def commit(self, oid: str) -> Commit:
+    def commit(self, oid: Oid) -> Commit:
         """A commit with its message."""
         found = self.read_commit(oid)
         return Commit(
             oid,
-            tuple(str(parent) for parent in found.parent_ids),
+            tuple(Oid(parent) for parent in found.parent_ids),
             self._root(found),
             found.raw_message.decode(errors="replace"),
             _identity(found.author),
             _identity(found.committer),
         )
 
-    def parents(self, oid: str) -> tuple[str, ...]:
+    def parents(self, oid: Oid) -> tuple[Oid, ...]:
         """The parents of a commit, as far as they are here."""
-        return tuple(str(parent) for parent in self.read_commit(oid).parent_ids)
+        return tuple(Oid(parent) for parent in self.read_commit(oid).parent_ids)
 
     def child(self, tree: Node, name: str) -> Node | None:
         """The entry of a tree by its name, or None. A name that no file of a store may have is not looked up."""
@@ -257,9 +257,9 @@ class Repository:
             raise ObjectError(f"cannot read blob {blob.id}: {libgit2.clean(error)}") from None
         return data
 
-    def oid(self, node: Node) -> str:
+    def oid(self, node: Node) -> Oid:
         """The id of a node, in hexadecimal."""
-        return str(node.id)
+        return Oid(node.id)
 
     @property
     def is_partial(self) -> bool:
@@ -273,15 +273,15 @@ class Repository:
         """
         if self.fetch_missing is not None:
             exists = self.handle.odb.exists
-            absent = {str(node.id) for node in nodes if scope == "all" or not exists(node.id)}
+            absent = {Oid(node.id) for node in nodes if scope == "all" or not exists(node.id)}
             if absent:
                 self.fetch_missing(sorted(absent), scope)
 
-    def prefetch_roots(self, commits: Iterable[str]) -> None:
+    def prefetch_roots(self, commits: Iterable[Oid]) -> None:
         """Fetch the root trees of commits, in one batch."""
         if self.fetch_missing is not None:
             roots = {self.read_commit(oid).tree_id for oid in commits}
-            absent = [str(root) for root in roots if not self.handle.odb.exists(root)]
+            absent = [Oid(root) for root in roots if not self.handle.odb.exists(root)]
             if absent:
                 self.fetch_missing(absent, "self")
 
@@ -300,7 +300,7 @@ class Repository:
         path = os.path.join(self.common_dir, f"{name}.lock")
         return path if os.path.lexists(path) else None
 
-    def read_commit(self, oid: str) -> Any:
+    def read_commit(self, oid: Oid) -> Any:
         found = self._read(self.core.Oid(hex=oid), "commit")
         if found.type != TYPE_COMMIT:
             raise ObjectError(f"cannot read commit {oid}: it is {_TYPE_NAMES[found.type]}")
@@ -309,12 +309,12 @@ class Repository:
     def _root(self, commit: Any) -> Node:
         tree_id = commit.tree_id
         if self.fetch_missing is not None and not self.handle.odb.exists(tree_id):
-            self.fetch_missing([str(tree_id)], "self")
+            self.fetch_missing([Oid(tree_id)], "self")
         return self._read(tree_id, f"the tree of commit {commit.id},")
 
     def _read(self, oid: Any, what: str) -> Any:
         """An object by its id. Raises ObjectError, which says `what` cannot be read."""
-        path = self.loose_objects().cut_short(str(oid))
+        path = self.loose_objects().cut_short(Oid(oid))
         if path is not None:
             raise cut_short(f"cannot read {what} {oid}", path)
         try:
@@ -327,7 +327,7 @@ class Repository:
     def check_whole(self, node: Node) -> None:
         """Raise ObjectError where libgit2 must not read a node: see `loose`."""
         loose = self._loose or self.loose_objects()
-        if loose.are_there and (path := loose.cut_short(str(node.id))) is not None:
+        if loose.are_there and (path := loose.cut_short(Oid(node.id))) is not None:
             raise cut_short(f"cannot read {'tree' if node.type == _TYPE_TREE else 'blob'} {node.id}", path)
 
     def loose_objects(self) -> LooseObjects:
@@ -340,7 +340,7 @@ class Repository:
         """Fetch a node that is not here; whether that made a difference."""
         if self.fetch_missing is None or self.handle.odb.exists(node.id):
             return False
-        self.fetch_missing([str(node.id)], "self")
+        self.fetch_missing([Oid(node.id)], "self")
         return bool(self.handle.odb.exists(node.id))
 
     def look_up(self, oid: Any) -> Any:

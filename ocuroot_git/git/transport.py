@@ -21,6 +21,7 @@ from .failures import (
     classify_transfer,
     parse_push,
 )
+from .objects import Oid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Transport:
         """When the wait for an answer is over; None while none is waited for."""
 
     def fetch(
-        self, refspecs: Sequence[str], *options: str, wanted: Sequence[str] = (), lock: int | None = None
+        self, refspecs: Sequence[str], *options: str, wanted: Sequence[Oid] = (), lock: int | None = None
     ) -> None:
         """Fetch branches, or the objects `wanted`; what may pass is tried again a few times. Raises TransportError.
 
@@ -136,7 +137,7 @@ class Transport:
                 pass  # reading is refused too: it is what it seemed to be
         return self._failure(kind, result)
 
-    def tip(self, branch: str) -> str | None:
+    def tip(self, branch: str) -> Oid | None:
         """Where a branch (full name) stands on the remote now; None where there is none. Raises TransportError.
 
         The exit status tells a missing branch from every other failure.
@@ -150,7 +151,7 @@ class Transport:
         for line in result.out.decode(errors="replace").splitlines():
             oid, _, name = line.partition("\t")
             if name == branch:
-                return oid
+                return Oid(oid)
         return None
 
     def retry(self, failure: TransportError) -> None:

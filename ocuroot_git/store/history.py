@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..backends.base import Files
     from ..git.commit_graph import CommitGraph
-    from ..git.objects import Commit, Node
+    from ..git.objects import Commit, Node, Oid
     from ..git.repository import Repository
     from .tree import StoreTree
 
@@ -33,9 +33,9 @@ _WRITE_AFTER: Final = 5000
 """Commits after which it pays to make it know the rest: the next one who asks need not walk them."""
 
 
-def commits(repository: Repository, start: str) -> Iterator[Commit]:
+def commits(repository: Repository, start: Oid) -> Iterator[Commit]:
     """A commit and its ancestors along first parents, newest first."""
-    oid: str | None = start
+    oid: Oid | None = start
     waiting, window = 0, _FIRST_WINDOW
     while oid is not None:
         if repository.is_partial and waiting == 0:
@@ -47,7 +47,7 @@ def commits(repository: Repository, start: str) -> Iterator[Commit]:
         oid = commit.parents[0] if commit.parents else None
 
 
-def _prefetch(repository: Repository, start: str, window: int) -> None:
+def _prefetch(repository: Repository, start: Oid, window: int) -> None:
     """Fetch the trees that comparing the next commits with their parents will read, all at once."""
     from .prefetch import prefetch_changes
 
@@ -110,7 +110,7 @@ def changed_refs(files: Files, old: Node | None, new: Node | None, directory: st
 
 def ref_changes(
     repository: Repository,
-    start: str,
+    start: Oid,
     tree: StoreTree,
     directory: str,
     wanted: Wanted,
@@ -142,7 +142,7 @@ def ref_changes(
 
 def changing_commits(
     repository: Repository,
-    start: str,
+    start: Oid,
     paths: Collection[str] | None,
     *,
     graph: Callable[[Repository], CommitGraph] | None = None,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
     from ..backends.operations import Carried
     from ..formats.operation import Operation
-    from ..git.objects import RefMoved
+    from ..git.objects import Oid, RefMoved
     from .snapshot import Snapshot
 
 
@@ -36,7 +36,7 @@ class Retry:
         self._unless_moved = False
         self._is_open = False
         """Whether a try was sent, and nobody has looked since what became of it."""
-        self._searched: dict[Backend, str | None] = {}
+        self._searched: dict[Backend, Oid | None] = {}
 
     def write_to(self, snapshot: Snapshot, place: Backend) -> None:
         """Take note that the change is about to be written on top of what a snapshot reads."""

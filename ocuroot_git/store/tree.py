@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..backends.base import Files, Node
+    from ..git.objects import Oid
 
 
 MOST_STEPS: Final = 32
@@ -120,7 +121,7 @@ class StoreTree:
         node = self.files.child(directory, name)
         return None if node is None or self.files.is_tree(node) else self.files.data(node)
 
-    def tree_id(self, path: str) -> str | None:
+    def tree_id(self, path: str) -> Oid | None:
         """The id of a directory, by its path from the top of the store; None where there is none."""
         node = self.node(path)
         return self.files.oid(node) if node is not None and self.files.is_tree(node) else None
@@ -138,7 +139,7 @@ class StoreTree:
         data = self.file(path)
         return None if data is None else StoredObject.read(data, path)
 
-    def oid(self, stored: str) -> str | None:
+    def oid(self, stored: str) -> Oid | None:
         """The id of the blob that holds the object at this stored ref, as `--if-match` takes it."""
         node = self.node(object_path(stored))
         return None if node is None or self.files.is_tree(node) else self.files.oid(node)

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..backends.base import Version
     from ..backends.branch import Branch
+    from ..git.objects import Oid
     from .merge import Choice
     from .remote_branch import SharingSettings
 
@@ -47,7 +48,7 @@ class Sharing:
         self._timeout = settings.timeout
         self._failure: TransportError | None = None
         """Why the last push is to be tried again; None for a write of another process here."""
-        self._sent: tuple[str, str] | None = None
+        self._sent: tuple[Oid, Oid] | None = None
         """The local tip that was pushed last, and the commit that it was pushed as, which may have arrived."""
 
     # The three commands
@@ -119,7 +120,7 @@ class Sharing:
 
     # Pushing
 
-    def _push_once(self, here: Version, known: str | None, choice: Choice, result: SyncResult) -> bool:
+    def _push_once(self, here: Version, known: Oid | None, choice: Choice, result: SyncResult) -> bool:
         """Push once; whether that was it. Raises what cannot be tried again."""
         assert here.oid is not None
         self._failure = None
@@ -175,13 +176,13 @@ class Sharing:
             return Conflict(f"{failure.message} ({tries} tries in {self._timeout:g} s)")
         return Conflict(f"lost the race for '{self.remote}' {tries} times in {self._timeout:g} s")
 
-    def _has_arrived(self, here: str | None, known: str | None) -> bool:
+    def _has_arrived(self, here: Oid | None, known: Oid | None) -> bool:
         """Whether all that is here was pushed and is on the remote, whatever that answered."""
         if self._sent is None or known is None or self._sent[0] != here:
             return False
         return self.remote_branch.is_ancestor(self._sent[1], known)
 
-    def _may_try_again(self, failure: TransportError, known: str | None) -> bool:
+    def _may_try_again(self, failure: TransportError, known: Oid | None) -> bool:
         if failure.kind == REFUSED:
             return self.remote_branch.transport.tip(self.branch.reference) != known
         return failure.handling == RETRY

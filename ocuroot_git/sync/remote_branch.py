@@ -10,6 +10,7 @@ import os
 
 from ..errors import Fatal
 from ..git.failures import TransportError
+from ..git.objects import Oid
 from ..git.program import GitError, run
 from ..git.transport import Transport
 
@@ -60,7 +61,7 @@ class RemoteBranch:
         self._directory = self.repository.work_tree or self.repository.git_dir
         self.transport = Transport(self._directory, branch.environ, remote, remote, settings.timeout, settings.tell)
 
-    def known(self) -> str | None:
+    def known(self) -> Oid | None:
         """Where the remote's branch stood at the last contact."""
         return self.repository.tip(self.tracking)
 
@@ -72,7 +73,7 @@ class RemoteBranch:
         except OSError:
             return None
 
-    def fetch(self) -> str:
+    def fetch(self) -> Oid:
         """Bring the remote-tracking branch up to date; gives where it stands. Raises Fatal where there is no branch."""
         there = self.fetch_if_any()
         if there is None:
@@ -83,7 +84,7 @@ class RemoteBranch:
             )
         return there
 
-    def fetch_if_any(self) -> str | None:
+    def fetch_if_any(self) -> Oid | None:
         """As `fetch`; None where the remote has no such branch, and had none. Not forced: see P7."""
         known = self.known()
         depth = ("--depth=1",) if known is None and self._is_shallow() else ()
@@ -91,8 +92,8 @@ class RemoteBranch:
         try:
             exists = self.transport.fetch_branch(self.branch.reference, lambda: self.transport.fetch([refspec], *depth))
         except TransportError as error:
-            if "(non-fast-forward)" in error.words:
-                raise self.rewritten(known or "") from None
+            if known is not None and "(non-fast-forward)" in error.words:
+                raise self.rewritten(known) from None
             raise
         if not exists and known is not None:
             raise Fatal(
@@ -106,7 +107,7 @@ class RemoteBranch:
         self.repository.written = self.repository.written or there != known
         return there
 
-    def look(self) -> str | None:
+    def look(self) -> Oid | None:
         """Fetch the branch, and give where it stands; None where the remote has none.
 
         Raises TransportError where that cannot be told, StoreError for a branch that is no store.
@@ -116,12 +117,12 @@ class RemoteBranch:
             self.check_store(there)
         return there
 
-    def distance(self, here: str, there: str) -> tuple[int, int]:
+    def distance(self, here: Oid, there: Oid) -> tuple[int, int]:
         """How many commits we are ahead, and behind."""
         said = self.git("rev-list", "--left-right", "--count", f"{here}...{there}", "--").split()
         return int(said[0]), int(said[1])
 
-    def standing(self, here: str, there: str) -> tuple[str, int, int]:
+    def standing(self, here: Oid, there: Oid) -> tuple[Oid, int, int]:
         """The remote's branch, and how many commits we are ahead of it and behind.
 
         In a shallow clone as much of the remote's history is fetched as it takes to tell.
@@ -135,7 +136,7 @@ class RemoteBranch:
             ahead, behind = self.distance(here, there)
         return there, ahead, behind
 
-    def parting_point(self, here: str, known: str) -> str:
+    def parting_point(self, here: Oid, known: Oid) -> Oid:
         """The commit at which the two parted. Raises Fatal for histories that have none."""
         base = self._common(here, known)
         if base is not None:
@@ -148,23 +149,23 @@ class RemoteBranch:
             hint=f"to take theirs: git branch -m {self.branch.name} <another-name> && git ocuroot fetch {self.remote}",
         )
 
-    def _common(self, here: str, there: str) -> str | None:
+    def _common(self, here: Oid, there: Oid) -> Oid | None:
         """The newest commit that two have in common, as far as their histories are here."""
         try:
-            return self.git("merge-base", here, there)
+            return Oid(self.git("merge-base", here, there))
         except GitError:
             return None
 
-    def check_not_rewritten(self, here: str, there: str) -> None:
+    def check_not_rewritten(self, here: Oid, there: Oid) -> None:
         """Whether the remote's branch still has all of it that ours is built on, as far as its reflog tells (P7)."""
         try:
-            fork = self.git("merge-base", "--fork-point", self.tracking, here)
+            fork = Oid(self.git("merge-base", "--fork-point", self.tracking, here))
         except GitError:
             return  # its reflog knows nothing of ours, or there is none
         if not self.is_ancestor(fork, there):
             raise self.rewritten(fork)
 
-    def is_ancestor(self, older: str, newer: str) -> bool:
+    def is_ancestor(self, older: Oid, newer: Oid) -> bool:
         """Whether a commit is in the history of another."""
         try:
             self.git("merge-base", "--is-ancestor", older, newer)
@@ -172,7 +173,7 @@ class RemoteBranch:
             return False
         return True
 
-    def rewritten(self, known: str) -> Fatal:
+    def rewritten(self, known: Oid) -> Fatal:
         """The error for a remote's branch that no longer holds a commit which it held (P7)."""
         name = self.branch.name
         return Fatal(
@@ -181,7 +182,7 @@ class RemoteBranch:
             f"git branch -f {name} {self.remote}/{name}",
         )
 
-    def check_store(self, known: str) -> None:
+    def check_store(self, known: Oid) -> None:
         """Whether what the remote's branch holds is a store of the version we write. Raises StoreError."""
         from ..backends.base import file_at
         from ..formats.layout import SIDES, STORE_FILE, Layout, StoreError
@@ -207,7 +208,7 @@ class RemoteBranch:
         names = self.git("ls-tree", "-r", "--name-only", self.repository.oid(root), "--").splitlines()
         return any(name.endswith("/" + STORE_FILE) for name in names)
 
-    def track(self, oid: str) -> None:
+    def track(self, oid: Oid) -> None:
         """What git itself does after a push, where the remote's configuration maps the branch: we always do."""
         if self.known() != oid:
             self.git("update-ref", "-m", "ocuroot: push", self.tracking, oid)
@@ -229,11 +230,11 @@ class RemoteBranch:
         except FileNotFoundError:
             return set()
 
-    def _where_cut(self, oid: str) -> str | None:
+    def _where_cut(self, oid: Oid) -> Oid | None:
         """Where the history of a commit ends in this clone, though it goes on elsewhere; None: all of it is here."""
         ends = self._ends()
         first = self.git("rev-list", "--max-parents=0", oid, "--").split() if ends else []
-        return next((oid for oid in first if oid in ends), None)
+        return next((Oid(oid) for oid in first if oid in ends), None)
 
     def git(self, *arguments: str) -> str:
         """What a git command prints in the user's repository. Raises GitError."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..backends.base import Backend
     from ..formats.documents import Document
+    from ..git.objects import Oid
     from ..store.stores import Stores
     from .remote_branch import SharingSettings
 
@@ -72,13 +73,13 @@ def remote_of(settings: SharingSettings, branch: Branch, name: str | None) -> st
     raise Fatal("there is no remote to share with", hint="git remote add origin <url>")
 
 
-def find_shared(settings: SharingSettings, branch: Branch) -> tuple[str, str] | None:
+def find_shared(settings: SharingSettings, branch: Branch) -> tuple[str, Oid] | None:
     """Where a remote has the store that is not here: its remote-tracking branch, which was fetched, and the commit.
 
     The remotes are asked, unless `--offline` says not to. Raises Fatal where one cannot be asked: what it has is not
     known then, and a store made beside it would hide it.
     """
-    found: dict[str, str] = {}
+    found: dict[str, Oid] = {}
     for remote in () if settings.offline else settings.remotes_for(branch.name):
         try:
             there = RemoteBranch(settings, branch, remote).look()

@@ -12,7 +12,7 @@ from .merge import merge_trees, split
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..backends.base import Version
-    from ..git.objects import Changes, Node
+    from ..git.objects import Changes, Node, Oid
     from .merge import Choice, ValueConflict
     from .remote_branch import RemoteBranch
 
@@ -22,7 +22,7 @@ class Replay:
 
     __slots__ = ("_tree", "_writer", "changes", "commit")
 
-    def __init__(self, remote_branch: RemoteBranch, here: Version, there: str, choice: Choice) -> None:
+    def __init__(self, remote_branch: RemoteBranch, here: Version, there: Oid, choice: Choice) -> None:
         """Make the commit, with `there` as its parent, of all that was changed in `here` since the two parted.
 
         Raises Conflict where both sides changed a document and `choice` does not decide, Fatal for unrelated histories.
@@ -50,7 +50,7 @@ class Replay:
             remote_branch.branch.keep(self.commit, self.changes, lambda: self._writer.edit(self._tree, self.changes))
 
 
-def _message(remote_branch: RemoteBranch, base: str, here: str, refs: list[str]) -> str:
+def _message(remote_branch: RemoteBranch, base: Oid, here: Oid, refs: list[str]) -> str:
     """The message of a replay: it says what was replayed, and bears the names of all operations in it (P4)."""
     log = ("log", "--no-show-signature", "--reverse", "--encoding=UTF-8", "--format=%B%x00")
     text = remote_branch.git(*log, f"{base}..{here}", "--")

@@ -22,6 +22,7 @@ from ..formats.documents import dump, to_bytes
 from ..formats.globs import GlobError
 from ..formats.layout import SIDES
 from ..formats.printable import escaped
+from ..git.objects import Oid
 from . import changes, details, lists, releases
 from .addresses import PAGE
 from .background import PATIENCE
@@ -119,7 +120,7 @@ def _add_pages(app: Flask, view: View) -> None:
     page("/diff", "diff.html", lambda facts: lists.difference_page(facts, _number()))
     page("/search", "search.html", _search)
     page("/commits", "commits.html", _commits)
-    page("/commit/<oid>", "commit.html", _commit)
+    page("/commit/<text>", "commit.html", _commit)
     page("/ref/<path:ref>", "ref.html", lambda facts, ref: details.page(facts, _ref(facts, ref), _number(0)))
     page("/history/<path:ref>", "history.html", lambda facts, ref: details.history(facts, _ref(facts, ref), _start()))
 
@@ -182,10 +183,10 @@ def _commits(facts: Facts) -> Page:
     return {**page, "side": side, "sides": ["state", "intent"] if other else [], "is_start": _start() is None}
 
 
-def _commit(facts: Facts, oid: str) -> Page:
-    oid = oid.removesuffix(".json")
-    if not _is_oid(oid):
-        raise NotFound(f"'{oid}' is no id of a commit")
+def _commit(facts: Facts, text: str) -> Page:
+    oid = _oid(text.removesuffix(".json"))
+    if oid is None:
+        raise NotFound(f"'{text.removesuffix('.json')}' is no id of a commit")
     trees = [facts.state] if facts.intent is None else [facts.state, facts.intent]
     for tree in trees:
         place, _ = facts.snapshot.place(tree)
@@ -220,14 +221,14 @@ def _number(default: int = 1) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
 
 
-def _start() -> str | None:
+def _start() -> Oid | None:
     """The commit to go on from, where the address names one."""
-    text = request.args.get("from", "")
-    return text if _is_oid(text) else None
+    return _oid(request.args.get("from", ""))
 
 
-def _is_oid(text: str) -> bool:
-    return len(text) == 40 and all(char in "0123456789abcdef" for char in text)
+def _oid(text: str) -> Oid | None:
+    """The id that a text is; None for a text that is none."""
+    return Oid(text) if len(text) == 40 and all(char in "0123456789abcdef" for char in text) else None
 
 
 def _wants_json() -> bool:

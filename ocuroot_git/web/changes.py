@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..backends.base import Backend
-    from ..git.objects import Commit, Node
+    from ..git.objects import Commit, Node, Oid
     from ..git.repository import Repository
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
@@ -55,12 +55,12 @@ def describe(commit: Commit) -> dict[str, Any]:
     }
 
 
-def commit_page(snapshot: Snapshot, place: Backend, start: str, count: int = COMMITS_PER_PAGE) -> dict[str, Any]:
+def commit_page(snapshot: Snapshot, place: Backend, start: Oid, count: int = COMMITS_PER_PAGE) -> dict[str, Any]:
     """`count` commits from `start` on with the first refs each changed; `next` is where to go on."""
     repository = place.repository
     assert repository is not None
     found: list[dict[str, Any]] = []
-    oid: str | None = start
+    oid: Oid | None = start
     while oid is not None and len(found) < count:
         commit = repository.commit(oid)
         parent, oid, _ = _parent(repository, commit)
@@ -69,7 +69,7 @@ def commit_page(snapshot: Snapshot, place: Backend, start: str, count: int = COM
     return {"commits": found, "next": oid}
 
 
-def one_commit(snapshot: Snapshot, place: Backend, oid: str) -> dict[str, Any]:
+def one_commit(snapshot: Snapshot, place: Backend, oid: Oid) -> dict[str, Any]:
     """One commit with the refs that it changed, sorted, and its parent."""
     assert place.repository is not None
     commit = place.repository.commit(oid)
@@ -88,7 +88,7 @@ def one_commit(snapshot: Snapshot, place: Backend, oid: str) -> dict[str, Any]:
 def document_history(
     snapshot: Snapshot,
     place: Backend,
-    start: str,
+    start: Oid,
     path: str,
     *,
     most: int = COMMITS_PER_PAGE,
@@ -118,7 +118,7 @@ def document_history(
         found.append({**describe(commit), "status": "A" if was is None else "D" if is_now is None else "M"})
 
 
-def change_of(repository: Repository, oid: str, path: str) -> list[tuple[str, str]] | None:
+def change_of(repository: Repository, oid: Oid, path: str) -> list[tuple[str, str]] | None:
     """What a commit changed in the document at `path`, as marked lines; None where it is too long to compare."""
     commit = repository.commit(oid)
     parent, _, _ = _parent(repository, commit)
@@ -126,7 +126,7 @@ def change_of(repository: Repository, oid: str, path: str) -> list[tuple[str, st
     return difference(old, _body(repository, commit.root, path))
 
 
-def _parent(repository: Repository, commit: Commit) -> tuple[Commit | None, str | None, bool]:
+def _parent(repository: Repository, commit: Commit) -> tuple[Commit | None, Oid | None, bool]:
     """The first parent and its id; the last says that there is one, but not here: the clone is a shallow one."""
     if not commit.parents:
         return None, None, False

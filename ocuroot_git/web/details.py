@@ -22,6 +22,7 @@ from .lists import environment, package_row
 
 if TYPE_CHECKING:
     from ..formats.layout import StoredObject
+    from ..git.objects import Oid
     from ..store.tree import StoreTree
     from .facts import Facts
 
@@ -141,7 +142,7 @@ def page(facts: Facts, text: str, number: int) -> Page:
     return made
 
 
-def history(facts: Facts, text: str, start: str | None) -> Page:
+def history(facts: Facts, text: str, start: Oid | None) -> Page:
     """The history of the document at a ref, a page at a time, with what each commit changed in it."""
     subject = Subject(facts, text)
     place, directory = facts.snapshot.place(subject.tree)

@@ -25,7 +25,7 @@ def place(request: pytest.FixtureRequest, repo: Repo) -> tuple[Any, Any]:
     repo.git("add", "a")
     repo.git("commit", "-qm", "x")
     repository = Repository.open(str(repo.path), os.environ)
-    return repository, repository.root(repo.git("rev-parse", "HEAD"))
+    return repository, repository.root(repo.oid("HEAD"))
 
 
 def test_paths(place: tuple[Any, Any]) -> None:

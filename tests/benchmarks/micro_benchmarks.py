@@ -85,7 +85,7 @@ def test_dump_document(benchmark: Benchmark) -> None:
 @pytest.mark.parametrize("changes", [1, 10])
 def test_edit_tree(benchmark: Benchmark, workload: Repo, changes: int) -> None:
     repository = Repository.open(str(workload.path), os.environ)
-    root = repository.root(repository.tip("refs/heads/state") or "")
+    root = repository.root(workload.oid("state"))
     writer = ObjectWriter(repository, frozenset())
     number = count()
 

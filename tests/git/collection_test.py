@@ -49,7 +49,7 @@ def stolen(store: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         counts.clear()
         begin(self)
 
-    def look(self: object_writer.ObjectWriter, commit: str, changes: objects.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes) -> bool:
         if not counts:
             counts.append(delete_new(Repo(Path(self.repository.common_dir)), before))
         return holds(self, commit, changes)
@@ -89,7 +89,7 @@ def test_objects_that_were_packed_before_are_written_again(store: Repo, monkeypa
 
     holds = object_writer.ObjectWriter.holds
 
-    def look(self: object_writer.ObjectWriter, commit: str, changes: objects.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes) -> bool:
         if packs[0].exists():
             store.git("repack", "-q", "-a", "-d", "--keep-unreachable")
             keep = store.git("pack-objects", "-q", "--revs", ".git/objects/pack/pack", input="state~1\n")
@@ -177,7 +177,7 @@ def test_it_lasts_as_long_as_the_gc_that_began_before(store: Repo, monkeypatch: 
     looks: list[int] = []
     holds = object_writer.ObjectWriter.holds
 
-    def look(self: object_writer.ObjectWriter, commit: str, changes: objects.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes) -> bool:
         looks.append(delete_new(store, before) if len(looks) in (1, 3) else 0)
         return holds(self, commit, changes)
 

@@ -8,6 +8,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from ocuroot_git.git.objects import Oid
+
 from .program import CONFORMANCE, run_program
 
 
@@ -24,6 +26,10 @@ class Repo:
         if check and done.returncode != 0:
             raise AssertionError(f"git {' '.join(arguments)}: {done.returncode}: {done.stderr}")
         return str(done.stdout).removesuffix("\n")
+
+    def oid(self, revision: str) -> Oid:
+        """The id of what a revision names."""
+        return Oid(self.git("rev-parse", revision))
 
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[Any]:
         """Run `git ocuroot` as a process; see `ocuroot` for the short way to its stdout."""

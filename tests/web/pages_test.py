@@ -219,7 +219,7 @@ def test_what_git_knows_of_older_commits_is_found_at_once(store: Repo, monkeypat
     repository = stores.where("state")[0].repository
     assert repository is not None
     graph = stores.surroundings.commit_graph(repository)
-    tip = store.git("rev-parse", "state")
+    tip = store.oid("state")
     assert graph.changed(tip, ["refs"], write=tip)
     found = browser.json("/history/+/custom/old")
     assert [(one["status"], one["commit"]) for one in found["entries"]] == [

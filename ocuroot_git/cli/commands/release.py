@@ -6,6 +6,7 @@ from ...backends.base import file_at
 from ...errors import Fatal, NotFound
 from ...formats.documents import Document, dump
 from ...formats.refs import Ref, RefError
+from ...git.objects import Oid
 from ..options import READING, RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
@@ -44,11 +45,11 @@ def package_ref(repo: str, path: str) -> str:
     return str(ref)
 
 
-def _commit(context: Context, repo: str | None, revision: str) -> str:
+def _commit(context: Context, repo: str | None, revision: str) -> Oid:
     """The id of the commit that is released. Raises NotFound for one that this repository does not have."""
     if repo and repo != context.stores.base.repo:
         if len(revision) in (40, 64) and not set(revision) - set("0123456789abcdef"):
-            return revision
+            return Oid(revision)
         raise Fatal(
             f"'{revision}' cannot be looked up in another repository",
             hint=f"give the whole id of a commit of '{repo}': --commit <id>",
@@ -56,7 +57,7 @@ def _commit(context: Context, repo: str | None, revision: str) -> str:
     return context.settings.repository.resolve(revision)
 
 
-def _definition(context: Context, named: str, path: str, commit: str | None) -> Document:
+def _definition(context: Context, named: str, path: str, commit: Oid | None) -> Document:
     """The package: from the file that was named, from stdin, or from the file at its path in a commit."""
     from ...delivery.releases import read_package
 
@@ -81,7 +82,7 @@ def _definition(context: Context, named: str, path: str, commit: str | None) -> 
         ) from None
 
 
-def _file_at(context: Context, commit: str, path: str) -> bytes | None:
+def _file_at(context: Context, commit: Oid, path: str) -> bytes | None:
     """A file of a commit of this repository; None where there is none."""
     repository = context.settings.repository
     return file_at(repository, repository.root(commit), path.removeprefix("//").strip("/"))
