@@ -68,10 +68,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOMES[name]
-    home = __import__(f"{__name__}.{module}", fromlist=[attribute])
-    value = globals()[name] = getattr(home, attribute)
-    return value
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:  # a type checker would take it to mean that every name is there
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, attribute = _HOMES[name]
+        home = __import__(f"{__name__}.{module}", fromlist=[attribute])
+        value = globals()[name] = getattr(home, attribute)
+        return value
