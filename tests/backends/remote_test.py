@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -15,60 +14,11 @@ from pathlib import Path
 
 import pytest
 from support.program import FIXTURES, PROGRAM
+from support.remote_stores import HEADER, World, fails, hook, operations, serving
 from support.repositories import Repo
-from support.servers import PASSWORD, USER, HttpServer, free_port, git_daemon, http_server, proxy
+from support.servers import free_port, proxy
 
-HEADER = "Authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 KINDS = ["file", "daemon", "http"]
-
-
-class World:
-    """A directory of bare repositories that are served, and clones that keep their stores there."""
-
-    def __init__(self, top: Path, kind: str) -> None:
-        self.top = top
-        self.kind = kind
-        self.port = 0
-        self.server: HttpServer | None = None
-
-    def bare(self, name: str = "store", *, filters: bool = True) -> Repo:
-        path = self.top / "served" / f"{name}.git"
-        path.mkdir(parents=True)
-        made = Repo(path)
-        made.git("init", "-q", "--bare")
-        made.git("config", "uploadpack.allowFilter", str(filters).lower())
-        made.git("config", "http.receivepack", "true")
-        return made
-
-    def url(self, name: str = "store", port: int | None = None) -> str:
-        port = port or self.port
-        if self.kind == "file":
-            return f"file://{self.top}/served/{name}.git"
-        return f"{'git' if self.kind == 'daemon' else 'http'}://127.0.0.1:{port}/{name}.git"
-
-    def clone(self, name: str, url: str | None = None) -> Repo:
-        """A repository whose stores are remote; its credentials stand in its own configuration."""
-        path = self.top / name
-        path.mkdir()
-        made = Repo(path)
-        made.git("init", "-q")
-        made.git("config", "ocuroot.state.remote", url or self.url())
-        if self.kind == "http":
-            made.git("config", "http.extraheader", HEADER)
-        return made
-
-
-@contextlib.contextmanager
-def serving(top: Path, kind: str) -> Iterator[World]:
-    world = World(top, kind)
-    (top / "served").mkdir()
-    with contextlib.ExitStack() as stack:
-        if kind == "daemon":
-            world.port = stack.enter_context(git_daemon(top / "served"))
-        elif kind == "http":
-            world.server = stack.enter_context(http_server(top / "served"))
-            world.port = world.server.port
-        yield world
 
 
 @pytest.fixture(params=KINDS)
@@ -95,14 +45,6 @@ def web(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def fails(repo: Repo, *arguments: str, **options: object) -> str:
-    """Run a command that must end with 128; gives what it said."""
-    done = repo.run(*arguments, **options)
-    assert done.returncode == 128, (arguments, done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    return str(done.stderr)
-
-
 def everything_in(repo: Repo) -> dict[str, str]:
     """What git knows of a repository that a remote store must leave alone."""
     return {
@@ -113,10 +55,6 @@ def everything_in(repo: Repo) -> dict[str, str]:
         "head": (repo.path / ".git" / "HEAD").read_text(),
         "objects": repo.git("count-objects", "-v"),
     }
-
-
-def operations(bare: Repo, branch: str = "state") -> list[str]:
-    return bare.git("log", "--format=%(trailers:key=Ocuroot-Operation,valueonly)", branch).split()
 
 
 # What it is for
@@ -256,13 +194,6 @@ def test_a_busy_server_is_asked_again(web: World) -> None:
     web.server.unavailable = 1
     assert clone.ocuroot("get", "+/custom/a") == '"1"'
     assert web.server.unavailable == 0
-
-
-def hook(bare: Repo, name: str, text: str) -> Path:
-    path = bare.path / "hooks" / name
-    path.write_text("#!/bin/sh\n" + text)
-    path.chmod(0o755)
-    return path
 
 
 def test_a_refusal_by_policy_is_told_and_not_tried_again(world: World) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from stories.conformance_test import v1_branch, v3_branches
 from support.delivering import call, copy_of, deploy, diff, package, prepare, refused, release, work_any
+from support.original_stores import v1_branch, v3_branches
 from support.repositories import Repo
 
 from ocuroot_git.delivery import model, vocabulary

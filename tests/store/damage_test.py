@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from store.hostile_test import document_tree, entry, plant, write_object
 from support.program import run_program
+from support.raw_objects import document_tree, entry, plant, write_object
 from support.repositories import Repo
 
 COMMANDS = (["get", "@/custom/a"], ["match", "**"], ["status"], ["fsck"], ["set", "+/custom/b", "5"], ["log"])

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from support.original_stores import FORMS, v3_again, v3_branches, v3_bundle, v3_combined, v3_directory, v3_prefixes
 from support.program import CONFORMANCE
-from support.repositories import Repo, unpack
+from support.repositories import Repo
 
 import ocuroot_git
 from ocuroot_git.formats.globs import Glob, GlobError
@@ -45,92 +46,6 @@ def test_globs() -> None:
                 Glob(case["glob"])
         else:
             assert Glob(case["glob"]).matches(case["ref"]) is case["match"], case
-
-
-# The forms of a store: each function makes one in a repository, and configures it there.
-
-
-def v1_directory(repo: Repo) -> None:
-    unpack("v1", repo.path)
-    repo.git("config", "ocuroot.state.path", "state")
-
-
-def v1_branch(repo: Repo) -> None:
-    unpack("v1", repo.path)
-    repo.ocuroot("import", "-q", "state")
-
-
-def v1_again(repo: Repo) -> None:
-    v1_branch(repo)
-    repo.ocuroot("export", "-q", "exported")
-    repo.git("config", "ocuroot.state.branch", "again")
-    repo.ocuroot("import", "-q", "exported")
-
-
-def v3_directory(repo: Repo) -> None:
-    unpack("v3", repo.path)
-    repo.git("config", "ocuroot.state.path", "state")
-    repo.git("config", "ocuroot.intent.path", "intent")
-
-
-def v3_combined_directory(repo: Repo) -> None:
-    unpack("v3", repo.path / "both")
-    repo.git("config", "ocuroot.state.path", "both")
-
-
-def v3_bundle(repo: Repo) -> None:
-    repo.git("fetch", "-q", str(CONFORMANCE / "stores" / "v3.bundle"), "refs/heads/*:refs/heads/*")
-
-
-def v3_branches(repo: Repo) -> None:
-    v3_bundle(repo)
-    repo.git("config", "ocuroot.intent.branch", "intent")
-
-
-def v3_combined(repo: Repo) -> None:
-    v3_bundle(repo)
-    repo.git("config", "ocuroot.state.branch", "combined")
-
-
-def v3_prefixes(repo: Repo) -> None:
-    v3_bundle(repo)
-    for side in ("state", "intent"):
-        repo.git("config", f"ocuroot.{side}.branch", "combined")
-        repo.git("config", f"ocuroot.{side}.prefix", f"{side}/")
-
-
-def v3_again(repo: Repo) -> None:
-    v3_branches(repo)
-    repo.ocuroot("export", "-q", "exported")
-    repo.git("config", "ocuroot.state.branch", "state2")
-    repo.git("config", "ocuroot.intent.branch", "intent2")
-    repo.ocuroot("import", "-q", "exported")
-
-
-def v3_imported(repo: Repo) -> None:
-    repo.git("config", "ocuroot.intent.branch", "wanted")
-    v3_imported_combined(repo)
-
-
-def v3_imported_combined(repo: Repo) -> None:
-    unpack("v3", repo.path / "files")
-    repo.git("config", "ocuroot.state.branch", "one")
-    repo.ocuroot("import", "-q", "files")
-
-
-FORMS = {
-    "v1.json": [v1_directory, v1_branch, v1_again],
-    "v3.json": [
-        v3_directory,
-        v3_combined_directory,
-        v3_branches,
-        v3_combined,
-        v3_prefixes,
-        v3_again,
-        v3_imported,
-        v3_imported_combined,
-    ],
-}
 
 
 # The branches of the bundle are not quite the content of the tar files: the original did not commit the removal of one

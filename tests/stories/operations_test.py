@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from backends.remote_test import HEADER, World, fails, hook, operations, serving
 from support.delivering import call, package
 from support.program import PROGRAM
+from support.remote_stores import HEADER, World, fails, hook, operations, serving
 from support.repositories import Repo
 from support.servers import Relay, relay
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import html
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from flask import Flask
 from flask.testing import FlaskClient
+from support.program import PROGRAM
 from support.repositories import Repo
 from support.story import story
 from werkzeug.test import TestResponse
@@ -37,6 +41,28 @@ def tell_story(path: Path, *more: str, author: str = "Test") -> Repo:
 def application(path: Path, *, bound: str = "127.0.0.1", at: str | None = None, **environ: str) -> Flask:
     """The view of the stores in a directory."""
     return create_app(lambda: open_stores(str(path), environ={**os.environ, **environ}), bound=bound, at=at)
+
+
+@contextmanager
+def viewed(repo: Repo, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The view of a repository while the block runs; gives its address and its process."""
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), "view", "--no-browser", *arguments],
+        cwd=repo.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        address = process.stdout.readline().strip()
+        assert address, process.stderr.read()
+        yield address, process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
 
 
 class Browser:

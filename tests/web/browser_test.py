@@ -15,8 +15,7 @@ import pytest
 from support.program import TOP
 from support.repositories import Repo
 from support.story import BACKEND, FRONTEND
-from support.viewing import tell_story
-from web.server_test import viewed
+from support.viewing import tell_story, viewed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra 'browser')")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (extra 'browser')")

@@ -9,41 +9,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.program import PROGRAM, run_program
 from support.repositories import Repo
-from support.viewing import tell_story
+from support.viewing import tell_story, viewed
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Repo:
     return tell_story(tmp_path_factory.mktemp("view") / "shop")
-
-
-@contextmanager
-def viewed(repo: Repo, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The view of a repository while the block runs; gives its address and its process."""
-    process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), "view", "--no-browser", *arguments],
-        cwd=repo.path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    try:
-        address = process.stdout.readline().strip()
-        assert address, process.stderr.read()
-        yield address, process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
 
 
 def ask(address: str, path: str = "/", *, host: str = "") -> tuple[int, http.client.HTTPMessage, str]:
