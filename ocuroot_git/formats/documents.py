@@ -176,7 +176,8 @@ class NoSuchPart(Exception):
 def select(value: Document, fragment: str) -> Document:
     """The part of a document that a fragment names; an empty fragment names all of it.
 
-    An all-digit key indexes an array. Raises NoSuchPart where there is none, RefError for a bad fragment.
+    An all-digit key indexes an array. Raises NoSuchPart where there is none or it is null, which in the original
+    program is the same; RefError for a bad fragment.
     """
     for key in split_fragment(fragment) if fragment else ():
         if isinstance(value, dict) and key in value:
@@ -185,11 +186,31 @@ def select(value: Document, fragment: str) -> Document:
             value = value[int(key)]
         else:
             raise NoSuchPart(key)
+        if value is None:
+            raise NoSuchPart(key)
     return value
 
 
 def same(one: Document, other: Document) -> bool:
-    """Whether two documents are written alike: the same keys in the same order, the same digits."""
+    """Whether two documents say the same: the same digits, the same items in lists; keys may stand in any order."""
+    todo = [(one, other)]
+    while todo:
+        left, right = todo.pop()
+        if isinstance(left, dict) and isinstance(right, dict):
+            if left.keys() != right.keys():
+                return False
+            todo += [(value, right[key]) for key, value in left.items()]
+        elif isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+            if len(left) != len(right):
+                return False
+            todo += zip(left, right, strict=True)
+        elif dump(left, None) != dump(right, None):
+            return False
+    return True
+
+
+def same_text(one: Document, other: Document) -> bool:
+    """Whether two documents are written alike: as `same`, with their keys in the same order."""
     return dump(one, None) == dump(other, None)
 
 

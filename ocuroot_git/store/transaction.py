@@ -7,7 +7,7 @@ lies in a `Draft` of each store, so that every operation sees those before it.
 from __future__ import annotations
 
 from ..errors import Conflict, Fatal, NotFound
-from ..formats.documents import Document, same
+from ..formats.documents import Document, same_text
 from ..formats.layout import REFS, SIDES, StoredObject, edge_directories, edge_files, object_path
 from ..formats.refs import LONGEST, Ref, RefError
 from ..git.objects import ABSENT, SHORTEST_ID
@@ -66,7 +66,7 @@ class Transaction(Snapshot):
         ref = self.absolute(ref)
         draft, stored = self._target(ref)
         before = draft.object(stored)
-        if before is not None and same(before.body, value):
+        if before is not None and same_text(before.body, value):
             return
         if before is None:
             self._check_has_release(draft, ref, stored)
@@ -271,7 +271,10 @@ class Transaction(Snapshot):
     def _check_has_release(self, draft: Draft, ref: Ref, stored: str) -> None:
         """Raise Fatal for what stands below `@` of no release: the first one, which `@` would mean, would hide it."""
         package, marker, below = f"{stored}/".partition("/@/")
-        if marker and draft.layout.side != "intent" and below.partition("/")[0] not in ("call", "task", "deploy"):
+        word = below.partition("/")[0]
+        if word == "custom" and draft.layout.keeps_custom_apart:
+            return
+        if marker and draft.layout.side != "intent" and word not in ("call", "task", "deploy"):
             raise Fatal(
                 f"cannot set '{ref}': '{package}' has no release yet",
                 hint=f"name the release: '{draft.layout.shown(package)}/{draft.layout.release_segment(1)}'",

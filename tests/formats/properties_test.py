@@ -18,7 +18,7 @@ from support.repositories import SHOP_INSTRUCTIONS, Repo, unpack
 
 import ocuroot_git
 from ocuroot_git.errors import Conflict, Error, Fatal, NotFound
-from ocuroot_git.formats.documents import DocumentError, dump, parse, parse_bytes, same, to_bytes
+from ocuroot_git.formats.documents import Document, DocumentError, dump, parse, parse_bytes, same, to_bytes
 from ocuroot_git.formats.layout import SIDES, edge_files
 from ocuroot_git.formats.refs import TYPES, Ref, RefError
 from ocuroot_git.store.fsck import Checker
@@ -281,6 +281,19 @@ def test_documents_keep_what_they_were_given(text: str, before: str, after: str)
 def test_documents_are_the_same_when_their_text_is(one: str, other: str) -> None:
     assert same(parse(one), parse(one))
     assert same(parse(one), parse(other)) == (one == other)
+
+
+def _reversed(value: Document) -> Document:
+    if isinstance(value, dict):
+        return {key: _reversed(value[key]) for key in reversed(value)}
+    return [_reversed(item) for item in value] if isinstance(value, list) else value
+
+
+@often
+@given(canonical)
+def test_the_order_of_keys_says_nothing(text: str) -> None:
+    value = parse(text)
+    assert same(value, _reversed(value)) and same(_reversed(value), value)
 
 
 @often
