@@ -93,6 +93,10 @@ class _Surroundings:
         return self._base
 
     @property
+    def directory(self) -> str:
+        return self._settings.directory_below_top
+
+    @property
     def former_name(self) -> str | None:
         is_other = self._base is not None and self._last_name not in (None, self._base.repo)
         return self._last_name if is_other else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import Fatal, UsageError
 from ..formats.globs import escape
-from ..formats.refs import Ref
+from ..formats.refs import INTENT, Ref
 from ..git.objects import ABSENT, SHORTEST_ID
 from .options import Option
 
@@ -23,14 +23,21 @@ CHOICES: Final = (
 
 
 def intent_ref(context: Context, text: str) -> Ref:
-    """A ref that people may write. Raises Fatal for one of the state store."""
+    """A ref that people may write. Raises Fatal for one of the state store.
+
+    Where the intent store is a tree of its own, in which `@` stands for intents, they may be named so as well.
+    """
     ref = Ref.parse(text)
+    if not ref.is_intent and ref.marker and context.snapshot().side("intent").layout.spells_intents_as_state:
+        ref = ref.replace(marker=INTENT)
     if not ref.is_intent:
         raise Fatal(
             f"'{ref}' is no intent: only refs with '+' are set and deleted by hand",
             hint="intents become state by 'git ocuroot apply'; pipelines write state with 'git ocuroot update --stdin'",
         )
-    return ref.absolute(context.stores.base) if ref.is_relative else ref
+    if ref.repo or not ref.path:
+        return ref.absolute(context.stores.base)
+    return context.snapshot().named(str(ref))  # which looks into the store
 
 
 def checked_oid(oid: str | None) -> str | None:

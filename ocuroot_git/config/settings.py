@@ -125,6 +125,15 @@ class Settings:
             raise Fatal(f"bad value '{value}' for '{key}': it is a number of seconds") from None
 
     @property
+    def directory_below_top(self) -> str:
+        """The path of the directory we are in, from the top of the work tree; empty there and where there is none."""
+        top = self._repository.work_tree if self._repository is not None else None
+        if top is None:
+            return ""
+        below = os.path.relpath(os.path.realpath(self.directory), os.path.realpath(top))
+        return "" if below == "." or below.startswith("..") else below.replace(os.sep, "/")
+
+    @property
     def own_directory(self) -> str | None:
         """Where the tool keeps files of its own, which all work trees share; None outside of a repository."""
         return None if self._repository is None else os.path.join(self._repository.common_dir, "ocuroot")

@@ -133,7 +133,7 @@ def _chosen(snapshot: Snapshot, refs: list[str] | None, problems: Problems) -> l
         return found
     chosen = []
     for text in refs:
-        ref = snapshot.absolute(text)
+        ref = snapshot.named(text)
         if ref.type not in ("custom", "environment", DEPLOY) or (ref.type == DEPLOY and (ref.release or ref.is_global)):
             raise Fatal(
                 f"cannot apply '{text}': it is no intent that state can follow",

@@ -354,7 +354,7 @@ def dependants(snapshot: Snapshot, ref: str) -> list[str]:
 
 def find_release(snapshot: Snapshot, text: str) -> str:
     """The release that a ref names: by number, by tag, or the newest for `…/@`. Raises NotFound, ModelError."""
-    ref = snapshot.absolute(text)
+    ref = snapshot.named(text)
     if ref.marker != STATE or ref.type or ref.is_global or ref.fragment:
         raise ModelError(f"'{text}' is no release", hint="a release is repo/-/path/@1, or //path/@ for the newest")
     release = snapshot.resolve(ref)
@@ -368,7 +368,7 @@ def find_work(snapshot: Snapshot, text: str) -> tuple[WorkRef, int | None]:
 
     Only its release is resolved: `…/@/call/build` is the work of the newest release here, not the newest run.
     """
-    work, number = parse_work(snapshot.absolute(text))
+    work, number = parse_work(snapshot.named(text))
     return WorkRef(find_release(snapshot, work.release), work.kind, work.name), number
 
 

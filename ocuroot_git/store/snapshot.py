@@ -43,6 +43,10 @@ if TYPE_CHECKING:
             """What relative refs are relative to: this repo, and the package and release that were named."""
 
         @property
+        def directory(self) -> str:
+            """The path, from the top of this repository, of the directory one is in; empty at the top."""
+
+        @property
         def former_name(self) -> str | None:
             """What this repository was called when it last wrote, if that is not its name now, and it was needed."""
 
@@ -148,6 +152,17 @@ class Snapshot:
         """A ref, parsed and made absolute: relative ones are of this repo, package and release."""
         parsed = Ref.parse(ref) if isinstance(ref, str) else ref
         return parsed.absolute(self.base) if parsed.is_relative else parsed
+
+    def named(self, text: str) -> Ref:
+        """The absolute ref that somebody at a prompt names; in a document, `absolute` says what a ref means.
+
+        One without a repo, `web/@/custom/x`, is of this repo and relative to the directory one is in, as paths are,
+        unless there is a document at just this ref.
+        """
+        parsed = self.absolute(text)
+        if parsed.repo or not parsed.path or self.tree(parsed).find(parsed)[1] is not None:
+            return parsed
+        return parsed.replace(repo=self.base.repo, path=f"{self.surroundings.directory}/{parsed.path}".lstrip("/"))
 
     # Reading
 
@@ -324,7 +339,4 @@ def _shown(tree: StoreTree, location: Location) -> str:
 
 def absent(ref: Ref) -> NotFound:
     """The error for a ref that leads to nothing."""
-    hint = None
-    if not ref.repo and not ref.is_global and ref.path:
-        hint = f"the ref names no repository; in this one it would be '//{ref}'"
-    return NotFound(f"no such document: '{ref}'", hint=hint)
+    return NotFound(f"no such document: '{ref}'")

@@ -33,7 +33,7 @@ def run(context: Context, *refs: str, at: str | None, format: str, default: str 
     status = 0
     for ref in refs:
         try:
-            value = snapshot.get(ref)
+            value = snapshot.get(snapshot.named(ref))
         except NotFound as error:
             if default is None:
                 status = max(status, _report(context, error, alone=len(refs) == 1))
@@ -67,7 +67,9 @@ def _batch(context: Context, snapshot: Snapshot) -> int:
 
     for record in context.terminal.read_records():
         try:
-            line = answer_line(snapshot.look_up(record))
+            found = snapshot.look_up(snapshot.named(record))
+            found.ref = record
+            line = answer_line(found)
         except _OF_ONE_REF as error:
             line = dump({"ref": record, "resolved": None, "found": False, "value": None, "error": error.message}, None)
         context.terminal.json(line)

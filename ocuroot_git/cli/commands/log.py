@@ -65,7 +65,7 @@ def _wanted(context: Context, snapshot: Snapshot, words: tuple[str, ...]) -> Wan
         if set(word) & set("*?[{"):
             globs.append(absolute_glob(context, word))
             continue
-        ref = snapshot.absolute(word)
+        ref = snapshot.named(word)
         if ref.fragment:
             raise UsageError(f"'{word}' names a part of a document; its history is that of '{ref.without_fragment()}'")
         tree = snapshot.tree(ref)

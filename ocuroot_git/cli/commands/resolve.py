@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def run(context: Context, *refs: str, at: str | None, json: bool) -> int:
     snapshot = context.snapshot(at)
     for ref in refs:
-        resolved = snapshot.resolve(ref)
+        resolved = snapshot.resolve(snapshot.named(ref))
         if json:
             context.terminal.json(dump({"ref": ref, "resolved": resolved}, None))
         else:
