@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ..formats.documents import Document
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
+    from .fields import Fields
 
 
 class Difference:
@@ -196,7 +197,9 @@ def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wan
     """How a deployment differs from its intent, if it does. Raises ModelError where one of them is not of its shape."""
     actual = None
     if run is not None:
-        actual = (Intent(run.work.release, _how_deployed(snapshot, run).overrides).to_document(),)
+        given = _recorded_inputs(snapshot, run)
+        overrides = _how_deployed(snapshot, run).overrides if given is None else given
+        actual = (Intent(run.work.release, overrides).to_document(),)
     if not is_wanted:
         require_absence(snapshot, Ref.parse(work.intent))
         return Difference(work.intent, work.current, None, actual)
@@ -210,16 +213,37 @@ def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
     intent = read_intent(snapshot, work)
     if intent is None or snapshot.resolve(intent.release) != run.work.release:
         return False
+    recorded = _recorded_inputs(snapshot, run)
+    if recorded is not None:
+        return same(intent.input, recorded)
+    return _has_inputs(snapshot, work, intent, run) and not _is_about_to_go(snapshot, run)
+
+
+def _has_inputs(snapshot: Snapshot, work: WorkRef, intent: Intent, run: RunRef) -> bool:
+    """Whether a deployment had the inputs that its intent gives now, and no others that an intent gave."""
     given = model.read_inputs(intent.input, f"'{work.intent}'", run.work.release)
     function = _how_deployed(snapshot, run)
-    if not all(one.unfilled().wants_the_same(_had(function, name)) for name, one in given.items()):
-        return False
-    if any(name not in given for name in function.overrides):
-        return False
+    has_those = all(one.unfilled().wants_the_same(_had(function, name)) for name, one in given.items())
+    return has_those and all(name in given for name in function.overrides)
+
+
+def _is_about_to_go(snapshot: Snapshot, run: RunRef) -> bool:
+    """Whether the last run of what is deployed waits to take it down."""
     last = last_run(snapshot, run.work)
     if last is None or last == run:
-        return True
-    return not (read_run(snapshot, last).type == DOWN and status_of(snapshot, last) == vocabulary.PENDING)
+        return False
+    return read_run(snapshot, last).type == DOWN and status_of(snapshot, last) == vocabulary.PENDING
+
+
+def _recorded_inputs(snapshot: Snapshot, run: RunRef) -> Fields | None:
+    """All inputs of a deployment, where its link leads to the work, whose document has them; else None.
+
+    So it is in the stores of late Ocuroot, whose intents name all inputs as well, with their values.
+    """
+    if run.number:
+        return None
+    recorded = snapshot.get(f"{run.work.ref}#input", None)
+    return recorded if isinstance(recorded, dict) else None
 
 
 def _how_deployed(snapshot: Snapshot, run: RunRef) -> model.Function:

@@ -160,9 +160,13 @@ def variable_name(name: str) -> str:
 
 
 class Run(Record):
-    """`W/<n>`, and `W` for the last that completed."""
+    """`W/<n>`, and `W` for the last that completed.
 
-    __slots__ = ("entrypoint", "others", "output", "release", "type")
+    `names_type` is false for what the original program left without a type: calls, and deployments going up. It always
+    names the type of what takes a deployment down.
+    """
+
+    __slots__ = ("entrypoint", "names_type", "others", "output", "release", "type")
 
     def __init__(
         self,
@@ -171,27 +175,33 @@ class Run(Record):
         entrypoint: str,
         output: Fields,
         others: Fields | None = None,
+        names_type: bool = True,
     ) -> None:
         self.type = type
         self.release = release
         self.entrypoint = entrypoint
         self.output = output
         self.others = others if others is not None else {}
+        self.names_type = names_type
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Run:
         fields = fields_of(value, f"'{ref}'")
         type_ = fields.pop("type", None)
+        names_type = type_ != ""
+        if not names_type:
+            type_ = CALL if Ref.parse(ref).type == CALL else UP
         if type_ not in (CALL, UP, DOWN):
             raise ModelError(f"'{ref}': the type is {brief(type_)}, not call, up or down")
         release, entrypoint = fields.pop("release", ""), fields.pop("entrypoint", "")
         output = fields.pop("output", None) or {}
         if not (isinstance(release, str) and isinstance(entrypoint, str) and isinstance(output, dict)):
             raise ModelError(f"'{ref}': release, entrypoint or output is not of its type")
-        return cls(type_, release, entrypoint, output, fields)
+        return cls(type_, release, entrypoint, output, fields, names_type)
 
     def to_document(self) -> Fields:
-        known = {"type": self.type, "release": self.release, "entrypoint": self.entrypoint, "output": self.output}
+        type_ = self.type if self.names_type else ""
+        known = {"type": type_, "release": self.release, "entrypoint": self.entrypoint, "output": self.output}
         return {**known, **self.others}
 
 

@@ -132,6 +132,16 @@ class Layout:
         """The name of the directory of a numbered release."""
         return f"@{number}" if self.version == 1 else f"@r{number}"
 
+    @property
+    def spells_intents_as_state(self) -> bool:
+        """Whether intents lie in a tree of their own, and begin with `@` there."""
+        return self.version > 1
+
+    @property
+    def keeps_custom_apart(self) -> bool:
+        """Whether `…/@/custom/x` is a document of the package itself, and not of its newest release."""
+        return self.version > 1
+
     def body_type(self, ref: Ref, body: Document, before: StoredObject | None) -> str | None:
         """The `body_type` for a new body at `ref`: the original's word in its own dialects, else only kept up."""
         word = _GO_TYPES.get(type(body), "float64" if isinstance(body, float) else _GO_OBJECT)
@@ -219,6 +229,15 @@ def link_target(data: bytes, path: str) -> str | None:
     if data.startswith(_DOCUMENT_STARTS):
         return None
     return StoredObject.read(data, path).target
+
+
+def leads_on(link: str) -> bool:
+    """Whether the link at a stored ref stands also for the beginning of longer refs (design 5.3).
+
+    Not the global `@` and `+` of early Ocuroot, which lead to the document of the repository; it never followed them
+    further, and kept environments and custom documents below them.
+    """
+    return link not in (STATE, INTENT)
 
 
 def object_path(stored: str) -> str:

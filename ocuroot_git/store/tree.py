@@ -17,6 +17,7 @@ from ..formats.layout import (
     StoredObject,
     edge_end,
     edge_of,
+    leads_on,
     link_target,
     object_path,
 )
@@ -216,7 +217,7 @@ class StoreTree:
                 data = self.file(path)
                 self._targets[prefix] = link_target(data, path) if data is not None else None
             target = self._targets[prefix]
-            if target is not None:
+            if target is not None and (prefix == stored or leads_on(prefix)):
                 found = prefix, target
         return found
 
@@ -228,17 +229,18 @@ class StoreTree:
         """Where `…/@` is no link but numbered releases exist, the highest is meant (5.3): (prefix, its target).
 
         Not below `@/call` and `@/deploy`: what is current there is said by links alone, and their absence says
-        that nothing is deployed.
+        that nothing is deployed. Nor where there is a document at just this ref, as the original program writes them.
         """
         segments = stored.split("/")
         if "@" not in segments or self.layout.side == "intent":
             return None
         at = segments.index("@")
-        if segments[at + 1 : at + 2] in (["call"], ["task"], ["deploy"]):
+        below = segments[at + 1 : at + 2]
+        if below in (["call"], ["task"], ["deploy"]) or (below == ["custom"] and self.layout.keeps_custom_apart):
             return None
         package = "/".join(segments[:at])
         prefix = f"{package}/@" if package else "@"
-        if not package or self.file(object_path(prefix)) is not None:
+        if not package or any(self.file(object_path(literal)) is not None for literal in (prefix, stored)):
             return None
         for number in sorted(self.release_numbers(package), reverse=True):
             release = f"{package}/{self.layout.release_segment(number)}"
