@@ -151,7 +151,14 @@ def test_one_ref_that_is_wrong_leaves_the_others(shop: Repo) -> None:
 
 
 def test_a_ref_without_a_repository(shop: Repo) -> None:
-    failed(shop, 1, "no such document: 'github.com/example/shop/-/api/none.ocu.star/@1'", None, "get", "api/none.ocu.star/@1")
+    failed(
+        shop,
+        1,
+        "no such document: 'github.com/example/shop/-/api/none.ocu.star/@1'",
+        None,
+        "get",
+        "api/none.ocu.star/@1",
+    )
     failed(shop, 1, "no such document: '@/custom/none'", None, "get", "@/custom/none")
 
 

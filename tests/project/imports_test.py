@@ -169,8 +169,8 @@ BUDGETS = {
     ("diff",): 66,
     ("work", "list"): 82,
     ("release", "list"): 80,
-    ("set", "+/custom/x", "other"): 75,
-    ("delete", "+/custom/x"): 75,
+    ("set", "+/custom/x", "other"): 76,
+    ("delete", "+/custom/x"): 76,
     ("update", "--stdin"): 67,
 }
 """How many modules a command may load beyond those that the interpreter starts with."""
