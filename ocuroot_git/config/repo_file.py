@@ -12,8 +12,19 @@ from __future__ import annotations
 
 import os
 
-from ..errors import Fatal
 from .sandbox import Bounds, StarlarkError, in_child
+from .starlark import (
+    BUILTIN,
+    COMMON,
+    JSON_CHECK,
+    json_decode,
+    message_of,
+    need_library,
+    one_line,
+    parse,
+    place_of,
+    utf8,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +32,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from ..git.program import ShellResult
-
-_BUILTIN = "<builtin>"  # the file name of the preludes in the library's reports
-
-# The library's own json.decode sorts the keys, rounds large integers, and panics at 1e400.
-_COMMON = """
-json = struct(encode = __encode__, decode = __json_decode__)
-"""
 
 _PRELUDE = """
 def print(*values, sep = " "):
@@ -45,33 +49,6 @@ store = struct(set = __store_set__, git = __store_git__, fs = __store_fs__)
 host = struct(env = env, os = __host_os__, arch = __host_arch__, shell = __shell__ if __open__ else __closed__)
 http = struct(get = __absent__, post = __absent__)
 secrets = struct(get = __absent__)
-"""
-
-# The library would write a float that is not finite as null, and an integer key as a string: look first.
-# Starlark has no `while`, and calls do not nest deeply: hence the list of what is still to be seen.
-_JSON = """
-def __json__(*values):
-    if len(values) != 1:
-        fail("one expression is wanted, here are %d" % len(values))
-    todo = [values[0]]
-    for _ in range(2000000000):
-        if not todo:
-            return __encode__(values[0])
-        value = todo.pop()
-        kind = type(value)
-        if kind == "dict":
-            for key in value:
-                if type(key) != "string":
-                    fail("the keys of a JSON object are strings, and %r is of type %s" % (key, type(key)))
-            todo.extend(value.values())
-        elif kind in ("list", "tuple"):
-            todo.extend(value)
-        elif kind == "struct":
-            todo.extend([getattr(value, name) for name in dir(value)])
-        elif kind == "float" and str(value).lstrip("+-") in ("inf", "nan"):
-            fail("%s has no JSON form" % value)
-        elif kind not in ("string", "int", "float", "bool", "NoneType"):
-            fail("a value of type %s has no JSON form" % kind)
 """
 
 # What store.git and store.fs return, as files print it and look into it: {"git": {"remote_url": …, …}}.
@@ -139,7 +116,7 @@ def evaluate(
         run.read_globals(module)
         return run.said
 
-    _need_library(filename)
+    need_library(filename)
     return RepoFile(in_child(work, filename, seconds))
 
 
@@ -153,20 +130,10 @@ def evaluate_value(text: str, *, seconds: float = 5.0) -> str:
         run = _Run(text, "value", bounds, shift=1)
         for left, right in ("()", "[]"):  # both, so that neither a statement nor `1) + (2` passes for an expression
             run.parse(f"{left}\n{run.text}\n{right}")
-        return run.evaluate(_JSON, f"result = __json__(\n{run.text}\n)", {})["result"]
+        return run.evaluate(JSON_CHECK, f"result = __json__(\n{run.text}\n)", {})["result"]
 
-    _need_library("a Starlark value")
+    need_library("a Starlark value")
     return str(in_child(work, "value", seconds))
-
-
-def _need_library(what: str) -> None:
-    hint = "pip install 'starlark-pyo3>=2026.1.2'"
-    try:
-        import starlark
-    except ImportError:
-        raise Fatal(f"reading {what} needs the Python package starlark-pyo3", hint=hint) from None
-    if not hasattr(starlark, "eval_with"):
-        raise Fatal(f"reading {what} needs starlark-pyo3 2026.1.2 or newer", hint=hint)
 
 
 class _Run:
@@ -185,22 +152,10 @@ class _Run:
     def parse(self, text: str, filename: str | None = None) -> Any:
         import starlark
 
-        dialect = starlark.Dialect.extended()
-        dialect.enable_types = starlark.DialectTypes.ENABLE
-        dialect.enable_f_strings = True
-        dialect.enable_load = False
-        while True:
-            try:
-                return starlark.parse(filename or self.filename, text, dialect)
-            except starlark.StarlarkError as error:
-                place = _place(str(error))
-                if not place or "error: Parse error: tabs are not allowed\n" not in str(error):
-                    raise self.explain(str(error)) from None
-            # Starlark allows tabs, this library does not. A space for each keeps every place what it was.
-            at = sum(len(line) + 1 for line in text.split("\n")[: int(place[2]) - 1]) + int(place[3]) - 1
-            at = text.index("\t", at)
-            rest = text[at:].lstrip("\t")
-            text = text[:at].ljust(len(text) - len(rest)) + rest
+        try:
+            return parse(filename or self.filename, text)
+        except starlark.StarlarkError as error:
+            raise self.explain(str(error)) from None
 
     def evaluate(self, prelude: str, text: str, functions: dict[str, Callable[..., object]]) -> Any:
         """The module `text` leaves behind. It shares its globals with the prelude, so it may assign to their names."""
@@ -212,12 +167,12 @@ class _Run:
             return bool(message)
 
         module = starlark.Module()
-        for name, function in {"json_decode": _json_decode, **functions}.items():
+        for name, function in {"json_decode": json_decode, **functions}.items():
             module.add_callable(f"__{name}__", function)
         extension = starlark.LibraryExtension
         library = starlark.Globals.extended_by([extension.StructType, extension.Json, extension.Typing])
-        for part in ("__encode__ = json.encode", _COMMON + prelude):
-            starlark.eval(module, self.parse(part, _BUILTIN), library)
+        for part in ("__encode__ = json.encode", COMMON + prelude):
+            starlark.eval(module, self.parse(part, BUILTIN), library)
         try:
             options = starlark.EvalOptions(check_cancelled=exceeded)
             starlark.eval_with(options, module, self.parse(text), library)
@@ -234,18 +189,14 @@ class _Run:
         """The error a report of the library amounts to: its place and its message, without traceback and excerpt."""
         import re
 
-        place = _place(report)
+        place = place_of(report)
         head = report[: place.start()] if place else report
-        message = re.split(r"^error: ", head, maxsplit=1, flags=re.MULTILINE)[-1].partition(", expected one of ")[0]
-        message = re.sub(r"^\w+Error: (_builtins\.<locals>\.)?", "", message)
-        message = re.sub(r"^_?(store|json)_(?=\w+\(\) )", r"\1.", message)
-        message = message.replace(f"{_BUILTIN}.__shell__", "host.shell").replace(f"{_BUILTIN}.", "")
-        message = message.replace("Operation `serde::serialize` not supported on", "this cannot take a value of")
+        message = message_of(report).replace(f"{BUILTIN}.__shell__", "host.shell").replace(f"{BUILTIN}.", "")
         message, hint = self.problem or (message, self.hint_for(message))
         if not place:
             return self.error(message, hint)
         line, column = int(place[2]), int(place[3])
-        if place[1] == _BUILTIN:  # raised by a prelude: the traceback has its caller's line, but no column
+        if place[1] == BUILTIN:  # raised by a prelude: the traceback has its caller's line, but no column
             line = int(re.findall(rf"^  \* {re.escape(self.filename)}:(\d+), in ", head, re.MULTILINE)[-1])
             source = self.lines[max(line - 1 - self.shift, 0)]
             column = max(source.find("host.shell"), len(source) - len(source.lstrip())) + 1
@@ -265,10 +216,7 @@ class _Run:
         return f"host.env() does not hold it; if you trust this file: git config --global --add ocuroot.allowEnv {name}"
 
     def error(self, message: str, hint: str | None = None, place: str = "") -> StarlarkError:
-        if message[1:2].islower():
-            message = message[0].lower() + message[1:]
-        message = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
-        return StarlarkError(f"{self.filename}{place}: {message}", hint=hint)
+        return StarlarkError(f"{self.filename}{place}: {one_line(message)}", hint=hint)
 
     def read_globals(self, module: Any) -> None:
         """Takes what a file of the older form assigns, such as `repo_alias = "…"`, where no call has said it."""
@@ -336,13 +284,6 @@ class _Run:
         return {"kind": kind, "location": fields.pop(location), **fields}
 
 
-def _place(report: str) -> Any:
-    """The match of file, line and column in a report of the library: the last, for the message may hold anything."""
-    import re
-
-    return [None, *re.finditer(r"^ *--> (.+):(\d+):(\d+)$", report, re.MULTILINE)][-1]
-
-
 def _builtins(
     run: _Run, environ: Mapping[str, str], shell: Callable[[str], ShellResult] | None
 ) -> dict[str, Callable[..., object]]:
@@ -384,7 +325,7 @@ def _builtins(
         said["intent"] = None if intent is None else run.check_store(intent, "store.set: the intent store")
 
     def host_env() -> object:
-        return {_utf8(name): _utf8(value) for name, value in environ.items()}
+        return {utf8(name): utf8(value) for name, value in environ.items()}
 
     def host_os() -> object:
         return os.uname().sysname.lower()
@@ -420,30 +361,9 @@ def _builtins(
         if result.exit_code and not go_on:
             message = f"host.shell: '{command}' ended with status {result.exit_code}: {result.stderr.strip()}"
             run.wrong(message.rstrip(": "), "with continue_on_error=True the file can go on")
-        texts = {name: _utf8(getattr(result, name)) for name in ("stdout", "stderr", "combined_output")}
+        texts = {name: utf8(getattr(result, name)) for name in ("stdout", "stderr", "combined_output")}
         return {"exit_code": result.exit_code, **texts}
 
     own: list[Callable[..., object]] = [ocuroot, repo_alias, remotes, trigger, store_git, store_fs, store_set]
     own += [host_env, host_os, host_arch, closed, absent]
     return {"print": said["printed"].append, "run": run_shell, **{function.__name__: function for function in own}}
-
-
-def _json_decode(text: str) -> object:
-    import json
-    import math
-
-    def number(digits: str) -> float:
-        value = float(digits)
-        if math.isfinite(value):
-            return value
-        raise ValueError(f"json.decode: {digits} is too large")
-
-    def constant(name: str) -> object:
-        raise ValueError(f"json.decode: {name} is no JSON")
-
-    return json.loads(text, parse_float=number, parse_constant=constant)
-
-
-def _utf8(text: str) -> str:
-    """The text, fit for Starlark: the environment and what commands write may hold bytes that are not UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
