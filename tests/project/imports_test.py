@@ -104,6 +104,11 @@ def test_few_doors_to_processes() -> None:
     }
 
 
+def test_one_door_to_the_network_besides_git() -> None:
+    clients = {"urllib.request", "http.client", "requests", "aiohttp"}
+    assert {name for name, tree in modules() for found in imports(name, tree) if found in clients} == {"packages.http"}
+
+
 ENDINGS = ("v", "ve", "vp", "vpe", "l", "le", "lp", "lpe")
 
 

@@ -18,6 +18,7 @@ LAYERS = (
     ("store",),
     ("config", "sync"),
     ("opening",),
+    ("packages",),
     ("delivery",),
     ("cli", "web"),
     ("__init__", "__main__"),

@@ -1,0 +1,52 @@
+"""Secrets are taken out, however they come."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocuroot_git.packages.masking import MASK, Secrets, Stream
+
+
+def known(*values: str) -> Secrets:
+    secrets = Secrets()
+    for value in values:
+        secrets.add(value)
+    return secrets
+
+
+def test_text() -> None:
+    assert known("").mask("abc") == "abc"
+    assert known("b").mask("abc") == f"a{MASK}c"
+    assert known("abcd", "cdef").mask("xabcdefx") == f"x{MASK}x", "two that overlap"
+    assert known("e", "secret").mask("the secret") == f"th{MASK} {MASK}", "one that is in the mask itself"
+    assert known('a"b\n').mask(r"a\"b\n") == MASK, "as JSON spells it"
+    assert known("a b/c").mask("x=a%20b%2Fc") == f"x={MASK}", "as URLs spell it"
+    assert MASK in known("-----BEGIN\nabcdefgh\nijklmnop\n-----END").mask("line: ijklmnop"), "a line of several"
+
+
+def test_values() -> None:
+    secrets = known("hunter2", "123456")
+    value = {"hunter2": ["a hunter2", 123456, 1.5, True, None], "b": {"c": "x"}}
+    assert secrets.mask_value(value) == {MASK: [f"a {MASK}", MASK, 1.5, True, None], "b": {"c": "x"}}
+    assert secrets.holds(value) and not secrets.holds({"b": 1})
+
+
+@given(
+    st.lists(st.text("ab\n", min_size=1, max_size=5), min_size=1, max_size=3), st.lists(st.text("abc\n", max_size=6))
+)
+def test_pieces_come_to_the_same_as_the_whole(values: list[str], pieces: list[str]) -> None:
+    secrets = known(*values)
+    stream = Stream(secrets)
+    lines = [line for piece in pieces for line in stream.feed(piece)] + stream.finish()
+    whole = secrets.mask("".join(pieces))
+    assert "\n".join(lines).rstrip("\n") == whole.rstrip("\n")
+
+
+def test_a_long_line_is_cut_but_no_secret_in_it() -> None:
+    secrets = known("s3cr3t" * 10)
+    stream = Stream(secrets)
+    text = "x" * (Stream.LONGEST - 20) + "s3cr3t" * 10 + "y" * Stream.LONGEST
+    lines = [line for at in range(0, len(text), 7) for line in stream.feed(text[at : at + 7])] + stream.finish()
+    assert "".join(lines) == secrets.mask(text)
+    assert max(map(len, lines)) <= Stream.LONGEST
