@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final, Protocol
 
+    from ..git.objects import Oid
     from ..git.repository import Repository
 
     class PackageFiles(Protocol):
@@ -67,7 +68,7 @@ def within(directory: str, path: str) -> str:
 class CommitFiles:
     """The files of a commit, read from the object database: nothing but they can be read."""
 
-    def __init__(self, repository: Repository, commit: str) -> None:
+    def __init__(self, repository: Repository, commit: Oid) -> None:
         self._repository = repository
         self._root = repository.root(commit)
 
