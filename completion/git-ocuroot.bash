@@ -17,14 +17,15 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply release run work resolve parse log update fetch push sync fsck export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply package release run work resolve parse log update fetch push sync fsck export import view" ;;
         esac
         return
     fi
     case $command in
-    release|run|work)
+    package|release|run|work)
         if ((cword == i + 1)); then
             case $command in
+        package) __gitcomp 'show lint' ;;
         release) __gitcomp 'new list show' ;;
         run) __gitcomp 'start log finish cancel exec retry dismiss' ;;
         work) __gitcomp 'list any' ;;
@@ -49,6 +50,8 @@ _git_ocuroot ()
     'delete') __gitcomp "--message --if-match --package --release --operation --quiet --verbose --help" ;;
     'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
     'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'package show') __gitcomp "--commit --json --offline --max-age --quiet --verbose --help" ;;
+    'package lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;
     'release new') __gitcomp "--repo --commit --package --tag --force --operation --quiet --verbose --help" ;;
     'release list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'release show') __gitcomp "--json --package --release --offline --max-age --quiet --verbose --help" ;;

@@ -99,14 +99,7 @@ class Package(Record):
             raise ModelError(f"{where}: it has no phases")
         phases = []
         for number, given in enumerate(listed, 1):
-            fields = fields_of(given, f"{where}: phase {number}")
-            name = fields.get("name") or ""
-            if not isinstance(name, str):
-                raise ModelError(f"{where}: phase {number}: the name is not a string")
-            here = f"{where}: phase '{name}'" if name else f"{where}: phase {number}"
-            work = fields.get("work") or []
-            if not isinstance(work, list):
-                raise ModelError(f"{here}: work is not a list")
+            name, work, here = _phase(given, number, where)
             phases.append(Phase(name, [WorkSpec.read(one, f"{here}: work {n}") for n, one in enumerate(work, 1)]))
         return cls(phases, supersede)
 
@@ -156,6 +149,44 @@ class Release(Record):
 
     def to_document(self) -> Fields:
         return self.document
+
+
+def _phase(value: Document, number: int, where: str) -> tuple[str, list[Document], str]:
+    """The name of a phase, its work as it stands there, and what errors call the phase. Raises ModelError."""
+    fields = fields_of(value, f"{where}: phase {number}")
+    name = fields.get("name") or ""
+    if not isinstance(name, str):
+        raise ModelError(f"{where}: phase {number}: the name is not a string")
+    here = f"{where}: phase '{name}'" if name else f"{where}: phase {number}"
+    work = fields.get("work") or []
+    if not isinstance(work, list):
+        raise ModelError(f"{here}: work is not a list")
+    return name, work, here
+
+
+def problems_of(value: Document, release: str) -> list[str]:
+    """All that is wrong with the shape of a package, each in a sentence; refs as seen from a release."""
+    where = "the package"
+    try:
+        listed = fields_of(value, where).get("phases")
+        if not isinstance(listed, list) or not listed:
+            Package.read(value, where)
+        Package.read({**fields_of(value, where), "phases": [{"work": []}]}, where)
+    except ModelError as error:
+        return [error.message]
+    found = []
+    for number, given in enumerate(listed if isinstance(listed, list) else (), 1):
+        try:
+            _, work, here = _phase(given, number, where)
+        except ModelError as error:
+            found.append(error.message)
+            continue
+        for n, one in enumerate(work, 1):
+            try:
+                WorkSpec.read(one, f"{here}: work {n}").inputs(release)
+            except ModelError as error:
+                found.append(error.message)
+    return found
 
 
 def _check_name(name: str, where: str) -> None:

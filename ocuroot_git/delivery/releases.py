@@ -66,7 +66,7 @@ def new(
         release = f"{package}/{STATE}{number}"
         known = environments(tx, Problems())
         read = Package.read(definition, f"package '{package}'")
-        _check(read, release, known)
+        check(read, release, known)
         tx.create(release, {"commit": commit, "package": definition})
         tx.create(f"{release}/commit/{commit}", {"time": model.timestamp()})
         for name in ("", *tags):
@@ -128,7 +128,7 @@ def _next_number(tx: Transaction, package: str) -> int:
     return 1
 
 
-def _check(package: Package, release: str, known: dict[str, Environment]) -> None:
+def check(package: Package, release: str, known: dict[str, Environment]) -> None:
     """Raise ModelError for what is seen to be wrong before the first run: doubles, and work that waits for itself."""
     seen: dict[str, WorkSpec] = {}
     waits: dict[str, set[str]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from ..config.sandbox import StarlarkError, in_child
 from ..config.starlark import need_library
 from ..errors import Fatal
@@ -10,12 +12,11 @@ from .source import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from typing import Any, Final
 
     from ..config.sandbox import Bounds
-    from ..git.program import ShellResult
-    from .files import DirectoryFiles, PackageFiles
+    from .files import PackageFiles
+    from .permissions import Permissions
 
     Fields = dict[str, Any]
 
@@ -58,24 +59,19 @@ def evaluate(
     path: str,
     *,
     environments: list[Fields],
-    environ: Mapping[str, str],
-    directory: str,
-    shell: Callable[[str], ShellResult] | None = None,
-    writable: DirectoryFiles | None = None,
+    permissions: Permissions,
     seconds: float | None = None,
 ) -> Evaluated:
     """Evaluate the package at a path among `files`; `environments` is what `environments()` gives.
 
-    `environ` is what `host.env()` gives, `directory` what `host.pwd()` does. `shell` runs commands and `writable` takes
-    what is written, where the user allows that. Raises PackageError for a package that is wrong or exceeds its bounds,
-    Fatal where the library is missing.
+    Raises PackageError for a package that is wrong or exceeds its bounds, Fatal where the library is missing.
     """
 
     def work(bounds: Bounds) -> object:
         from .evaluation import Evaluation, Failure
         from .host import Closed
 
-        host = Closed(files, environ, directory, shell=shell, writable=writable, bounds=bounds)
+        host = Closed(files, permissions, posixpath.join(permissions.top, posixpath.dirname(path)), bounds)
         evaluation = Evaluation(files, path, host, bounds, callable=False)
         registry = evaluation.registry
         registry.environments = environments
@@ -102,7 +98,7 @@ def evaluate(
         raise PackageError([Problem(path, 0, 0, str(error))]) from None
     need_library("a package")
     if seconds is None:
-        seconds = SECONDS_WITH_COMMANDS if shell is not None else SECONDS
+        seconds = SECONDS_WITH_COMMANDS if permissions.shell is not None else SECONDS
     try:
         definition, registered, printed, problems, hint = in_child(work, path, seconds)
     except StarlarkError as error:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 
-from .files import FilesError, HostError
+from .files import HostError
 from .masking import Secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any, Final, Protocol
 
     from ..config.sandbox import Bounds
-    from ..git.program import ShellResult
-    from .files import DirectoryFiles, PackageFiles
+    from .files import PackageFiles
+    from .permissions import Permissions
 
     Place = tuple[str, int, int]
     """A file as positions call it, line and column."""
@@ -82,23 +82,14 @@ class Machine:
 
 
 class Closed(Machine):
-    """The machine while a package is evaluated. `shell` and `writable` are None where the user opened nothing."""
+    """The machine while a package is evaluated: nothing but what the user opened can be done to it."""
 
-    def __init__(
-        self,
-        files: PackageFiles,
-        environ: Mapping[str, str],
-        directory: str,
-        *,
-        shell: Callable[[str], ShellResult] | None,
-        writable: DirectoryFiles | None,
-        bounds: Bounds,
-    ) -> None:
-        super().__init__(files, environ, directory)
+    def __init__(self, files: PackageFiles, permissions: Permissions, directory: str, bounds: Bounds) -> None:
+        super().__init__(files, permissions.environ, directory)
         self.printed: list[dict[str, Any]] = []
         self._size = 0
-        self._shell = shell
-        self._writable = writable if shell is not None else None
+        self._shell = permissions.shell
+        self._writable = permissions.writable
         self._bounds = bounds
 
     def print(self, text: str, place: Place) -> None:
@@ -134,10 +125,8 @@ class Closed(Machine):
         return request(method, url, headers, body)
 
     def write(self, path: str, content: str) -> None:
-        if self._shell is None:
-            raise _closed("host.write_file")
         if self._writable is None:
-            raise FilesError("a package that is evaluated from a commit writes no files")
+            raise _closed("host.write_file")
         self._writable.write(path, content)
 
 

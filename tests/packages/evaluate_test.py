@@ -11,6 +11,7 @@ import pytest
 from ocuroot_git.git.program import shell_in
 from ocuroot_git.packages.evaluate import Evaluated, PackageError, evaluate
 from ocuroot_git.packages.files import DirectoryFiles
+from ocuroot_git.packages.permissions import Permissions
 
 ENVIRONMENTS = [
     {"name": "production", "attributes": {"type": "prod"}},
@@ -18,10 +19,12 @@ ENVIRONMENTS = [
 ]
 
 
-def look_at(top: Path, path: str = "p.ocu.star", **options: object) -> Evaluated:
+def look_at(top: Path, path: str = "p.ocu.star", *, seconds: float | None = None, opened: bool = False) -> Evaluated:
     files = DirectoryFiles(str(top))
-    given = {"environments": ENVIRONMENTS, "environ": {"CI": "1"}, "directory": str(top), **options}
-    return evaluate(files, path, **given)  # type: ignore[arg-type]
+    permissions = Permissions({"CI": "1"}, str(top))
+    if opened:
+        permissions = Permissions({"CI": "1"}, str(top), shell_in(str(top), os.environ), files)
+    return evaluate(files, path, environments=ENVIRONMENTS, permissions=permissions, seconds=seconds)
 
 
 def of(top: Path, text: str, **others: str) -> Evaluated:
@@ -339,9 +342,8 @@ def test_what_the_user_opens(tmp_path: Path) -> None:
         p__ocu__star='r = host.shell("echo a$X; echo b >&2; exit 3", env = {"X": "1"}, continue_on_error = True)\n'
         'print(r.stdout, r.stderr, r.exit_code)\nwrite("d/out.txt", "x")\nshell("exit 4")\n',
     )
-    files = DirectoryFiles(str(tmp_path))
     with pytest.raises(PackageError) as caught:
-        look_at(tmp_path, shell=shell_in(str(tmp_path), os.environ), writable=files)
+        look_at(tmp_path, opened=True)
     assert str(caught.value.problems[0]) == "p.ocu.star:4:1: host.shell: 'exit 4': exit status 4"
     assert (tmp_path / "d" / "out.txt").read_text() == "x"
 

@@ -1,0 +1,168 @@
+"""`git ocuroot package`: what a package defines, and what is wrong with it (design 14)."""
+
+from __future__ import annotations
+
+import os
+
+from ...errors import Fatal
+from ...formats.documents import dump
+from ..options import READING, Command, Group, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...delivery.definitions import Definition
+    from ...delivery.model import Environment
+    from ...delivery.package import WorkSpec
+    from ...packages.files import PackageFiles
+    from ...packages.permissions import Permissions
+    from ..context import Context
+
+
+def show(context: Context, file: str, *, commit: str | None, json: bool) -> int:
+    from ...delivery.definitions import read_definition
+
+    files, permissions = _files(context, commit)
+    path, known = _path(context, file), _environments(context)
+    definition = read_definition(files, path, known, permissions)
+    for line in definition.printed:
+        context.terminal.remark(f"{line['file']}:{line['line']}: {line['message']}")
+    if json:
+        document = definition.document or {}
+        shown = {"functions": {}, "phases": [], **document, "environments": definition.environments}
+        context.terminal.json(dump({"package": path, **shown}))
+        return 0
+    context.terminal.start_pager()
+    _picture(context, path, definition, known)
+    return 0
+
+
+def lint(context: Context, *paths: str, commit: str | None) -> int:
+    from ...delivery.definitions import check
+
+    files, permissions = _files(context, commit)
+    known = _environments(context)
+    found = [problem for file in paths for problem in check(files, _path(context, file), known, permissions)]
+    for problem in found:
+        context.terminal.record(str(problem))
+    return 1 if found else 0
+
+
+def _files(context: Context, commit: str | None) -> tuple[PackageFiles, Permissions]:
+    """The files to look at, those of the work tree unless a commit is named, and what packages may do meanwhile."""
+    from ...packages.files import CommitFiles, DirectoryFiles
+    from ...packages.permissions import permissions_of
+
+    permissions = permissions_of(context.settings, context.top_directory())
+    if commit is None:
+        return DirectoryFiles(permissions.top), permissions
+    repository = context.settings.repository
+    return CommitFiles(repository, repository.resolve(commit)), permissions
+
+
+def _path(context: Context, file: str) -> str:
+    """The path of a file within its repository: as seen from here, or with `//` from the top. Raises Fatal."""
+    if file.startswith("//"):
+        return file.strip("/")
+    top = os.path.realpath(context.top_directory())
+    here = os.path.realpath(os.path.dirname(file) or ".")
+    path = os.path.relpath(os.path.join(here, os.path.basename(file)), top)
+    if path.startswith("../"):
+        raise Fatal(f"'{file}' lies outside of '{top}'")
+    return path
+
+
+def _environments(context: Context) -> dict[str, Environment]:
+    """The environments there are; none where there is no store yet."""
+    from ...delivery.problems import Problems
+    from ...delivery.queries import environments
+    from ..reports import report_problems
+
+    problems = Problems()
+    try:
+        known = environments(context.snapshot(), problems)
+    except Fatal as error:
+        context.terminal.remark(f"no environments are known: {error.message}")
+        return {}
+    report_problems(context.terminal, problems)
+    return known
+
+
+def _picture(context: Context, path: str, definition: Definition, known: dict[str, Environment]) -> None:
+    from ...delivery.package import Package
+
+    terminal = context.terminal
+    terminal.record(f"package      {terminal.paint(path, 'bold')}")
+    for environment in definition.environments:
+        attributes = " ".join(f"{key}={value}" for key, value in environment["attributes"].items())
+        terminal.record(f"environment  {environment['name']:<20} {attributes}".rstrip())
+    if definition.document is None:
+        return
+    package = Package.read(definition.document, f"'{path}'")
+    for number, phase in enumerate(package.phases, 1):
+        terminal.record(f"phase {number:<6} {terminal.paint(phase.name, 'bold')}".rstrip())
+        for spec in phase.work:
+            for line in _work_lines(spec, known):
+                terminal.record(f"    {line}")
+
+
+def _work_lines(spec: WorkSpec, known: dict[str, Environment]) -> list[str]:
+    """A piece of work: what it is and what it runs, then a line for each input."""
+    names = spec.names(known)
+    named = " ".join(names)
+    if spec.selector is not None:
+        wanted = " ".join(f"{key}={value}" for key, value in spec.selector.items()) or "all"
+        named = f"[{wanted}] {named or '(no environment)'}"
+    runs = [(key, spec.fields.get(key)) for key in ("fn", "up", "down")]
+    what = ", ".join(f"{'' if key == 'fn' else key + ' '}{_function(fn)}" for key, fn in runs if isinstance(fn, dict))
+    lines = [f"{spec.kind + ' ' + named:<32} {what}".rstrip()]
+    inputs = spec.fields.get("inputs") or {}
+    for name, given in inputs.items():
+        lines.append(f"    {name:<24} {_input(given)}")
+    return lines
+
+
+def _function(fn: dict[str, object]) -> str:
+    if fn.get("run"):
+        return f"$ {str(fn['run']).splitlines()[0]}"
+    return f"{fn.get('name', '')} ({fn['pos']})" if fn.get("pos") else str(fn.get("name", ""))
+
+
+def _input(given: object) -> str:
+    if not isinstance(given, dict):
+        return dump(given, None)
+    if "ref" not in given:
+        return f"= {dump(given.get('value'), None)}"
+    return f"{given['ref']}, or {dump(given['default'], None)}" if "default" in given else str(given["ref"])
+
+
+_COMMIT = Option("--commit", metavar="<rev>", help="as the package is in a commit (default: in the work tree)")
+
+COMMAND = Group(
+    "package",
+    "Show what a package defines, and check it, without making a release. Both work for packages in JSON and for "
+    "packages that are code (*.star).",
+    (
+        Command(
+            "package show",
+            "Show what a package comes to: its phases, the work in each with its inputs, and the environments that it "
+            "registers.",
+            "[<options>] <file>",
+            show,
+            (_COMMIT, Option("--json", help="print a JSON object")),
+            common=READING,
+            least=1,
+            most=1,
+            notes="What the package prints goes to stderr. It runs no commands unless 'ocuroot.allowShell' is true.",
+        ),
+        Command(
+            "package lint",
+            "Print all that is wrong with packages, a line each, with file, line and column where they are known.",
+            "[<options>] <file>...",
+            lint,
+            (_COMMIT,),
+            common=READING,
+            least=1,
+            notes="Exit status: 0 where nothing is wrong, else 1.",
+        ),
+    ),
+)

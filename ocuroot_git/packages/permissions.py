@@ -1,0 +1,43 @@
+"""What the user lets packages do while they are evaluated, by their own configuration (design 14.3)."""
+
+from __future__ import annotations
+
+from .files import DirectoryFiles
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..config.settings import Settings
+    from ..git.program import ShellResult
+
+
+class Permissions:
+    """`environ` is what a package sees of the environment, `top` where its commands run.
+
+    `shell` runs them, and `writable` takes what it writes; both are None where the user has not opened that.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        top: str,
+        shell: Callable[[str], ShellResult] | None = None,
+        writable: DirectoryFiles | None = None,
+    ) -> None:
+        self.environ = environ
+        self.top = top
+        self.shell = shell
+        self.writable = writable
+
+
+def permissions_of(settings: Settings, top: str) -> Permissions:
+    """What the user's configuration lets a package do in a work tree."""
+    from ..config.trust import visible_environment
+
+    visible = visible_environment(settings.environ, settings.config)
+    if not settings.config.get_bool("ocuroot.allowShell", own=True):
+        return Permissions(visible, top)
+    from ..git.program import shell_in
+
+    return Permissions(visible, top, shell_in(top, settings.environ), DirectoryFiles(top))
