@@ -1,4 +1,4 @@
-"""Releases and runs as any version of either program wrote them, read as far as their fields allow. Never raises.
+"""Releases and runs as any version of either program wrote them, read as far as names and fields allow. Never raises.
 
 `model` reads what this program writes, and refuses the rest; the page shows whatever is in a store, that of early
 Ocuroot (`work`, `call`, functions in documents of their own) and of the late one (`tasks`, `task`, functions within
@@ -7,12 +7,21 @@ the run) among it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..formats.layout import REFS, Damaged
+from ..formats.refs import STATE, version_key
+from ..git.objects import ObjectError
 from .vocabulary import CALL, DEPLOY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
+
+    from ..backends.base import Node
     from ..formats.documents import Document
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
 
 Fields = dict[str, Any]
 
@@ -129,3 +138,148 @@ def log_entries(body: Document) -> list[Fields]:
             }
         )
     return found
+
+
+# What the names in a tree say. Refs are stored refs; what cannot be read is as if it were not there.
+
+STATUSES: Final = ("running", "paused", "pending", "failed", "cancelled", "failed_retried", "complete")
+"""By which a run is called that bears several markers, as a crash of the original program can leave it."""
+WORDS: Final = ("call", "task", "deploy")
+"""The directories of a release that hold work."""
+
+
+class Work(NamedTuple):
+    """A piece of work of a release: its directory's name, its own, the number of its newest run, and that status."""
+
+    word: str
+    name: str
+    run: int
+    status: str
+
+    @property
+    def below(self) -> str:
+        """The ref below the release."""
+        return f"{self.word}/{self.name}"
+
+    @property
+    def newest(self) -> str:
+        """The ref of the newest run below the release; that of the work where it has no runs of its own."""
+        return f"{self.below}/{self.run}" if self.run else self.below
+
+
+class Release(NamedTuple):
+    """What the names below a release say: its work, and its custom documents."""
+
+    work: tuple[Work, ...]
+    custom: tuple[str, ...]
+
+
+def body(tree: StoreTree, stored: str) -> Document:
+    """The document at just this ref; None where there is none."""
+    try:
+        found = tree.object(stored)
+    except (Damaged, ObjectError):
+        return None
+    return found.body if found is not None and found.kind == "ref" else None
+
+
+def moment(tree: StoreTree, stored: str) -> str:
+    """The time in a marker (`{"time": …}`), or an empty text."""
+    return text(fields(body(tree, stored)).get("time"))
+
+
+def names(tree: StoreTree, stored: str) -> list[str]:
+    """The names of the directories below a ref that are valid text, in byte order."""
+    return sorted(name for name, _ in _directories(tree, _node(tree, stored)))
+
+
+def release(tree: StoreTree, stored: str) -> Release:
+    """What the names below a release say."""
+    work: list[Work] = []
+    custom: tuple[str, ...] = ()
+    for word, directory in _directories(tree, _node(tree, stored)):
+        if word in WORDS:
+            work += [_work(tree, word, name, node) for name, node in _directories(tree, directory)]
+        elif word == "custom":
+            custom = tuple(sorted(name for name, _ in _directories(tree, directory)))
+    return Release(tuple(sorted(work)), custom)
+
+
+def run_numbers(tree: StoreTree, work: str) -> list[int]:
+    """The numbers of the runs of a piece of work, rising."""
+    return sorted(int(name) for name in names(tree, work) if name.isascii() and name.isdigit() and len(name) < 10)
+
+
+def status_of(tree: StoreTree, run: str) -> str:
+    """The status of a run; empty where it has none."""
+    return _status(tree, _node(tree, run))
+
+
+def functions_of(tree: StoreTree, run: str) -> list[Function]:
+    """The functions of a run."""
+    numbers = sorted(names(tree, f"{run}/functions"), key=version_key)
+    return functions(body(tree, run), [body(tree, f"{run}/functions/{number}") for number in numbers])
+
+
+def is_met(snapshot: Snapshot, glob: str) -> bool:
+    """Whether any ref of the state store matches a pattern found in a document; a malformed one matches nothing."""
+    try:
+        return next(iter(snapshot.entries([glob], side="state")), None) is not None
+    except (ValueError, ObjectError):
+        return False
+
+
+def split_work(stored: str) -> tuple[str, str, str]:
+    """The release, the directory's name and the rest of a ref of work; all is the release where it is none.
+
+    The marker says where the package's path ends, in which `call` and `deploy` are names like others.
+    """
+    segments = stored.split("/")
+    at = next((number for number, segment in enumerate(segments) if segment.startswith(STATE)), len(segments))
+    if segments[at + 1 : at + 2] and segments[at + 1] in WORDS:
+        return "/".join(segments[: at + 1]), segments[at + 1], "/".join(segments[at + 2 :])
+    return stored, "", ""
+
+
+def _work(tree: StoreTree, word: str, name: str, node: Node) -> Work:
+    newest, of_newest = 0, node
+    for child_name, child in _directories(tree, node):
+        if child_name.isascii() and child_name.isdigit() and int(child_name) > newest:
+            newest, of_newest = int(child_name), child
+    return Work(word, name, newest, _status(tree, of_newest))
+
+
+def _status(tree: StoreTree, run: Node | None) -> str:
+    directory = next((node for name, node in _directories(tree, run) if name == "status"), None)
+    found = sorted(name for name, _ in _directories(tree, directory))
+    return next((status for status in STATUSES if status in found), found[0] if found else "")
+
+
+def _node(tree: StoreTree, stored: str) -> Node | None:
+    try:
+        return tree.node(f"{REFS}/{stored}")
+    except ObjectError:
+        return None
+
+
+def _directories(tree: StoreTree, node: Node | None) -> Iterator[tuple[str, Node]]:
+    """The directories in a directory, with their names; those whose name is no UTF-8 have no address, and no page."""
+    files = tree.files
+    if node is None or not files.is_tree(node):
+        return
+    try:
+        for child in files.children(node):
+            if files.is_tree(child):
+                name = files.name(child)
+                if name.isascii() or _is_text(name):
+                    yield name, child
+    except ObjectError:
+        return  # a tree that cannot be read: `queries` names it, and `git ocuroot fsck`
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

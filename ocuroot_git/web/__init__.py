@@ -1,7 +1,7 @@
 """The view: state in a browser, read-only and local (design 10).
 
     times, ansi, json_text, addresses, pictures     words: pure
-    facts        -> what a store's trees say: packages, releases, work, statuses; kept per tree id
+    facts        -> one snapshot as pages ask of it: what `delivery` says, kept between requests
     changes      -> history: commits, and what became of one document
     background   -> what takes longer than a page may
     differences  -> intent against state

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 Page = dict[str, Any]
 
+_MOST_DERIVED = 20_000
+"""Packages, of whatever version, of which is kept what was derived from them."""
 _LONGEST_TEXT = 10_000
 """Characters of a pattern that a search takes: the longest ref, escaped."""
 
@@ -51,6 +53,8 @@ class View:
         self._local = threading.local()
         self.at = at
         self.memory = Memory()
+        self._derived: dict[str, dict[str, Any]] = {}
+        """What is derived from trees, by all threads: see `store.memory`."""
 
     def snapshot(self) -> Snapshot:
         """The stores as they are now, through this thread's own repository.
@@ -60,8 +64,12 @@ class View:
         stores: Stores | None = getattr(self._local, "stores", None)
         if stores is None:
             stores = self._local.stores = self._open_stores()
+            stores.surroundings.derived = self._derived
             for side in SIDES:
                 stores.where(side)[0].files.prepare_walk()
+        for known in self._derived.values():
+            if len(known) > _MOST_DERIVED:
+                known.clear()  # what is still wanted comes back from the memory of the repository
         return stores.snapshot(self.at)
 
     def facts(self, patience: float | None = None) -> Facts:
@@ -244,15 +252,15 @@ def _answer(view: View, template: str, read: Callable[[Facts], Page]) -> Respons
     """The page in the form asked for, or 304 where the browser has it."""
     facts = view.facts(None if _wants_json() else PATIENCE)
     tip = tip_of(facts.snapshot)
-    # The page says how long ago things were, so it is another one every minute; the JSON is not.
-    minute = "" if _wants_json() else f"{time.time() // 60:.0f}"
+    # A page is another one every minute: it says how long ago things were, and claims run out without a commit.
+    minute = f"{time.time() // 60:.0f}"
     words = "\0".join((__version__, tip, view.at or "", request.full_path, request.headers.get("Accept", ""), minute))
     tag = sha256(words.encode(errors="replace")).hexdigest()[:32]
     if tag in request.if_none_match:
         response = Response(status=304)
     else:
         page = read(facts)
-        if not page.get("done", True):
+        if not facts.is_whole:
             # Not the whole page yet: no browser keeps it, and its script asks again.
             return Response(_render(template, facts, view, f"{tip}~", page))
         if _wants_json():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.08
 """Seconds that a page waits."""
-_MOST_KEPT = 6
+_MOST_KEPT = 12
 
 
 class Background:

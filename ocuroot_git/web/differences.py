@@ -5,36 +5,36 @@ The comparison reads every document that might have an intent: 0.3 s for 10^5 do
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..delivery import diff
 from ..delivery.problems import Problems
+from ..delivery.vocabulary import DEPLOY
 from ..errors import Error
+from .facts import refs_of
 
 if TYPE_CHECKING:
-    from .facts import Facts
-
-
-_MOST_NAMED = 10
-"""Documents that are left out, and named; `git ocuroot fsck` names them all."""
+    from .facts import Facts, LeftOut
 
 
 class Compared(NamedTuple):
     """The differences, each with `intent` and `state` (refs), `status` (A, M, D), `is` and `wanted` (documents);
-    whether the comparison is done, and what kept it from being made."""
+    those of deployments by `state`; whether the comparison is done, what kept it from being made, and which documents
+    were left out of it."""
 
     differences: list[dict[str, Any]]
+    deployments: dict[str, dict[str, Any]]
     done: bool = True
     problem: str = ""
+    left_out: LeftOut = ()
 
 
 def compared(facts: Facts) -> Compared:
     """The differences in a snapshot, if they are known by now."""
     if facts.intent is None:
-        return Compared([])
-    found: Compared | None = facts.later("differences", _compare)
-    return Compared([], done=False) if found is None else found
+        return Compared([], {})
+    found = facts.later("differences", _compare)
+    return Compared([], {}, done=False) if found is None else found
 
 
 def _compare(facts: Facts) -> Compared:
@@ -42,11 +42,10 @@ def _compare(facts: Facts) -> Compared:
     try:
         found = diff.differences(facts.snapshot, problems)
     except Error as error:
-        return Compared([], problem=error.message)
-    return Compared(
-        [
-            {"intent": one.ref, "state": one.state, "status": one.status, "is": one.actual, "wanted": one.wanted}
-            for one in found
-        ],
-        problem="; ".join(str(problem) for problem in islice(problems, _MOST_NAMED)),
-    )
+        return Compared([], {}, problem=error.message)
+    shown: list[dict[str, Any]] = [
+        {"intent": one.ref, "state": one.state, "status": one.status, "is": one.actual, "wanted": one.wanted}
+        for one in found
+    ]
+    deployments = {difference.state: one for one, difference in zip(shown, found) if difference.kind == DEPLOY}
+    return Compared(shown, deployments, left_out=refs_of(problems))

@@ -1,41 +1,41 @@
-"""What the trees of a store say about packages, releases, work and runs, read by name alone where that will do.
+"""One snapshot as the pages ask of it: what `delivery` says, kept between requests.
 
-A page over a whole store must not read 10^5 documents. So the status of a run is read from the name of its marker,
-and what was read of a directory is kept under the id of its tree: after a commit only the packages and releases
-that it changed are read again. Nodes of libgit2 stay within the request that read them; what is kept is plain.
+A page over a whole store must not read 10^5 documents each time. What was asked of one version of the stores is kept
+under that version, and what was read of one directory under the id of its tree. Nodes of libgit2 stay within the
+request that read them; what is kept is plain.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+import time
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from ..delivery.addresses import RunRef
-from ..delivery.failures import is_dealt_with
-from ..delivery.vocabulary import FAILED, OPEN
-from ..errors import Error
-from ..formats.layout import REFS, Damaged, StoredObject, link_target, object_path
-from ..formats.refs import INTENT, STATE
+from ..delivery import lenient, overview
+from ..delivery.problems import Problems
+from ..formats.layout import REFS, Damaged, StoredObject
 from .background import Background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Collection, Hashable
 
     from ..backends.base import Node
+    from ..delivery.overview import Package, Unfinished
     from ..formats.documents import Document
     from ..formats.layout import Side
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
 
+    Progress = Callable[[int, int], object]
+    """Is told how many packages of how many have been read."""
+
 Value = TypeVar("Value")
 
-STATUSES = ("running", "paused", "pending", "failed", "cancelled", "failed_retried", "complete")
-"""By which a run is called that bears several markers, as a crash of the original program can leave it."""
-WORDS = ("call", "task", "deploy")
-"""The directories of a release that hold work."""
 _MOST_RELEASES = 100_000
 _MOST_PACKAGES = 20_000
-_MOST_STORES = 8
+_MOST_VERSIONS = 4
+_AT_ONCE = 50
+"""Packages that are read between two words of progress."""
 
 
 class Kept(Generic[Value]):
@@ -57,64 +57,41 @@ class Kept(Generic[Value]):
         return value
 
 
-class Work(NamedTuple):
-    """A piece of work of a release: its directory's name, its own, the number of its newest run, and that status."""
-
-    word: str
-    name: str
-    run: int
-    status: str
-
-    @property
-    def below(self) -> str:
-        """The ref below the release."""
-        return f"{self.word}/{self.name}"
+LeftOut = tuple[tuple[str, str], ...]
+"""Documents that were left out: the ref of each, and what is wrong with it."""
 
 
-class Release(NamedTuple):
-    """What the names below a release say: its work, and its custom documents."""
+class Packages(NamedTuple):
+    """All packages of one version of the stores, by name in byte order, and the documents that were left out."""
 
-    work: tuple[Work, ...]
-    custom: tuple[str, ...]
-
-
-class Open(NamedTuple):
-    """A run that is not at its good end: running, paused, pending or failed."""
-
-    release: str
-    number: int
-    work: Work
-    run: str
-    time: str
+    by_name: dict[str, Package]
+    left_out: LeftOut
 
 
-class Package(NamedTuple):
-    """What the trees below a package say."""
+class AllUnfinished(NamedTuple):
+    """All that is under way or has failed, the latest first; the documents left out; and whether that is known yet."""
 
-    ref: str
-    numbers: tuple[int, ...]
-    deployed: dict[str, str]
-    """By environment: the run (or release's deployment) that is there now."""
-    open: tuple[Open, ...]
-    custom: tuple[tuple[int, str], ...]
-    """Custom documents of releases: (number, name)."""
+    runs: list[Unfinished]
+    by_package: dict[str, list[Unfinished]]
+    left_out: LeftOut
+    done: bool = True
 
 
 class Memory:
     """What all requests share."""
 
     def __init__(self) -> None:
-        self.names: Kept[tuple[str, ...]] = Kept(_MOST_STORES)
-        self.packages: Kept[Package] = Kept(_MOST_PACKAGES)
-        self.releases: Kept[Release] = Kept(_MOST_RELEASES)
-        self.wanted: Kept[dict[str, Document]] = Kept(_MOST_PACKAGES)
+        self.names: Kept[tuple[str, ...]] = Kept(_MOST_VERSIONS)
+        self.packages: Kept[Packages] = Kept(_MOST_VERSIONS)
+        self.releases: Kept[lenient.Release] = Kept(_MOST_RELEASES)
+        self.custom: Kept[tuple[tuple[int, str], ...]] = Kept(_MOST_PACKAGES)
         self.background = Background()
         self.reading = threading.Lock()
         """Held while a whole store is read, so that the next request finds it read instead of reading it too."""
 
 
 class Facts:
-    """The trees of one snapshot. Raises StoreError where there is no state store."""
+    """What the stores say at one moment. Raises StoreError where there is no state store."""
 
     def __init__(
         self, snapshot: Snapshot, memory: Memory, again: Callable[[], Snapshot], patience: float | None = None
@@ -126,208 +103,138 @@ class Facts:
         self._patience = patience
         self.state: StoreTree = snapshot.side("state")
         self.intent: StoreTree | None = snapshot.side("intent") if snapshot.has_intent() else None
-        self._all: dict[str, Package] | None = None
+        self._asked: dict[str, Any] = {}
+        """What this request has asked for so far, and got: it waits once for what takes long."""
+        self.is_whole = True
+        """Whether all that was asked so far was known in time."""
 
     def side(self, side: Side) -> StoreTree | None:
         return self.state if side == "state" else self.intent
 
     def later(self, what: str, work: Callable[[Facts], Value]) -> Value | None:
         """What `work` says of these stores, if it is known by now: see `background.Background`."""
-        versions = []
-        for tree in (self.state, self.intent or self.state):
-            place, directory = self.snapshot.place(tree)
-            versions.append((self.snapshot.version(place).oid, directory))
-        if None in (oid for oid, _ in versions):  # in a directory nothing says whether it is still so
+        if what not in self._asked:
+            self._asked[what] = self._ask(what, work)
+            self.is_whole = self.is_whole and self._asked[what] is not None
+        found: Value | None = self._asked[what]
+        return found
+
+    def _ask(self, what: str, work: Callable[[Facts], Value]) -> Value | None:
+        versions = self._versions()
+        if versions is None:
             return work(self)
         question = (what, *versions)
         if self._patience is None:
-            found: Value | None = self.memory.background.now(question, lambda: work(self))
-            return found
+            return self.memory.background.now(question, lambda: work(self))  # type: ignore[no-any-return]
         return self.memory.background.get(  # type: ignore[no-any-return]
             question, lambda: work(Facts(self._again(), self.memory, self._again)), self._patience
         )
 
-    # Documents by stored ref
+    def _versions(self) -> tuple[Hashable, ...] | None:
+        """Which version of the stores this is; None in a directory, where nothing says whether it is still so."""
+        versions = []
+        for tree in (self.state, self.intent or self.state):
+            place, directory = self.snapshot.place(tree)
+            versions.append((self.snapshot.version(place).oid, directory))
+        return None if None in (oid for oid, _ in versions) else tuple(versions)
+
+    # Documents of the state store, by stored ref
 
     def body(self, stored: str) -> Document:
-        """The document at just this stored ref of the state store; None where there is none that can be read."""
-        try:
-            found = self.state.object(stored)
-        except Damaged:
-            return None
-        return found.body if found is not None and found.kind == "ref" else None
+        """The document at just this ref; None where there is none that can be read."""
+        return lenient.body(self.state, stored)
 
     def time(self, stored: str) -> str:
         """The time in a marker (`{"time": …}`), or an empty text."""
-        body = self.body(stored)
-        found = body.get("time") if isinstance(body, dict) else None
-        return found if isinstance(found, str) else ""
+        return lenient.moment(self.state, stored)
 
     def names(self, tree: StoreTree, stored: str) -> list[str]:
-        """The names of directories below a stored ref that are valid text, in byte order."""
-        node = tree.node(f"{REFS}/{stored}")
-        return sorted(name for name, _ in _directories(tree, node))
+        """The names of directories below a ref that are valid text, in byte order."""
+        return lenient.names(tree, stored)
 
     # Packages
 
     def package_names(self) -> tuple[str, ...]:
         """All packages of the state store and the intent store, in byte order."""
-        found = self._package_names(self.state)
-        if self.intent is not None and self.intent is not self.state:
-            found = tuple(sorted({*found, *self._package_names(self.intent)}))
-        return found
+        versions = self._versions()
+        known = self.memory.names.get(versions) if versions is not None else None
+        if known is None:
+            known = overview.package_names(self.snapshot)
+            if versions is not None:
+                self.memory.names.put(versions, known)
+        return known
 
-    def _package_names(self, tree: StoreTree) -> tuple[str, ...]:
-        root = tree.node(REFS)
-        key = self._key(tree, root)
-        kept = self.memory.names.get(key) if key is not None else None
-        if kept is not None:
-            return kept
-        found = set()
-        todo = [(root, "")]
-        while todo:
-            node, path = todo.pop()
-            for name, child in _directories(tree, node):
-                if name[0] not in "@+":
-                    todo.append((child, f"{path}/{name}" if path else name))
-                elif path:
-                    found.add(path)
-        names = tuple(sorted(found))
-        return self.memory.names.put(key, names) if key is not None else names
+    def packages(self, progress: Progress | None = None) -> dict[str, Package]:
+        """All packages. The first time this reads the names in the whole store."""
+        return self.all_packages(progress).by_name
+
+    def all_packages(self, progress: Progress | None = None) -> Packages:
+        """All packages, and what was left out of them."""
+        versions = self._versions()
+        if versions is None:
+            return self._read_packages(self.package_names(), progress)
+        known = self.memory.packages.get(versions)
+        if known is None:
+            with self.memory.reading:
+                known = self.memory.packages.get(versions)
+                if known is None:
+                    known = self.memory.packages.put(versions, self._read_packages(self.package_names(), progress))
+        return known
 
     def package(self, ref: str) -> Package:
-        """What is below a package, read once for each version of its tree."""
-        node = self.state.node(f"{REFS}/{ref}")
-        key = self._key(self.state, node)
-        kept = self.memory.packages.get((ref, key)) if key is not None else None
-        if kept is not None:
-            return kept
-        package = self._read_package(ref, node)
-        return self.memory.packages.put((ref, key), package) if key is not None else package
+        """One package."""
+        versions = self._versions()
+        known = self.memory.packages.get(versions) if versions is not None else None
+        found = known.by_name.get(ref) if known is not None else None
+        return found if found is not None else self._read_packages((ref,), None).by_name[ref]
 
-    def packages(self) -> dict[str, Package]:
-        """All packages. The first time this reads the names in the whole store."""
-        if self._all is None:
-            with self.memory.reading:
-                self._all = {ref: self.package(ref) for ref in self.package_names()}
-        return self._all
+    def _read_packages(self, names: Collection[str], progress: Progress | None) -> Packages:
+        problems = Problems()
+        if progress is None:
+            found = overview.packages(self.snapshot, names, problems)
+        else:
+            found, listed = {}, list(names)
+            for start in range(0, len(listed), _AT_ONCE):
+                progress(start, len(listed))
+                found.update(overview.packages(self.snapshot, listed[start : start + _AT_ONCE], problems))
+        return Packages(found, refs_of(problems))
 
-    def _read_package(self, ref: str, node: Node | None) -> Package:
-        releases = []
-        for name, child in _directories(self.state, node):
-            number = self.state.layout.release_number(name)
-            if number is not None:
-                releases.append((number, name, child))
-        releases.sort(key=lambda item: item[0])
-        unfinished: list[Open] = []
-        custom: list[tuple[int, str]] = []
-        for number, name, child in releases:
-            release = self._release(child)
-            custom += [(number, document) for document in release.custom]
-            for work in release.work:
-                run = f"{ref}/{name}/{work.below}" + (f"/{work.run}" if work.run else "")
-                is_open = work.status in OPEN
-                if is_open or (work.status == FAILED and not self._is_dealt_with(run, releases[-1][0])):
-                    time = self.time(f"{run}/status/{work.status}")
-                    unfinished.append(Open(f"{ref}/{name}", number, work, run, time))
-        numbers = tuple(number for number, _, _ in releases)
-        return Package(ref, numbers, self._deployed(ref), tuple(unfinished), tuple(custom))
+    def custom(self, package: Package) -> tuple[tuple[int, str], ...]:
+        """The custom documents of the releases of a package: number and name."""
+        key = self._key(self.state, self.state.node(f"{REFS}/{package.ref}"))
+        known = self.memory.custom.get(key) if key is not None else None
+        if known is not None:
+            return known
+        segment = self.state.layout.release_segment
+        found = tuple(
+            (number, name)
+            for number in package.with_custom
+            for name in lenient.names(self.state, f"{package.ref}/{segment(number)}/custom")
+        )
+        return self.memory.custom.put(key, found) if key is not None else found
 
-    def _is_dealt_with(self, run: str, newest: int) -> bool:
-        """Whether a failure needs no attention any more, as `work list` has it; in other dialects none is known to."""
-        if self.state.layout.version != 1:
-            return False
-        try:
-            return is_dealt_with(self.snapshot, RunRef.parse(run), newest)
-        except Error:
-            return False
+    # Runs
 
-    def _deployed(self, ref: str) -> dict[str, str]:
-        found = {}
-        for environment in self.names(self.state, f"{ref}/{STATE}/deploy"):
-            stored = f"{ref}/{STATE}/deploy/{environment}"
-            data = self.state.file(object_path(stored))
-            if data is None:
-                continue
-            try:
-                found[environment] = link_target(data, stored) or stored
-            except Damaged:
-                continue
-        return found
+    def unfinished(self) -> AllUnfinished:
+        """What is under way or has failed; nothing as long as that is not known."""
+        # Once a minute anew: claims run out, and executors die, without any commit.
+        found = self.later(f"unfinished {time.time() // 60:.0f}", _unfinished)
+        return found if found is not None else AllUnfinished([], {}, (), done=False)
+
+    def unfinished_of(self, package: str) -> list[Unfinished]:
+        """What is under way or has failed in one package."""
+        return self.unfinished().by_package.get(package, [])
 
     # Releases
 
-    def release(self, stored: str) -> Release:
+    def release(self, stored: str) -> lenient.Release:
         """What the names below a release say."""
-        return self._release(self.state.node(f"{REFS}/{stored}"))
-
-    def _release(self, node: Node | None) -> Release:
-        key = self._key(self.state, node)
-        kept = self.memory.releases.get(key) if key is not None else None
-        if kept is not None:
-            return kept
-        work: list[Work] = []
-        custom: tuple[str, ...] = ()
-        for word, directory in _directories(self.state, node):
-            if word in WORDS:
-                for name, child in _directories(self.state, directory):
-                    work.append(self._work(word, name, child))
-            elif word == "custom":
-                custom = tuple(sorted(name for name, _ in _directories(self.state, directory)))
-        release = Release(tuple(sorted(work)), custom)
-        return self.memory.releases.put(key, release) if key is not None else release
-
-    def _work(self, word: str, name: str, node: Node) -> Work:
-        newest, of_newest = 0, node
-        for child_name, child in _directories(self.state, node):
-            if child_name.isascii() and child_name.isdigit() and int(child_name) > newest:
-                newest, of_newest = int(child_name), child
-        return Work(word, name, newest, self._status(of_newest))
-
-    def _status(self, run: Node) -> str:
-        files = self.state.files
-        directory = files.child(run, "status")
-        names = {name for name, _ in _directories(self.state, directory)}
-        return next((status for status in STATUSES if status in names), next(iter(sorted(names)), ""))
-
-    def runs(self, work: str) -> list[int]:
-        """The numbers of the runs of a piece of work (a stored ref), ascending."""
-        return sorted(
-            int(name) for name in self.names(self.state, work) if name.isascii() and name.isdigit() and len(name) < 10
-        )
-
-    def status(self, run: str) -> str:
-        """The status of a run (a stored ref); empty where it has none."""
-        node = self.state.node(f"{REFS}/{run}")
-        return "" if node is None else self._status(node)
-
-    # Intent
-
-    def marker(self) -> str:
-        """How the marker of an intent is stored."""
-        return STATE if self.intent is not None and self.intent.layout.version > 1 else INTENT
-
-    def wanted(self, package: str) -> dict[str, Document]:
-        """What is wanted deployed of a package, by environment: the documents of its deploy intents."""
-        if self.intent is None:
-            return {}
-        base = f"{package}/{self.marker()}/deploy"
-        node = self.intent.node(f"{REFS}/{base}")
-        if node is None:
-            return {}
-        key = self._key(self.intent, node)
-        kept = self.memory.wanted.get(key) if key is not None else None
-        if kept is not None:
-            return kept
-        found: dict[str, Document] = {}
-        for environment, _ in _directories(self.intent, node):
-            try:
-                stored = self.intent.object(f"{base}/{environment}")
-            except Damaged:
-                continue
-            if stored is not None and stored.kind == "ref":
-                found[environment] = stored.body
-        return self.memory.wanted.put(key, found) if key is not None else found
+        key = self._key(self.state, self.state.node(f"{REFS}/{stored}"))
+        known = self.memory.releases.get(key) if key is not None else None
+        if known is not None:
+            return known
+        found = lenient.release(self.state, stored)
+        return self.memory.releases.put(key, found) if key is not None else found
 
     def _key(self, tree: StoreTree, node: Node | None) -> str | None:
         """The id of a tree; None where there is none to keep things under, as in a directory."""
@@ -336,24 +243,19 @@ class Facts:
         return tree.files.oid(node)
 
 
-def _directories(tree: StoreTree, node: Node | None) -> Iterator[tuple[str, Node]]:
-    """The directories in a directory, with their names; those whose name is no UTF-8 have no address, and no page."""
-    files = tree.files
-    if node is None or not files.is_tree(node):
-        return
-    for child in files.children(node):
-        if files.is_tree(child):
-            name = files.name(child)
-            if name.isascii() or _is_text(name):
-                yield name, child
+def _unfinished(facts: Facts) -> AllUnfinished:
+    problems = Problems()
+    runs = overview.unfinished(facts.snapshot, problems)
+    runs.sort(key=lambda one: (one.time[:19], one.number), reverse=True)  # what bears no time comes last
+    by_package: dict[str, list[Unfinished]] = {}
+    for one in runs:
+        by_package.setdefault(one.package, []).append(one)
+    return AllUnfinished(runs, by_package, refs_of(problems))
 
 
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def refs_of(problems: Problems) -> LeftOut:
+    """The documents that queries left out."""
+    return tuple((problem.ref, problem.what) for problem in problems)
 
 
 def read_object(tree: StoreTree, stored: str) -> tuple[StoredObject | None, str]:

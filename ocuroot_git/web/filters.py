@@ -5,6 +5,7 @@ Templates escape all that they print; there is no way around it in them, and no 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from flask import request
@@ -12,6 +13,7 @@ from flask import request
 from ..delivery.addresses import release_number
 from ..errors import Error
 from ..formats.documents import MISSING, dump
+from ..formats.layout import REFS
 from ..formats.refs import Ref, RefError
 from ..formats.times import parse_time
 from . import addresses, ansi, pictures, times
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 MOST_LINES = 400
 """Lines of a document that a page shows unless it is asked for all."""
 _LONGEST_REF = 2000
+_QUOTED = re.compile(r"'([^']*)'|\(([^ ()]*/[^ ()]*)\)")
+"""A ref in a sentence."""
 
 STATUS_NAMES = {
     "failed_retried": "failed, retried",
@@ -57,7 +61,9 @@ def install(app: Flask) -> None:
         commit_address=addresses.of_commit,
         document=document,
         duration=times.duration,
+        address_if_there=address_if_there,
         is_there=is_there,
+        linked=linked,
         pictures=pictures,
         parts=parts,
         page_address=page_address,
@@ -98,6 +104,36 @@ def parts(ref: str) -> tuple[str, str, str]:
 def after_package(ref: str) -> str:
     """A ref without its repository and path, which the page names elsewhere."""
     return parts(ref)[2] or ref
+
+
+def linked(facts: Facts, text: str, release: str) -> list[tuple[str, str]]:
+    """A sentence of a command as pieces, each with the address of the ref or the pattern that it is, or an empty text.
+
+    They stand in quotes or parentheses; those of the package of `release` are shown without it.
+    """
+    made: list[tuple[str, str]] = []
+    at = 0
+    for found in _QUOTED.finditer(text):
+        ref = found[1] or found[2]
+        if not ("@" in ref or "+" in ref):
+            continue
+        to = addresses.of_search(ref) if set(ref) & set("*?[{") else address_if_there(facts, ref.partition("#")[0])
+        start, end = found.span(1 if found[1] else 2)
+        shown = after_package(ref) if parts(ref)[:2] == parts(release)[:2] else ref
+        made += [(text[at:start], ""), (shown, to)]
+        at = end
+    return [piece for piece in (*made, (text[at:], "")) if piece[0]]
+
+
+def address_if_there(facts: Facts, ref: str) -> str:
+    """The address of a ref's page where there is something at the ref or below it, else an empty text."""
+    try:
+        parsed = facts.snapshot.absolute(ref)
+        tree = facts.snapshot.tree(parsed)
+        node = tree.node(f"{REFS}/{tree.locate(parsed).stored}")
+    except Error:
+        return ""
+    return "" if node is None else address(ref)
 
 
 def is_there(facts: Facts, ref: str) -> bool:

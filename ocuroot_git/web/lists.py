@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..delivery import lenient
 from ..delivery.addresses import release_number
-from ..delivery.vocabulary import FAILED, OPEN, PENDING
+from ..delivery.lenient import split_work
+from ..delivery.vocabulary import DEPLOY, FAILED, OPEN, PENDING
 from ..errors import Error
 from ..formats.globs import Glob, escape
 from ..formats.refs import INTENT, STATE, Ref, version_key
 from .differences import compared
-from .facts import WORDS, read_object
+from .facts import read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from ..delivery.overview import Package, Unfinished
     from ..formats.layout import Side
-    from .facts import Facts, Open, Package
+    from .facts import Facts
 
 Page = dict[str, Any]
 
@@ -28,6 +30,8 @@ PER_PAGE = 50
 _PREVIEW = 6
 _MOST_SORTED = 20_000
 """Refs of a search whose numbers are sorted as such; more are sorted as text, which takes a fifth of the time."""
+_MOST_NAMED = 10
+"""Documents that were left out, and are named; `git ocuroot fsck` names them all."""
 _PACKAGES_ASKED = 12
 """Packages whose newest release is asked for the order of environments."""
 
@@ -48,10 +52,10 @@ def paged(items: Sequence[Any], number: int, size: int = PER_PAGE) -> Page:
 
 def overview(facts: Facts) -> Page:
     """What is there, what runs or waits, what failed last, where state and intent differ."""
-    packages = facts.packages()
-    unfinished = _unfinished(packages)
-    active = [one for one in unfinished if one.work.status in OPEN]
-    failed = [one for one in unfinished if one.work.status == FAILED]
+    packages, left_out = facts.all_packages()
+    unfinished = facts.unfinished()
+    active = [one for one in unfinished.runs if one.status in OPEN]
+    failed = [one for one in unfinished.runs if one.status == FAILED]
     compared_ = compared(facts)
     return {
         "counts": {
@@ -64,63 +68,62 @@ def overview(facts: Facts) -> Page:
             "differences": len(compared_.differences),
         },
         "environments": [_environment_card(facts, packages, name) for name in environment_names(facts)[:12]],
-        "active": [_open(facts, one) for one in active[:_PREVIEW]],
-        "failed": [_open(facts, one) for one in failed[:_PREVIEW]],
+        "active": [_unfinished_row(facts, one) for one in active[:_PREVIEW]],
+        "failed": [_unfinished_row(facts, one) for one in failed[:_PREVIEW]],
         "differences": compared_.differences[:_PREVIEW],
         "done": compared_.done,
+        "counted": unfinished.done,
         "problem": compared_.problem,
+        "left_out": named([*left_out, *unfinished.left_out, *compared_.left_out]),
     }
 
 
-def _unfinished(packages: dict[str, Package]) -> list[Open]:
-    """What runs, waits or failed, the latest first; what bears no time last."""
-    found = [one for package in packages.values() for one in package.open]
-    return sorted(found, key=lambda one: (one.time[:19], one.number), reverse=True)
+def named(left_out: Iterable[tuple[str, str]]) -> Page:
+    """The documents that were left out, as far as a page names them, and how many there are."""
+    found = sorted(dict(left_out).items())
+    return {"items": [{"ref": ref, "problem": what} for ref, what in found[:_MOST_NAMED]], "total": len(found)}
 
 
-def _open(facts: Facts, one: Open) -> Page:
+def _unfinished_row(facts: Facts, one: Unfinished) -> Page:
     return {
         "run": one.run,
         "release": one.release,
         "number": one.number,
-        "package": one.release.rpartition("/")[0],
-        "work": one.work.below,
-        "name": one.work.name,
-        "kind": "deploy" if one.work.word == "deploy" else "call",
-        "status": one.work.status,
+        "package": one.package,
+        "work": f"{one.word}/{one.name}",
+        "name": one.name,
+        "kind": "deploy" if one.word == DEPLOY else "call",
+        "status": one.status,
+        "state": one.state,
         "time": one.time,
-        "waits_for": waits_for(facts, one.run) if one.work.status == PENDING else [],
+        "waits_for": waits_for(facts, one),
     }
 
 
-def waits_for(facts: Facts, run: str) -> list[str]:
-    """The dependencies of a run that nothing in the store satisfies yet: patterns of refs."""
-    return [glob for function in functions_of(facts, run) for glob in function.dependencies if not has(facts, glob)]
-
-
-def has(facts: Facts, glob: str) -> bool:
-    """Whether any ref matches a pattern found in a document; a malformed one matches nothing."""
-    try:
-        return next(iter(facts.snapshot.entries([glob], side="state")), None) is not None
-    except ValueError:
-        return False
-
-
-def functions_of(facts: Facts, run: str) -> list[lenient.Function]:
-    """The functions of a run (a stored ref)."""
-    numbers = sorted(facts.names(facts.state, f"{run}/functions"), key=version_key)
-    return lenient.functions(facts.body(run), [facts.body(f"{run}/functions/{number}") for number in numbers])
+def waits_for(facts: Facts, one: Unfinished) -> list[str]:
+    """What a run waits for, in the words of `work list`; in other dialects, patterns that nothing matches yet."""
+    if one.state or one.status != PENDING:
+        return list(one.reasons)
+    functions = lenient.functions_of(facts.state, one.run)
+    return [f"'{glob}'" for f in functions for glob in f.dependencies if not lenient.is_met(facts.snapshot, glob)]
 
 
 def work(facts: Facts, number: int, status: str) -> Page:
     """What runs, is paused, waits or failed: all of it, or what has one status."""
-    found = _unfinished(facts.packages())
-    counts = {one: sum(item.work.status == one for item in found) for one in (*OPEN[::-1], FAILED)}
+    unfinished = facts.unfinished()
+    found = unfinished.runs
+    counts = {one: sum(item.status == one for item in found) for one in (*OPEN[::-1], FAILED)}
     if status in counts:
-        found = [one for one in found if one.work.status == status]
+        found = [one for one in found if one.status == status]
     page = paged(found, number)
-    page["items"] = [_open(facts, one) for one in page["items"]]
-    return {**page, "counts": counts, "status": status if status in counts else ""}
+    page["items"] = [_unfinished_row(facts, one) for one in page["items"]]
+    return {
+        **page,
+        "counts": counts,
+        "status": status if status in counts else "",
+        "counted": unfinished.done,
+        "left_out": named(unfinished.left_out),
+    }
 
 
 # Environments and what is deployed there
@@ -129,7 +132,7 @@ def work(facts: Facts, number: int, status: str) -> Page:
 def environment_names(facts: Facts) -> list[str]:
     """All environments that have a document or something deployed, in the order in which releases reach them."""
     rank: dict[str, int] = {}
-    known = {name: facts.body(f"{STATE}/environment/{name}") for name in _global_names(facts, "environment")}
+    known = {name: facts.body(f"{STATE}/environment/{name}") for name in _known_environments(facts)}
     packages = list(facts.packages().values())
     for package in packages[:_PACKAGES_ASKED]:
         if package.numbers:
@@ -142,34 +145,30 @@ def environment_names(facts: Facts) -> list[str]:
     return sorted(names, key=lambda name: (rank.get(name, 1000), version_key(name)))
 
 
-def _global_names(facts: Facts, kind: str, side: Side = "state") -> list[str]:
-    tree = facts.side(side)
-    if tree is None:
-        return []
-    marker = STATE if side == "state" else facts.marker()
+def _known_environments(facts: Facts) -> list[str]:
+    """The environments that have a document or a link, of whatever shape."""
+    head = f"{STATE}/environment"
     return [
-        name
-        for name in facts.names(tree, f"{marker}/{kind}")
-        if read_object(tree, f"{marker}/{kind}/{name}")[0] is not None
+        name for name in facts.names(facts.state, head) if read_object(facts.state, f"{head}/{name}")[0] is not None
     ]
 
 
 def _environment_card(facts: Facts, packages: dict[str, Package], name: str) -> Page:
     body = facts.body(f"{STATE}/environment/{name}")
-    unfinished = [one for package in packages.values() for one in package.open if _goes_to(one, name)]
+    unfinished = [one for one in facts.unfinished().runs if _goes_to(one, name)]
     return {
         "name": name,
         "ref": f"{STATE}/environment/{name}",
         "exists": body is not None,
         "attributes": lenient.fields(lenient.fields(body).get("attributes")),
         "deployed": sum(name in package.deployed for package in packages.values()),
-        "active": sum(one.work.status in OPEN for one in unfinished),
-        "failed": sum(one.work.status == FAILED for one in unfinished),
+        "active": sum(one.status in OPEN for one in unfinished),
+        "failed": sum(one.status == FAILED for one in unfinished),
     }
 
 
-def _goes_to(one: Open, environment: str) -> bool:
-    return one.work.word == "deploy" and one.work.name == environment
+def _goes_to(one: Unfinished, environment: str) -> bool:
+    return one.word == DEPLOY and one.name == environment
 
 
 def environments(facts: Facts, number: int) -> Page:
@@ -187,8 +186,9 @@ def environment(facts: Facts, name: str, number: int) -> Page:
         package
         for package in packages.values()
         if name in package.deployed
-        or any(_goes_to(one, name) for one in package.open)
-        or name in facts.wanted(package.ref)
+        or name in package.unreadable
+        or name in package.wanted
+        or any(_goes_to(one, name) for one in facts.unfinished_of(package.ref))
     ]
     page = paged(here, number)
     page["items"] = [{"package": package.ref, **cell(facts, package, name)} for package in page["items"]]
@@ -199,7 +199,7 @@ def deployments(facts: Facts, number: int, contains: str) -> Page:
     """The matrix: packages by environments, in each cell what is there and what is on its way."""
     names = environment_names(facts)
     chosen = [package for package in facts.packages().values() if contains.lower() in package.ref.lower()]
-    chosen = [package for package in chosen if package.numbers or package.deployed or facts.wanted(package.ref)]
+    chosen = [one for one in chosen if one.numbers or one.deployed or one.unreadable or one.wanted]
     page = paged(chosen, number)
     page["items"] = [
         {"package": package.ref, "newest": newest(facts, package), "cells": [cell(facts, package, n) for n in names]}
@@ -217,13 +217,16 @@ def newest(facts: Facts, package: Package) -> Page | None:
 
 
 def cell(facts: Facts, package: Package, environment: str) -> Page:
-    """What is in one environment of one package: deployed, since, on its way or failed since, and wanted."""
+    """What is in one environment of one package: deployed, since, on its way or failed since, and how it differs from
+    what is wanted."""
     run = package.deployed.get(environment, "")
     release = split_work(run)[0]
     number = release_number(release)
     since = facts.time(f"{run}/status/complete") if run else ""
-    coming = [_open(facts, one) for one in package.open if _goes_to(one, environment) and one.number >= number]
-    wanted = lenient.release_of(facts.wanted(package.ref).get(environment))
+    unfinished = facts.unfinished_of(package.ref)
+    coming = [one for one in unfinished if _goes_to(one, environment) and one.number >= number]
+    coming.sort(key=lambda one: one.number)
+    difference = compared(facts).deployments.get(f"{package.ref}/{STATE}/{DEPLOY}/{environment}")
     return {
         "environment": environment,
         "run": run,
@@ -232,34 +235,30 @@ def cell(facts: Facts, package: Package, environment: str) -> Page:
         "number": number,
         "newest": bool(package.numbers) and number == package.numbers[-1],
         "since": since or _since_of(facts, run),
-        "coming": coming[-2:],
-        "wanted": wanted if wanted and wanted != release else "",
+        "is_unreadable": environment in package.unreadable,
+        "coming": [_unfinished_row(facts, one) for one in coming[-2:]],
+        "difference": difference["status"] if difference is not None else "",
+        "wanted": lenient.release_of(difference["wanted"]) if difference is not None else "",
     }
-
-
-def split_work(stored: str) -> tuple[str, str, str]:
-    """The release, the directory's name and the rest of a stored ref of work; all is the release where it is none.
-
-    The marker says where the package's path ends, in which `call` and `deploy` are names like others.
-    """
-    segments = stored.split("/")
-    at = next((number for number, segment in enumerate(segments) if segment.startswith(STATE)), len(segments))
-    if segments[at + 1 : at + 2] and segments[at + 1] in WORDS:
-        return "/".join(segments[: at + 1]), segments[at + 1], "/".join(segments[at + 2 :])
-    return stored, "", ""
 
 
 def _since_of(facts: Facts, run: str) -> str:
     """When a run that has no marker was last heard of."""
     if not run:
         return ""
-    return next((step["time"] for f in functions_of(facts, run) for step in reversed(f.history)), "")
+    functions = lenient.functions_of(facts.state, run)
+    return next((step["time"] for f in functions for step in reversed(f.history)), "")
 
 
 def difference_page(facts: Facts, number: int) -> Page:
     """Where state does not follow intent."""
     compared_ = compared(facts)
-    return {**paged(compared_.differences, number), "done": compared_.done, "problem": compared_.problem}
+    return {
+        **paged(compared_.differences, number),
+        "done": compared_.done,
+        "problem": compared_.problem,
+        "left_out": named(compared_.left_out),
+    }
 
 
 # Repositories and packages
@@ -284,6 +283,7 @@ def _repository(package: str) -> str:
 def package_row(facts: Facts, package: Package) -> Page:
     """A package with its newest release."""
     last = newest(facts, package)
+    unfinished = facts.unfinished_of(package.ref)
     release = facts.release(last["ref"]) if last is not None else None
     return {
         "package": package.ref,
@@ -292,8 +292,8 @@ def package_row(facts: Facts, package: Package) -> Page:
         "newest": last,
         "status": [work.status for work in release.work] if release is not None else [],
         "deployed": sorted(package.deployed),
-        "unfinished": sum(one.work.status in OPEN for one in package.open),
-        "failed": sum(one.work.status == FAILED for one in package.open),
+        "unfinished": sum(one.status in OPEN for one in unfinished),
+        "failed": sum(one.status == FAILED for one in unfinished),
     }
 
 
@@ -310,7 +310,7 @@ def custom(facts: Facts, number: int) -> Page:
         for name in names
     ]
     of_releases = [
-        (package.ref, release, name) for package in facts.packages().values() for release, name in package.custom
+        (package.ref, release, name) for package in facts.packages().values() for release, name in facts.custom(package)
     ]
     of_releases.sort(key=lambda item: (-item[1], item[0], item[2]))
     page = paged(of_releases, number)

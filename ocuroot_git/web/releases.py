@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..delivery import lenient
 from ..delivery.addresses import release_number
-from ..delivery.vocabulary import CALL, DEPLOY
+from ..delivery.lenient import split_work
+from ..delivery.vocabulary import CALL, DEPLOY, OPEN
 from ..errors import NotFound
 from ..formats.layout import REFS, Damaged
 from ..formats.refs import STATE, version_key
 from .ansi import plain
-from .lists import functions_of, has, package_row, paged, split_work
+from .lists import package_row, paged, waits_for
 
 if TYPE_CHECKING:
     from ..formats.layout import StoredObject
@@ -165,7 +166,7 @@ def release(facts: Facts, stored: str) -> Page:
 
 def _times(facts: Facts, run: str, status: str) -> Page:
     """When a run started, and when it came to its present status."""
-    history = [step for function in functions_of(facts, run) for step in function.history]
+    history = [step for function in lenient.functions_of(facts.state, run) for step in function.history]
     marked = facts.time(f"{run}/status/{status}") if status else ""
     started = next((step["time"] for step in history if step["status"] == "running"), "")
     reached = next((step["time"] for step in reversed(history) if step["status"] == status), "")
@@ -176,16 +177,16 @@ def _superseded(facts: Facts, run: str, status: str) -> str:
     """What took the place of a run that was cancelled, in words (`superseded by …/@6`); empty where nothing did."""
     if status != "cancelled" or not run:
         return ""
-    reasons = [function.ended_by for function in functions_of(facts, run)]
+    reasons = [function.ended_by for function in lenient.functions_of(facts.state, run)]
     return next((reason for reason in reasons if reason.startswith("superseded by ")), "")
 
 
 def work(facts: Facts, stored: str) -> Page:
     """A piece of work: its runs, the newest first."""
     runs = []
-    for number in reversed(facts.runs(stored)):
+    for number in reversed(lenient.run_numbers(facts.state, stored)):
         run = f"{stored}/{number}"
-        status = facts.status(run)
+        status = lenient.status_of(facts.state, run)
         runs.append({"ref": run, "number": number, "status": status, **_times(facts, run, status)})
     head, _, below = split_work(stored)
     return {"ref": stored, "release": head, "name": below, "runs": runs}
@@ -196,10 +197,14 @@ def run_page(facts: Facts, stored: str) -> Page:
     body = facts.body(stored)
     head, word, rest = split_work(stored)
     name, _, number = rest.partition("/")
-    status = facts.status(stored)
-    functions = functions_of(facts, stored)
+    status = lenient.status_of(facts.state, stored)
+    functions = lenient.functions_of(facts.state, stored)
     work = f"{head}/{word}/{name}"
-    runs = facts.runs(work)
+    unfinished = None
+    if status in OPEN:
+        mine = facts.unfinished_of(head.rpartition("/")[0])
+        unfinished = next((one for one in mine if one.run == stored), None)
+    runs = lenient.run_numbers(facts.state, work)
     return {
         "ref": stored,
         "release": head,
@@ -218,8 +223,12 @@ def run_page(facts: Facts, stored: str) -> Page:
         "commands": [function.command for function in functions if function.command],
         "functions": [{"name": one.name, "position": one.position} for one in functions if one.name],
         "dependencies": [
-            {"glob": glob, "met": has(facts, glob)} for function in functions for glob in function.dependencies
+            {"glob": glob, "met": lenient.is_met(facts.snapshot, glob)}
+            for function in functions
+            for glob in function.dependencies
         ],
+        "state": unfinished.state if unfinished is not None else "",
+        "waits_for": waits_for(facts, unfinished) if unfinished is not None else [],
         "previous": f"{work}/{max(n for n in runs if n < int(number))}" if any(n < int(number) for n in runs) else "",
         "next": f"{work}/{min(n for n in runs if n > int(number))}" if any(n > int(number) for n in runs) else "",
         "in_releases": _in_releases(facts, head, word, name),

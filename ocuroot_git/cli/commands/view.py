@@ -5,6 +5,8 @@ Flask and waitress are imported only here, when the command runs.
 
 from __future__ import annotations
 
+import time
+
 from ...backends.base import Access
 from ...config.settings import DEFAULT_BRANCH
 from ...errors import Fatal, UsageError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from ...store.stores import Stores
     from ..context import Context
+    from ..terminal import Terminal
 
 _CONTACT = 4.0
 """Seconds for which one contact with a remote store serves, unless `--max-age` says otherwise."""
@@ -26,7 +29,6 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 def run(context: Context, *, port: int | None, host: str, no_browser: bool, at: str | None, remote: str | None) -> int:
     try:
         from ...web.app import View, create_app
-        from ...web.differences import compared
         from ...web.server import address_of, listen, serve
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("flask", "waitress"):
@@ -41,9 +43,7 @@ def run(context: Context, *, port: int | None, host: str, no_browser: bool, at: 
     app = create_app(open_stores, bound=host, at=at)
     view: View = app.extensions["view"]
     # A store that cannot be read is said so here and now. What this reads is kept: the first page will be fast.
-    facts = view.facts()
-    facts.packages()
-    compared(facts)
+    view.facts().packages(_Reading(context.terminal))
     if host not in _LOOPBACK:
         context.terminal.warning(f"whoever reaches '{host}' can read the stores: the view asks for no password")
     listener = listen(host.strip("[]"), port)
@@ -57,6 +57,19 @@ def run(context: Context, *, port: int | None, host: str, no_browser: bool, at: 
         browse(address, context.environ)
     serve(app, listener)
     return 0
+
+
+class _Reading:
+    """Says on stderr how far the reading of the store has come, once a second."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._told = time.monotonic()
+
+    def __call__(self, read: int, of: int) -> None:
+        if time.monotonic() - self._told > 1:
+            self._told = time.monotonic()
+            self._terminal.remark(f"reading the store: {read} of {of} packages")
 
 
 def _opener(context: Context, remote: str | None) -> Callable[[], Stores]:
