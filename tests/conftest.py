@@ -30,7 +30,13 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (home / "bin" / "git-ocuroot").chmod(0o755)
     before = dict(os.environ)
     for name in list(os.environ):
-        if name.startswith(("GIT_", "OCUROOT_", "XDG_")) or name in ("NO_COLOR", "PAGER", "LESS", "LC_ALL", "LANGUAGE"):
+        if name.startswith(("GIT_", "OCU_", "OCUROOT_", "XDG_")) or name in (
+            "NO_COLOR",
+            "PAGER",
+            "LESS",
+            "LC_ALL",
+            "LANGUAGE",
+        ):
             del os.environ[name]
     # What a CI system says of itself and of the job it runs must not reach the stores under test.
     for names in CI_VARIABLES.values():

@@ -35,8 +35,10 @@ def intent_ref(context: Context, text: str) -> Ref:
             f"'{ref}' is no intent: only refs with '+' are set and deleted by hand",
             hint="intents become state by 'git ocuroot apply'; pipelines write state with 'git ocuroot update --stdin'",
         )
-    if ref.repo or not ref.path:
+    if ref.is_relative:
         return ref.absolute(context.stores.base)
+    if ref.repo or not ref.path:
+        return ref
     return context.snapshot().named(str(ref))  # which looks into the store
 
 

@@ -81,11 +81,8 @@ class Context:
         return self.settings.operation([command, dict(sorted(request.items()))], of_job=of_job)
 
     def top_directory(self) -> str:
-        """Where the commands of releases run: at the top of the work tree, or here where there is none."""
-        try:
-            return self.settings.repository.work_tree or os.getcwd()
-        except Fatal:
-            return os.getcwd()  # the stores are directories, and there is no repository
+        """Where the commands of releases run: where packages' paths begin, or here where there is no work tree."""
+        return self.settings.root or os.getcwd()
 
     @property
     def are_stores_open(self) -> bool:

@@ -14,6 +14,7 @@ from ..formats.urls import name_of_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Final, Protocol
 
     from ..git.config import Config
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
         config: Config
         directory: str
+        environ: Mapping[str, str]
 
         @property
         def repository_or_none(self) -> Repository | None: ...
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 ALIAS_KEY: Final = "ocuroot.repoAlias"
 URL_OF_ORIGIN: Final = "the URL of 'origin'"
+_ALIAS_VARIABLE: Final = "OCU_CFG_repo_alias"
+_URL_VARIABLE: Final = "OCU_REPO_URL_OVERRIDE"
+"""What the original program takes for the alias, and for the URL of `origin`."""
 _HINT: Final = f"give it one: git config {ALIAS_KEY} <name>"
 _LONGEST: Final = 1 << 13
 """Bytes of a remembered name that are read: more than any ref has."""
@@ -50,17 +55,21 @@ class Name:
 
 def name_of(settings: Named) -> Name:
     """The name: the alias, else the URL of `origin`, else the directory's name. Raises Fatal where none can be made."""
+    alias = settings.environ.get(_ALIAS_VARIABLE)
+    if alias:
+        return Name(_checked(alias), _ALIAS_VARIABLE)
     alias = settings.config.get(ALIAS_KEY)
     if alias:
         return Name(_checked(alias), ALIAS_KEY)
     repo_file = settings.repo_file()
     if repo_file is not None and repo_file.repo_alias:
         return Name(_checked(repo_file.repo_alias), "repo.ocu.star")
-    url = settings.config.remote_url("origin")
+    given = settings.environ.get(_URL_VARIABLE)
+    url, source = (given, _URL_VARIABLE) if given else (settings.config.remote_url("origin"), URL_OF_ORIGIN)
     by_url = name_of_url(settings.config.rewritten(url)) if url else ""
     if by_url:
         # Where refs cannot bear it, another clone would have another name: so none is made up.
-        return Name(_checked(by_url, f"no name can be made of {URL_OF_ORIGIN}: "), URL_OF_ORIGIN)
+        return Name(_checked(by_url, f"no name can be made of {source}: "), source)
     top = os.path.realpath(_main_directory(settings))
     by_directory = os.path.basename(top).removesuffix(".git")
     return Name(

@@ -87,6 +87,7 @@ class Settings:
         self._repo_file: RepoFile | None = None
         self._name: Name | None = None
         self._repo_file_read = False
+        self._root: str | None = None
 
     @property
     def repository(self) -> Repository:
@@ -126,12 +127,32 @@ class Settings:
 
     @property
     def directory_below_top(self) -> str:
-        """The path of the directory we are in, from the top of the work tree; empty there and where there is none."""
+        """The path of the directory we are in, from `root`; empty there, and where there is no work tree."""
+        return "" if self.root is None else _path_below(self.root, self.directory)
+
+    @property
+    def root_below_top(self) -> str:
+        """The path of `root` from the top of the work tree; empty there."""
+        return "" if self.root is None else _path_below(self.repository.work_tree or "", self.root)
+
+    @property
+    def root(self) -> str | None:
+        """The directory from which the paths of packages are named; None where there is no work tree.
+
+        The nearest upwards that has a `repo.ocu.star`, else the top of the work tree.
+        """
         top = self._repository.work_tree if self._repository is not None else None
-        if top is None:
-            return ""
-        below = os.path.relpath(os.path.realpath(self.directory), os.path.realpath(top))
-        return "" if below == "." or below.startswith("..") else below.replace(os.sep, "/")
+        if top is None or self._root is not None:
+            return self._root
+        self._root = top
+        below = _path_below(top, self.directory)
+        while below:
+            directory = os.path.join(top, below)
+            if os.path.lexists(os.path.join(directory, "repo.ocu.star")):
+                self._root = directory
+                break
+            below = below.rpartition("/")[0]
+        return self._root
 
     @property
     def own_directory(self) -> str | None:
@@ -188,12 +209,11 @@ class Settings:
         return self._repository
 
     def repo_file(self) -> RepoFile | None:
-        """What `repo.ocu.star` at the top of the work tree says; None where there is none. Raises StarlarkError."""
+        """What the nearest `repo.ocu.star` upwards says, within the work tree; None for none. Raises StarlarkError."""
         if not self._repo_file_read:
             self._repo_file_read = True
-            top = self._repository.work_tree if self._repository is not None else None
-            if top and os.path.lexists(os.path.join(top, "repo.ocu.star")):
-                self._repo_file = self._evaluate(top)
+            if self.root is not None and os.path.lexists(os.path.join(self.root, "repo.ocu.star")):
+                self._repo_file = self._evaluate(self.root)
         return self._repo_file
 
     def configure(self, side: Side, *, branch: str | None = None, remote: str | None = None) -> None:
@@ -280,12 +300,12 @@ class Settings:
             return None
         from .trust import REPO_FILE, directory_location, git_location
 
-        top = self.repository.work_tree or ""
+        top, root = self.repository.work_tree or "", self.root or ""
         if said.kind == "fs":
             git_dirs = (self.repository.git_dir, self.repository.common_dir)
-            return StoreLocation(REPO_FILE, directory=directory_location(said.location, top, git_dirs))
+            return StoreLocation(REPO_FILE, directory=directory_location(said.location, root, top, git_dirs))
         is_remote = self.config.remote_url(said.location) is not None  # which the user has chosen
-        where = said.location if is_remote else git_location(said.location, top, side, self.config)
+        where = said.location if is_remote else git_location(said.location, root, top, side, self.config)
         return StoreLocation(
             REPO_FILE,
             remote=where,
@@ -296,10 +316,10 @@ class Settings:
             support_files=said.support_files,
         )
 
-    def _evaluate(self, top: str) -> RepoFile | None:
+    def _evaluate(self, directory: str) -> RepoFile | None:
         from .trust import REPO_FILE, read_repo_file, visible_environment
 
-        text = read_repo_file(top)
+        text = read_repo_file(directory)
         if text is None:
             return None
         from .repo_file import evaluate
@@ -308,7 +328,7 @@ class Settings:
         if self.config.get_bool("ocuroot.allowShell", own=True):
             from ..git.program import shell_in
 
-            shell = shell_in(top, self.environ)
+            shell = shell_in(directory, self.environ)
         visible = visible_environment(self.environ, self.config)
         return evaluate(text, REPO_FILE, environ=visible, hidden=self.environ.keys() - visible.keys(), shell=shell)
 
@@ -322,3 +342,9 @@ class Settings:
                 f"cannot use bare repository '{path}' (safe.bareRepository is 'explicit')",
                 hint=f"name it: git --git-dir '{path}' ocuroot …",
             )
+
+
+def _path_below(top: str, directory: str) -> str:
+    """The path of a directory from one above it, with `/` between its segments; empty for itself or one elsewhere."""
+    below = os.path.relpath(os.path.realpath(directory), os.path.realpath(top))
+    return "" if below == "." or below.split(os.sep)[0] == ".." else below.replace(os.sep, "/")

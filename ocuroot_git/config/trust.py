@@ -57,13 +57,13 @@ CI_VARIABLES: Final = {
 """Where CI systems say which branch, commit, repository and run it is. None holds a token; a URL among them may."""
 
 
-def read_repo_file(top: str) -> str | None:
-    """The text of `repo.ocu.star` at the top of a work tree, or None where there is none.
+def read_repo_file(directory: str) -> str | None:
+    """The text of `repo.ocu.star` in a directory of a work tree, or None where there is none.
 
     Raises Fatal for what is no plain file: what a symbolic link leads to did not come with the clone, and the error of
     a reader would quote it; a FIFO or a device has no end.
     """
-    path = os.path.join(top, REPO_FILE)
+    path = os.path.join(directory, REPO_FILE)
     try:
         kind = os.lstat(path).st_mode
         if stat.S_ISLNK(kind):
@@ -110,8 +110,10 @@ def visible_environment(environ: Mapping[str, str], config: Config) -> dict[str,
     return found
 
 
-def git_location(location: str, top: str, side: str, config: Config) -> str:
+def git_location(location: str, directory: str, top: str, side: str, config: Config) -> str:
     """Where the store lies that `store.git(location)` names: a URL, or the path of a directory. Raises Fatal.
+
+    The file that names it lies in `directory`, below `top`.
 
     Unless it is a path, git is to be told that the user has not chosen it (`GIT_PROTOCOL_FROM_USER=0`): it then keeps
     to these transports also where a server redirects it.
@@ -132,16 +134,19 @@ def git_location(location: str, top: str, side: str, config: Config) -> str:
     elif is_url(location):
         _check_headers(location, config)
         return location
-    path = os.path.realpath(os.path.join(top, os.path.expanduser(location)))
+    path = os.path.realpath(os.path.join(directory, os.path.expanduser(location)))
     why = _why_not(path, os.path.realpath(top))
     if why:
         raise Fatal(f"{REPO_FILE} names the store '{location}', which {why}", hint=hint)
     return path
 
 
-def directory_location(location: str, top: str, git_dirs: tuple[str, ...]) -> str:
-    """The directory that `store.fs(location)` names: in the work tree, and in no repository. Raises Fatal."""
-    path = os.path.realpath(os.path.join(top, location))
+def directory_location(location: str, directory: str, top: str, git_dirs: tuple[str, ...]) -> str:
+    """The directory that `store.fs(location)` names: in the work tree, and in no repository. Raises Fatal.
+
+    The file that names it lies in `directory`, below `top`.
+    """
+    path = os.path.realpath(os.path.join(directory, location))
     real_top = os.path.realpath(top)
     hint = "if you trust it, name it yourself: git config ocuroot.state.path <directory>"
     if not _is_below(path, real_top):

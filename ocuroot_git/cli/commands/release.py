@@ -21,7 +21,7 @@ def new(
     from ...delivery import releases
 
     package = package_ref(repo or context.stores.base.repo, path)
-    released = _commit(context, repo, commit or "HEAD")
+    released = _commit(context, repo, commit or context.environ.get("OCU_REPO_COMMIT_OVERRIDE") or "HEAD")
     content = _definition(context, definition, path, None if repo else released)
     release = releases.new(
         context.stores,
@@ -83,9 +83,10 @@ def _definition(context: Context, named: str, path: str, commit: Oid | None) -> 
 
 
 def _file_at(context: Context, commit: Oid, path: str) -> bytes | None:
-    """A file of a commit of this repository; None where there is none."""
+    """The file of a package in a commit of this repository; None where there is none."""
     repository = context.settings.repository
-    return file_at(repository, repository.root(commit), path.removeprefix("//").strip("/"))
+    path = f"{context.settings.root_below_top}/{path.removeprefix('//')}".strip("/")
+    return file_at(repository, repository.root(commit), path)
 
 
 def listing(context: Context, *paths: str, json: bool) -> int:
