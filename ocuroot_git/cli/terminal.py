@@ -19,7 +19,7 @@ from ..redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, Final
 
     from ..git.config import Config
@@ -119,10 +119,10 @@ class Terminal:
             return ref
         return '"' + "".join(map(self._c_quoted, ref)) + '"'
 
-    def names(self, refs: list[str]) -> None:
+    def names(self, refs: Sequence[str]) -> None:
         """Print many refs, each as `name` gives it. Few need quotes, so whole batches are asked whether one does."""
         for first in range(0, len(refs), _BATCH):
-            batch = refs[first : first + _BATCH]
+            batch: Sequence[str] = refs[first : first + _BATCH]
             if self.end == "\n" and self._needs_quotes("".join(batch)):
                 batch = [self.name(ref) for ref in batch]
             self.write(_encoded(self.end.join(batch) + self.end))

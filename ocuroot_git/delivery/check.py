@@ -7,6 +7,7 @@ here with the field.
 from __future__ import annotations
 
 from ..formats.globs import Glob, GlobError
+from ..formats.layout import StoredRef
 from ..formats.refs import STATE
 from ..store.fsck import Finding
 from . import model, vocabulary
@@ -57,7 +58,7 @@ def check_model(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _check_environments(snapshot: Snapshot, problems: Problems) -> None:
-    refs = list(documents_below(state_tree(snapshot), [f"{STATE}/environment"]))
+    refs = list(documents_below(state_tree(snapshot), [StoredRef(f"{STATE}/environment")]))
     if snapshot.has_intent():
         refs += documents_below(intent_tree(snapshot), [stored_intent(snapshot, "environment")])
     for ref in refs:

@@ -10,7 +10,7 @@ State without an intent counts as to be deleted.
 from __future__ import annotations
 
 from ..formats.documents import same
-from ..formats.layout import OBJECT_FILE, REFS
+from ..formats.layout import OBJECT_FILE, REFS, StoredRef
 from ..formats.refs import INTENT, STATE, Ref, RefError
 from . import index, model, vocabulary
 from .addresses import RunRef, WorkRef
@@ -99,30 +99,30 @@ def _documents(snapshot: Snapshot, refs: Iterable[str], problems: Problems) -> d
 def _custom_refs(snapshot: Snapshot, tree: StoreTree, marker: str, problems: Problems) -> Iterator[str]:
     """The refs of the custom documents of one side, global and of releases; none that lie hidden below a link."""
     first = INTENT if marker == INTENT and tree.layout.version == 1 else STATE
-    heads = []
+    heads: list[StoredRef] = []
     for package, facts in index.facts_of(snapshot, tree, packages(tree)).items():
         if facts is None:
             names = tree.names(f"{REFS}/{package}")
-            heads += [f"{package}/{name}" for name in names if name[0] == first and name != OBJECT_FILE]
+            heads += [StoredRef(f"{package}/{name}") for name in names if name[0] == first and name != OBJECT_FILE]
             continue
         for below in sorted(facts.below):
             head, _, word = below.partition("/")
             if head[0] == first and word == index.CUSTOM:
-                heads.append(f"{package}/{head}")
+                heads.append(StoredRef(f"{package}/{head}"))
     prefetch(tree, heads)
-    todo = [f"{first}/custom"]
+    todo = [StoredRef(f"{first}/custom")]
     for head in heads:
         is_link = False  # where that cannot be read, all below it is met, and cannot be read either
         with problems.leave_out(head):
             found = tree.object(head)
             is_link = found is not None and found.kind == "link"
         if not is_link:
-            todo.append(f"{head}/custom")
+            todo.append(StoredRef(f"{head}/custom"))
     prefetch(tree, todo, "trees")
     yield from documents_below(tree, todo)
 
 
-def documents_below(tree: StoreTree, heads: list[str]) -> Iterator[str]:
+def documents_below(tree: StoreTree, heads: list[StoredRef]) -> Iterator[str]:
     """The refs, as they are printed, of all documents below some stored refs, of those too that cannot be read."""
     todo = list(heads)
     while todo:
@@ -130,7 +130,7 @@ def documents_below(tree: StoreTree, heads: list[str]) -> Iterator[str]:
         for name in tree.names(f"{REFS}/{head}"):
             if name == OBJECT_FILE:
                 continue
-            below = f"{head}/{name}"
+            below = StoredRef(f"{head}/{name}")
             todo.append(below)
             if is_there(tree, below):
                 try:
@@ -142,7 +142,7 @@ def documents_below(tree: StoreTree, heads: list[str]) -> Iterator[str]:
 def _environments(snapshot: Snapshot, problems: Problems) -> Iterator[Difference]:
     intents = documents_below(intent_tree(snapshot), [stored_intent(snapshot, "environment")])
     wanted = {str(Ref.parse(ref).replace(marker=STATE)): ref for ref in intents}
-    stored = documents_below(state_tree(snapshot), [f"{STATE}/environment"])
+    stored = documents_below(state_tree(snapshot), [StoredRef(f"{STATE}/environment")])
     yield from _compare(snapshot, wanted, _documents(snapshot, stored, problems), problems, Environment.read)
 
 
@@ -274,15 +274,15 @@ def deploy_intents(snapshot: Snapshot, among: list[str] | None = None) -> list[t
     return [(package, name) for package in known for name in _children(tree, f"{package}/{directory}")]
 
 
-def stored_intent(snapshot: Snapshot, type_: str) -> str:
+def stored_intent(snapshot: Snapshot, type_: str) -> StoredRef:
     """`+/<type>` as the intent store spells it in its paths."""
-    return f"{INTENT if intent_tree(snapshot).layout.version == 1 else STATE}/{type_}"
+    return StoredRef(f"{INTENT if intent_tree(snapshot).layout.version == 1 else STATE}/{type_}")
 
 
 def _children(tree: StoreTree, head: str) -> list[str]:
     """The names of the documents just below a stored ref."""
     names = [name for name in tree.names(f"{REFS}/{head}") if name != OBJECT_FILE]
-    return sorted(name for name in names if is_there(tree, f"{head}/{name}"))
+    return sorted(name for name in names if is_there(tree, StoredRef(f"{head}/{name}")))
 
 
 def state_ref(snapshot: Snapshot, intent: Ref) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..formats.layout import REFS, Damaged
+from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.refs import STATE, version_key
 from ..git.objects import ObjectError
 from .vocabulary import CALL, DEPLOY
@@ -177,7 +177,7 @@ class Release(NamedTuple):
 def body(tree: StoreTree, stored: str) -> Document:
     """The document at just this ref; None where there is none."""
     try:
-        found = tree.object(stored)
+        found = tree.object(StoredRef(stored))
     except (Damaged, ObjectError):
         return None
     return found.body if found is not None and found.kind == "ref" else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..errors import Fatal, NotFound
 from ..formats.globs import escape
-from ..formats.layout import OBJECT_FILE, REFS, Damaged, edge_directories, object_path
+from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredRef, edge_directories, object_path
 from ..formats.refs import INTENT, STATE, Ref
 from . import index
 from .addresses import RunRef, WorkRef, environment_ref, parse_work, release_number
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ..formats.documents import Document
-    from ..formats.layout import StoredObject
+    from ..formats.layout import ShownRef, StoredObject
     from ..git.objects import Scope
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
@@ -83,7 +83,7 @@ def packages_with(snapshot: Snapshot, tree: StoreTree, below: str) -> list[str]:
     return [package for package, known in facts.items() if known is None or below in known.below]
 
 
-def is_there(tree: StoreTree, stored: str) -> bool:
+def is_there(tree: StoreTree, stored: StoredRef) -> bool:
     """Whether there is an object at a stored ref, be it one that cannot be read."""
     path = object_path(stored)
     if tree.file(path) is not None:
@@ -120,7 +120,7 @@ def releases(snapshot: Snapshot, package: str, problems: Problems = STRICT) -> l
     for number in sorted(set(tree.release_numbers(package))):
         ref = f"{package}/{tree.layout.release_segment(number)}"
         with problems.leave_out(ref):
-            release = tree.object(ref)
+            release = tree.object(StoredRef(ref))
             if release is None:
                 _refuse_remains(snapshot, ref, (CALL, DEPLOY))
             elif release.kind == "link":
@@ -347,9 +347,11 @@ def ops(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[str, 
                     yield release, name
 
 
-def dependants(snapshot: Snapshot, ref: str) -> list[str]:
+def dependants(snapshot: Snapshot, ref: str) -> list[ShownRef]:
     """The refs that are recorded to depend on a ref, sorted."""
-    return sorted(state_tree(snapshot).edge_ends(edge_directories(ref)[1], ref))
+    tree = state_tree(snapshot)
+    stored = tree.layout.spellings(snapshot.absolute(ref))[0]
+    return sorted(map(tree.layout.shown, tree.edge_ends(edge_directories(stored)[1], stored)))
 
 
 def find_release(snapshot: Snapshot, text: str) -> str:

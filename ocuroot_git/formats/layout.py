@@ -16,9 +16,15 @@ from .refs import INTENT, STATE, Ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final, Literal
+    from typing import Final, Literal, NewType
 
     Side = Literal["state", "intent"]
+    StoredRef = NewType("StoredRef", str)
+    """A ref as the store's dialect spells it in its paths, without a fragment."""
+    ShownRef = NewType("ShownRef", str)
+    """A ref as it is printed, perhaps with a fragment."""
+else:
+    StoredRef = ShownRef = str
 
 STORE_FILE: Final = ".ocuroot-store"
 OBJECT_FILE: Final = "@object.json"
@@ -95,7 +101,7 @@ class Layout:
             info["tags"] = {self.side: {}}
         return to_bytes(dump(info, None) + "\n")
 
-    def spellings(self, ref: Ref) -> list[str]:
+    def spellings(self, ref: Ref) -> list[StoredRef]:
         """The stored refs that `ref` may stand for, without its fragment: the store's own word first."""
         marker = ref.marker
         releases = [ref.release]
@@ -109,19 +115,26 @@ class Layout:
             types = ["call", "task"] if self.version == 1 else ["task", "call"]
         plain = ref.without_fragment()
         return [
-            str(plain.replace(marker=marker, release=release, type=type_)) for release in releases for type_ in types
+            StoredRef(str(plain.replace(marker=marker, release=release, type=type_)))
+            for release in releases
+            for type_ in types
         ]
 
-    def shown(self, stored: str) -> str:
+    def shown(self, stored: StoredRef) -> ShownRef:
         """The ref as it is printed."""
         if self.version == 1 or self.side != "intent":
-            return stored
+            return ShownRef(stored)
         segments = stored.split("/")
         for number, segment in enumerate(segments):
             if segment.startswith(STATE):
                 segments[number] = INTENT + segment[1:]
                 break
-        return "/".join(segments)
+        return ShownRef("/".join(segments))
+
+    def shown_target(self, target: str) -> ShownRef:
+        """The target of a link as it is printed, with its fragment."""
+        stored, fragment = split_target(target)
+        return ShownRef(f"{self.shown(stored)}#{fragment}") if fragment else self.shown(stored)
 
     def release_number(self, segment: str) -> int | None:
         """The number of the release whose directory is called `segment` (`@12`, `@r12`), or None."""
@@ -164,7 +177,7 @@ class StoredObject:
         self,
         kind: str,
         body: Document,
-        links: tuple[str, ...] = (),
+        links: tuple[StoredRef, ...] = (),
         body_type: str | None = None,
         others: dict[str, Document] | None = None,
     ) -> None:
@@ -176,7 +189,7 @@ class StoredObject:
 
     @property
     def target(self) -> str | None:
-        """The stored ref that a link leads to; None for a document."""
+        """The stored ref, perhaps with a fragment, that a link leads to; None for a document."""
         return str(self.body) if self.kind == "link" else None
 
     @classmethod
@@ -204,7 +217,7 @@ class StoredObject:
             raise Damaged(path, "its links are not a list of refs")
         if not (body_type is None or isinstance(body_type, str)):
             raise Damaged(path, "its body_type is not a string")
-        return cls(kind, body, tuple(links), body_type, content)
+        return cls(kind, body, tuple(map(StoredRef, links)), body_type, content)
 
     def to_bytes(self) -> bytes:
         """The content of the file: indented by two, keys in the design's order, unknown ones last, a final newline."""
@@ -215,7 +228,7 @@ class StoredObject:
             content["links"] = sorted(set(self.links))
         return to_bytes(dump({**content, "body": self.body, **self.others}, nested=_NESTED_IN_FILE) + "\n")
 
-    def with_links(self, links: set[str]) -> StoredObject:
+    def with_links(self, links: set[StoredRef]) -> StoredObject:
         """The same object with another set of refs that link to it."""
         return StoredObject(self.kind, self.body, tuple(sorted(links)), self.body_type, self.others)
 
@@ -231,7 +244,7 @@ def link_target(data: bytes, path: str) -> str | None:
     return StoredObject.read(data, path).target
 
 
-def leads_on(link: str) -> bool:
+def leads_on(link: StoredRef) -> bool:
     """Whether the link at a stored ref stands also for the beginning of longer refs (design 5.3).
 
     Not the global `@` and `+` of early Ocuroot, which lead to the document of the repository; it never followed them
@@ -240,18 +253,24 @@ def leads_on(link: str) -> bool:
     return link not in (STATE, INTENT)
 
 
-def object_path(stored: str) -> str:
+def split_target(target: str) -> tuple[StoredRef, str]:
+    """The stored ref that the target of a link names, and the fragment (empty: the whole document)."""
+    stored, _, fragment = target.partition("#")
+    return StoredRef(stored), fragment
+
+
+def object_path(stored: StoredRef) -> str:
     """The path, from the top of the store, of the file that holds the object at a stored ref."""
     return f"{REFS}/{stored}/{OBJECT_FILE}"
 
 
-def stored_ref(path: str) -> str | None:
+def stored_ref(path: str) -> StoredRef | None:
     """The stored ref whose object the file at `path` holds; None for other files."""
     head, tail = REFS + "/", "/" + OBJECT_FILE
-    return path[len(head) : -len(tail)] if path.startswith(head) and path.endswith(tail) else None
+    return StoredRef(path[len(head) : -len(tail)]) if path.startswith(head) and path.endswith(tail) else None
 
 
-def edge_files(stored: str, dependency: str) -> dict[str, bytes]:
+def edge_files(stored: StoredRef, dependency: StoredRef) -> dict[str, bytes]:
     """The two files that say that the document at `stored` depends on another, by path."""
     return {
         f"{_DEPENDENCIES}/{stored}/{dependency}/{_EDGE_FILE}": to_bytes(stored),
@@ -259,19 +278,20 @@ def edge_files(stored: str, dependency: str) -> dict[str, bytes]:
     }
 
 
-def edge_directories(stored: str) -> tuple[str, str]:
+def edge_directories(stored: StoredRef) -> tuple[str, str]:
     """The directories below which lie the dependencies of a document, and what depends on it."""
     return f"{_DEPENDENCIES}/{stored}", f"{_DEPENDANTS}/{stored}"
 
 
-def edge_end(path_below: str) -> str | None:
+def edge_end(path_below: str) -> StoredRef | None:
     """The other end of an edge, from the path of its file below an `edge_directories` directory."""
-    return path_below.removesuffix("/" + _EDGE_FILE) if path_below.endswith("/" + _EDGE_FILE) else None
+    end = path_below.removesuffix("/" + _EDGE_FILE)
+    return StoredRef(end) if end != path_below else None
 
 
-def edge_of(path: str, content: bytes) -> tuple[str, str] | None:
+def edge_of(path: str, content: bytes) -> tuple[StoredRef, StoredRef] | None:
     """The document that depends on another, and that other, which a file of `edge_files` says; None for other files."""
-    end = content.decode(errors="surrogateescape")
+    end = StoredRef(content.decode(errors="surrogateescape"))
     for head in (_DEPENDENCIES, _DEPENDANTS):
         if path.startswith(f"{head}/{end}/"):
             other = edge_end(path[len(f"{head}/{end}/") :])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import Conflict, Fatal
-from ..formats.layout import OBJECT_FILE, REFS, StoredObject, object_path, stored_ref
+from ..formats.layout import OBJECT_FILE, REFS, StoredObject, StoredRef, object_path, stored_ref
 from ..formats.refs import LONGEST
 from .tree import StoreTree
 
@@ -29,7 +29,7 @@ class Draft(StoreTree):
 
     def put(self, path: str, data: bytes | None) -> None:
         """Change a file; a change back to what it was is no change."""
-        self._targets.pop(stored_ref(path) or "", None)
+        self._targets.pop(stored_ref(path) or StoredRef(""), None)
         is_dropped = self._is_dropped(path)
         if path not in self.seen and not is_dropped:
             self.seen[path] = self.base.file(path)
@@ -73,18 +73,18 @@ class Draft(StoreTree):
         """Take back what was put since a moment; what was read stays known, as `replay` must."""
         while len(self._undo) > moment:
             path, was_changed, data = self._undo.pop()
-            self._targets.pop(stored_ref(path) or "", None)
+            self._targets.pop(stored_ref(path) or StoredRef(""), None)
             self.changes.pop(path, None)
             if was_changed:
                 self.changes[path] = data
             elif path.endswith("/"):
                 self._dropped.discard(path)
 
-    def put_object(self, stored: str, content: StoredObject | None) -> None:
+    def put_object(self, stored: StoredRef, content: StoredObject | None) -> None:
         """Change the object at a stored ref, or take it away. Raises Fatal where it would be new and is too long."""
         length = len(stored.encode(errors="surrogatepass")) if content is not None else 0
         if length > LONGEST and self.file(object_path(stored)) is None:
-            raise too_long(stored, length)
+            raise too_long(self.layout.shown(stored), length)
         self.put(object_path(stored), content.to_bytes() if content is not None else None)
 
     def file(self, path: str) -> bytes | None:
@@ -107,7 +107,7 @@ class Draft(StoreTree):
             there = (name for name in there if f"{path}/{name}/" not in self._dropped)
         return list({*there, *added})
 
-    def objects_below(self, stored: str) -> Iterator[tuple[str, bytes]]:
+    def objects_below(self, stored: StoredRef) -> Iterator[tuple[StoredRef, bytes]]:
         for ref, data in super().objects_below(stored):
             path = object_path(ref)
             if path not in self.changes and not self._is_dropped(path):
@@ -139,13 +139,13 @@ class Draft(StoreTree):
             else:
                 newer.put(path, data)
 
-    def documents_below(self, stored: str) -> Iterator[str]:
+    def documents_below(self, stored: StoredRef) -> Iterator[StoredRef]:
         """The stored refs of the documents, not the links, below a stored ref."""
         todo = [stored]
         while todo:
             above = todo.pop()
             for name in self.names(f"{REFS}/{above}"):
-                below = f"{above}/{name}"
+                below = StoredRef(f"{above}/{name}")
                 if name != OBJECT_FILE:
                     todo.append(below)
                 elif above != stored:
@@ -153,7 +153,7 @@ class Draft(StoreTree):
                     if found is not None and found.kind == "ref":
                         yield above
 
-    def _may_have(self, stored: str) -> bool:
+    def _may_have(self, stored: StoredRef) -> bool:
         return True  # the look-up itself says so, and so `replay` notices what others put there meanwhile
 
 

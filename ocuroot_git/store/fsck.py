@@ -6,7 +6,17 @@ dangling links and the outdated `links` lists that the original program leaves b
 
 from __future__ import annotations
 
-from ..formats.layout import DEPENDENCIES, OBJECT_FILE, REFS, STORE_FILE, Damaged, StoredObject, object_path
+from ..formats.layout import (
+    DEPENDENCIES,
+    OBJECT_FILE,
+    REFS,
+    STORE_FILE,
+    Damaged,
+    StoredObject,
+    StoredRef,
+    object_path,
+    split_target,
+)
 from ..formats.refs import Ref, RefError, unsafe_name
 from ..git.objects import ObjectError
 from ..git.repository import EXECUTABLE
@@ -40,7 +50,7 @@ class Checker:
         self.documents = 0
         self.links = 0
         self._progress = progress
-        self._objects: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._objects: dict[StoredRef, tuple[str, tuple[StoredRef, ...]]] = {}
         """By stored ref: the target of a link (empty for a document), and what is said to link there."""
 
     def run(self) -> Iterator[Finding]:
@@ -91,7 +101,7 @@ class Checker:
                 elif files.is_tree(node):
                     yield Finding("error", f"{path}/{name}", "it is a directory where a file should be")
                 else:
-                    yield from self._read(path.removeprefix(REFS).removeprefix("/"), node)
+                    yield from self._read(StoredRef(path.removeprefix(REFS).removeprefix("/")), node)
 
     def _check_top(self, root: Node) -> Iterator[Finding]:
         """What lies beside the store at the top of a branch is not the store's; but names that lead out of it are."""
@@ -104,7 +114,7 @@ class Checker:
             if unsafe_name(name) or name in (STORE_FILE, REFS, DEPENDENCIES):
                 yield Finding("warning" if why == EXECUTABLE else "error", name, why)
 
-    def _read(self, stored: str, node: Node) -> Iterator[Finding]:
+    def _read(self, stored: StoredRef, node: Node) -> Iterator[Finding]:
         path = object_path(stored)
         try:
             found = StoredObject.read(self.tree.files.data(node), path)
@@ -121,7 +131,7 @@ class Checker:
             self.documents += 1
         self._progress(self.documents + self.links)
 
-    def _check_reachable(self, stored: str) -> Iterator[Finding]:
+    def _check_reachable(self, stored: StoredRef) -> Iterator[Finding]:
         """A document is unreachable where its ref, read as any other ref, leads elsewhere."""
         shown = self.tree.layout.shown(stored)
         try:
@@ -130,17 +140,17 @@ class Checker:
             yield Finding("warning", shown, f"its path is no ref: {error.message}")
             return
         try:
-            reached = self.tree.locate(ref).stored
+            reached: StoredRef | None = self.tree.locate(ref).stored
         except LinkCycle:
-            reached = ""
+            reached = None
         except (Damaged, ObjectError):
             return  # reported where it stands
         if reached != stored:
             leads = f"its ref leads to '{self.tree.layout.shown(reached)}'" if reached else "its ref leads in a circle"
             yield Finding("error", shown, f"the document is unreachable: {leads}")
 
-    def _check_link(self, stored: str, target: str) -> Iterator[Finding]:
-        shown, end = self.tree.layout.shown, target.partition("#")[0]
+    def _check_link(self, stored: StoredRef, target: str) -> Iterator[Finding]:
+        shown, (end, _) = self.tree.layout.shown, split_target(target)
         known = self._objects.get(end)
         if known is None:
             yield Finding("warning", shown(stored), f"dangling link: there is no '{shown(end)}'")
@@ -149,7 +159,7 @@ class Checker:
         if self._is_circular(stored):
             yield Finding("error", shown(stored), "the link leads in a circle")
 
-    def _is_circular(self, stored: str) -> bool:
+    def _is_circular(self, stored: StoredRef) -> bool:
         try:
             self.tree.locate(Ref.parse(self.tree.layout.shown(stored)))
         except LinkCycle:
@@ -158,9 +168,9 @@ class Checker:
             pass  # reported where it stands, or followed by nobody
         return False
 
-    def _check_back_links(self, stored: str, links: tuple[str, ...]) -> Iterator[Finding]:
+    def _check_back_links(self, stored: StoredRef, links: tuple[StoredRef, ...]) -> Iterator[Finding]:
         shown = self.tree.layout.shown
         for link in links:
-            target = self._objects.get(link, ("", ()))[0]
-            if target.partition("#")[0] != stored:
+            target, _ = self._objects.get(link, ("", ()))
+            if split_target(target)[0] != stored:
                 yield Finding("warning", shown(stored), f"it lists '{shown(link)}', which does not link to it")

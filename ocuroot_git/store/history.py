@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..backends.base import Files
+    from ..formats.layout import ShownRef, StoredRef
     from ..git.commit_graph import CommitGraph
     from ..git.objects import Commit, Node, Oid
     from ..git.repository import Repository
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     Change = tuple[str, str]
     """A letter as git's `--name-status` has it (A, M, D), and a path."""
-    Changed = tuple[Commit, list[Change], bool]
+    RefChange = tuple[str, ShownRef]
+    """Such a letter, and a ref."""
+    Changed = tuple[Commit, list[RefChange], bool]
     """A commit, the refs that it changed, and whether there are more of them."""
 
 _FIRST_WINDOW: Final = 4
@@ -69,7 +72,10 @@ class Wanted:
     __slots__ = ("matches", "only", "paths")
 
     def __init__(
-        self, matches: Callable[[str], bool], only: Collection[str] | None = None, paths: Collection[str] | None = None
+        self,
+        matches: Callable[[ShownRef], bool],
+        only: Collection[StoredRef] | None = None,
+        paths: Collection[str] | None = None,
     ) -> None:
         self.matches = matches
         self.only = only
@@ -98,7 +104,7 @@ def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[
         todo += reversed(below)
 
 
-def changed_refs(files: Files, old: Node | None, new: Node | None, directory: str) -> Iterator[Change]:
+def changed_refs(files: Files, old: Node | None, new: Node | None, directory: str) -> Iterator[tuple[str, StoredRef]]:
     """The stored refs whose objects differ between the stores that lie at `directory` of two trees."""
     for letter, path in changed_paths(
         files, node_at(files, old, directory + REFS), node_at(files, new, directory + REFS)
@@ -129,7 +135,7 @@ def ref_changes(
             from .prefetch import prefetch_changes
 
             prefetch_changes(tree.files, [(None, commit.root)])
-        found: list[Change] = []
+        found: list[RefChange] = []
         is_cut = False
         for change in _wanted_changes(tree, directory, before, commit.root, wanted):
             if len(found) == most:
@@ -179,7 +185,7 @@ def changing_commits(
 
 def _wanted_changes(
     tree: StoreTree, directory: str, before: Node | None, after: Node, wanted: Wanted
-) -> Iterator[Change]:
+) -> Iterator[RefChange]:
     files, shown = tree.files, tree.layout.shown
     if wanted.only is None:
         for letter, stored in changed_refs(files, before, after, directory):

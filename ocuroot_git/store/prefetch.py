@@ -6,7 +6,7 @@ them everything works too, with one round trip for each object.
 
 from __future__ import annotations
 
-from ..formats.layout import object_path
+from ..formats.layout import StoredRef, object_path
 from .tree import MOST_STEPS
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def prefetch_refs(tree: StoreTree, refs: Iterable[Ref]) -> None:
     """Fetch what look-ups of many refs will read: the directories on the way, and the documents and links in them."""
     waiting = {spelling for ref in refs for spelling in tree.layout.spellings(ref)}
-    seen: set[str] = set()
+    seen: set[StoredRef] = set()
     for _ in range(MOST_STEPS):
         waiting -= seen
         if not waiting:
@@ -31,7 +31,7 @@ def prefetch_refs(tree: StoreTree, refs: Iterable[Ref]) -> None:
         waiting = {target for stored in waiting for target in tree.next_steps(stored)}
 
 
-def _fetch_ways(tree: StoreTree, stored_refs: Iterable[str]) -> None:
+def _fetch_ways(tree: StoreTree, stored_refs: Iterable[StoredRef]) -> None:
     levels: list[set[str]] = []
     for stored in stored_refs:
         path = object_path(stored)
@@ -45,7 +45,7 @@ def _fetch_ways(tree: StoreTree, stored_refs: Iterable[str]) -> None:
         nodes = {path: node for path in level if (node := tree.node(path)) is not None and files.is_tree(node)}
         files.prefetch(nodes.values())
         directories += nodes
-    documents = (tree.node(object_path(path.partition("/")[2])) for path in directories if "/" in path)
+    documents = (tree.node(object_path(StoredRef(path.partition("/")[2]))) for path in directories if "/" in path)
     files.prefetch(node for node in documents if node is not None)
 
 

@@ -10,7 +10,7 @@ from ..backends.base import node_at
 from ..errors import NotFound
 from ..formats.documents import MISSING
 from ..formats.globs import Glob
-from ..formats.layout import STORE_FILE, Layout, StoredObject, StoreError, object_path
+from ..formats.layout import STORE_FILE, Layout, ShownRef, StoredObject, StoreError, object_path
 from ..formats.refs import Ref, RefError
 from .tree import StoreTree, is_store
 from .walk import match, match_refs, without_links
@@ -94,7 +94,7 @@ class Found:
 
     __slots__ = ("found", "ref", "resolved", "value")
 
-    def __init__(self, ref: str, resolved: str, found: bool, value: Document) -> None:
+    def __init__(self, ref: str, resolved: ShownRef, found: bool, value: Document) -> None:
         self.ref = ref
         self.resolved = resolved
         self.found = found
@@ -209,7 +209,7 @@ class Snapshot:
         location, found, value = tree.value(parsed)
         return Found(str(ref), _shown(tree, location), found, value)
 
-    def resolve(self, ref: Ref | str) -> str:
+    def resolve(self, ref: Ref | str) -> ShownRef:
         """The ref behind all links, as the store spells it. It need not exist. Raises LinkCycle."""
         parsed = self.absolute(ref)
         tree = self.tree(parsed)
@@ -236,7 +236,7 @@ class Snapshot:
         side: Side | None = None,
         links: bool = True,
         exclude: Iterable[str] = (),
-    ) -> list[str]:
+    ) -> list[ShownRef]:
         """The refs that match any of the globs, in byte order, links among them unless `links` is false.
 
         `side` looks into one store only; what matches a pattern of `exclude` is left out. Raises GlobError.
@@ -332,9 +332,9 @@ class Snapshot:
 _INIT_HINT: Final = "'git ocuroot init' makes a store"
 
 
-def _shown(tree: StoreTree, location: Location) -> str:
+def _shown(tree: StoreTree, location: Location) -> ShownRef:
     shown = tree.layout.shown(location.stored)
-    return f"{shown}#{location.fragment}" if location.fragment else shown
+    return ShownRef(f"{shown}#{location.fragment}") if location.fragment else shown
 
 
 def absent(ref: Ref) -> NotFound:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..backends.base import Backend, Version
     from ..backends.operations import Carried
-    from ..formats.layout import Side
+    from ..formats.layout import ShownRef, Side
     from ..formats.operation import Operation
     from ..formats.refs import Ref
     from .retry import Retry
@@ -90,7 +90,7 @@ class Stores:
 
     def match(
         self, *globs: str, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
-    ) -> list[str]:
+    ) -> list[ShownRef]:
         """The refs that match any of the globs, in byte order: see `Snapshot.match`.
 
         >>> stores = open()
@@ -99,7 +99,7 @@ class Stores:
         """
         return self.snapshot().match(*globs, side=side, links=links, exclude=exclude)
 
-    def resolve(self, ref: Ref | str) -> str:
+    def resolve(self, ref: Ref | str) -> ShownRef:
         """The ref behind all links: see `Snapshot.resolve`."""
         return self.snapshot().resolve(ref)
 

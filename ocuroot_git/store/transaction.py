@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from ..errors import Conflict, Fatal, NotFound
 from ..formats.documents import Document, same_text
-from ..formats.layout import REFS, SIDES, StoredObject, edge_directories, edge_files, object_path
+from ..formats.layout import (
+    REFS,
+    SIDES,
+    StoredObject,
+    StoredRef,
+    edge_directories,
+    edge_files,
+    object_path,
+    split_target,
+)
 from ..formats.refs import LONGEST, Ref, RefError
 from ..git.objects import ABSENT, SHORTEST_ID
 from .draft import Draft, too_long
@@ -19,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from ..formats.layout import Side
+    from ..formats.layout import ShownRef, Side
+    from ..git.objects import Oid
     from .tree import StoreTree, Ties
     from .walk import Entry
 
@@ -36,8 +46,8 @@ class Transaction(Snapshot):
         self._base = base
         self._drafts: dict[StoreTree, Draft] = {}
         self._verified: list[tuple[Ref, str]] = []
-        self._matched: list[tuple[Query, list[tuple[str, str]]]] = []
-        self.touched: dict[str, str] = {}
+        self._matched: list[tuple[Query, list[tuple[ShownRef, Oid]]]] = []
+        self.touched: dict[ShownRef, str] = {}
 
     def tree(self, ref: Ref) -> StoreTree:
         return self._draft(ref)
@@ -53,7 +63,7 @@ class Transaction(Snapshot):
 
     def match(
         self, *globs: str, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
-    ) -> list[str]:
+    ) -> list[ShownRef]:
         """As `Snapshot.match`, in the stores as they were before this transaction."""
         return sorted(entry.ref for _, entry in self.entries(globs, side=side, links=links, exclude=exclude))
 
@@ -108,7 +118,7 @@ class Transaction(Snapshot):
         ties = ties or draft.ties(stored)
         for link in sorted(ties.listed):
             found = draft.object(link)
-            if found is not None and found.target is not None and ties.is_inside(found.target.partition("#")[0]):
+            if found is not None and found.target is not None and ties.is_inside(split_target(found.target)[0]):
                 draft.put_object(link, None)
                 self._touch("unlink", draft, link)
                 self._delete_links(draft, link, found)
@@ -229,13 +239,13 @@ class Transaction(Snapshot):
             self._drafts[base] = Draft(base)
         return self._drafts[base]
 
-    def _target(self, ref: Ref) -> tuple[Draft, str]:
+    def _target(self, ref: Ref) -> tuple[Draft, StoredRef]:
         """The draft and the stored ref that a change of `ref` acts on."""
         self._check_whole(ref)
         draft = self._draft(ref)
         location = draft.locate(ref)
         if location.fragment:
-            raise Fatal(f"cannot change '{ref}': it is a link to a part of '{location.stored}'")
+            raise Fatal(f"cannot change '{ref}': it is a link to a part of '{draft.layout.shown(location.stored)}'")
         return draft, location.stored
 
     def _check_whole(self, ref: Ref) -> None:
@@ -247,12 +257,12 @@ class Transaction(Snapshot):
         if ref.is_relative:
             raise Fatal(f"cannot change '{ref}': it is relative to nothing")
 
-    def _spelling(self, draft: Draft, ref: Ref) -> str:
+    def _spelling(self, draft: Draft, ref: Ref) -> StoredRef:
         """The stored ref of the object at just `ref`: the spelling that exists, else the store's own."""
         spellings = draft.layout.spellings(ref)
         return next((s for s in spellings if draft.file(object_path(s)) is not None), spellings[0])
 
-    def _link_end(self, draft: Draft, target: Ref) -> str:
+    def _link_end(self, draft: Draft, target: Ref) -> StoredRef:
         """The stored ref that a link to `target` names: itself where an object is there, else what it leads to."""
         stored = self._spelling(draft, target)
         if draft.file(object_path(stored)) is None:
@@ -262,13 +272,13 @@ class Transaction(Snapshot):
                 raise NotFound(f"cannot link to '{target}': there is no such document")
         return stored
 
-    def _links_that_waited(self, draft: Draft, ref: Ref, stored: str) -> tuple[str, ...]:
+    def _links_that_waited(self, draft: Draft, ref: Ref, stored: StoredRef) -> tuple[StoredRef, ...]:
         """The link that led to a document which is only now made, as dangling links of other programs do."""
         passed = draft.locate(ref).passed
         link = draft.object(passed[-1]) if passed else None
         return (passed[-1],) if link is not None and link.target == stored else ()
 
-    def _check_has_release(self, draft: Draft, ref: Ref, stored: str) -> None:
+    def _check_has_release(self, draft: Draft, ref: Ref, stored: StoredRef) -> None:
         """Raise Fatal for what stands below `@` of no release: the first one, which `@` would mean, would hide it."""
         package, marker, below = f"{stored}/".partition("/@/")
         word = below.partition("/")[0]
@@ -277,10 +287,10 @@ class Transaction(Snapshot):
         if marker and draft.layout.side != "intent" and word not in ("call", "task", "deploy"):
             raise Fatal(
                 f"cannot set '{ref}': '{package}' has no release yet",
-                hint=f"name the release: '{draft.layout.shown(package)}/{draft.layout.release_segment(1)}'",
+                hint=f"name the release: '{draft.layout.shown(StoredRef(package))}/{draft.layout.release_segment(1)}'",
             )
 
-    def _check_hides_nothing(self, draft: Draft, ref: Ref, stored: str) -> None:
+    def _check_hides_nothing(self, draft: Draft, ref: Ref, stored: StoredRef) -> None:
         for document in draft.documents_below(stored):
             shown = draft.layout.shown(document)
             try:
@@ -292,7 +302,7 @@ class Transaction(Snapshot):
                     f"cannot make '{ref}' a link: it would hide '{shown}'", hint="delete what is below it first"
                 )
 
-    def _delete_links(self, draft: Draft, stored: str, gone: StoredObject) -> None:
+    def _delete_links(self, draft: Draft, stored: StoredRef, gone: StoredObject) -> None:
         """Delete the links to an object that was deleted, and the links to those."""
         todo = [(stored, link) for link in gone.links]
         while todo:
@@ -303,13 +313,14 @@ class Transaction(Snapshot):
                 self._touch("unlink", draft, link)
                 todo += [(link, further) for further in found.links]
 
-    def _forget_link(self, draft: Draft, link: str, target: str) -> None:
+    def _forget_link(self, draft: Draft, link: StoredRef, target: str) -> None:
         """Take a link out of the list that its target keeps."""
-        end = draft.object(target.partition("#")[0])
+        stored, _ = split_target(target)
+        end = draft.object(stored)
         if end is not None and link in end.links:
-            draft.put_object(target.partition("#")[0], end.with_links({*end.links} - {link}))
+            draft.put_object(stored, end.with_links({*end.links} - {link}))
 
-    def _touch(self, verb: str, draft: Draft, stored: str) -> None:
+    def _touch(self, verb: str, draft: Draft, stored: StoredRef) -> None:
         self.touched[draft.layout.shown(stored)] = verb
 
 
@@ -332,6 +343,6 @@ class _AllOrNothing:
             self._tx.touched.popitem()
 
 
-def _fingerprint(found: Iterable[tuple[StoreTree, Entry]]) -> list[tuple[str, str]]:
+def _fingerprint(found: Iterable[tuple[StoreTree, Entry]]) -> list[tuple[ShownRef, Oid]]:
     """What was found by `match`: each ref with the id of its content."""
     return sorted((entry.ref, tree.files.oid(entry.node)) for tree, entry in found)

@@ -15,11 +15,13 @@ from ..formats.layout import (
     STORE_FILE,
     Layout,
     StoredObject,
+    StoredRef,
     edge_end,
     edge_of,
     leads_on,
     link_target,
     object_path,
+    split_target,
 )
 from ..formats.refs import Ref, RefError
 
@@ -49,7 +51,7 @@ class Location:
 
     __slots__ = ("fragment", "passed", "stored")
 
-    def __init__(self, stored: str, fragment: str, passed: list[str]) -> None:
+    def __init__(self, stored: StoredRef, fragment: str, passed: list[StoredRef]) -> None:
         self.stored = stored
         self.fragment = fragment
         self.passed = passed
@@ -69,24 +71,24 @@ class Ties:
 
     __slots__ = ("_head", "_stored", "links", "listed")
 
-    def __init__(self, stored: str) -> None:
+    def __init__(self, stored: StoredRef) -> None:
         self._stored = stored
         self._head = f"{stored}/"
-        self.listed: set[str] = set()
-        self.links: list[tuple[str, str]] = []
+        self.listed: set[StoredRef] = set()
+        self.links: list[tuple[StoredRef, StoredRef]] = []
 
-    def take(self, ref: str, data: bytes) -> None:
+    def take(self, ref: StoredRef, data: bytes) -> None:
         """Take in one of the documents or links, by the content of its file. Raises Damaged."""
         path = object_path(ref)
         if link_target(data, path) is None and not any(word in data for word in _LISTS):
             return  # no need to parse logs of megabytes
         found = StoredObject.read(data, path)
         self.listed.update(link for link in found.links if not self.is_inside(link))
-        target = (found.target or "").partition("#")[0]
+        target, _ = split_target(found.target or "")
         if target and not self.is_inside(target):
             self.links.append((ref, target))
 
-    def is_inside(self, ref: str) -> bool:
+    def is_inside(self, ref: StoredRef) -> bool:
         """Whether a stored ref is the one whose ties these are, or below it."""
         return ref == self._stored or ref.startswith(self._head)
 
@@ -99,7 +101,7 @@ class StoreTree:
         self.root = root
         self.layout = layout
         self._directories: dict[str, Node | None] = {"": root}
-        self._targets: dict[str, str | None] = {}
+        self._targets: dict[StoredRef, str | None] = {}
 
     def node(self, path: str) -> Node | None:
         """The node of a directory or file, by its path from the top of the store; None where there is none."""
@@ -134,13 +136,13 @@ class StoreTree:
             return []
         return [self.files.name(node) for node in self.files.children(directory)]
 
-    def object(self, stored: str) -> StoredObject | None:
+    def object(self, stored: StoredRef) -> StoredObject | None:
         """The object at just this stored ref, links not followed; None where there is none. Raises Damaged."""
         path = object_path(stored)
         data = self.file(path)
         return None if data is None else StoredObject.read(data, path)
 
-    def oid(self, stored: str) -> Oid | None:
+    def oid(self, stored: StoredRef) -> Oid | None:
         """The id of the blob that holds the object at this stored ref, as `--if-match` takes it."""
         node = self.node(object_path(stored))
         return None if node is None or self.files.is_tree(node) else self.files.oid(node)
@@ -152,7 +154,7 @@ class StoreTree:
         """
         spellings = self.layout.spellings(ref)
         fragment = ref.fragment
-        passed: list[str] = []
+        passed: list[StoredRef] = []
         while True:
             stored, link, target = self._longest_link(spellings)
             if link is None:
@@ -170,7 +172,7 @@ class StoreTree:
                 # A link to a part of a document has nothing below it.
                 return Location(stored, fragment, passed)
             fragment = "/".join(filter(None, (target_fragment, fragment)))
-            spellings = self._respell(target + rest)
+            spellings = self._respell(StoredRef(target + rest))
 
     def find(self, ref: Ref) -> tuple[Location, StoredObject | None]:
         """Where `ref` leads, and the document there (None: there is none). Raises LinkCycle, Damaged."""
@@ -188,12 +190,12 @@ class StoreTree:
         except NoSuchPart:
             return location, False, None
 
-    def _longest_link(self, spellings: list[str]) -> tuple[str, str | None, str]:
+    def _longest_link(self, spellings: list[StoredRef]) -> tuple[StoredRef, StoredRef | None, str]:
         """Of several spellings of one ref the one that leads furthest: (stored ref, link prefix or None, target).
 
         The first that exists is taken, or is reached by the longest link; where none is, the store's own word.
         """
-        best: tuple[str, str | None, str] = (spellings[0], None, "")
+        best: tuple[StoredRef, StoredRef | None, str] = (spellings[0], None, "")
         for stored in spellings:
             link, target = self._link_above(stored)
             if link is not None and (best[1] is None or len(link) > len(best[1])):
@@ -204,12 +206,12 @@ class StoreTree:
                 return stored, None, ""
         return best
 
-    def _link_above(self, stored: str) -> tuple[str | None, str]:
+    def _link_above(self, stored: StoredRef) -> tuple[StoredRef | None, str]:
         """The longest prefix of a stored ref, or all of it, that is a link, and its target."""
-        found: tuple[str | None, str] = (None, "")
-        prefix = ""
+        found: tuple[StoredRef | None, str] = (None, "")
+        prefix = StoredRef("")
         for segment in stored.split("/"):
-            prefix = f"{prefix}/{segment}" if prefix else segment
+            prefix = StoredRef(f"{prefix}/{segment}" if prefix else segment)
             if prefix not in self._targets:
                 if self.node(f"{REFS}/{prefix}") is None and not self._may_have(prefix):
                     break
@@ -221,11 +223,11 @@ class StoreTree:
                 found = prefix, target
         return found
 
-    def _may_have(self, stored: str) -> bool:
+    def _may_have(self, stored: StoredRef) -> bool:
         """Whether there may be something at or below a stored ref that has no directory (a draft overrides this)."""
         return False
 
-    def _newest_release(self, stored: str) -> tuple[str, str] | None:
+    def _newest_release(self, stored: StoredRef) -> tuple[StoredRef, StoredRef] | None:
         """Where `…/@` is no link but numbered releases exist, the highest is meant (5.3): (prefix, its target).
 
         Not below `@/call` and `@/deploy`: what is current there is said by links alone, and their absence says
@@ -238,22 +240,25 @@ class StoreTree:
         below = segments[at + 1 : at + 2]
         if below in (["call"], ["task"], ["deploy"]) or (below == ["custom"] and self.layout.keeps_custom_apart):
             return None
-        package = "/".join(segments[:at])
-        prefix = f"{package}/@" if package else "@"
+        package = StoredRef("/".join(segments[:at]))
+        prefix = StoredRef(f"{package}/@" if package else "@")
         if not package or any(self.file(object_path(literal)) is not None for literal in (prefix, stored)):
             return None
         for number in sorted(self.release_numbers(package), reverse=True):
-            release = f"{package}/{self.layout.release_segment(number)}"
+            release = StoredRef(f"{package}/{self.layout.release_segment(number)}")
             if self.file(object_path(release)) is not None:
                 return prefix, release
         return None
 
     def release_numbers(self, package: str) -> list[int]:
-        """The numbers of the releases that have a directory below a stored package ref, in no order."""
+        """The numbers of the releases that have a directory below a package, in no order.
+
+        The ref of a package, which has no marker, is spelled alike in every dialect.
+        """
         numbers = map(self.layout.release_number, self.names(f"{REFS}/{package}"))
         return [number for number in numbers if number is not None]
 
-    def edge_ends(self, directory: str, stored: str) -> Iterator[str]:
+    def edge_ends(self, directory: str, stored: StoredRef) -> Iterator[StoredRef]:
         """The other ends of the edges of a document, recorded below one of its `edge_directories`; in no order.
 
         Those of the documents below it lie there as well; each file says whose it is.
@@ -269,7 +274,7 @@ class StoreTree:
                 elif self.file(f"{directory}/{path}") == stored.encode():
                     yield end
 
-    def objects_below(self, stored: str) -> Iterator[tuple[str, bytes]]:
+    def objects_below(self, stored: StoredRef) -> Iterator[tuple[StoredRef, bytes]]:
         """The stored refs of all documents and links at and below a stored ref, with their files' content; in no order.
 
         Raises ObjectError for what cannot be read.
@@ -282,18 +287,18 @@ class StoreTree:
             for node in files.children(directory):
                 name = files.name(node)
                 if files.is_tree(node):
-                    todo.append((f"{above}/{name}", node))
+                    todo.append((StoredRef(f"{above}/{name}"), node))
                 elif name == OBJECT_FILE:
                     yield above, files.data(node)
 
-    def ties(self, stored: str) -> Ties:
+    def ties(self, stored: StoredRef) -> Ties:
         """What ties the documents at and below a stored ref to others. Raises Damaged, ObjectError."""
         ties = Ties(stored)
         for ref, data in self.objects_below(stored):
             ties.take(ref, data)
         return ties
 
-    def edges_below(self, directory: str) -> Iterator[tuple[str, str]]:
+    def edges_below(self, directory: str) -> Iterator[tuple[StoredRef, StoredRef]]:
         """The edges recorded at and below one of the `edge_directories`: which document depends on which."""
         todo = [directory]
         while todo:
@@ -305,12 +310,12 @@ class StoreTree:
             if edge is not None:
                 yield edge
 
-    def next_steps(self, stored: str) -> list[str]:
+    def next_steps(self, stored: StoredRef) -> list[StoredRef]:
         """The stored refs to which the longest link on the way to a stored ref leads, in every spelling; or none."""
         link, target = self._link_above(stored)
-        return [] if link is None else self._respell(target.partition("#")[0] + stored[len(link) :])
+        return [] if link is None else self._respell(StoredRef(split_target(target)[0] + stored[len(link) :]))
 
-    def _respell(self, stored: str) -> list[str]:
+    def _respell(self, stored: StoredRef) -> list[StoredRef]:
         """The spellings of a stored ref, where it parses as one; itself where it does not."""
         try:
             spellings = self.layout.spellings(Ref.parse(stored))

@@ -8,7 +8,7 @@ only names are asked for.
 
 from __future__ import annotations
 
-from ..formats.layout import OBJECT_FILE, REFS, link_target, object_path
+from ..formats.layout import OBJECT_FILE, REFS, StoredRef, link_target, object_path
 from ..formats.refs import INTENT, STATE
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..backends.base import Files, Node
     from ..formats.globs import Glob, State
-    from ..formats.layout import Layout, Side
+    from ..formats.layout import Layout, ShownRef, Side
     from ..git.objects import Directory
     from .tree import StoreTree
 
@@ -35,7 +35,7 @@ class Entry:
 
     __slots__ = ("node", "ref", "stored")
 
-    def __init__(self, ref: str, stored: str, node: Node) -> None:
+    def __init__(self, ref: ShownRef, stored: StoredRef, node: Node) -> None:
         self.ref = ref
         self.stored = stored
         self.node = node
@@ -51,7 +51,7 @@ def match(tree: StoreTree, glob: Glob, side: Side | None = None) -> Iterator[Ent
         yield Entry(shown(stored), stored, node)
 
 
-def match_refs(tree: StoreTree, glob: Glob, side: Side | None = None) -> list[str]:
+def match_refs(tree: StoreTree, glob: Glob, side: Side | None = None) -> list[ShownRef]:
     """As `match`, only the refs as they are printed: a large store is walked by two processes where that pays."""
     return [tree.layout.shown(stored) for stored in _Walk(tree, glob, side).names()]
 
@@ -140,12 +140,12 @@ class _Walk:
             list(self._files.walk([(root, "", _Rules(tree.layout, glob, side).start)], below, OBJECT_FILE))
             self._todo = [(node, path[1:], step) for node, path, step in below]
 
-    def found(self) -> Iterator[tuple[str, Node]]:
+    def found(self) -> Iterator[tuple[StoredRef, Node]]:
         """The stored refs that match, and the nodes of their files."""
         yield from self._levels()
-        yield from self._files.walk(self._todo, self._todo, OBJECT_FILE)
+        yield from self._visit(self._todo, self._todo)
 
-    def names(self) -> list[str]:
+    def names(self) -> list[StoredRef]:
         """The stored refs that match."""
         names = [stored for stored, _ in self._levels()]
         if self._todo:
@@ -154,19 +154,22 @@ class _Walk:
             size = -(-len(self._todo) // _PIECES)  # neighbours stay together: they lie together in a pack
             pieces = [self._todo[first : first + size] for first in range(0, len(self._todo), size)]
             self._todo.clear()
-            walk = self._files.walk
-            names += in_two(pieces, lambda piece: [stored for stored, _ in walk(piece, piece, OBJECT_FILE)])
+            names += map(StoredRef, in_two(pieces, lambda piece: [stored for stored, _ in self._visit(piece, piece)]))
         return names
 
-    def _levels(self) -> Iterator[tuple[str, Node]]:
+    def _levels(self) -> Iterator[tuple[StoredRef, Node]]:
         """Go down level by level until there is nothing more, or a level is wide: that one stays to be visited."""
         while self._todo and (len(self._todo) < _WIDE or self._files.is_partial):
             if self._files.is_partial:
                 self._fetch()
             level, self._todo = self._todo, []
-            yield from self._files.walk(level, self._todo, OBJECT_FILE)
+            yield from self._visit(level, self._todo)
         if self._todo:
             self._files.prepare_walk()
+
+    def _visit(self, todo: list[Directory], then: list[Directory]) -> Iterator[tuple[StoredRef, Node]]:
+        # What is a path to the files is a stored ref: the walk began below `refs`.
+        return self._files.walk(todo, then, OBJECT_FILE)  # type: ignore[return-value]
 
     def _fetch(self) -> None:
         """Fetch what is to be visited in two batches: what is needed whole, with all trees below it, and the rest."""

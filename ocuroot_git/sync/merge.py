@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from ..backends.base import file_at
 from ..formats.documents import dump, same
-from ..formats.layout import REFS, StoredObject, object_path, stored_ref
+from ..formats.layout import REFS, StoredObject, object_path, split_target, stored_ref
 from ..store.history import changed_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from ..formats.layout import StoredRef
     from ..git.objects import Node
     from ..git.repository import Repository
 
@@ -66,7 +67,7 @@ def merge_trees(
     return merged
 
 
-def split(path: str) -> tuple[str, str | None]:
+def split(path: str) -> tuple[str, StoredRef | None]:
     """The directory of the branch in which the store of a file lies, and the stored ref if it holds an object."""
     segments = path.split("/")
     if REFS not in segments:
@@ -109,7 +110,7 @@ def _choose(
     return mine if choice == "ours" else yours
 
 
-def _merge_links(was: StoredObject | None, ours: StoredObject | None, theirs: StoredObject | None) -> set[str]:
+def _merge_links(was: StoredObject | None, ours: StoredObject | None, theirs: StoredObject | None) -> set[StoredRef]:
     before, mine, yours = (set(found.links) if found is not None else set() for found in (was, ours, theirs))
     return ((before | mine | yours) - (before - mine)) - (before - yours)
 
@@ -129,7 +130,7 @@ def _mend_links(repository: Repository, theirs: Node | None, merged: Merged, tou
         if ref is None or found is None:
             continue
         if found.target is not None:
-            end = top + object_path(found.target.partition("#")[0])
+            end = top + object_path(split_target(found.target)[0])
             target = now(end)
             if target is None:
                 merged.changes[path] = None  # deleting a document deletes the links to it
@@ -141,8 +142,8 @@ def _mend_links(repository: Repository, theirs: Node | None, merged: Merged, tou
             merged.changes[path] = found.with_links(kept).to_bytes()
 
 
-def _leads_to(link: StoredObject | None, ref: str) -> bool:
-    return link is not None and link.target is not None and link.target.partition("#")[0] == ref
+def _leads_to(link: StoredObject | None, ref: StoredRef) -> bool:
+    return link is not None and link.target is not None and split_target(link.target)[0] == ref
 
 
 def _equal(one: StoredObject | None, other: StoredObject | None) -> bool:

@@ -13,7 +13,7 @@ from ..delivery import lenient
 from ..delivery.vocabulary import CALL, DEPLOY
 from ..errors import Error, NotFound
 from ..formats.globs import escape
-from ..formats.layout import REFS, Damaged, edge_directories, object_path
+from ..formats.layout import REFS, Damaged, StoredRef, edge_directories, object_path
 from ..formats.refs import Ref, RefError, version_key
 from . import releases
 from .changes import change_of, document_history, fetch_history
@@ -21,7 +21,7 @@ from .facts import read_object
 from .lists import environment, package_row
 
 if TYPE_CHECKING:
-    from ..formats.layout import StoredObject
+    from ..formats.layout import ShownRef, StoredObject
     from ..git.objects import Oid
     from ..store.tree import StoreTree
     from .facts import Facts
@@ -40,7 +40,7 @@ class Subject:
         self.problem = ""
         self.object: StoredObject | None = None
         self.tree: StoreTree = facts.state
-        self.stored = text
+        self.stored = StoredRef(text)
         self.ref: Ref | None = None
         try:
             parsed = facts.snapshot.absolute(text)
@@ -87,7 +87,7 @@ class Subject:
             return
 
     @property
-    def shown(self) -> str:
+    def shown(self) -> ShownRef:
         return self.tree.layout.shown(self.stored)
 
     @property
@@ -217,7 +217,7 @@ def _below(facts: Facts, subject: Subject) -> list[str]:
     if subject.ref is not None and not subject.ref.marker:
         return []  # packages and repositories list their releases themselves
     shown = subject.shown
-    side = "intent" if shown != subject.stored or "/+" in f"/{shown}" else "state"
+    side = "intent" if "/+" in f"/{shown}" else "state"
     found = islice(facts.snapshot.entries([f"{escape(shown)}/**"], side=side), _MOST_BELOW + 1)  # type: ignore[arg-type]
     return sorted((entry.ref for _, entry in found), key=version_key)
 
@@ -227,6 +227,6 @@ def _edges(subject: Subject) -> Page:
     return {"dependencies": dependencies, "dependants": dependants}
 
 
-def _ends(tree: StoreTree, top: str, stored: str) -> list[str]:
+def _ends(tree: StoreTree, top: str, stored: StoredRef) -> list[ShownRef]:
     """The other ends of the edges of a document, as they are shown; the first ones where there are very many."""
     return sorted(map(tree.layout.shown, islice(tree.edge_ends(top, stored), _MOST_EDGES)), key=version_key)

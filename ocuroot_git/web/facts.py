@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..backends.base import Node
     from ..delivery.overview import Package, Unfinished
     from ..formats.documents import Document
-    from ..formats.layout import Side
+    from ..formats.layout import Side, StoredRef
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
 
@@ -258,7 +258,7 @@ def refs_of(problems: Problems) -> LeftOut:
     return tuple((problem.ref, problem.what) for problem in problems)
 
 
-def read_object(tree: StoreTree, stored: str) -> tuple[StoredObject | None, str]:
+def read_object(tree: StoreTree, stored: StoredRef) -> tuple[StoredObject | None, str]:
     """The object at a stored ref, and what is wrong with it where it cannot be read."""
     try:
         return tree.object(stored), ""

@@ -13,6 +13,7 @@ from ..delivery.lenient import split_work
 from ..delivery.vocabulary import DEPLOY, FAILED, OPEN, PENDING
 from ..errors import Error
 from ..formats.globs import Glob, escape
+from ..formats.layout import StoredRef
 from ..formats.refs import INTENT, STATE, Ref, version_key
 from .differences import compared
 from .facts import read_object
@@ -149,7 +150,9 @@ def _known_environments(facts: Facts) -> list[str]:
     """The environments that have a document or a link, of whatever shape."""
     head = f"{STATE}/environment"
     return [
-        name for name in facts.names(facts.state, head) if read_object(facts.state, f"{head}/{name}")[0] is not None
+        name
+        for name in facts.names(facts.state, head)
+        if read_object(facts.state, StoredRef(f"{head}/{name}"))[0] is not None
     ]
 
 

@@ -12,7 +12,7 @@ from ..delivery.addresses import release_number
 from ..delivery.lenient import split_work
 from ..delivery.vocabulary import CALL, DEPLOY, OPEN
 from ..errors import NotFound
-from ..formats.layout import REFS, Damaged
+from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.refs import STATE, version_key
 from .ansi import plain
 from .lists import package_row, paged, waits_for
@@ -51,7 +51,7 @@ def package(facts: Facts, ref: str, number: int) -> Page:
 def _release_row(facts: Facts, package: str, number: int) -> Page:
     stored = f"{package}/{facts.state.layout.release_segment(number)}"
     try:
-        found = facts.state.object(stored)
+        found = facts.state.object(StoredRef(stored))
     except Damaged:
         found = None
     body = lenient.fields(found.body) if found is not None and found.kind == "ref" else {}
@@ -124,7 +124,7 @@ def _names_of(facts: Facts, spec: lenient.Spec, there: dict[tuple[str, str], Any
 
 def release(facts: Facts, stored: str) -> Page:
     """A release as a pipeline: phases, work, status, times, and what was said of it in custom documents."""
-    found = facts.state.object(stored)
+    found = facts.state.object(StoredRef(stored))
     body = lenient.fields(found.body) if found is not None else {}
     commit = lenient.text(body.get("commit"))
     known = facts.release(stored)
@@ -264,7 +264,7 @@ def log(facts: Facts, stored: str, number: int) -> Page:
 
 def log_text(facts: Facts, stored: str) -> str:
     """A log as plain text, a line of output a line: time, `err` for the stream of errors, text. Raises NotFound."""
-    if facts.state.object(stored) is None:
+    if facts.state.object(StoredRef(stored)) is None:
         raise NotFound(f"no such log: '{stored}'")
     lines = []
     for entry in lenient.log_entries(facts.body(stored)):

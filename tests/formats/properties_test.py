@@ -19,7 +19,7 @@ from support.repositories import SHOP_INSTRUCTIONS, Repo, unpack
 import ocuroot_git
 from ocuroot_git.errors import Conflict, Error, Fatal, NotFound
 from ocuroot_git.formats.documents import Document, DocumentError, dump, parse, parse_bytes, same, to_bytes
-from ocuroot_git.formats.layout import SIDES, edge_files
+from ocuroot_git.formats.layout import SIDES, StoredRef, edge_files
 from ocuroot_git.formats.refs import TYPES, Ref, RefError
 from ocuroot_git.store.fsck import Checker
 
@@ -551,7 +551,7 @@ def agree(stores: Any, model: Model) -> None:
     tree = snapshot.side("state")
     assert list(Checker(tree).run()) == []
     for ref, dependency in model.edges:
-        for path, content in edge_files(ref, dependency).items():
+        for path, content in edge_files(StoredRef(ref), StoredRef(dependency)).items():
             assert tree.file(path) == content
     todo, edges = ["dependencies"], 0
     while todo:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.repositories import Repo
 
+from ocuroot_git.formats.layout import StoredRef
 from ocuroot_git.git.commit_graph import DIRECTORY, CommitGraph
 from ocuroot_git.git.repository import Repository
 from ocuroot_git.store import history
@@ -56,7 +57,7 @@ def changes(repo: Repo, refs: list[str], *, graph: bool) -> list[tuple[str, obje
     tree = ocuroot_git.open(str(repo.path)).snapshot().side("state")
     start = repository.tip("refs/heads/state")
     assert start is not None
-    wanted = history.Wanted(refs.__contains__, refs)
+    wanted = history.Wanted(refs.__contains__, [*map(StoredRef, refs)])
     asked = (lambda repository: CommitGraph(repository, os.environ)) if graph else None
     found = history.ref_changes(repository, start, tree, "", wanted, graph=asked)
     return [(commit.oid, changed) for commit, changed, _ in found]

@@ -9,7 +9,7 @@ from support.repositories import SHOP, SHOP_INSTRUCTIONS, Repo
 
 import ocuroot_git
 from ocuroot_git import Conflict, Fatal, Stores
-from ocuroot_git.formats.layout import Damaged
+from ocuroot_git.formats.layout import Damaged, StoredRef
 
 MORE = f"""\
 set other/-/api/@1 {{"commit": "fff"}}
@@ -106,9 +106,9 @@ def test_a_list_of_links_is_found_however_it_is_written(store: Repo) -> None:
     store.ocuroot("update", "--stdin", input=SHOP_INSTRUCTIONS)
     stores = ocuroot_git.open(str(store.path))
     tree = stores.snapshot().side("state")
-    ties = tree.ties(f"{SHOP}/@1")
+    ties = tree.ties(StoredRef(f"{SHOP}/@1"))
     assert ties.listed == {f"{SHOP}/@v1.0", f"{SHOP}/@/deploy/production"}
-    ties.take(f"{SHOP}/@1", rb'{"kind": "ref", "body": "\u001b", "l\u0069nks": ["elsewhere"]}')
+    ties.take(StoredRef(f"{SHOP}/@1"), rb'{"kind": "ref", "body": "\u001b", "l\u0069nks": ["elsewhere"]}')
     assert "elsewhere" in ties.listed
     with pytest.raises(Damaged):
-        ties.take(f"{SHOP}/@1", b'{"kind": "ref", "links": 3')
+        ties.take(StoredRef(f"{SHOP}/@1"), b'{"kind": "ref", "links": 3')

@@ -80,7 +80,7 @@ def test_refs_by_pattern(name: str, original: Repo) -> None:
     side: Side | None = "state" if has_two_stores(name) else None
     for question in questions(name, "match"):
         links = not question["flags"]
-        found = set(snapshot.match(question["glob"], side=side, links=links))
+        found: set[str] = set(snapshot.match(question["glob"], side=side, links=links))
         assert without_globals(found) == without_globals(set(question["refs"])), question
         if links:
             assert found == set(question["refs"]), question

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ...formats.documents import Document
+    from ...formats.layout import ShownRef, StoredRef
     from ...git.objects import Commit, Identity
-    from ...store.history import Change, Changed
+    from ...store.history import Changed, RefChange
     from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree
     from ..context import Context
@@ -58,8 +59,8 @@ def _wanted(context: Context, snapshot: Snapshot, words: tuple[str, ...]) -> Wan
     """
     if not words:
         return Wanted(lambda ref: True)
-    refs: set[str] = set()
-    stored: set[str] = set()
+    refs: set[ShownRef] = set()
+    stored: set[StoredRef] = set()
     globs = []
     for word in words:
         if set(word) & set("*?[{"):
@@ -125,7 +126,7 @@ def _newest_first(context: Context, snapshot: Snapshot, wanted: Wanted, most: in
         yield commit, changes, is_cut
 
 
-def _line(commit: Commit, changes: list[Change], *, is_cut: bool) -> str:
+def _line(commit: Commit, changes: list[RefChange], *, is_cut: bool) -> str:
     content: dict[str, Document] = {
         "commit": commit.oid,
         "time": _time(commit.author),
@@ -141,7 +142,7 @@ def _line(commit: Commit, changes: list[Change], *, is_cut: bool) -> str:
     return dump(content, None)
 
 
-def _show(context: Context, commit: Commit, changes: list[Change], *, is_cut: bool, first: bool) -> None:
+def _show(context: Context, commit: Commit, changes: list[RefChange], *, is_cut: bool, first: bool) -> None:
     terminal = context.terminal
     if not first:
         terminal.record("")

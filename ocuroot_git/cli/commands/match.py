@@ -74,7 +74,7 @@ def _line(snapshot: Snapshot, tree: StoreTree, entry: Entry, *, json: bool, valu
     target = link_target(tree.files.data(entry.node), object_path(entry.stored))
     line: dict[str, Document] = {
         "ref": entry.ref,
-        "link": tree.layout.shown(target) if target is not None else None,
+        "link": tree.layout.shown_target(target) if target is not None else None,
         "oid": tree.files.oid(entry.node),
     }
     if values:
