@@ -46,6 +46,21 @@ class Repo:
         return json.loads(self.ocuroot("get", *arguments, ref))
 
 
+def oid_of(repo: Repo, ref: str) -> str:
+    """The id of a document, as `match --json` says it."""
+    return str(json.loads(repo.ocuroot("match", "--json", ref))["oid"])
+
+
+def state_of(repo: Repo) -> tuple[str, str, str, str]:
+    """All that a failed command must leave as it was: references, HEAD, configuration, index and work tree."""
+    return (
+        repo.git("for-each-ref"),
+        (repo.path / ".git" / "HEAD").read_text(),
+        (repo.path / ".git" / "config").read_text(),
+        repo.git("status", "--porcelain", "--ignored"),
+    )
+
+
 def unpack(name: str, where: Path) -> Path:
     """Unpack one of the original's stores (`v1`, `v3`); gives the directory that holds `state` and perhaps `intent`."""
     with tarfile.open(CONFORMANCE / "stores" / f"{name}.tar") as archive:

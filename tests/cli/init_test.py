@@ -1,0 +1,48 @@
+"""`git ocuroot init`: what it makes, and what it says."""
+
+from __future__ import annotations
+
+import pytest
+from support.repositories import Repo
+
+pytestmark = pytest.mark.usefixtures("fixed_dates")
+
+
+def test_init(repo: Repo) -> None:
+    done = repo.run("init")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "Made a store on branch 'state'\n")
+    assert repo.git("config", "--local", "ocuroot.state.branch") == "state"
+    assert repo.git("cat-file", "commit", "state") == (
+        "tree fe82b594325f6617e5fdf128ecc2fd4a052ce6e6\n"
+        "author Ocuroot <ocuroot@localhost> 1767225600 +0000\n"
+        "committer Ocuroot <ocuroot@localhost> 1767225600 +0000\n\nCreate the store"
+    )
+    assert repo.git("ls-tree", "-r", "--name-only", "state") == ".ocuroot-store"
+    assert repo.git("show", "state:.ocuroot-store") == '{"version": 1}'
+    before = repo.git("rev-parse", "state"), (repo.path / ".git" / "config").read_text()
+    done = repo.run("init")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "There is a store already on branch 'state'\n")
+    assert (repo.git("rev-parse", "state"), (repo.path / ".git" / "config").read_text()) == before
+    assert repo.git("status", "--porcelain") == ""
+
+
+def test_init_of_two_branches(repo: Repo) -> None:
+    done = repo.run("init", "--branch", "delivery/state", "--intent-branch=delivery/intent")
+    assert done.stderr == "Made a store on branch 'delivery/state'\nMade a store on branch 'delivery/intent'\n"
+    assert repo.git("config", "ocuroot.state.branch") == "delivery/state"
+    assert repo.git("config", "ocuroot.intent.branch") == "delivery/intent"
+    assert repo.git("rev-parse", "delivery/state") == repo.git("rev-parse", "delivery/intent")
+    repo.ocuroot("set", "+/custom/x", "1")
+    assert repo.git("rev-list", "--count", "delivery/state", "--") == "1"
+    assert repo.git("rev-list", "--count", "delivery/intent", "--") == "2"
+
+
+def test_init_in_the_dialect_of_the_original(repo: Repo) -> None:
+    repo.ocuroot("init", "-q", "--dialect", "3")
+    files = repo.git("ls-tree", "-r", "--name-only", "state").split()
+    assert files == ["intent/.ocuroot-store", "state/.ocuroot-store"]
+    assert repo.git("show", "state:state/.ocuroot-store") == '{"version": 3, "tags": {"state": {}}}'
+    assert repo.git("show", "state:intent/.ocuroot-store") == '{"version": 3, "tags": {"intent": {}}}'
+    repo.ocuroot("set", "-f", "json", "+/environment/a", '{"name": "a", "attributes": {}}')
+    assert repo.ocuroot("match", "**") == "+/environment/a"
+    assert repo.ocuroot("fsck", "-q") == ""
