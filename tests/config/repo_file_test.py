@@ -2,76 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import platform
-import select
-import signal
 import subprocess
 import sys
-import threading
-import time
 import types
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.program import TOP
+from support.starlark import FILE, error, read, run
 
-from ocuroot_git.config import sandbox
-from ocuroot_git.config.repo_file import RepoFile, StoreSpec, evaluate, evaluate_value
-from ocuroot_git.config.sandbox import StarlarkError
+from ocuroot_git.config.repo_file import RepoFile, StoreSpec, evaluate_value
 from ocuroot_git.errors import Fatal
 from ocuroot_git.git.program import ShellResult
 
-FILE = "sub/repo.ocu.star"
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
 ROOT = str(TOP)
-Shell = Callable[[str], ShellResult]
-
-
-def read(
-    text: str, *, environ: dict[str, str] | None = None, shell: Shell | None = None, seconds: float = 5.0
-) -> RepoFile:
-    return evaluate(text, FILE, environ=environ or {}, shell=shell, seconds=seconds)
-
-
-def error(text: str, **more: Any) -> StarlarkError:
-    with pytest.raises(StarlarkError) as caught:
-        read(text, **more)
-    assert "\n" not in caught.value.message
-    return caught.value
 
 
 def fields(record: RepoFile | StoreSpec) -> dict[str, object]:
     return {name: getattr(record, name) for name in record.__slots__}
-
-
-def run(command: str) -> ShellResult:
-    """A shell as a caller would write it."""
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, errors="surrogateescape", check=False)
-    return ShellResult(done.stdout, done.stderr, done.stdout + done.stderr, done.returncode)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    before, children = set(os.listdir("/dev/fd")), _children()
-    yield
-    assert _children() <= children  # neither a zombie nor a child that still runs, but for those of other tests
-    assert set(os.listdir("/dev/fd")) <= before
-
-
-def _children() -> set[str]:
-    """The processes whose parent this one is."""
-    children = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == os.getpid():
-                children.add(stat.parent.name)
-    return children
 
 
 # What a file can say.
@@ -487,249 +439,8 @@ def test_the_library_is_missing_or_too_old(monkeypatch: pytest.MonkeyPatch) -> N
         read("")
 
 
-# Bounds
-
-LOOP = "def f():\n  for i in range(2000000000):\n    x = i\n"
-
-
-def timed(text: str, seconds: float, **more: Any) -> str:
-    start = time.monotonic()
-    message = error(text, seconds=seconds, **more).message
-    assert time.monotonic() - start < seconds + 1.5
-    return message
-
-
-def test_an_endless_loop_ends_in_time_and_in_place() -> None:
-    assert timed(LOOP + "f()", 0.3) == f"{FILE}:2:3: evaluation took longer than 0.3 s"
-    text = "x = 1\ny = [i\n for i in range(2000000000) if x == 2]"
-    assert timed(text, 0.3) == f"{FILE}:3:32: evaluation took longer than 0.3 s"
-    assert timed("x = 3\nfor i in range(60):\n  x = x * x", 0.3) == f"{FILE}: evaluation took longer than 0.3 s"
-    with pytest.raises(StarlarkError, match=r"^value:1:47: evaluation took longer than 0\.3 s$"):
-        evaluate_value("[x for x in [3] for i in range(2000000000) if [i] == x]", seconds=0.3)
-
-
-def test_an_endless_loop_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "STEPS", 1_000_000)
-    assert timed(LOOP + "f()", 5) == f"{FILE}:2:3: evaluation took longer than 1000000 steps"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "x = [1] * 300000000",
-        "x = 'a' * 2000000000",
-        "x = ('b' * 1000000).join(['a'] * 1000000)",
-        "x = sorted(range(100000000))",
-        "def f():\n  x = 'ab'\n  for i in range(60):\n    x = x + x\nf()",
-        "x = ['a' * 1000000 + str(i) for i in range(10000000)]",
-        "for i in range(10000):\n  print('a' * 1000000)",
-        "x = []\nfor i in range(10000000):\n  x = [x]\nprint(len(str(x)))",
-        "x = " + "-" * 2000000 + "1",
-    ],
-)
-def test_a_bomb_is_an_error(text: str, capfd: pytest.CaptureFixture[str]) -> None:
-    message = timed(text, 5)
-    assert message.startswith(f"{FILE}: evaluation ")
-    assert "memory" in message or "nest too deeply" in message
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_panic_of_the_library_is_an_error_and_seen_nowhere_else(capfd: pytest.CaptureFixture[str]) -> None:
-    text = "x = 'ab'\nfor i in range(60):\n  x = x + x"
-    assert error(text).message == f"{FILE}: evaluation takes more than 512 MiB of memory"
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_crash_of_the_child_is_an_error() -> None:
-    for crash, message in (
-        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "evaluation crashed: it seems to nest too deeply"),
-        (lambda: os.kill(os.getpid(), signal.SIGKILL), "evaluation crashed: it ended with wait status 9"),
-        (lambda: os._exit(3), "evaluation crashed: it ended with wait status 768"),
-    ):
-        assert error('host.shell("x")', shell=lambda _, crash=crash: crash()).message == f"{FILE}: {message}"
-
-
-def test_a_command_that_takes_too_long_ends_too(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "alive")
-    alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        text = f'host.shell("exec >{tmp_path}/alive; echo yes; sleep 60; true")'
-        assert timed(text, 0.5, shell=run) == f"{FILE}: evaluation took longer than 0.5 s"
-        os.set_blocking(alive, True)
-        assert os.read(alive, 9) == b"yes\n"
-        assert select.select([alive], [], [], 10)[0]
-        assert os.read(alive, 9) == b""  # for no one has it open any more
-    finally:
-        os.close(alive)
-
-
-def test_an_interrupt_ends_the_child() -> None:
-    class Interrupted(BaseException):
-        pass
-
-    def interrupt(*_: object) -> NoReturn:
-        raise Interrupted
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        with pytest.raises(Interrupted):
-            read("for i in range(2000000000):\n  for j in range(2000000000):\n    x = j")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fork() -> int:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(os, "fork", fork)
-    assert error("").message == f"{FILE}: cannot start a process to evaluate it: Resource temporarily unavailable"
-
-
-def test_many_evaluations_in_one_process_and_in_threads() -> None:
-    results = []
-
-    def work(number: int) -> None:
-        for _ in range(5):
-            results.append((number, read(f"repo_alias('r{number}')").repo_alias))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(results) == [(number, f"r{number}") for number in range(4) for _ in range(5)]
-
-
-def test_the_child_leaves_the_streams_and_the_end_of_the_process_to_its_parent() -> None:
-    script = """
-import atexit, faulthandler, os, subprocess, sys
-from ocuroot_git.git.program import ShellResult
-from ocuroot_git.config.repo_file import evaluate
-def run(command: str) -> ShellResult:
-    return ShellResult(subprocess.check_output(command, shell=True, text=True), "", "", 0)
-def what(text):
-    try:
-        return evaluate(text, "f", environ={}, shell=run).printed
-    except Exception as error:
-        return error
-faulthandler.enable(file=os.dup(2))
-atexit.register(print, "exit handler")
-print("buffered", end=" ")
-print(what("print('hidden')"))
-print(what("x = []\\nfor i in range(10000000):\\n  x = [x]\\nprint(len(str(x)))"))
-print(what("print(host.shell('cat').stdout)"), sys.stdin.read())
-"""
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=ROOT, input="stdin", capture_output=True, text=True, check=True)
-    assert done.stdout == (
-        "buffered ('hidden',)\nf: evaluation crashed: it seems to nest too deeply\n('',) stdin\nexit handler\n"
-    )
-    assert done.stderr == ""
-
-
 def test_importing_the_module_is_cheap() -> None:
     script = f"import sys; sys.path.insert(0, {ROOT!r}); import ocuroot_git.config.repo_file; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True)
     heavy = {"dataclasses", "typing", "enum", "re", "subprocess", "json", "inspect", "starlark", "signal", "shlex"}
     assert not heavy & set(done.stdout.split())
-
-
-# Values
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1", "1"),
-        ('"é\\n\\u2603<&>"', '"é\\n☃<&>"'),
-        ("None", "null"),
-        ("not True", "false"),
-        ('{"b": 1, "a": {"z": [], "y": ()}}', '{"b":1,"a":{"z":[],"y":[]}}'),
-        ("123456789012345678901234567890", "123456789012345678901234567890"),
-        ("-(1 << 70)", "-1180591620717411303424"),
-        ("[1.0, 0.1, 1e300, -0.0]", "[1.0,0.1,1e300,-0.0]"),
-        ('struct(b = 1, a = "x")', '{"b":1,"a":"x"}'),
-        ("[x * 2 for x in range(3) if x != 1]", "[0,4]"),
-        ('  {"a":\n      1}  # one\n\n', '{"a":1}'),
-        (
-            'json.decode(\'{"b": [1.0, null], "a": 123456789012345678901}\')',
-            '{"b":[1.0,null],"a":123456789012345678901}',
-        ),
-        ('json.decode(json.encode({"b": "é\\n", "a": [True]}))', '{"b":"é\\n","a":[true]}'),
-        ('"-".join(["a", "b"]).upper()', '"A-B"'),
-    ],
-)
-def test_values(text: str, expected: str) -> None:
-    assert evaluate_value(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", "1:1: one expression is wanted, here are 0"),
-        ("# nothing", "1:1: one expression is wanted, here are 0"),
-        ("1, 2", "1:1: one expression is wanted, here are 2"),
-        ("x = 3", "1:3: parse error: unexpected symbol '=' here"),
-        ("x=3", "1:2: parse error: unexpected symbol '=' here"),
-        ("1\n2", "2:1: parse error: unexpected integer literal '2' here"),
-        ("1) + (2", "1:2: parse error: unexpected symbol ')' here"),
-        ('{"a": 1}}', "1:9: parse error: unexpected symbol '}' here"),
-        ('{"a":\n  1', "2:4: parse error: unexpected end"),
-        ("1 +\n", "1:4: parse error: unexpected end"),
-        ("[1,\n  2 + 'a']", "2:3: operation `+` not supported for types `int` and `string`"),
-        ("{'a':\n  zz}", "2:3: variable `zz` not found"),
-        ("host.env()", "1:1: variable `host` not found"),
-        ('{"a": 1, "a": 2}', '1:10: dictionary key repeated for `"a"`'),
-        ("{1: 2}", "1:1: the keys of a JSON object are strings, and 1 is of type int"),
-        ("lambda: 1", "1:1: a value of type function has no JSON form"),
-        ("[\n    len]", "1:1: a value of type function has no JSON form"),
-        ("[[len]]", "1:1: a value of type function has no JSON form"),
-        ("struct(a=[range(3)])", "1:1: a value of type range has no JSON form"),
-        ('float("nan")', "1:1: nan has no JSON form"),
-        ('{"a": float("-inf")}', "1:1: -inf has no JSON form"),
-        ("fail('no')", "1:1: fail: no"),
-    ],
-)
-def test_what_is_no_value(text: str, expected: str) -> None:
-    with pytest.raises(StarlarkError) as caught:
-        evaluate_value(text)
-    assert caught.value.message.startswith(f"value:{expected}"), caught.value.message
-
-
-def test_a_large_value() -> None:
-    value = {f"key{number}": list(range(20)) for number in range(5000)}
-    assert json.loads(evaluate_value(json.dumps(value))) == value
-
-
-def test_a_value_that_is_too_large() -> None:
-    with pytest.raises(StarlarkError, match="memory"):
-        evaluate_value('"a" * 70000000')
-
-
-TEXTS = st.text(st.characters(codec="utf-8"))
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
-    max_leaves=10,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(VALUES)
-def test_a_value_comes_back_as_it_was(value: object) -> None:
-    got = evaluate_value(repr(value))
-    assert json.dumps(json.loads(got)) == json.dumps(value)
-
-
-@settings(max_examples=60, deadline=None)
-@given(TEXTS)
-def test_any_text_is_a_file_or_an_error(text: str) -> None:
-    for call in (lambda: read(text), lambda: evaluate_value(text)):
-        try:
-            call()
-        except StarlarkError as caught:
-            assert "\n" not in caught.message
-            assert "PanicException" not in caught.message
