@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.delivering import begin, call, commits, deploy, package, prepare, refused, release
-from support.repositories import Repo
+from support.delivering import call, commits, deploy, package, prepare, refused, release
+from support.repositories import Repo, begin
 
 import ocuroot_git
 from ocuroot_git.delivery import claims, runs

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support.delivering import begin, commits, deploy, package, prepare, refused, release
+from support.delivering import commits, deploy, package, prepare, refused, release
 from support.program import PROGRAM
-from support.repositories import Repo
+from support.repositories import Repo, begin
 
 BUILD = "shop/-/web/@1/call/build"
 

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support.delivering import begin, commits
-from support.repositories import Repo
+from support.delivering import commits
+from support.repositories import Repo, begin
 
 from ocuroot_git.delivery import claims
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.delivering import begin, call, deploy, diff, package, prepare, refused, release, work_any
-from support.repositories import Repo
+from support.delivering import call, deploy, diff, package, prepare, refused, release, work_any
+from support.repositories import Repo, begin
 from support.viewing import Browser, application
 
 

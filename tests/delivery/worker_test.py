@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from support.delivering import (
-    begin,
     call,
     commits,
     deploy,
@@ -23,7 +22,7 @@ from support.delivering import (
     want_environment,
     work_any,
 )
-from support.repositories import Repo
+from support.repositories import Repo, begin
 
 
 def test_applying_twice_changes_nothing_the_second_time(store: Repo) -> None:

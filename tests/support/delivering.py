@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from support.program import PROGRAM
 from support.repositories import Repo
 
 ENVIRONMENTS = {"staging": "staging", "production": "prod"}
@@ -81,13 +78,6 @@ def refused(repo: Repo, status: int, words: str, *arguments: str, **options: Any
     assert "Traceback" not in done.stderr
     assert repo.git("rev-parse", "--verify", "-q", "state", check=False) == before
     return str(done.stderr)
-
-
-def begin(repo: Repo, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Start the program, and do not wait for it."""
-    command = [sys.executable, str(PROGRAM), *arguments]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=repo.path, text=True, **{**pipes, **options})
 
 
 def commits(repo: Repo, branch: str = "state") -> int:

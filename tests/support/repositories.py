@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 from ocuroot_git.git.objects import Oid
 
-from .program import CONFORMANCE, run_program
+from .program import CONFORMANCE, PROGRAM, run_program
 
 
 class Repo:
@@ -44,6 +45,13 @@ class Repo:
     def value(self, ref: str, *arguments: str) -> Any:
         """The document at a ref, through the command line."""
         return json.loads(self.ocuroot("get", *arguments, ref))
+
+
+def begin(repo: Repo, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start the program, and do not wait for it."""
+    command = [sys.executable, str(PROGRAM), *arguments]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=repo.path, text=True, **{**pipes, **options})
 
 
 def oid_of(repo: Repo, ref: str) -> str:

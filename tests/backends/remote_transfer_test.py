@@ -1,0 +1,80 @@
+"""How little a command transfers from a remote store."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.program import FIXTURES
+from support.remote_stores import World
+from support.repositories import Repo, begin
+from support.servers import proxy
+
+
+@pytest.fixture(scope="module")
+def workload(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("workload") / "store.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(path)], check=True)
+    script = f"{sys.executable} {FIXTURES / 'workload.py'} --documents 20000 | git -C {path} fast-import --quiet"
+    subprocess.run(script, shell=True, check=True)
+    subprocess.run(["git", "-C", str(path), "repack", "-adq"], check=True)
+    subprocess.run(["git", "-C", str(path), "config", "uploadpack.allowFilter", "true"], check=True)
+    return path
+
+
+def test_little_is_transferred(daemon: World, workload: Path) -> None:
+    subprocess.run(["cp", "-r", str(workload), str(daemon.top / "served" / "store.git")], check=True)
+    package = "github.com/example/shop/-/services/service-0000/release.ocu.star"
+    with proxy(daemon.port) as between:
+
+        def transferred(clone: Repo, *arguments: str) -> tuple[int, int]:
+            before = between.bytes, between.connections
+            clone.ocuroot(*arguments)
+            return between.bytes - before[0], between.connections - before[1]
+
+        url = daemon.url(port=between.port)
+        before = between.bytes
+        subprocess.run(
+            ["git", "clone", "-q", "--depth=1", "--bare", "-b", "state", url, "whole"], cwd=daemon.top, check=True
+        )
+        whole = between.bytes - before
+        limit = min(1 << 20, whole // 4)
+        reader = daemon.clone("reader", url)
+        assert transferred(reader, "get", f"{package}/@17/deploy/production/1/status/complete")[0] < limit // 4
+        assert transferred(daemon.clone("matcher", url), "match", f"{package}/**")[0] < limit
+        assert transferred(daemon.clone("writer", url), "set", "+/custom/freeze", "1")[0] < limit // 4
+        # What is near needs nothing but the tip; and a second time nothing at all but the tip.
+        assert transferred(reader, "get", f"{package}/@17/deploy/production/1/status/complete")[1] == 1
+        few, connections = transferred(reader, "match", f"{package}/@17/deploy/production/1/status/*")
+        assert few <= 1600 and connections == 1
+        everything, connections = transferred(daemon.clone("walker", url), "match", "**/deploy/production")
+        assert everything < whole
+        assert connections < 15
+
+
+def test_many_refs_are_fetched_together(daemon: World, workload: Path) -> None:
+    subprocess.run(["cp", "-r", str(workload), str(daemon.top / "served" / "store.git")], check=True)
+    package = "github.com/example/shop/-/services/service-0000/release.ocu.star"
+    with proxy(daemon.port) as between:
+        clone = daemon.clone("one", daemon.url(port=between.port))
+        lines = clone.ocuroot("match", "--values", f"{package}/@/**", f"{package}/@1*/custom/*").splitlines()
+        assert len(lines) > 50
+        assert all(json.loads(line)["found"] for line in lines)
+        assert between.connections < 40
+        before = between.connections
+        steps = "".join(f"set {package}/@{n}/custom/approval {{}}\n" for n in range(20, 120))
+        clone.ocuroot("update", "--stdin", input=steps)
+        assert between.connections - before < 8
+
+
+def test_concurrent_commands_in_one_clone(files: World, workload: Path) -> None:
+    subprocess.run(["cp", "-r", str(workload), str(files.top / "served" / "store.git")], check=True)
+    clone = files.clone("one")
+    readers = [
+        begin(clone, "get", f"github.com/example/shop/-/services/service-0000/release.ocu.star/@{n}")
+        for n in range(1, 7)
+    ]
+    assert [(reader.communicate()[1], reader.returncode) for reader in readers] == [("", 0)] * 6
