@@ -60,6 +60,8 @@ class Evaluation:
         self.host = host
         self.secrets: Secrets = host.secrets
         self._bounds = bounds
+        self.cancelled: Callable[[], bool] = self._exceeded if bounds is not None else lambda: False
+        """Asked every thousand steps whether to end."""
         self._callable = callable
         self._sources: dict[str, Source] = {}
         self._modules: dict[str, Any] = {}
@@ -83,7 +85,7 @@ class Evaluation:
             if function is None or source.position(function) != position:
                 continue
             how = "ctx" if function.takes_context else "inputs"
-            options = starlark.EvalOptions(max_callstack_size=_DEEPEST)
+            options = starlark.EvalOptions(check_cancelled=self.cancelled, max_callstack_size=_DEEPEST)
             try:
                 called = self._modules[source.path].call_with(options, "ocuroot_call__", name, how, inputs, work_id)
             except starlark.StarlarkError as error:
@@ -110,8 +112,7 @@ class Evaluation:
         library = [extension.StructType, extension.Json, extension.Typing, extension.CallStack]
         names = starlark.Globals.extended_by(library)
         loader = starlark.FileLoader(lambda text: self._load(text, source))
-        cancelled = self._exceeded if self._bounds is not None else None
-        options = starlark.EvalOptions(check_cancelled=cancelled, max_callstack_size=_DEEPEST)
+        options = starlark.EvalOptions(check_cancelled=self.cancelled, max_callstack_size=_DEEPEST)
         self._loading.append(source.path)
         try:
             for text in ("__encode__ = json.encode", COMMON + PRELUDE, JSON_CHECK):
@@ -187,7 +188,7 @@ class Evaluation:
         """A problem at the place in a file of the user's from which the SDK was called, by a stack of calls."""
         path, line, called, _ = self._caller(stack)
         source = self._sources.get(path)
-        column = source.column_of_call(line, called) if source is not None else 1
+        column = source.column_of_call(line, *_names(called)) if source is not None else 1
         return Problem(path, line, column, message)
 
     def origin(self, stack: str) -> tuple[str, int, int]:
@@ -196,7 +197,7 @@ class Evaluation:
         source = self._sources.get(path)
         if source is None:
             return path, line, 1
-        return source.shown, line, source.column_of_call(line, called, opening=True)
+        return source.shown, line, source.column_of_call(line, *_names(called), opening=True)
 
     def _caller(self, stack: str) -> tuple[str, int, str, str]:
         """The last call from a file of the user's: its file and line, the function called, and the one it stands in."""
@@ -214,7 +215,7 @@ class Evaluation:
 
     def _builtins(self, source: Source) -> dict[str, Callable[..., object]]:
         """The functions that the prelude of a file takes from Python, by their names there without the underscores."""
-        registry, host = self.registry, self.host
+        registry = self.registry
 
         def checked(function: Callable[..., object]) -> Callable[..., object]:
             def run(*given: Any, **named: Any) -> object:
@@ -226,19 +227,19 @@ class Evaluation:
             return run
 
         def read(path: str) -> object:
-            return host.read(self._place(path, "read"))
+            return self.host.read(self._place(path, "read"))
 
         def write(path: str, content: str) -> None:
-            host.write(self._place(path, "write"), self._text(content, "write: the content"))
+            self.host.write(self._place(path, "write"), self._text(content, "write: the content"))
 
         def read_dir(path: str) -> object:
-            return host.names(self._place(path, "read_dir"))
+            return self.host.names(self._place(path, "read_dir"))
 
         def is_dir(path: str) -> object:
-            return host.is_directory(self._place(path, "is_dir"))
+            return self.host.is_directory(self._place(path, "is_dir"))
 
         def say(text: str, stack: str) -> None:
-            host.print(text, self.origin(stack))
+            self.host.print(text, self.origin(stack))
 
         def shell(
             command: str, program: str, folder: str, env: dict[str, str], mute: bool, go_on: bool, stack: str
@@ -246,10 +247,12 @@ class Evaluation:
             texts = {"command": command, "shell": program, "dir": folder, **env}
             for what, text in texts.items():
                 self._text(text, f"host.shell: {what}")
-            return host.shell(command, program or "sh", folder, env, mute, go_on, self.origin(stack))
+            return self.host.shell(command, program or "sh", folder, env, mute, go_on, self.origin(stack))
 
         def http(method: str, url: str, headers: dict[str, Any], body: str) -> object:
-            return host.request(method, self._text(url, "http: the URL"), headers, self._text(body, "http: the body"))
+            return self.host.request(
+                method, self._text(url, "http: the URL"), headers, self._text(body, "http: the body")
+            )
 
         functions: dict[str, Callable[..., object]] = {
             "print": say,
@@ -264,10 +267,10 @@ class Evaluation:
             "register": registry.register,
             "secret": self.secrets.add,
             "shell": shell,
-            "os": host.os,
-            "arch": host.arch,
-            "env": host.env,
-            "pwd": host.pwd,
+            "os": lambda: self.host.os(),
+            "arch": lambda: self.host.arch(),
+            "env": lambda: self.host.env(),
+            "pwd": lambda: self.host.pwd(),
             "read": read,
             "write": write,
             "read_dir": read_dir,
@@ -296,6 +299,11 @@ class Evaluation:
         if name in source.inner:
             return f"'{path}' has two functions named '{name}', one within another: runs could not tell them apart"
         return source, function
+
+
+def _names(called: str) -> tuple[str, ...]:
+    """The names by which a file may call a function of the prelude: those of `http` have none there."""
+    return ("get", "head", "post", "put", "patch", "delete", "fs") if called == "lambda" else (called, f"{called}_file")
 
 
 def _indent(text: str, *, prefix: str = "", indent: str = "\t") -> str:

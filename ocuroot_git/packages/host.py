@@ -84,7 +84,7 @@ class Machine:
 class Closed(Machine):
     """The machine while a package is evaluated: nothing but what the user opened can be done to it."""
 
-    def __init__(self, files: PackageFiles, permissions: Permissions, directory: str, bounds: Bounds) -> None:
+    def __init__(self, files: PackageFiles, permissions: Permissions, directory: str, bounds: Bounds | None) -> None:
         super().__init__(files, permissions.environ, directory)
         self.printed: list[dict[str, Any]] = []
         self._size = 0
@@ -106,10 +106,10 @@ class Closed(Machine):
 
         if self._shell is None:
             raise _closed("host.shell")
-        self._bounds.switch(on=False)
-        try:
-            result = self._shell(script(command, program, folder, env))
-        finally:
+        if self._bounds is not None:
+            self._bounds.switch(on=False)
+        result = self._shell(script(command, program, folder, env))
+        if self._bounds is not None:
             self._bounds.switch(on=True)
         stdout, stderr = utf8(result.stdout), utf8(result.stderr)
         for text in () if mute else (stdout, stderr):

@@ -25,6 +25,7 @@ class Secrets:
         lines = value.splitlines()
         forms = {value, value.strip(), json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
         forms |= {quote(value), quote(value, safe="")}
+        forms.add(value.encode("unicode_escape").decode().replace('"', r"\""))  # as the language prints it in a list
         forms |= {line.strip() for line in lines if len(lines) > 1 and len(line.strip()) >= _LONG}
         self._forms = sorted(forms.union(self._forms) - {""}, key=lambda form: (-len(form), form))
 

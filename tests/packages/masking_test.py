@@ -25,6 +25,10 @@ def test_text() -> None:
     assert MASK in known("-----BEGIN\nabcdefgh\nijklmnop\n-----END").mask("line: ijklmnop"), "a line of several"
 
 
+def test_as_the_language_prints_it() -> None:
+    assert known('pä"ss').mask(r'["p\xe4\"ss"]') == f'["{MASK}"]'
+
+
 def test_values() -> None:
     secrets = known("hunter2", "123456")
     value = {"hunter2": ["a hunter2", 123456, 1.5, True, None], "b": {"c": "x"}}
