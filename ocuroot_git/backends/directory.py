@@ -93,6 +93,10 @@ class DirectoryFiles:
                 found.append((entry.name, why))
         return found
 
+    def listing(self, tree: Entry) -> tuple[list[tuple[str, Entry, bool]], dict[str, str]]:
+        entries = self.children(tree, checked=False)
+        return [(entry.name, entry, entry.is_directory) for entry in entries], dict(self.oddities(tree))
+
     def walk(self, todo: list[ToVisit], then: list[ToVisit], file: str) -> Iterator[tuple[str, Entry]]:
         while todo:
             directory, path, step = todo.pop()
@@ -134,7 +138,7 @@ class DirectoryFiles:
     def prefetch(self, nodes: Iterable[Entry], scope: Scope = "self") -> None:
         pass
 
-    def prepare_walk(self) -> None:
+    def prepare_walk(self, *, checked: bool = False) -> None:
         pass
 
 

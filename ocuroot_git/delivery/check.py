@@ -1,7 +1,8 @@
 """`fsck` of the delivery model: whether each document is of the shape that its place asks for (design 7).
 
 Everything is read, the runs of the past too, and nothing that was remembered is asked; what commands leave out is named
-here with the field.
+here with the field. The documents of releases, which are nearly all that there is, are judged while the check of the
+store reads them; only those releases that are in doubt are then looked at as commands do, which says what is wrong.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from ..formats.globs import Glob, GlobError
 from ..formats.layout import StoredRef
 from ..formats.refs import STATE
 from ..store.fsck import Finding
-from . import model, vocabulary
+from . import model
 from .addresses import WorkRef
 from .diff import deploy_intents, documents_below, stored_intent
 from .inputs import read_intent
-from .model import Environment
-from .problems import BadDocument, Problems
+from .model import Claim, Environment, Function, Run
+from .package import Release
+from .problems import BAD, BadDocument, Problems
 from .queries import (
     deployments,
     intent_tree,
@@ -30,18 +32,32 @@ from .queries import (
     status_of,
     work_of,
 )
-from .vocabulary import DEPLOY
+from .vocabulary import CALL, DEPLOY, RUNNING, STATUSES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Container, Iterator, Mapping
+    from typing import Final
 
+    from ..formats.layout import Side, StoredObject
+    from ..store.fsck import Inspector
     from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
     from .addresses import RunRef
 
+NOTHING_CERTAIN: Final[Mapping[str, Container[int]]] = {}
 
-def check_model(snapshot: Snapshot) -> Iterator[Finding]:
-    """What is not of its shape. Damaged files are left to the check of the store itself, which names their paths."""
+
+def inspect_releases(tree: StoreTree, side: Side) -> Callable[[str], Inspector] | None:
+    """What judges the releases of a store while it is read; None where it has none that are checked."""
+    return _Inspector if side == "state" and tree.layout.version == 1 else None
+
+
+def check_model(snapshot: Snapshot, certain: Mapping[str, Container[int]] = NOTHING_CERTAIN) -> Iterator[Finding]:
+    """What is not of its shape. Damaged files are left to the check of the store itself, which names their paths.
+
+    `certain` are the releases, by package, that `inspect_releases` has found to be as they should.
+    """
     problems = Problems()
     _check_environments(snapshot, problems)
     if snapshot.has_intent():
@@ -50,8 +66,12 @@ def check_model(snapshot: Snapshot) -> Iterator[Finding]:
         known = packages(state_tree(snapshot))
         deployments(snapshot, problems, among=known)
         for package in known:
+            good = certain.get(package, ())
+            if all(number in good for number in state_tree(snapshot).release_numbers(package)):
+                continue
             for number in releases(snapshot, package, problems):
-                _check_release(snapshot, f"{package}/{STATE}{number}", problems)
+                if number not in good:
+                    _check_release(snapshot, f"{package}/{STATE}{number}", problems)
     for problem in problems:
         if not problem.is_damage:
             yield Finding("error", problem.ref, problem.what)
@@ -94,10 +114,88 @@ def _check_run(snapshot: Snapshot, run: RunRef) -> None:
     function = read_function(snapshot, run)
     if function.status != status:
         raise BadDocument(run.ref, f"its marker says '{status}', and its function '{function.status}'")
-    for glob in function.dependencies:
-        try:
-            Glob(glob)
-        except GlobError as error:
-            raise BadDocument(run.function, f"dependencies: {error.message}") from None
-    if status == vocabulary.RUNNING:
+    try:
+        _check_dependencies(function)
+    except GlobError as error:
+        raise BadDocument(run.function, f"dependencies: {error.message}") from None
+    if status == RUNNING:
         read_claim(snapshot, run)
+
+
+def _check_dependencies(function: Function) -> None:
+    for glob in function.dependencies:
+        Glob(glob)
+
+
+class _Inspector:
+    """Whether a release is certainly what `_check_release` finds nothing in, told from its documents as they are met.
+
+    The check of the store sees to it that no link is among them, and that each is what its ref leads to.
+    """
+
+    def __init__(self, release: str) -> None:
+        self._release = release
+        self._is_in_doubt = False
+        self._has_document = False
+        self._runs: dict[str, _MetRun] = {}
+
+    def meet(self, below: str, document: StoredObject | None) -> None:
+        if self._is_in_doubt:
+            return
+        try:
+            self._judge(below, document)
+        except BAD:
+            self._is_in_doubt = True
+
+    def is_certain(self) -> bool:
+        return self._has_document and not self._is_in_doubt and all(run.is_whole for run in self._runs.values())
+
+    def _judge(self, below: str, document: StoredObject | None) -> None:
+        segments = below.split("/")
+        if not below:
+            if document is not None:
+                Release.read(document.body, self._release)
+                self._has_document = True
+        elif segments[0] in (CALL, DEPLOY):
+            self._judge_work(below, segments, document)
+        elif segments[0] == "task":
+            self._is_in_doubt = True  # read as a call, where there is none
+
+    def _judge_work(self, below: str, segments: list[str], document: StoredObject | None) -> None:
+        ref = f"{self._release}/{below}"
+        if len(segments) == 2 and document is not None:
+            Run.read(document.body, ref)
+        if len(segments) < 3 or not (segments[2].isascii() and segments[2].isdigit()):
+            return
+        if segments[2][0] == "0":
+            self._is_in_doubt = True  # another spelling of a number
+            return
+        run = self._runs.setdefault("/".join(segments[:3]), _MetRun())
+        if document is None:
+            return
+        if len(segments) == 3:
+            Run.read(document.body, ref)
+            run.has_document = True
+        elif len(segments) == 5 and segments[3] == "status":
+            run.statuses.append(segments[4])
+            if segments[4] == RUNNING:
+                Claim.read(document.body, ref)
+        elif segments[3:] == ["functions", "1"]:
+            function = Function.read(document.body, ref)
+            _check_dependencies(function)
+            run.function_status = function.status
+
+
+class _MetRun:
+    """What was met of a run."""
+
+    __slots__ = ("function_status", "has_document", "statuses")
+
+    def __init__(self) -> None:
+        self.has_document = False
+        self.statuses: list[str] = []
+        self.function_status: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.has_document and self.statuses == [self.function_status] and self.function_status in STATUSES

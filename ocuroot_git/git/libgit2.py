@@ -57,6 +57,13 @@ def other_half() -> tuple[Any, Any]:
     return loaded.ffi, loaded.lib
 
 
+def load_modes(core: Any) -> Any:
+    """pygit2's enumeration of the modes of files: only once it is loaded do entries of trees tell theirs."""
+    loaded = sys.modules.get("pygit2.enums") or _load_part("enums")
+    core._cache_enums()
+    return loaded.FileMode
+
+
 def switch(option: int, on: bool) -> None:
     """Switch one of libgit2's global options."""
     ffi, lib = other_half()

@@ -20,14 +20,22 @@ if TYPE_CHECKING:
 _SIGKILL: Final = 9  # the module `signal` would bring `enum` with it
 
 
-def in_two(pieces: list[list[Piece]], work: Work[Piece]) -> list[str]:
+def in_two(
+    pieces: list[list[Piece]], work: Work[Piece], progress: Callable[[int], None] = lambda number: None
+) -> list[str]:
     """The results of `work` on each of at most 256 pieces, all in one list, in no order.
+
+    `progress` is told the number of each piece that this process begins with: all before it are begun as well.
 
     Two processes share the pieces where there is a second processor, and where this process has no threads, which
     a fork would leave behind. Where the second process fails, this one does its part again, and meets what it met.
     """
     if not _may_fork():
-        return [result for piece in pieces for result in work(piece)]
+        results = []
+        for number, piece in enumerate(pieces):
+            progress(number)
+            results += work(piece)
+        return results
     tickets, ticket_writer = os.pipe()
     answers, answer_writer = os.pipe()
     os.write(ticket_writer, bytes(range(len(pieces))))
@@ -38,7 +46,7 @@ def in_two(pieces: list[list[Piece]], work: Work[Piece]) -> list[str]:
     os.close(answer_writer)
     done = False
     try:
-        results, mine = _share(tickets, pieces, work)
+        results, mine = _share(tickets, pieces, work, progress)
         answer = _read_all(answers)
         done = True
     finally:
@@ -68,7 +76,7 @@ def _be_second(tickets: int, answer_writer: int, pieces: list[list[Piece]], work
     """The second process, from its start to its end. Its exit status is all that it says of an error."""
     status = 1
     try:
-        results, _ = _share(tickets, pieces, work)
+        results, _ = _share(tickets, pieces, work, lambda number: None)
         results.sort()
         waiting = memoryview("\0".join(results).encode(errors="surrogateescape"))
         while waiting:
@@ -78,12 +86,15 @@ def _be_second(tickets: int, answer_writer: int, pieces: list[list[Piece]], work
         os._exit(status)
 
 
-def _share(tickets: int, pieces: list[list[Piece]], work: Work[Piece]) -> tuple[list[str], set[int]]:
+def _share(
+    tickets: int, pieces: list[list[Piece]], work: Work[Piece], progress: Callable[[int], None]
+) -> tuple[list[str], set[int]]:
     """Work on one piece after the other, as long as there are tickets; gives the results, and which pieces."""
     results: list[str] = []
     taken = set()
     while ticket := os.read(tickets, 1):
         taken.add(ticket[0])
+        progress(ticket[0])
         results += work(pieces[ticket[0]])
     return results, taken
 

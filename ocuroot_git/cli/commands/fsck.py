@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 def run(context: Context, *, at: str | None, json: bool) -> int:
-    from ...delivery.check import check_model
+    from ...delivery.check import check_model, inspect_releases
 
     snapshot = context.snapshot(at)
     errors = 0
     checked: list[StoreTree] = []
+    certain: dict[str, set[int]] = {}
     for side in SIDES:
         if side == "intent" and not snapshot.has_intent():
             continue
@@ -30,11 +31,12 @@ def run(context: Context, *, at: str | None, json: bool) -> int:
             continue
         checked.append(tree)
         place, directory = snapshot.place(tree)
-        checker = Checker(tree)
+        checker = Checker(tree, inspect=inspect_releases(tree, side))
         errors += _report(context, checker.run(), json=json)
+        certain.update(checker.certain)
         where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where
         context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links")
-    errors += _report(context, check_model(snapshot), json=json)
+    errors += _report(context, check_model(snapshot, certain), json=json)
     return 1 if errors else 0
 
 
