@@ -1,4 +1,8 @@
-"""What `work any` shows while it works: a live table on a terminal, plain lines elsewhere (design 7)."""
+"""What long commands show while they work.
+
+`work any` has a live table on a terminal, and plain lines elsewhere (design 7); what goes through a whole store says
+how far it is, once it has taken a second.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,47 @@ from ..delivery import addresses, vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Final
 
     from ..delivery.addresses import RunRef
     from ..delivery.executor import RunResult
     from .terminal import Terminal
+
+
+_PATIENCE: Final = "1"
+"""Seconds that a command may take before it says how far it is; `GIT_PROGRESS_DELAY` says otherwise, as to git."""
+_BETWEEN: Final = 0.1
+"""Seconds between two drawings."""
+
+
+class Meter:
+    """How far a command is, on a line of stderr that is redrawn in place, and that goes at the end.
+
+    Called with how much is done and how much there is (0: nobody knows), as often as one likes.
+    """
+
+    def __init__(self, terminal: Terminal, title: str) -> None:
+        self._terminal = terminal
+        self._title = title
+        delay = terminal.environ.get("GIT_PROGRESS_DELAY", "")
+        self._next = time.monotonic() + int(delay if delay.isascii() and delay.isdigit() else _PATIENCE)
+        self._is_drawn = False
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_drawn:
+            self._terminal.redraw("")
+
+    def __call__(self, done: int, total: int = 0) -> None:
+        now = time.monotonic()
+        if now < self._next or not self._terminal.shows_progress:
+            return
+        self._next = now + _BETWEEN
+        self._is_drawn = True
+        share = f"{done * 100 // total:3}% ({done}/{total})" if total else str(done)
+        self._terminal.redraw(f"{self._title}: {share}")
 
 
 class Plain:

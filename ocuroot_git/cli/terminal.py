@@ -175,6 +175,20 @@ class Terminal:
             pass  # nobody listens
 
     @property
+    def shows_progress(self) -> bool:
+        """Whether a person reads stderr, and has not asked for silence: as git, we draw progress for nobody else."""
+        return not self.quiet and sys.stderr is not None and sys.stderr.isatty()
+
+    def redraw(self, text: str) -> None:
+        """Put a text in the place of the line on stderr that was drawn so before; empty: take it away."""
+        if self.shows_progress:
+            try:
+                sys.stderr.buffer.write(f"\r{self.visible(text)}\x1b[K".encode(errors="backslashreplace"))
+                sys.stderr.flush()
+            except (OSError, ValueError):
+                pass  # nobody listens
+
+    @property
     def is_coloured(self) -> bool:
         """Whether what goes to stdout is coloured; asked once."""
         if self._colour is None:

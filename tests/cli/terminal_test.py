@@ -56,6 +56,18 @@ def test_log_is_coloured_and_goes_through_the_pager(history: Repo, tmp_path: Pat
     assert paged.read_text() == shown
 
 
+def test_progress_is_drawn_in_place_and_goes(history: Repo) -> None:
+    prepare(history, "staging")
+    release(history, package([call("build")]))
+    shown = on_terminal(history, "fsck", GIT_PROGRESS_DELAY="0")
+    drawn, last = shown.rsplit("\r\x1b[K", 1)
+    assert drawn == "\rChecking directories:   0% (0/1)\x1b[K"
+    assert re.fullmatch(r"branch 'state': checked \d+ documents and \d+ links\n", last)
+    for arguments, delay in ((["fsck", "-q"], "0"), (["fsck"], "60")):
+        assert "\r" not in on_terminal(history, *arguments, GIT_PROGRESS_DELAY=delay)
+    assert "\r" not in history.run("fsck", env={**os.environ, "GIT_PROGRESS_DELAY": "0"}).stderr
+
+
 def test_the_pager_is_gits_own_choice(history: Repo, tmp_path: Path) -> None:
     paged = tmp_path / "paged"
     history.git("config", "core.pager", f"sh -c 'echo $LESS > {paged}; cat'")

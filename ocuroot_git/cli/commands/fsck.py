@@ -6,6 +6,7 @@ from ...formats.documents import dump
 from ...formats.layout import SIDES
 from ...store.fsck import Checker
 from ..options import READING, Command, Option
+from ..progress import Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ def run(context: Context, *, at: str | None, json: bool) -> int:
             continue
         checked.append(tree)
         place, directory = snapshot.place(tree)
-        checker = Checker(tree, inspect=inspect_releases(tree, side))
-        errors += _report(context, checker.run(), json=json)
+        with Meter(context.terminal, "Checking directories") as meter:
+            checker = Checker(tree, meter, inspect_releases(tree, side))
+            findings = checker.run()
+        errors += _report(context, findings, json=json)
         certain.update(checker.certain)
         where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where
         context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links")
