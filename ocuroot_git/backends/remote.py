@@ -70,7 +70,6 @@ class Remote:
         self._config = config
         self._access = access
         self._timeout = timeout
-        self._home = home
         self._committer = Committer(home, config, environ)
         self._path = os.path.join(home.common_dir, "ocuroot", location.directory())
         self._gc_window = GcWindow(self._path)

@@ -208,6 +208,16 @@ class Settings:
         """The repository we are in, if we are in one."""
         return self._repository
 
+    def share_repo_file(self, other: Settings) -> None:
+        """Let another object for the same directory have what `repo.ocu.star` says, as far as this one needs it.
+
+        Evaluating it forks, which a process that has threads by then must not do.
+        """
+        for side in ("state", "intent"):
+            self.location(side)
+        _ = self.name
+        other._repo_file, other._repo_file_read = self._repo_file, self._repo_file_read
+
     def repo_file(self) -> RepoFile | None:
         """What the nearest `repo.ocu.star` upwards says, within the work tree; None for none. Raises StarlarkError."""
         if not self._repo_file_read:

@@ -9,7 +9,7 @@ import os
 
 from ..errors import Error, Fatal, RemoteError
 from ..formats.documents import MISSING, Document
-from ..formats.layout import SIDES, STORE_FILE, Layout
+from ..formats.layout import SIDES
 from ..git.objects import ObjectError, RefMoved
 from .snapshot import Found, Snapshot
 
@@ -186,12 +186,6 @@ class Stores:
     def delete(self, ref: Ref | str, *, message: str | None = None) -> None:
         """Delete the document at `ref` and the links to it, in a transaction of its own. Raises NotFound."""
         self.transact(lambda tx: tx.delete(ref), command="delete", message=message)
-
-    def create(self, side: Side, layout: Layout) -> None:
-        """Make the place of a store, with an empty store in it. Raises RefMoved where there is one by now."""
-        place, prefix = self.where(side)
-        directory = f"{prefix}/" if prefix else ""
-        place.create({directory + STORE_FILE: layout.store_file()})
 
     def finish(self) -> None:
         """Let git tidy up the repositories that were written to; once, at the end of a process."""

@@ -133,7 +133,7 @@ def test_the_first_commit_and_a_replay_are_written_again(
     store: Repo, stolen: list[int], make_repo: Callable[..., Repo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ocuroot_git.config.settings import Settings
-    from ocuroot_git.formats.layout import Layout
+    from ocuroot_git.formats.layout import STORE_FILE, Layout
     from ocuroot_git.opening import stores_of
     from ocuroot_git.sync.remotes import each_place
 
@@ -144,7 +144,7 @@ def test_the_first_commit_and_a_replay_are_written_again(
     monkeypatch.chdir(other.path)
     settings = Settings(".", os.environ, "", "")
     stores = stores_of(settings)
-    stores.create("state", Layout(1))
+    stores.where("state")[0].create({STORE_FILE: Layout(1).store_file()})
     assert stolen[0] >= 3
     assert other.git("rev-parse", "state") == store.git("rev-parse", "state")
     sound(other)

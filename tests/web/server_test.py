@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,19 @@ def test_a_browser_is_opened_only_where_there_is_a_screen(told: Repo, tmp_path: 
             process.wait()
             os.close(terminal)
             os.close(inside)
+
+
+def test_repo_ocu_star_is_evaluated_before_there_are_threads(store: Repo) -> None:
+    """Evaluating forks, which a process that has threads must not do."""
+    (store.path / "repo.ocu.star").write_text(
+        'ocuroot("0.3.0")\nrepo_alias("shop")\nhost.shell("echo once >> count")\n'
+    )
+    store.git("config", "--global", "ocuroot.allowShell", "true")
+    try:
+        with viewed(store) as (address, _):
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(lambda _: ask(address), range(24)))
+            assert {status for status, _, _ in answers} == {200}
+    finally:
+        store.git("config", "--global", "--unset", "ocuroot.allowShell")
+    assert (store.path / "count").read_text() == "once\n"

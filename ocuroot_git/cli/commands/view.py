@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 
 from ...backends.base import Access
-from ...config.settings import DEFAULT_BRANCH
+from ...config.settings import DEFAULT_BRANCH, Settings
 from ...errors import Fatal, UsageError
-from ...opening import open_stores as open_in
+from ...opening import stores_of
 from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
@@ -82,10 +82,17 @@ def _opener(context: Context, remote: str | None) -> Callable[[], Stores]:
     options = context.options
     max_age = _CONTACT if options.max_age is None else options.max_age
 
-    def open_stores() -> Stores:
-        access = Access(offline=options.offline, max_age=max_age)
-        return open_in(".", environ=environ, access=access)
+    def settings() -> Settings:
+        return Settings(".", environ, "", "", Access(offline=options.offline, max_age=max_age))
 
+    first = settings()
+
+    def open_stores() -> Stores:
+        own = settings()
+        first.share_repo_file(own)
+        return stores_of(own)
+
+    first.share_repo_file(settings())  # here, while there is one thread
     return open_stores
 
 
