@@ -107,6 +107,10 @@ class DirectoryFiles:
                 elif (after := step[entry.name]) is not None:
                     then.append((entry, f"{path}/{entry.name}", after))
 
+    def count(self, tree: Entry, file: str) -> int:
+        found = self.children(tree)
+        return sum(self.count(node, file) if node.is_directory else node.name == file for node in found)
+
     def name(self, node: Entry) -> str:
         return node.name
 

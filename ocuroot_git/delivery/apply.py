@@ -11,7 +11,8 @@ from ..formats.refs import STATE, Ref
 from ..store.transaction import Transaction
 from . import addresses, finish, model, runs, vocabulary
 from .addresses import RunRef, WorkRef
-from .diff import Difference, deploy_intents, differences, is_as_wanted, state_ref
+from .compare import Difference, deploy_intents, is_as_wanted, state_ref
+from .diff import differences
 from .inputs import read_intent
 from .model import Environment
 from .problems import BAD, STRICT, Problems

@@ -13,7 +13,7 @@ from ..formats.refs import STATE
 from ..store.fsck import Finding
 from . import model
 from .addresses import WorkRef
-from .diff import deploy_intents, documents_below, stored_intent
+from .compare import deploy_intents, documents_below, stored_intent
 from .inputs import read_intent
 from .model import Claim, Environment, Function, Run
 from .package import Release

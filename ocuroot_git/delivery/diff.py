@@ -9,55 +9,18 @@ State without an intent counts as to be deleted.
 
 from __future__ import annotations
 
-from ..formats.documents import same
-from ..formats.layout import OBJECT_FILE, REFS, StoredRef
-from ..formats.refs import INTENT, STATE, Ref, RefError
-from . import index, model, vocabulary
-from .addresses import RunRef, WorkRef
-from .inputs import read_intent
-from .model import Environment, Intent
+from ..formats.layout import StoredRef
+from ..formats.refs import STATE
+from . import compare
+from .compare import Difference, Heads, TooFew
 from .problems import STRICT, Problems
-from .queries import (
-    deployments,
-    intent_tree,
-    is_there,
-    last_run,
-    packages,
-    packages_with,
-    prefetch,
-    read_function,
-    read_run,
-    require_absence,
-    state_tree,
-    status_of,
-)
-from .vocabulary import DEPLOY, DOWN
+from .queries import intent_tree, packages, state_tree
+from .summary import all_of, stored_marker
+from .survey import summary_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from ..formats.documents import Document
     from ..store.snapshot import Snapshot
-    from ..store.tree import StoreTree
-    from .fields import Fields
-
-
-class Difference:
-    """An intent that state does not follow: `status` (A, M, D), its ref, the ref in state, and both documents."""
-
-    __slots__ = ("actual", "ref", "state", "status", "wanted")
-
-    def __init__(self, ref: str, state: str, wanted: Document, actual: Document) -> None:
-        self.status = "D" if wanted is None else "A" if actual is None else "M"
-        self.ref = ref
-        self.state = state
-        self.wanted = wanted[0] if wanted is not None else None
-        self.actual = actual[0] if actual is not None else None
-
-    @property
-    def kind(self) -> str:
-        return Ref.parse(self.ref).type
 
 
 def differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Difference]:
@@ -67,225 +30,32 @@ def differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Differe
     What cannot be read, on either side, is no difference: an intent that is not of its shape asks for nothing, and
     least of all for what is in state to be deleted.
     """
-    found = [*_custom(snapshot, problems), *_environments(snapshot, problems), *_deployments(snapshot, problems)]
+    intent = intent_tree(snapshot)
+    summary = summary_of(snapshot)
+    heads = all_of(snapshot, sorted(summary.unread))
+    for one in summary.differing.values():
+        heads.state += one.state
+        heads.intent += one.intent
+        heads.deployments += one.deployments
+    at_top = Heads([StoredRef(STATE)], [StoredRef(stored_marker(intent.layout))], [])
+    found = [
+        *_custom(snapshot, at_top, heads, problems, is_entangled=summary.is_entangled),
+        *compare.environment_differences(snapshot, problems),
+        *compare.deployment_differences(snapshot, heads.deployments, problems),
+    ]
     return sorted(found, key=lambda difference: difference.ref)
 
 
-# Comparing. Documents are kept in a tuple of one, because a document may itself be null.
-
-
-def _custom(snapshot: Snapshot, problems: Problems) -> Iterator[Difference]:
-    actual = _documents(snapshot, _custom_refs(snapshot, state_tree(snapshot), STATE, problems), problems)
-    wanted: dict[str, str] = {}
-    for ref in _custom_refs(snapshot, intent_tree(snapshot), INTENT, problems):
-        with problems.leave_out(ref):
-            state = state_ref(snapshot, Ref.parse(ref))
-            # Where `+/custom/x` and `+3/custom/x` mean the same document, the one that names the release counts.
-            if state not in wanted or Ref.parse(ref).replace(marker=STATE) == Ref.parse(state):
-                wanted[state] = ref
-    yield from _compare(snapshot, wanted, actual, problems)
-
-
-def _documents(snapshot: Snapshot, refs: Iterable[str], problems: Problems) -> dict[str, tuple[Document] | None]:
-    """Documents by ref, each in a tuple; None for one that cannot be read."""
-    found: dict[str, tuple[Document] | None] = {}
-    for ref in refs:
-        found[ref] = None
-        with problems.leave_out(ref):
-            found[ref] = (snapshot.get(ref),)
-    return found
-
-
-def _custom_refs(snapshot: Snapshot, tree: StoreTree, marker: str, problems: Problems) -> Iterator[str]:
-    """The refs of the custom documents of one side, global and of releases; none that lie hidden below a link."""
-    first = INTENT if marker == INTENT and tree.layout.version == 1 else STATE
-    heads: list[StoredRef] = []
-    for package, facts in index.facts_of(snapshot, tree, packages(tree)).items():
-        if facts is None:
-            names = tree.names(f"{REFS}/{package}")
-            heads += [StoredRef(f"{package}/{name}") for name in names if name[0] == first and name != OBJECT_FILE]
-            continue
-        for below in sorted(facts.below):
-            head, _, word = below.partition("/")
-            if head[0] == first and word == index.CUSTOM:
-                heads.append(StoredRef(f"{package}/{head}"))
-    prefetch(tree, heads)
-    todo = [StoredRef(f"{first}/custom")]
-    for head in heads:
-        is_link = False  # where that cannot be read, all below it is met, and cannot be read either
-        with problems.leave_out(head):
-            found = tree.object(head)
-            is_link = found is not None and found.kind == "link"
-        if not is_link:
-            todo.append(StoredRef(f"{head}/custom"))
-    prefetch(tree, todo, "trees")
-    yield from documents_below(tree, todo)
-
-
-def documents_below(tree: StoreTree, heads: list[StoredRef]) -> Iterator[str]:
-    """The refs, as they are printed, of all documents below some stored refs, of those too that cannot be read."""
-    todo = list(heads)
-    while todo:
-        head = todo.pop()
-        for name in tree.names(f"{REFS}/{head}"):
-            if name == OBJECT_FILE:
-                continue
-            below = StoredRef(f"{head}/{name}")
-            todo.append(below)
-            if is_there(tree, below):
-                try:
-                    yield str(Ref.parse(tree.layout.shown(below)))
-                except RefError:
-                    continue  # a document whose path is no ref: nobody can have asked for it
-
-
-def _environments(snapshot: Snapshot, problems: Problems) -> Iterator[Difference]:
-    intents = documents_below(intent_tree(snapshot), [stored_intent(snapshot, "environment")])
-    wanted = {str(Ref.parse(ref).replace(marker=STATE)): ref for ref in intents}
-    stored = documents_below(state_tree(snapshot), [StoredRef(f"{STATE}/environment")])
-    yield from _compare(snapshot, wanted, _documents(snapshot, stored, problems), problems, Environment.read)
-
-
-def _compare(
-    snapshot: Snapshot,
-    wanted: dict[str, str],
-    actual: dict[str, tuple[Document] | None],
-    problems: Problems,
-    check: Callable[[Document, str], object] = lambda value, ref: None,
-) -> Iterator[Difference]:
-    """Compare by value: `wanted` has the intent's ref for each ref in state, `actual` the document there.
-
-    `check` raises ModelError for an intent that is not of its shape.
-    """
-    for state, ref in wanted.items():
-        value = None
-        with problems.leave_out(ref):
-            found = snapshot.get(ref)
-            check(found, ref)
-            value = (found,)
-        before = actual.get(state)
-        if value is None or (before is None and state in actual):
-            continue
-        if before is None or not same(before[0], value[0]):
-            yield Difference(ref, state, value, before)
-    for state, before in actual.items():
-        if state not in wanted and before is not None:
-            intent = Ref.parse(state).replace(marker=INTENT)
-            is_unwanted = False
-            with problems.leave_out(str(intent)):
-                for one in {intent, intent.replace(release="")}:
-                    require_absence(snapshot, one)
-                is_unwanted = True
-            if is_unwanted:
-                yield Difference(str(intent), state, None, before)
-
-
-def _deployments(snapshot: Snapshot, problems: Problems) -> Iterator[Difference]:
-    current = deployments(snapshot, problems)
-    wanted = dict.fromkeys(deploy_intents(snapshot))
-    for package, name in {**wanted, **current}:
-        work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
-        found = None
-        with problems.leave_out(work.intent):
-            is_wanted = (package, name) in wanted
-            found = _deployment(snapshot, work, current.get((package, name)), is_wanted=is_wanted)
-        if found is not None and current.get((package, name), found) is not None:
-            yield found
-
-
-def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wanted: bool) -> Difference | None:
-    """How a deployment differs from its intent, if it does. Raises ModelError where one of them is not of its shape."""
-    actual = None
-    if run is not None:
-        given = _recorded_inputs(snapshot, run)
-        overrides = _how_deployed(snapshot, run).overrides if given is None else given
-        actual = (Intent(run.work.release, overrides).to_document(),)
-    if not is_wanted:
-        require_absence(snapshot, Ref.parse(work.intent))
-        return Difference(work.intent, work.current, None, actual)
-    if read_intent(snapshot, work) is not None and run is not None and is_as_wanted(snapshot, work, run):
-        return None
-    return Difference(work.intent, work.current, (snapshot.get(work.intent),), actual)
-
-
-def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
-    """Whether what is deployed is what the intent says, and nothing is about to take it down."""
-    intent = read_intent(snapshot, work)
-    if intent is None or snapshot.resolve(intent.release) != run.work.release:
-        return False
-    recorded = _recorded_inputs(snapshot, run)
-    if recorded is not None:
-        return same(intent.input, recorded)
-    return _has_inputs(snapshot, work, intent, run) and not _is_about_to_go(snapshot, run)
-
-
-def _has_inputs(snapshot: Snapshot, work: WorkRef, intent: Intent, run: RunRef) -> bool:
-    """Whether a deployment had the inputs that its intent gives now, and no others that an intent gave."""
-    given = model.read_inputs(intent.input, f"'{work.intent}'", run.work.release)
-    function = _how_deployed(snapshot, run)
-    has_those = all(one.unfilled().wants_the_same(_had(function, name)) for name, one in given.items())
-    return has_those and all(name in given for name in function.overrides)
-
-
-def _is_about_to_go(snapshot: Snapshot, run: RunRef) -> bool:
-    """Whether the last run of what is deployed waits to take it down."""
-    last = last_run(snapshot, run.work)
-    if last is None or last == run:
-        return False
-    return read_run(snapshot, last).type == DOWN and status_of(snapshot, last) == vocabulary.PENDING
-
-
-def _recorded_inputs(snapshot: Snapshot, run: RunRef) -> Fields | None:
-    """All inputs of a deployment, where its link leads to the work, whose document has them; else None.
-
-    So it is in the stores of late Ocuroot, whose intents name all inputs as well, with their values.
-    """
-    if run.number:
-        return None
-    recorded = snapshot.get(f"{run.work.ref}#input", None)
-    return recorded if isinstance(recorded, dict) else None
-
-
-def _how_deployed(snapshot: Snapshot, run: RunRef) -> model.Function:
-    """The function of a run that is deployed; in dialects 2 and 3 the work's document itself has it.
-
-    The work is what other programs link to in the first dialect as well, and then nothing is known of a function.
-    """
-    if run.number and state_tree(snapshot).layout.version == 1:
-        return read_function(snapshot, run)
-    listed = snapshot.get(f"{run.work.current}#functions", None)
-    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
-    return model.Function.read({"current": {**first, "status": vocabulary.COMPLETE}}, run.ref)
-
-
-def _had(function: model.Function, name: str) -> model.Input | None:
-    given = function.inputs.get(name)
-    return given.unfilled() if given is not None else None
-
-
-def deploy_intents(snapshot: Snapshot, among: list[str] | None = None) -> list[tuple[str, str]]:
-    """The deploy intents that there are: package and environment.
-
-    `among` are the packages to look at, where the index is not to be asked for them.
-    """
-    tree = intent_tree(snapshot)
-    directory = stored_intent(snapshot, DEPLOY)
-    known = packages_with(snapshot, tree, directory) if among is None else among
-    return [(package, name) for package in known for name in _children(tree, f"{package}/{directory}")]
-
-
-def stored_intent(snapshot: Snapshot, type_: str) -> StoredRef:
-    """`+/<type>` as the intent store spells it in its paths."""
-    return StoredRef(f"{INTENT if intent_tree(snapshot).layout.version == 1 else STATE}/{type_}")
-
-
-def _children(tree: StoreTree, head: str) -> list[str]:
-    """The names of the documents just below a stored ref."""
-    names = [name for name in tree.names(f"{REFS}/{head}") if name != OBJECT_FILE]
-    return sorted(name for name in names if is_there(tree, StoredRef(f"{head}/{name}")))
-
-
-def state_ref(snapshot: Snapshot, intent: Ref) -> str:
-    """The ref in state that an intent is about: behind all links, but for a deployment, whose link itself counts."""
-    ref = intent.replace(marker=STATE)
-    return str(ref) if ref.type == DEPLOY else snapshot.resolve(ref)
+def _custom(
+    snapshot: Snapshot, at_top: Heads, heads: Heads, problems: Problems, *, is_entangled: bool
+) -> list[Difference]:
+    if not is_entangled:
+        some = Heads([*at_top.state, *heads.state], [*at_top.intent, *heads.intent], [])
+        try:
+            return list(compare.custom_differences(snapshot, some, problems))
+        except TooFew:
+            pass  # documents are linked with those of other packages
+    known = sorted({*packages(state_tree(snapshot)), *packages(intent_tree(snapshot))})
+    every = all_of(snapshot, known)
+    every = Heads([*at_top.state, *every.state], [*at_top.intent, *every.intent], [])
+    return list(compare.custom_differences(snapshot, every, problems, are_all=True))

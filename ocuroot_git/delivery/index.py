@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ..formats.documents import dump, parse_bytes, to_bytes
 from ..formats.layout import OBJECT_FILE, REFS
+from ..formats.refs import INTENT, STATE
 from ..git.objects import ObjectError
 from ..store.draft import Draft
 from .fields import Record
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
 
-KIND: Final = "package/3"
+    Customs = dict[str, tuple[Node, Node]]
+    """The nodes of a release and of the custom documents in it, by the name of the release's directory."""
+
+KIND: Final = "package/4"
 """Its number is raised whenever the meaning of what is remembered changes; the dialect of the store is added to it."""
 CUSTOM: Final = "custom"
 OP: Final = "op"
@@ -44,25 +48,30 @@ class Facts(Record):
 
     `releases` are the numbers of its releases: of those that have a document, and of those that lack theirs and have
     work; `unsettled` are the releases in which some work has not ended well or for good, or whose names are not as they
-    should be; `below` is what lies below the package's markers and releases: `@/deploy`, `+3/custom`, `@2/op`.
+    should be; `below` is what lies below the package's markers and releases: `@/deploy`, `+3/custom`, `@2/op`; `counts`
+    says how many documents and links lie below `@` and below `+`.
     """
 
-    __slots__ = ("below", "releases", "unsettled")
+    __slots__ = ("below", "counts", "releases", "unsettled")
 
-    def __init__(self, releases: tuple[int, ...], unsettled: tuple[int, ...], below: frozenset[str]) -> None:
+    def __init__(
+        self, releases: tuple[int, ...], unsettled: tuple[int, ...], below: frozenset[str], counts: tuple[int, int]
+    ) -> None:
         self.releases = releases
         self.unsettled = unsettled
         self.below = below
+        self.counts = counts
 
     def to_bytes(self) -> bytes:
-        return to_bytes(dump([self.releases, self.unsettled, sorted(self.below)], None))
+        return to_bytes(dump([self.releases, self.unsettled, sorted(self.below), self.counts], None))
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Facts | None:
         """What `to_bytes` wrote; None for anything else."""
         try:
-            releases, unsettled, below = parse_bytes(data)
-            facts = cls(tuple(map(int, releases)), tuple(map(int, unsettled)), frozenset(map(str, below)))
+            releases, unsettled, below, (at, plus) = parse_bytes(data)
+            numbers = tuple(map(int, releases)), tuple(map(int, unsettled))
+            facts = cls(*numbers, frozenset(map(str, below)), (int(at), int(plus)))
         except (ValueError, TypeError):
             return None
         return facts if facts.to_bytes() == data else None
@@ -79,7 +88,7 @@ def facts_of(snapshot: Snapshot, tree: StoreTree, packages: Iterable[str]) -> di
     if isinstance(tree, Draft):
         base = tree.base
         tree.is_read_whole = True
-        changed = _changed(tree)
+        changed = changed_in(tree)
     found: dict[str, Facts | None] = dict.fromkeys(packages)
     if snapshot.place(base)[0].repository is None:
         return found
@@ -94,7 +103,7 @@ def facts_of(snapshot: Snapshot, tree: StoreTree, packages: Iterable[str]) -> di
     return found
 
 
-def _changed(draft: Draft) -> set[str]:
+def changed_in(draft: Draft) -> set[str]:
     """All directories with changes below: among them the packages that a transaction has changed."""
     found = set()
     for path in draft.changes:
@@ -141,58 +150,94 @@ def _known(snapshot: Snapshot, tree: StoreTree, ids: dict[str, str]) -> dict[str
     return here
 
 
-def read(files: Files, layout: Layout, package: Node) -> Facts:
-    """What the names below a package's tree say. Raises ObjectError."""
+def read(files: Files, layout: Layout, package: Node, customs: Customs | None = None) -> Facts:
+    """What the names below a package's tree say. Raises ObjectError.
+
+    `customs` takes up where releases have custom documents, for those who go on to compare them.
+    """
     releases = []
     unsettled = set()
     below = set()
+    counts = {STATE: 0, INTENT: 0}
     words = _WORK if layout.version == 1 else _WORK_OF_OTHERS
     for head, release in _directories(files, package):
         if head[0] not in "@+":
             continue
         number = layout.release_number(head)
         has_document = has_work = False
+        count = 0
         for node in files.children(release):
             name = files.name(node)
             if not files.is_tree(node):
-                has_document = has_document or name == OBJECT_FILE
+                if name == OBJECT_FILE:
+                    has_document = True
+                    count += 1
                 continue
             if name in _WORDS:
                 below.add(f"{head}/{name}")
+                if name == CUSTOM and customs is not None:
+                    customs[head] = (release, node)
             if number is not None and name in words:
                 has_work = True
-                if number not in unsettled and not all(
-                    _is_settled(files, work) for _, work in _directories(files, node)
-                ):
+                is_settled, found = _read_work(files, node)
+                count += found
+                if not is_settled:
                     unsettled.add(number)
+            else:
+                count += files.count(node, OBJECT_FILE)
+        counts[head[0]] += count
         if number is not None and (has_document or has_work):
             releases.append(number)
             if not has_document:
                 unsettled.add(number)
-    return Facts(tuple(sorted({*releases})), tuple(sorted(unsettled)), frozenset(below))
+    numbers = tuple(sorted({*releases})), tuple(sorted(unsettled))
+    return Facts(*numbers, frozenset(below), (counts[STATE], counts[INTENT]))
 
 
-def _is_settled(files: Files, work: Node) -> bool:
-    """Whether the last run of a piece of work has ended, and not by failing, as far as names tell."""
-    last, of_last = 0, None
-    for name, node in _directories(files, work):
+def _read_work(files: Files, kind: Node) -> tuple[bool, int]:
+    """Of the work of one kind in a release: whether all has ended, and how many documents and links there are."""
+    is_settled, count = True, 0
+    for node in files.children(kind):
+        if files.is_tree(node):
+            is_settled_here, found = _read_runs(files, node)
+            is_settled = is_settled and is_settled_here
+            count += found
+        elif files.name(node) == OBJECT_FILE:
+            count += 1
+    return is_settled, count
+
+
+def _read_runs(files: Files, work: Node) -> tuple[bool, int]:
+    """Whether the last run of a piece of work has ended, and not by failing, as far as names tell; and the count."""
+    last, of_last, is_regular, count = 0, None, True, 0
+    for node in files.children(work):
+        name = files.name(node)
+        if not files.is_tree(node):
+            count += name == OBJECT_FILE
+            continue
         if name.isascii() and name.isdigit():
             if name[0] == "0" or len(name) > 9:
-                return False
-            if int(name) > last:
-                last, of_last = int(name), node
-    if of_last is None:
-        of_last = work  # of other dialects: the status of work that has no runs of its own
+                is_regular = False
+            elif int(name) > last:
+                last, node, of_last = int(name), of_last, node  # the one before is counted below
+        if node is not None:
+            count += files.count(node, OBJECT_FILE)
     has_document, statuses = False, []
-    for node in files.children(of_last):
+    # In other dialects work may have no runs of its own, but a status; that has been counted above.
+    for node in files.children(work if of_last is None else of_last):
         name = files.name(node)
-        if name == OBJECT_FILE:
-            has_document = not files.is_tree(node)
-        elif name == "status" and files.is_tree(node):
+        if not files.is_tree(node):
+            if name == OBJECT_FILE:
+                has_document = True
+                count += of_last is not None
+            continue
+        if of_last is not None:
+            count += files.count(node, OBJECT_FILE)
+        if name == "status":
             statuses = [status for status, _ in _directories(files, node)]
     if not last and not statuses:
-        return True
-    return has_document and len(statuses) == 1 and statuses[0] in _SETTLED
+        return is_regular, count
+    return is_regular and has_document and len(statuses) == 1 and statuses[0] in _SETTLED, count
 
 
 def _directories(files: Files, tree: Node) -> Iterator[tuple[str, Node]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..formats.layout import REFS
 from ..formats.refs import STATE
-from . import diff, index, lenient, queries, queue
+from . import compare, index, lenient, queries, queue
 from .addresses import RunRef, release_number
 from .index import CUSTOM, Facts
 from .vocabulary import DEPLOY, FAILED, OPEN
@@ -81,8 +81,8 @@ def packages(snapshot: Snapshot, names: Collection[str], problems: Problems) -> 
     wanted: dict[str, list[str]] = {name: [] for name in names}
     if snapshot.has_intent():
         of_intent = _facts(snapshot, others[0], names, problems) if others else facts
-        among = _with(of_intent, diff.stored_intent(snapshot, DEPLOY))
-        for package, environment in diff.deploy_intents(snapshot, among):
+        among = _with(of_intent, compare.stored_intent(snapshot, DEPLOY))
+        for package, environment in compare.deploy_intents(snapshot, among):
             wanted[package].append(environment)
     found = {}
     for name, known in facts.items():
@@ -148,7 +148,7 @@ def _facts(snapshot: Snapshot, tree: StoreTree, names: Collection[str], problems
     return found
 
 
-_NOTHING = Facts((), (), frozenset())
+_NOTHING = Facts((), (), frozenset(), (0, 0))
 
 
 def _with(facts: dict[str, Facts], below: str) -> list[str]:

@@ -295,20 +295,6 @@ def read_claim(snapshot: Snapshot, run: RunRef) -> Claim:
     return _read_part(snapshot, run.status(RUNNING), Claim.read)
 
 
-def unsettled_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
-    """The last run of every piece of work that has not ended or has failed, with its status; and some that have ended.
-
-    Of packages in which all work has ended, by the names of its markers, no document is read.
-    """
-    tree = state_tree(snapshot)
-    for package, facts in index.facts_of(snapshot, tree, packages(tree)).items():
-        if facts is not None and not facts.unsettled:
-            continue
-        for number in releases(snapshot, package, problems):
-            if facts is None or number in facts.unsettled:
-                yield from last_runs_of(snapshot, f"{package}/{STATE}{number}", problems)
-
-
 def last_runs_of(snapshot: Snapshot, release: str, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
     """The last run of every piece of work in a release, with its status."""
     for work in work_of(snapshot, release):
@@ -331,20 +317,16 @@ def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[Ru
     return sorted(runs, key=lambda run: (release_number(run.work.release), run.number))
 
 
-def ops(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:
-    """The markers of what is to be looked at: (release, name)."""
-    tree = state_tree(snapshot)
-    for package, facts in index.facts_of(snapshot, tree, packages(tree)).items():
-        if facts is not None and not any(one.endswith(f"/{index.OP}") for one in facts.below):
-            continue
-        for number in releases(snapshot, package, problems):
-            release = f"{package}/{STATE}{number}"
-            for name in _names(snapshot, f"{release}/op"):
-                is_there = False
-                with problems.leave_out(f"{release}/op/{name}"):
-                    is_there = snapshot.exists(f"{release}/op/{name}")
-                if is_there:
-                    yield release, name
+def ops_of(snapshot: Snapshot, package: str, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:
+    """The markers of what is to be looked at in a package: (release, name)."""
+    for number in releases(snapshot, package, problems):
+        release = f"{package}/{STATE}{number}"
+        for name in _names(snapshot, f"{release}/op"):
+            is_there = False
+            with problems.leave_out(f"{release}/op/{name}"):
+                is_there = snapshot.exists(f"{release}/op/{name}")
+            if is_there:
+                yield release, name
 
 
 def dependants(snapshot: Snapshot, ref: str) -> list[ShownRef]:

@@ -6,15 +6,14 @@ from . import addresses, apply, claims, diff, failures, runs, vocabulary
 from .addresses import RunRef
 from .problems import BadDocument, Problems
 from .queries import (
-    ops,
     read_claim,
     read_function,
     read_release,
     read_run,
     state_tree,
-    unsettled_runs,
 )
 from .queries import releases as releases_of
+from .survey import ops, unsettled_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,11 +14,9 @@ from . import apply, claims, releases, vocabulary
 from .addresses import RunRef, WorkRef
 from .executor import NoCommand, RunResult, execute
 from .problems import Problems
-from .queries import (
-    ops,
-    require_own_dialect,
-)
+from .queries import require_own_dialect
 from .queue import READY, run_items
+from .survey import ops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

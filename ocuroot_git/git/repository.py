@@ -270,6 +270,26 @@ class Repository:
                     raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
                 todo.append((node, path, step))
 
+    def count(self, tree: Node, file: str) -> int:
+        """How many files of a name there are in a directory and below it."""
+        raw_file = file.encode()
+        todo = [tree]
+        found = 0
+        while todo:
+            node = todo.pop()
+            self.check_whole(node)
+            try:
+                for entry in node:
+                    if entry.type == _TYPE_TREE:
+                        todo.append(entry)
+                    elif entry.raw_name == raw_file:
+                        found += 1
+            except (KeyError, self.core.GitError) as error:
+                if not self.fetch_absent(node):
+                    raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
+                todo.append(node)
+        return found
+
     def name(self, node: Node) -> str:
         """The name under which a node was found; bytes that are no UTF-8 become surrogates."""
         try:

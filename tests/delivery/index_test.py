@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from support.repositories import Repo
 
 import ocuroot_git
-from ocuroot_git.delivery import diff, index, queries, queue
+from ocuroot_git.delivery import diff, index, queries, queue, summary, survey
 from ocuroot_git.delivery.problems import Problems
 from ocuroot_git.errors import Conflict
 from ocuroot_git.store.memory import FILE, Memory
@@ -20,6 +20,7 @@ from ocuroot_git.store.snapshot import Snapshot
 
 RUN: dict[str, Any] = {"type": "call", "release": "", "entrypoint": "", "output": {}}
 FUNCTION: dict[str, Any] = {"fn": {}, "id": "1"}
+STATUSES = ("pending", "running", "failed", "complete", "cancelled")
 PACKAGES = ("r/-/a", "r/-/b", "r/-/b/c")
 
 changes = some.lists(
@@ -27,12 +28,17 @@ changes = some.lists(
         some.sampled_from(PACKAGES),
         some.integers(1, 2),
         some.sampled_from(
-            ("pending", "running", "failed", "complete", "cancelled", "op", "custom", "wanted", "release")
+            (
+                *STATUSES,
+                *("op", "wanted", "release", "deployed"),
+                *("custom", "wanted custom", "wanted of newest", "global", "wanted global", "tag", "wanted by tag"),
+                *("tag of another", "above"),
+            )
         ),
         some.booleans(),
     ),
     min_size=1,
-    max_size=6,
+    max_size=8,
 )
 
 
@@ -41,7 +47,7 @@ def answers(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "diff": [(one.ref, one.status) for one in diff.differences(snapshot, problems)],
         "todo": [one.to_document() for one in queue.items(snapshot, problems)],
-        "ops": list(queries.ops(snapshot, problems)),
+        "ops": list(survey.ops(snapshot, problems)),
         "deployed": queries.deployments(snapshot, problems),
         "problems": problems.to_document(),
     }
@@ -49,29 +55,57 @@ def answers(snapshot: Snapshot) -> dict[str, Any]:
 
 def without(stores: ocuroot_git.Stores, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The answers where of every package all is looked at."""
+    snapshot = stores.snapshot()
+    known = {*queries.packages(snapshot.side("state")), *queries.packages(snapshot.side("intent"))}
     with monkeypatch.context() as patch:
         patch.setattr(index, "facts_of", lambda snapshot, tree, packages: dict.fromkeys(packages))
-        return answers(stores.snapshot())
+        patch.setattr(survey._Survey, "summary", lambda self: summary.Summary(unread=sorted(known)))
+        return answers(snapshot)
 
 
 def change(tx: ocuroot_git.Transaction, package: str, number: int, what: str, is_there: bool) -> None:
     run = f"{package}/@{number}/call/build/1"
-    documents: dict[str, dict[str, Any]] = {
+    deployment = f"{package}/@{number}/deploy/production/1"
+    links = {
+        "tag": (f"{package}/@t", f"{package}/@{number}"),
+        "tag of another": (f"{package}/@t", "r/-/a/@1"),
+        "deployed": (f"{package}/@/deploy/production", deployment),
+    }
+    by_name: dict[str, dict[str, Any]] = {
         "op": {f"{package}/@{number}/op/check_envs": {}},
         "custom": {f"{package}/@{number}/custom/x": 1},
+        "wanted custom": {f"{package}/+{number}/custom/x": 1},
+        "wanted of newest": {f"{package}/+/custom/x": number},
+        "wanted by tag": {f"{package}/+t/custom/x": number},
+        "global": {"@/custom/x": number},
+        "wanted global": {"+/custom/x": 1},
+        "above": {"r/-/b": number},
         "wanted": {f"{package}/+/deploy/production": {"release": f"{package}/@1"}},
+        "deployed": {
+            deployment: {**RUN, "type": "up"},
+            f"{deployment}/functions/1": {"current": {**FUNCTION, "status": "complete"}, "history": []},
+            f"{deployment}/status/complete": {"time": "2026-01-01T00:00:00Z"},
+        },
         "release": {f"{package}/@{number}": {"commit": "abcdef1", "package": {"phases": []}}},
     }
-    of_run = {
-        run: RUN,
-        f"{run}/functions/1": {"current": {**FUNCTION, "status": what}, "history": []},
-        f"{run}/status/{what}": {"time": "2026-01-01T00:00:00Z"},
-    }
-    for ref, value in documents.get(what, of_run).items():
+    documents = by_name.get(what, {})
+    if what in STATUSES:
+        documents = {
+            run: RUN,
+            f"{run}/functions/1": {"current": {**FUNCTION, "status": what}, "history": []},
+            f"{run}/status/{what}": {"time": "2026-01-01T00:00:00Z"},
+        }
+    for ref, value in documents.items():
         if is_there:
             tx.set(ref, value)
         elif tx.object(ref) is not None:
             tx.delete(ref)
+    if what in links:
+        link, target = links[what]
+        if is_there and tx.object(target) is not None:
+            tx.link(link, target)
+        elif not is_there and tx.object(link) is not None:
+            tx.unlink(link)
 
 
 @pytest.mark.parametrize("is_remembered", [True, False])
@@ -101,19 +135,19 @@ def test_only_what_changed_is_read_again(store: Repo, monkeypatch: pytest.Monkey
             change(tx, package, 1, "custom", True)
             change(tx, package, 1, "release", True)
     before = answers(stores.snapshot())
-    read: list[object] = []
-    whole = index.read
+    read: list[str] = []
+    whole = summary.read_package
 
-    def noted(files: Any, layout: Any, node: Any) -> Any:
-        read.append(node)
-        return whole(files, layout, node)
+    def noted(trees: Any, package: str, nodes: Any) -> Any:
+        read.append(package)
+        return whole(trees, package, nodes)
 
-    monkeypatch.setattr(index, "read", noted)
+    monkeypatch.setattr(survey, "read_package", noted)
     assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before
     assert not read
     stores.set("r/-/a/@1/custom/x", 2)
     answers(ocuroot_git.open(str(store.path)).snapshot())
-    assert len(read) == 1
+    assert read == ["r/-/a"]
 
 
 def test_a_memory_that_is_of_no_use(store: Repo) -> None:
@@ -161,7 +195,7 @@ def test_fsck_asks_nothing_of_what_is_remembered(store: Repo) -> None:
     store.ocuroot("update", "--stdin", input='set r/-/a/+/deploy/production "no intent"\nset r/-/a/@/deploy/x 1\n')
     before = store.run("fsck", "-q")
     assert before.stdout.count("\n") == 2, before.stdout
-    remember(store, index.Facts((), (), frozenset()).to_bytes())
+    remember(store, index.Facts((), (), frozenset(), (0, 0)).to_bytes())
     assert store.run("fsck", "-q").stdout == before.stdout
 
 
@@ -169,5 +203,5 @@ def test_a_block_that_read_everything_is_not_written_over_others(store: Repo) ->
     stores = ocuroot_git.open(str(store.path))
     stores.set("@/custom/x", 1)
     with pytest.raises(Conflict), stores.transaction() as tx:
-        tx.set("@/custom/seen", json.dumps(list(queries.ops(tx))))
+        tx.set("@/custom/seen", json.dumps(list(survey.ops(tx))))
         ocuroot_git.open(str(store.path)).set("@/custom/y", 1)

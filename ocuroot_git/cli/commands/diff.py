@@ -7,7 +7,7 @@ from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...delivery.diff import Difference
+    from ...delivery.compare import Difference
     from ..context import Context
 
 _COLOURS = {"A": "green", "M": "cyan", "D": "red"}

@@ -1,0 +1,314 @@
+"""Intent against state: how some documents differ (design 6 and 7); `diff` says which are to be looked at.
+
+    +/custom/…, P/+N/custom/…    by value; `P/+/…` is for the newest release
+    +/environment/<name>         by value
+    P/+/deploy/<env>             the release that is deployed there, and the inputs that the intent gives
+
+State without an intent counts as to be deleted.
+"""
+
+from __future__ import annotations
+
+from ..formats.documents import same
+from ..formats.layout import OBJECT_FILE, REFS, StoredRef
+from ..formats.refs import INTENT, STATE, Ref, RefError
+from . import model, vocabulary
+from .addresses import RunRef, WorkRef
+from .fields import Record
+from .inputs import read_intent
+from .model import Environment, Intent
+from .problems import Problems
+from .queries import (
+    deployed,
+    intent_tree,
+    is_there,
+    last_run,
+    packages_with,
+    prefetch,
+    read_function,
+    read_run,
+    require_absence,
+    state_tree,
+    status_of,
+)
+from .vocabulary import DEPLOY, DOWN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ..formats.documents import Document
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
+    from .fields import Fields
+
+
+class Difference:
+    """An intent that state does not follow: `status` (A, M, D), its ref, the ref in state, and both documents."""
+
+    __slots__ = ("actual", "ref", "state", "status", "wanted")
+
+    def __init__(self, ref: str, state: str, wanted: Document, actual: Document) -> None:
+        self.status = "D" if wanted is None else "A" if actual is None else "M"
+        self.ref = ref
+        self.state = state
+        self.wanted = wanted[0] if wanted is not None else None
+        self.actual = actual[0] if actual is not None else None
+
+    @property
+    def kind(self) -> str:
+        return Ref.parse(self.ref).type
+
+
+class Heads(Record):
+    """Where documents are to be compared: stored refs of releases and markers in each store (`P/@3`, `P/+3`), and
+    deployments by package and environment."""
+
+    __slots__ = ("deployments", "intent", "state")
+
+    def __init__(self, state: list[StoredRef], intent: list[StoredRef], deployments: list[tuple[str, str]]) -> None:
+        self.state = state
+        self.intent = intent
+        self.deployments = deployments
+
+
+class TooFew(Exception):
+    """An intent is about a document that does not lie in the places that were to be compared."""
+
+
+# Comparing. Documents are kept in a tuple of one, because a document may itself be null.
+
+
+def custom_differences(
+    snapshot: Snapshot, heads: Heads, problems: Problems, *, are_all: bool = False, indirect: list[str] | None = None
+) -> Iterator[Difference]:
+    """How the custom documents of some releases differ.
+
+    Raises TooFew where that cannot be told of these alone, unless they are said to be all there are. `indirect` takes
+    up the intents that are, by way of a link, about a document in another place than their own.
+    """
+    state, intent = state_tree(snapshot), intent_tree(snapshot)
+    actual = _documents(snapshot, _custom_refs(state, heads.state, problems), problems)
+    inside = tuple(f"{state.layout.shown(head)}/" for head in heads.state)
+    wanted: dict[str, str] = {}
+    for ref in _custom_refs(intent, heads.intent, problems):
+        with problems.leave_out(ref):
+            about = state_ref(snapshot, Ref.parse(ref))
+            is_outside = not are_all and about not in actual and not about.startswith(inside)
+            if is_outside and _may_be_there(snapshot, about):
+                raise TooFew(about)
+            if indirect is not None and about != str(Ref.parse(ref).replace(marker=STATE)):
+                indirect.append(ref)
+            # Where `+/custom/x` and `+3/custom/x` mean the same document, the one that names the release counts.
+            if about not in wanted or Ref.parse(ref).replace(marker=STATE) == Ref.parse(about):
+                wanted[about] = ref
+    yield from _compare(snapshot, wanted, actual, problems)
+
+
+def _may_be_there(snapshot: Snapshot, ref: str) -> bool:
+    """Whether there is a document at a ref, be it one that cannot be read."""
+    parsed = Ref.parse(ref)
+    tree = snapshot.tree(parsed)
+    return any(is_there(tree, stored) for stored in tree.layout.spellings(parsed))
+
+
+def _documents(snapshot: Snapshot, refs: Iterable[str], problems: Problems) -> dict[str, tuple[Document] | None]:
+    """Documents by ref, each in a tuple; None for one that cannot be read."""
+    found: dict[str, tuple[Document] | None] = {}
+    for ref in refs:
+        found[ref] = None
+        with problems.leave_out(ref):
+            found[ref] = (snapshot.get(ref),)
+    return found
+
+
+def _custom_refs(tree: StoreTree, heads: list[StoredRef], problems: Problems) -> Iterator[str]:
+    """The refs of the custom documents below some stored refs; none that lie hidden below a link."""
+    prefetch(tree, heads)
+    todo: list[StoredRef] = []
+    for head in heads:
+        is_link = False  # where that cannot be read, all below it is met, and cannot be read either
+        with problems.leave_out(head):
+            found = tree.object(head) if "/" in head else None
+            is_link = found is not None and found.kind == "link"
+        if not is_link:
+            todo.append(StoredRef(f"{head}/custom"))
+    prefetch(tree, todo, "trees")
+    yield from documents_below(tree, todo)
+
+
+def documents_below(tree: StoreTree, heads: list[StoredRef]) -> Iterator[str]:
+    """The refs, as they are printed, of all documents below some stored refs, of those too that cannot be read."""
+    todo = list(heads)
+    while todo:
+        head = todo.pop()
+        for name in tree.names(f"{REFS}/{head}"):
+            if name == OBJECT_FILE:
+                continue
+            below = StoredRef(f"{head}/{name}")
+            todo.append(below)
+            if is_there(tree, below):
+                try:
+                    yield str(Ref.parse(tree.layout.shown(below)))
+                except RefError:
+                    continue  # a document whose path is no ref: nobody can have asked for it
+
+
+def environment_differences(snapshot: Snapshot, problems: Problems) -> Iterator[Difference]:
+    intents = documents_below(intent_tree(snapshot), [stored_intent(snapshot, "environment")])
+    wanted = {str(Ref.parse(ref).replace(marker=STATE)): ref for ref in intents}
+    stored = documents_below(state_tree(snapshot), [StoredRef(f"{STATE}/environment")])
+    yield from _compare(snapshot, wanted, _documents(snapshot, stored, problems), problems, Environment.read)
+
+
+def _compare(
+    snapshot: Snapshot,
+    wanted: dict[str, str],
+    actual: dict[str, tuple[Document] | None],
+    problems: Problems,
+    check: Callable[[Document, str], object] = lambda value, ref: None,
+) -> Iterator[Difference]:
+    """Compare by value: `wanted` has the intent's ref for each ref in state, `actual` the document there.
+
+    `check` raises ModelError for an intent that is not of its shape.
+    """
+    for state, ref in wanted.items():
+        value = None
+        with problems.leave_out(ref):
+            found = snapshot.get(ref)
+            check(found, ref)
+            value = (found,)
+        before = actual.get(state)
+        if value is None or (before is None and state in actual):
+            continue
+        if before is None or not same(before[0], value[0]):
+            yield Difference(ref, state, value, before)
+    for state, before in actual.items():
+        if state not in wanted and before is not None:
+            intent = Ref.parse(state).replace(marker=INTENT)
+            is_unwanted = False
+            with problems.leave_out(str(intent)):
+                for one in {intent, intent.replace(release="")}:
+                    require_absence(snapshot, one)
+                is_unwanted = True
+            if is_unwanted:
+                yield Difference(str(intent), state, None, before)
+
+
+def deployment_differences(
+    snapshot: Snapshot, places: Iterable[tuple[str, str]], problems: Problems
+) -> Iterator[Difference]:
+    """How deployments differ, by package and environment."""
+    for package, name in places:
+        work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
+        met = Problems()
+        run = found = None
+        with met.leave_out(work.current):
+            run = deployed(snapshot, package, name)
+        is_read = not met
+        with met.leave_out(work.intent):
+            stored = StoredRef(f"{package}/{stored_intent(snapshot, DEPLOY)}/{name}")
+            is_wanted = is_there(intent_tree(snapshot), stored)
+            if is_wanted or run is not None:
+                found = _deployment(snapshot, work, run, is_wanted=is_wanted)
+        problems.update(met)
+        if found is not None and is_read:
+            yield found
+
+
+def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wanted: bool) -> Difference | None:
+    """How a deployment differs from its intent, if it does. Raises ModelError where one of them is not of its shape."""
+    actual = None
+    if run is not None:
+        given = _recorded_inputs(snapshot, run)
+        overrides = _how_deployed(snapshot, run).overrides if given is None else given
+        actual = (Intent(run.work.release, overrides).to_document(),)
+    if not is_wanted:
+        require_absence(snapshot, Ref.parse(work.intent))
+        return Difference(work.intent, work.current, None, actual)
+    if read_intent(snapshot, work) is not None and run is not None and is_as_wanted(snapshot, work, run):
+        return None
+    return Difference(work.intent, work.current, (snapshot.get(work.intent),), actual)
+
+
+def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
+    """Whether what is deployed is what the intent says, and nothing is about to take it down."""
+    intent = read_intent(snapshot, work)
+    if intent is None or snapshot.resolve(intent.release) != run.work.release:
+        return False
+    recorded = _recorded_inputs(snapshot, run)
+    if recorded is not None:
+        return same(intent.input, recorded)
+    return _has_inputs(snapshot, work, intent, run) and not _is_about_to_go(snapshot, run)
+
+
+def _has_inputs(snapshot: Snapshot, work: WorkRef, intent: Intent, run: RunRef) -> bool:
+    """Whether a deployment had the inputs that its intent gives now, and no others that an intent gave."""
+    given = model.read_inputs(intent.input, f"'{work.intent}'", run.work.release)
+    function = _how_deployed(snapshot, run)
+    has_those = all(one.unfilled().wants_the_same(_had(function, name)) for name, one in given.items())
+    return has_those and all(name in given for name in function.overrides)
+
+
+def _is_about_to_go(snapshot: Snapshot, run: RunRef) -> bool:
+    """Whether the last run of what is deployed waits to take it down."""
+    last = last_run(snapshot, run.work)
+    if last is None or last == run:
+        return False
+    return read_run(snapshot, last).type == DOWN and status_of(snapshot, last) == vocabulary.PENDING
+
+
+def _recorded_inputs(snapshot: Snapshot, run: RunRef) -> Fields | None:
+    """All inputs of a deployment, where its link leads to the work, whose document has them; else None.
+
+    So it is in the stores of late Ocuroot, whose intents name all inputs as well, with their values.
+    """
+    if run.number:
+        return None
+    recorded = snapshot.get(f"{run.work.ref}#input", None)
+    return recorded if isinstance(recorded, dict) else None
+
+
+def _how_deployed(snapshot: Snapshot, run: RunRef) -> model.Function:
+    """The function of a run that is deployed; in dialects 2 and 3 the work's document itself has it.
+
+    The work is what other programs link to in the first dialect as well, and then nothing is known of a function.
+    """
+    if run.number and state_tree(snapshot).layout.version == 1:
+        return read_function(snapshot, run)
+    listed = snapshot.get(f"{run.work.current}#functions", None)
+    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
+    return model.Function.read({"current": {**first, "status": vocabulary.COMPLETE}}, run.ref)
+
+
+def _had(function: model.Function, name: str) -> model.Input | None:
+    given = function.inputs.get(name)
+    return given.unfilled() if given is not None else None
+
+
+def deploy_intents(snapshot: Snapshot, among: list[str] | None = None) -> list[tuple[str, str]]:
+    """The deploy intents that there are: package and environment.
+
+    `among` are the packages to look at, where the index is not to be asked for them.
+    """
+    tree = intent_tree(snapshot)
+    directory = stored_intent(snapshot, DEPLOY)
+    known = packages_with(snapshot, tree, directory) if among is None else among
+    return [(package, name) for package in known for name in _children(tree, f"{package}/{directory}")]
+
+
+def stored_intent(snapshot: Snapshot, type_: str) -> StoredRef:
+    """`+/<type>` as the intent store spells it in its paths."""
+    return StoredRef(f"{INTENT if intent_tree(snapshot).layout.version == 1 else STATE}/{type_}")
+
+
+def _children(tree: StoreTree, head: str) -> list[str]:
+    """The names of the documents just below a stored ref."""
+    names = [name for name in tree.names(f"{REFS}/{head}") if name != OBJECT_FILE]
+    return sorted(name for name in names if is_there(tree, StoredRef(f"{head}/{name}")))
+
+
+def state_ref(snapshot: Snapshot, intent: Ref) -> str:
+    """The ref in state that an intent is about: behind all links, but for a deployment, whose link itself counts."""
+    ref = intent.replace(marker=STATE)
+    return str(ref) if ref.type == DEPLOY else snapshot.resolve(ref)

@@ -1,0 +1,252 @@
+"""What a package holds, in short: how much, in which releases work is left, and where both stores differ.
+
+It is found out from the trees of the package alone, and its name, so that it may be remembered for them (`survey`).
+"""
+
+from __future__ import annotations
+
+from ..formats.documents import dump, parse
+from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredObject, StoredRef
+from ..formats.refs import INTENT, STATE, Ref
+from ..store.confined import Confined, Outside, PackageTree
+from . import compare, index
+from .compare import Heads, TooFew
+from .fields import Record
+from .problems import Problems
+from .queries import intent_tree, state_tree
+from .vocabulary import DEPLOY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..backends.base import Files, Node
+    from ..formats.layout import Layout
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
+    from .index import Customs, Facts
+
+    Nodes = tuple[Node | None, Node | None]
+    """What a directory is in the state store and in the intent store."""
+
+
+class Summary(Record):
+    """What lies below a directory of both stores: how much, and where there is something to look at, by package.
+
+    `counts` says how many documents and links there are in state, and in intent.
+    `unsettled` has the releases in which some work has not ended well or for good; `ops` the packages with ops;
+    `differing` where both stores differ; `unread` the packages of which all must be looked at, because something in
+    them is bad, or not written yet; `is_entangled` says that documents of packages cannot be compared each by itself.
+    """
+
+    __slots__ = ("counts", "differing", "is_entangled", "ops", "unread", "unsettled")
+
+    def __init__(
+        self,
+        counts: tuple[int, int] = (0, 0),
+        unsettled: dict[str, list[int]] | None = None,
+        ops: list[str] | None = None,
+        differing: dict[str, Heads] | None = None,
+        unread: list[str] | None = None,
+        is_entangled: bool = False,
+    ) -> None:
+        self.counts = counts
+        self.unsettled = unsettled or {}
+        self.ops = ops or []
+        self.differing = differing or {}
+        self.unread = unread or []
+        self.is_entangled = is_entangled
+
+    def to_text(self) -> str:
+        rest = ""
+        if self.unsettled or self.ops or self.differing or self.unread or self.is_entangled:
+            differing = {name: [of.state, of.intent, of.deployments] for name, of in self.differing.items()}
+            rest = " " + dump([self.unsettled, self.ops, differing, self.unread, self.is_entangled], None)
+        return f"{self.counts[0]} {self.counts[1]}{rest}"
+
+    @classmethod
+    def of_text(cls, text: str) -> Summary | None:
+        """What `to_text` wrote; None for anything else."""
+        state, _, rest = text.partition(" ")
+        intent, _, rest = rest.partition(" ")
+        try:
+            summary = cls((int(state), int(intent)))
+            if rest:
+                unsettled, summary.ops, differing, summary.unread, summary.is_entangled = parse(rest)
+                summary.unsettled = {name: [*map(int, numbers)] for name, numbers in unsettled.items()}
+                summary.differing = {
+                    name: Heads(state, intent, [(package, place) for package, place in places])
+                    for name, (state, intent, places) in differing.items()
+                }
+            return summary if summary.to_text() == text else None
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def merge(self, below: Summary) -> None:
+        """Add what lies in a directory below."""
+        self.counts = (self.counts[0] + below.counts[0], self.counts[1] + below.counts[1])
+        self.unsettled.update(below.unsettled)
+        self.ops += below.ops
+        self.differing.update(below.differing)
+        self.unread += below.unread
+        self.is_entangled = self.is_entangled or below.is_entangled
+
+
+def read_package(trees: tuple[StoreTree | None, StoreTree | None], package: str, nodes: Nodes) -> Summary:
+    """What a package holds itself, without those below it, from its nodes alone. Raises ObjectError."""
+    facts: list[Facts | None] = [None, None]
+    customs: list[Customs] = [{}, {}]
+    counts = (0, 0)
+    for side, (tree, node) in enumerate(zip(trees, nodes)):
+        if tree is None or node is None:
+            continue
+        if side and tree is trees[0]:
+            facts[1], customs[1] = facts[0], customs[0]
+            continue
+        read = facts[side] = index.read(tree.files, tree.layout, node, customs[side])
+        found = by_side(tree.layout, side, read.counts, is_one=trees[0] is trees[1])
+        counts = (counts[0] + found[0], counts[1] + found[1])
+    summary = Summary(counts)
+    of_state = facts[0]
+    if of_state is not None:
+        if of_state.unsettled:
+            summary.unsettled[package] = list(of_state.unsettled)
+        if any(below.endswith(f"/{index.OP}") for below in of_state.below):
+            summary.ops.append(package)
+    state, intent = trees
+    if state is not None and intent is not None:
+        own_state = PackageTree(state.files, nodes[0], state.layout, package)
+        own_intent = own_state
+        if intent is not state:
+            own_intent = PackageTree(intent.files, nodes[1], intent.layout, package)
+        _compare(summary, Confined(own_state, own_intent), package, facts, customs)
+    return summary
+
+
+def by_side(layout: Layout, side: int, counts: tuple[int, int], *, is_one: bool) -> tuple[int, int]:
+    """What counts for state and for intent of what lies below `@` and below `+`; a tree for each has but its own."""
+    if layout.version > 1:
+        return (0, sum(counts)) if side else (sum(counts), 0)
+    if is_one:
+        return counts
+    return (0, counts[1]) if side else (counts[0], 0)
+
+
+def _compare(
+    summary: Summary, confined: Confined, package: str, facts: list[Facts | None], customs: list[Customs]
+) -> None:
+    """Find out where both sides of a package differ, and whether that can be told of it alone."""
+    problems = Problems()
+    state, intent = confined.side("state"), confined.side("intent")
+    marker = stored_marker(intent.layout)
+    names = ([name for name in customs[0] if name[0] == STATE], [name for name in customs[1] if name[0] == marker])
+    is_alike = _alike(state, intent, customs) if marker == INTENT and INTENT not in names[1] else set()
+    every = Heads([_head(package, name) for name in names[0]], [_head(package, name) for name in names[1]], [])
+    some = Heads(
+        [_head(package, name) for name in names[0] if name[1:] not in is_alike],
+        [_head(package, name) for name in names[1] if name[1:] not in is_alike],
+        [],
+    )
+    indirect: list[str] = []
+    try:
+        try:
+            found = list(compare.custom_differences(confined, some, problems, indirect=indirect))
+        except TooFew:
+            found = list(compare.custom_differences(confined, every, problems, indirect=indirect))
+    except (Outside, TooFew):
+        summary.is_entangled = True
+        found = []
+    differing = Heads([], [], [])
+    if found and (indirect or marker == STATE):
+        differing = every
+    elif found:
+        where = {one.ref[len(package) + 1 :].partition("/")[0][1:] for one in found}
+        differing.state = [head for head in some.state if head[len(package) + 2 :] in where]
+        differing.intent = [head for head in some.intent if head[len(package) + 2 :] in where]
+    try:
+        places = deployments_of(confined, package)
+        found = list(compare.deployment_differences(confined, places, problems))
+        differing.deployments = [(package, Ref.parse(one.ref).name) for one in found]
+        is_unread = bool(problems)
+    except Outside:
+        is_unread = True
+    if is_unread:
+        summary.unread.append(package)
+    elif differing.state or differing.intent or differing.deployments:
+        summary.differing[package] = differing
+
+
+def _head(package: str, name: str) -> StoredRef:
+    return StoredRef(f"{package}/{name}")
+
+
+def stored_marker(layout: Layout) -> str:
+    """How an intent store spells `+` in its paths."""
+    return INTENT if layout.version == 1 else STATE
+
+
+def _alike(state: StoreTree, intent: StoreTree, customs: list[Customs]) -> set[str]:
+    """The releases (`3`) whose custom documents are the same files on both sides, all of them documents that can be
+    read, so that there is nothing to compare."""
+    found = set()
+    for name, (release, documents) in customs[0].items():
+        other = customs[1].get(f"{INTENT}{name[1:]}")
+        if name[0] != STATE or other is None or state.layout.release_number(name) is None:
+            continue
+        if state.files.oid(documents) == intent.files.oid(other[1]) and (
+            _is_no_link(state.files, release)
+            and _is_no_link(intent.files, other[0])
+            and _are_plain(state.files, documents)
+        ):
+            found.add(name[1:])
+    return found
+
+
+def _is_no_link(files: Files, directory: Node) -> bool:
+    """Whether a directory has no object, or a document that can be read."""
+    node = files.child(directory, OBJECT_FILE)
+    return node is None or (not files.is_tree(node) and _is_document(files.data(node)))
+
+
+def _are_plain(files: Files, directory: Node) -> bool:
+    """Whether all objects in a directory and below it are documents that can be read."""
+    for node in files.children(directory):
+        if files.is_tree(node):
+            if files.name(node) == OBJECT_FILE or not _are_plain(files, node):
+                return False
+        elif files.name(node) != OBJECT_FILE or not _is_document(files.data(node)):
+            return False
+    return True
+
+
+def _is_document(data: bytes) -> bool:
+    try:
+        return StoredObject.read(data, "").kind == "ref"
+    except Damaged:
+        return False
+
+
+def deployments_of(snapshot: Snapshot, package: str) -> list[tuple[str, str]]:
+    """Where something of a package is deployed or wanted, by the names: package and environment."""
+    found: dict[tuple[str, str], None] = {}
+    intent = intent_tree(snapshot)
+    for tree, marker in ((intent, stored_marker(intent.layout)), (state_tree(snapshot), STATE)):
+        for name in sorted(tree.names(f"{REFS}/{package}/{marker}/{DEPLOY}")):
+            if name != OBJECT_FILE:
+                found[package, name] = None
+    return list(found)
+
+
+def all_of(snapshot: Snapshot, packages: Iterable[str]) -> Heads:
+    """Everything of some packages that can differ, by the names."""
+    heads = Heads([], [], [])
+    intent = intent_tree(snapshot)
+    for package in packages:
+        for tree, marker, into in (
+            (state_tree(snapshot), STATE, heads.state),
+            (intent, stored_marker(intent.layout), heads.intent),
+        ):
+            names = sorted(tree.names(f"{REFS}/{package}"))
+            into += [_head(package, name) for name in names if name[0] == marker and name != OBJECT_FILE]
+        heads.deployments += deployments_of(snapshot, package)
+    return heads

@@ -1,0 +1,296 @@
+"""The summary of both stores: put together directory by directory, and remembered for each (design 9).
+
+The summary of a directory is put together from those of the directories below it, down to the packages, and kept
+under the ids of its trees; so after a commit only the directories on the way to what changed are read again. It says
+where there is something to look at: what is there is read, by the same code and with the same complaints as without it,
+by those who ask. An entry that is damaged is worked out again, and `fsck` asks nothing of it.
+"""
+
+from __future__ import annotations
+
+from ..formats.layout import OBJECT_FILE, REFS, Damaged, link_target
+from ..formats.refs import INTENT, STATE
+from ..git.objects import ABSENT, ObjectError
+from ..store.draft import Draft
+from . import index
+from .problems import STRICT, Problems
+from .queries import intent_tree, last_runs_of, ops_of, releases, state_tree
+from .summary import Summary, by_side, read_package
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
+
+    from ..backends.base import Node
+    from ..git.objects import Scope
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
+    from .addresses import RunRef
+    from .summary import Nodes
+
+KIND: Final = "summary/1"
+"""Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
+
+_MANY: Final = 8
+"""Packages to be read from which on it pays that libgit2 keeps nothing of them."""
+_PIECES: Final = 64
+"""Parts of the work that two processes share: enough that both end at about the same time."""
+_MOST_HERE: Final = 1 << 16
+"""Overviews that one process keeps: a page that is open for weeks sees many."""
+
+
+class _Directory:
+    """A directory while its summary is put together."""
+
+    __slots__ = ("below", "has_object", "is_lasting", "is_package", "key", "nodes", "own_count", "path", "summary")
+
+    def __init__(self, path: str, nodes: Nodes) -> None:
+        self.path = path
+        self.nodes = nodes
+        self.key = ""
+        self.summary: Summary | None = None
+        self.below: list[_Directory] = []
+        self.is_package = False
+        self.has_object = False
+        self.own_count = 0
+        self.is_lasting = True
+        """Whether the summary depends on the trees alone, so that it may be remembered."""
+
+
+def summary_of(snapshot: Snapshot) -> Summary:
+    """The summary of both stores, or of the state store where there is no other. Raises NoStore where there is none.
+
+    Within a transaction, the packages that it has changed are `unread`.
+    """
+    state = state_tree(snapshot)
+    return of_trees(snapshot, state, intent_tree(snapshot) if snapshot.has_intent() else None)
+
+
+def of_trees(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> Summary:
+    """The summary of one or two trees of a snapshot."""
+    return _Survey(snapshot, state, intent).summary()
+
+
+def unsettled_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
+    """The last run of every piece of work that has not ended or has failed, with its status; and some that have ended.
+
+    Of packages in which all work has ended, by the names of its markers, no document is read.
+    """
+    summary = summary_of(snapshot)
+    for package in sorted({*summary.unsettled, *summary.unread}):
+        numbers = summary.unsettled.get(package)
+        for number in releases(snapshot, package, problems):
+            if numbers is None or package in summary.unread or number in numbers:
+                yield from last_runs_of(snapshot, f"{package}/{STATE}{number}", problems)
+
+
+def ops(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:
+    """The markers of what is to be looked at: (release, name)."""
+    summary = summary_of(snapshot)
+    for package in sorted({*summary.ops, *summary.unread}):
+        yield from ops_of(snapshot, package, problems)
+
+
+class _Survey:
+    """Puts the summary of two trees together. None stands for a store that there is not."""
+
+    def __init__(self, snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> None:
+        self._changed: set[str] = set()
+        self._trees = (state, intent)
+        self._is_one = state is intent
+        bases: list[StoreTree | None] = []
+        for tree in self._trees:
+            if isinstance(tree, Draft):
+                tree.is_read_whole = True
+                self._changed |= index.changed_in(tree)
+                tree = tree.base
+            bases.append(tree)
+        self._bases = (bases[0], bases[1])
+        there = [tree for tree in bases if tree is not None]
+        self._has_ids = all(snapshot.place(tree)[0].repository is not None for tree in there)
+        versions = "/".join(str(tree.layout.version) if tree is not None else "-" for tree in bases)
+        self._kind = f"{KIND}/{versions}"
+        self._here: dict[str, Summary] = snapshot.surroundings.derived.setdefault(self._kind, {})
+        self._memory = snapshot.surroundings.memory if self._has_ids else None
+
+    def summary(self) -> Summary:
+        root = _Directory("", self._nodes(REFS))
+        unknown = self._find_unknown(root)
+        self._read_packages([directory for directory in unknown if directory.is_package])
+        for directory in reversed(unknown):
+            self._put_together(directory)
+        self._remember([directory for directory in unknown if directory.is_lasting and directory.key])
+        assert root.summary is not None
+        return root.summary
+
+    def _nodes(self, path: str) -> Nodes:
+        state, intent = (tree.node(path) if tree is not None else None for tree in self._bases)
+        return state, intent
+
+    def _find_unknown(self, root: _Directory) -> list[_Directory]:
+        """The directories whose summaries are not known, each before those below it."""
+        unknown = []
+        level = [root]
+        while level:
+            self._look_up(level)
+            level = [directory for directory in level if directory.summary is None]
+            self._prefetch(level, "self")
+            unknown += level
+            for directory in level:
+                self._list(directory)
+            level = [below for directory in level for below in directory.below]
+        return unknown
+
+    def _look_up(self, level: list[_Directory]) -> None:
+        """Give those directories of a level their summaries of which they are known."""
+        wanted: dict[str, _Directory] = {}
+        for directory in level:
+            if self._has_ids and directory.path not in self._changed:
+                directory.key = self._key(directory)
+                directory.summary = self._here.get(directory.key)
+                if directory.summary is None:
+                    wanted[directory.key] = directory
+        if self._memory is None:
+            return
+        for key, data in self._memory.get(self._kind, wanted).items():
+            known = Summary.of_text(data.decode(errors="surrogateescape"))
+            if known is not None:
+                wanted[key].summary = self._here[key] = known
+
+    def _key(self, directory: _Directory) -> str:
+        """The ids of the trees, and the path, since refs within documents may say it."""
+        ids = [
+            tree.files.oid(node) if tree is not None and node is not None else ABSENT
+            for tree, node in zip(self._bases, directory.nodes)
+        ]
+        return "".join(ids) + directory.path.encode(errors="surrogateescape").hex()
+
+    def _list(self, directory: _Directory) -> None:
+        """Find out what lies in a directory: whether it is a package, and the directories below."""
+        below: dict[str, list[Node | None]] = {}
+        for side in (0,) if self._is_one else (0, 1):
+            for name, node in self._entries(directory, side):
+                if name == OBJECT_FILE:
+                    directory.has_object = True
+                    directory.own_count += not side
+                elif name[0] in "@+":
+                    directory.is_package = bool(directory.path)
+                else:
+                    below.setdefault(name, [None, None])[side] = node
+        for name, nodes in below.items():
+            pair = (nodes[0], nodes[0] if self._is_one else nodes[1])
+            directory.below.append(_Directory(f"{directory.path}/{name}" if directory.path else name, pair))
+
+    def _entries(self, directory: _Directory, side: int) -> Iterator[tuple[str, Node | None]]:
+        """The directories in a directory of one store, by name, and the file of its own object where there is one.
+
+        A directory that a transaction has changed has entries without nodes: those that are to be made.
+        """
+        tree, base, node = self._trees[side], self._bases[side], directory.nodes[side]
+        if tree is None or base is None:
+            return
+        if directory.path in self._changed:
+            directory.is_lasting = False
+            path = f"{REFS}/{directory.path}" if directory.path else REFS
+            for name in tree.names(path):
+                yield name, base.node(f"{path}/{name}")
+        elif node is not None and base.files.is_tree(node):
+            for child in base.files.children(node):
+                name = base.files.name(child)
+                if base.files.is_tree(child) != (name == OBJECT_FILE):
+                    yield name, child
+
+    def _read_packages(self, packages: list[_Directory]) -> None:
+        """Give packages the summary of what they hold themselves, by two processes where there is much."""
+        known = [directory for directory in packages if directory.path not in self._changed]
+        for directory in packages:
+            directory.summary = Summary(unread=[directory.path])
+        self._prefetch(known, "trees")
+        if len(known) >= _MANY:
+            for tree in self._bases:
+                if tree is not None:
+                    tree.files.prepare_walk()
+        for number, text in self._texts(known):
+            read = Summary.of_text(text)
+            if read is None:
+                known[number].is_lasting = False
+            else:
+                known[number].summary = read
+
+    def _texts(self, packages: list[_Directory]) -> Iterator[tuple[int, str]]:
+        """The summaries of packages as texts, with their numbers; empty for one that cannot be read."""
+        numbers = list(range(len(packages)))
+
+        def read(piece: list[int]) -> list[str]:
+            return [f"{number} {self._read_package(packages[number])}" for number in piece]
+
+        if len(packages) < _MANY or any(tree is not None and tree.files.is_partial for tree in self._bases):
+            texts = read(numbers)
+        else:
+            from ..store.forked_walk import in_two
+
+            size = -(-len(packages) // _PIECES)  # neighbours stay together: they lie together in a pack
+            texts = in_two([numbers[first : first + size] for first in range(0, len(numbers), size)], read)
+        for text in texts:
+            number, _, rest = text.partition(" ")
+            yield int(number), rest
+
+    def _read_package(self, directory: _Directory) -> str:
+        try:
+            return read_package(self._bases, directory.path, directory.nodes).to_text()
+        except ObjectError:
+            return ""
+
+    def _put_together(self, directory: _Directory) -> None:
+        summary = Summary() if directory.summary is None else directory.summary
+        summary.counts = (summary.counts[0] + directory.own_count, summary.counts[1])
+        for below in directory.below:
+            assert below.summary is not None
+            summary.merge(below.summary)
+            directory.is_lasting = directory.is_lasting and below.is_lasting
+        if directory.has_object and directory.below and self._may_lead_away(directory):
+            summary.is_entangled = True
+        if not directory.path:
+            at_top = self._global_counts()
+            summary.counts = (summary.counts[0] + at_top[0], summary.counts[1] + at_top[1])
+        directory.summary = summary
+
+    def _may_lead_away(self, directory: _Directory) -> bool:
+        """Whether the object of a directory is a link, which leads all refs below it elsewhere, or cannot be read."""
+        path = f"{REFS}/{directory.path}/{OBJECT_FILE}"
+        try:
+            found = (tree.file(path) for tree in self._trees if tree is not None)
+            return any(data is not None and link_target(data, path) is not None for data in found)
+        except (Damaged, ObjectError):
+            return True
+
+    def _global_counts(self) -> tuple[int, int]:
+        """How many documents and links lie below `@` and `+` at the top, in state and in intent."""
+        total = (0, 0)
+        for side, tree in enumerate(self._bases):
+            if tree is None or (side and self._is_one):
+                continue
+            nodes = [tree.node(f"{REFS}/{marker}") for marker in (STATE, INTENT)]
+            at, plus = (
+                tree.files.count(node, OBJECT_FILE) if node is not None and tree.files.is_tree(node) else 0
+                for node in nodes
+            )
+            found = by_side(tree.layout, side, (at, plus), is_one=self._is_one)
+            total = (total[0] + found[0], total[1] + found[1])
+        return total
+
+    def _remember(self, directories: list[_Directory]) -> None:
+        new = {one.key: one.summary for one in directories if one.summary is not None}
+        if len(self._here) + len(new) > _MOST_HERE:
+            self._here.clear()
+        self._here.update(new)
+        if self._memory is not None:
+            texts = {key: summary.to_text().encode(errors="surrogateescape") for key, summary in new.items()}
+            self._memory.put(self._kind, texts)
+
+    def _prefetch(self, directories: list[_Directory], scope: Scope) -> None:
+        for side, tree in enumerate(self._bases):
+            if tree is not None and tree.files.is_partial:
+                nodes = [directory.nodes[side] for directory in directories]
+                tree.files.prefetch([node for node in nodes if node is not None and tree.files.is_tree(node)], scope)
