@@ -10,7 +10,6 @@ import os
 
 from .backends.base import Access
 from .backends.branch import Branch
-from .backends.directory import Directory
 from .config.settings import DEFAULT_BRANCH, Settings
 from .errors import Fatal
 from .formats.refs import Ref
@@ -53,6 +52,8 @@ def stores_of(settings: Settings) -> Stores:
 def open_backend(settings: Settings, location: StoreLocation) -> Backend:
     """What lies at a location. Raises Fatal for a location that cannot be one, RepositoryError without a repository."""
     if location.directory is not None:
+        from .backends.directory import Directory
+
         return Directory(location.directory)
     if location.remote is not None:
         return _open_remote(settings, location, location.remote)

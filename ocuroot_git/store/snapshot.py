@@ -9,11 +9,9 @@ from __future__ import annotations
 from ..backends.base import node_at
 from ..errors import NotFound
 from ..formats.documents import MISSING
-from ..formats.globs import Glob
 from ..formats.layout import STORE_FILE, Layout, ShownRef, StoredObject, StoreError, object_path
 from ..formats.refs import Ref, RefError
 from .tree import StoreTree, is_store
-from .walk import match, match_refs, without_links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -243,6 +241,9 @@ class Snapshot:
         """
         if not links:
             return sorted(entry.ref for _, entry in self.entries(globs, side=side, links=False, exclude=exclude))
+        from ..formats.globs import Glob
+        from .walk import match_refs  # late: to get a document takes no pattern
+
         glob, excluded = Glob(*globs), Glob(*exclude)
         refs = [ref for tree, only in self._searched(side) for ref in match_refs(tree, glob, only)]
         if not excluded.start.dead:
@@ -254,6 +255,9 @@ class Snapshot:
         self, globs: Iterable[str], *, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
     ) -> Iterator[tuple[StoreTree, Entry]]:
         """As `match`, in no order, with the tree and the node of each ref."""
+        from ..formats.globs import Glob
+        from .walk import match, without_links
+
         glob = Glob(*globs)
         excluded = Glob(*exclude)
         for tree, only in self._searched(side):
