@@ -182,7 +182,7 @@ def _apply_custom(tx: Transaction, difference: Difference) -> None:
 def _apply_environment(tx: Transaction, difference: Difference, problems: Problems) -> None:
     Environment.read(difference.wanted, difference.state)
     tx.set(difference.state, difference.wanted)
-    if state_tree(tx).layout.version == 1:
+    if state_tree(tx).layout.writes_deliveries:
         for package in packages(state_tree(tx)):
             with problems.leave_out(f"{package}/{STATE}"):
                 newest = newest_release(tx, package)
@@ -195,7 +195,7 @@ def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> No
     there = deployments(tx, problems, only=name)
     if there:
         require_own_dialect(tx, "take down what is deployed there")
-    if state_tree(tx).layout.version == 1:
+    if state_tree(tx).layout.writes_deliveries:
         for package in packages(state_tree(tx)):
             work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
             with problems.leave_out(work.current), tx.all_or_nothing():

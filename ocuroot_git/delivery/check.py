@@ -50,7 +50,7 @@ NOTHING_CERTAIN: Final[Mapping[str, Container[int]]] = {}
 
 def inspect_releases(tree: StoreTree, side: Side) -> Callable[[str], Inspector] | None:
     """What judges the releases of a store while it is read; None where it has none that are checked."""
-    return _Inspector if side == "state" and tree.layout.version == 1 else None
+    return _Inspector if side == "state" and tree.layout.writes_deliveries else None
 
 
 def check_model(snapshot: Snapshot, certain: Mapping[str, Container[int]] = NOTHING_CERTAIN) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def check_model(snapshot: Snapshot, certain: Mapping[str, Container[int]] = NOTH
     _check_environments(snapshot, problems)
     if snapshot.has_intent():
         _check_deploy_intents(snapshot, problems)
-    if state_tree(snapshot).layout.version == 1:
+    if state_tree(snapshot).layout.writes_deliveries:
         known = packages(state_tree(snapshot))
         deployments(snapshot, problems, among=known)
         for package in known:

@@ -270,11 +270,11 @@ def _recorded_inputs(snapshot: Snapshot, run: RunRef) -> Fields | None:
 
 
 def _how_deployed(snapshot: Snapshot, run: RunRef) -> model.Function:
-    """The function of a run that is deployed; in dialects 2 and 3 the work's document itself has it.
+    """The function of a run that is deployed; where functions have no documents, that of the work itself has it.
 
-    The work is what other programs link to in the first dialect as well, and then nothing is known of a function.
+    Other programs link to the work where functions do have documents, too; nothing is known of its function then.
     """
-    if run.number and state_tree(snapshot).layout.version == 1:
+    if run.number and state_tree(snapshot).layout.has_function_documents:
         return read_function(snapshot, run)
     listed = snapshot.get(f"{run.work.current}#functions", None)
     first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
@@ -299,7 +299,7 @@ def deploy_intents(snapshot: Snapshot, among: list[str] | None = None) -> list[t
 
 def stored_intent(snapshot: Snapshot, type_: str) -> StoredRef:
     """`+/<type>` as the intent store spells it in its paths."""
-    return StoredRef(f"{INTENT if intent_tree(snapshot).layout.version == 1 else STATE}/{type_}")
+    return StoredRef(f"{intent_tree(snapshot).layout.intent_marker}/{type_}")
 
 
 def _children(tree: StoreTree, head: str) -> list[str]:

@@ -15,7 +15,7 @@ from . import compare
 from .compare import Difference, Heads, TooFew
 from .problems import STRICT, Problems
 from .queries import intent_tree, packages, state_tree
-from .summary import all_of, stored_marker
+from .summary import all_of
 from .survey import summary_of
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Differe
         heads.state += one.state
         heads.intent += one.intent
         heads.deployments += one.deployments
-    at_top = Heads([StoredRef(STATE)], [StoredRef(stored_marker(intent.layout))], [])
+    at_top = Heads([StoredRef(STATE)], [StoredRef(intent.layout.intent_marker)], [])
     found = [
         *_custom(snapshot, at_top, heads, problems, is_entangled=summary.is_entangled),
         *compare.environment_differences(snapshot, problems),

@@ -14,7 +14,7 @@ from ..formats.refs import INTENT, STATE
 from ..git.objects import ObjectError
 from ..store.draft import Draft
 from .fields import Record
-from .vocabulary import CALL, CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
+from .vocabulary import CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ CUSTOM: Final = "custom"
 OP: Final = "op"
 
 _WORDS: Final = (CUSTOM, DEPLOY, OP)
-_WORK: Final = (CALL, DEPLOY)
-_WORK_OF_OTHERS: Final = (*_WORK, "task")
-"""The directories of work in dialects 2 and 3."""
 _SETTLED: Final = (COMPLETE, CANCELLED, FAILED_RETRIED)
 _MANY: Final = 8
 """Packages to be read from which on it pays that libgit2 keeps nothing of them."""
@@ -118,7 +115,7 @@ def changed_in(draft: Draft) -> set[str]:
 
 def kind_of(layout: Layout) -> str:
     """Under which kind the facts of a store's packages are remembered."""
-    return f"{KIND}/{layout.version}"
+    return f"{KIND}/{layout.dialect}"
 
 
 def _known(snapshot: Snapshot, tree: StoreTree, ids: dict[str, str]) -> dict[str, Facts]:
@@ -159,7 +156,7 @@ def read(files: Files, layout: Layout, package: Node, customs: Customs | None = 
     unsettled = set()
     below = set()
     counts = {STATE: 0, INTENT: 0}
-    words = _WORK if layout.version == 1 else _WORK_OF_OTHERS
+    words = layout.work_types
     for head, release in _directories(files, package):
         if head[0] not in "@+":
             continue

@@ -101,7 +101,7 @@ def _with_custom(tree: StoreTree, facts: Facts) -> tuple[int, ...]:
 def unfinished(snapshot: Snapshot, problems: Problems) -> list[Unfinished]:
     """All runs that have not ended, or failed and were not dealt with."""
     state = queries.state_tree(snapshot)
-    if state.layout.version != 1:
+    if not state.layout.writes_deliveries:
         return list(_unfinished_by_names(snapshot, state))
     found = []
     for item in queue.run_items(snapshot, problems):

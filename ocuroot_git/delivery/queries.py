@@ -53,10 +53,10 @@ def intent_tree(snapshot: Snapshot) -> StoreTree:
 
 def require_own_dialect(snapshot: Snapshot, what: str) -> None:
     """Raise OldDialect where the state store is of a dialect in which `what` is not written (design 4.2)."""
-    version = state_tree(snapshot).layout.version
-    if version != 1:
+    layout = state_tree(snapshot).layout
+    if not layout.writes_deliveries:
         raise OldDialect(
-            f"cannot {what}: the store is of dialect {version}, in which releases and runs are not written",
+            f"cannot {what}: the store is of dialect {layout.dialect}, in which releases and runs are not written",
             hint="custom and environment intents can be set and applied there; 'git ocuroot init' makes a new store",
         )
 
@@ -200,7 +200,7 @@ def deployed(snapshot: Snapshot, package: str, name: str) -> RunRef | None:
     try:
         return _deployed_by(snapshot, ref, link)
     except BadDocument:
-        if state_tree(snapshot).layout.version == 1:
+        if state_tree(snapshot).layout.writes_deliveries:
             raise
         return None  # of what another program made in a dialect of its own, only what is understood counts
 

@@ -69,7 +69,7 @@ class QueueItem:
 def items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
     """All that is to be done, in the order in which `work any` would take it up: intents, ops, then runs by age."""
     items = _intent_items(snapshot, problems)
-    if state_tree(snapshot).layout.version != 1:
+    if not state_tree(snapshot).layout.writes_deliveries:
         return items
     for release, name in ops(snapshot, problems):
         known = name == vocabulary.CHECK_ENVIRONMENTS

@@ -125,7 +125,7 @@ def read_package(trees: tuple[StoreTree | None, StoreTree | None], package: str,
 
 def by_side(layout: Layout, side: int, counts: tuple[int, int], *, is_one: bool) -> tuple[int, int]:
     """What counts for state and for intent of what lies below `@` and below `+`; a tree for each has but its own."""
-    if layout.version > 1:
+    if layout.spells_intents_as_state:
         return (0, sum(counts)) if side else (sum(counts), 0)
     if is_one:
         return counts
@@ -138,7 +138,7 @@ def _compare(
     """Find out where both sides of a package differ, and whether that can be told of it alone."""
     problems = Problems()
     state, intent = confined.side("state"), confined.side("intent")
-    marker = stored_marker(intent.layout)
+    marker = intent.layout.intent_marker
     names = ([name for name in customs[0] if name[0] == STATE], [name for name in customs[1] if name[0] == marker])
     is_alike = _alike(state, intent, customs) if marker == INTENT and INTENT not in names[1] else set()
     every = Heads([_head(package, name) for name in names[0]], [_head(package, name) for name in names[1]], [])
@@ -178,11 +178,6 @@ def _compare(
 
 def _head(package: str, name: str) -> StoredRef:
     return StoredRef(f"{package}/{name}")
-
-
-def stored_marker(layout: Layout) -> str:
-    """How an intent store spells `+` in its paths."""
-    return INTENT if layout.version == 1 else STATE
 
 
 def _alike(state: StoreTree, intent: StoreTree, customs: list[Customs]) -> set[str]:
@@ -230,7 +225,7 @@ def deployments_of(snapshot: Snapshot, package: str) -> list[tuple[str, str]]:
     """Where something of a package is deployed or wanted, by the names: package and environment."""
     found: dict[tuple[str, str], None] = {}
     intent = intent_tree(snapshot)
-    for tree, marker in ((intent, stored_marker(intent.layout)), (state_tree(snapshot), STATE)):
+    for tree, marker in ((intent, intent.layout.intent_marker), (state_tree(snapshot), STATE)):
         for name in sorted(tree.names(f"{REFS}/{package}/{marker}/{DEPLOY}")):
             if name != OBJECT_FILE:
                 found[package, name] = None
@@ -244,7 +239,7 @@ def all_of(snapshot: Snapshot, packages: Iterable[str]) -> Heads:
     for package in packages:
         for tree, marker, into in (
             (state_tree(snapshot), STATE, heads.state),
-            (intent, stored_marker(intent.layout), heads.intent),
+            (intent, intent.layout.intent_marker, heads.intent),
         ):
             names = sorted(tree.names(f"{REFS}/{package}"))
             into += [_head(package, name) for name in names if name[0] == marker and name != OBJECT_FILE]

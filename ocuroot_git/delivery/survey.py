@@ -109,8 +109,8 @@ class _Survey:
         self._bases = (bases[0], bases[1])
         there = [tree for tree in bases if tree is not None]
         self._has_ids = all(snapshot.place(tree)[0].repository is not None for tree in there)
-        versions = "/".join(str(tree.layout.version) if tree is not None else "-" for tree in bases)
-        self._kind = f"{KIND}/{versions}"
+        dialects = "/".join(str(tree.layout.dialect) if tree is not None else "-" for tree in bases)
+        self._kind = f"{KIND}/{dialects}"
         self._here: dict[str, Summary] = snapshot.surroundings.derived.setdefault(self._kind, {})
         self._memory = snapshot.surroundings.memory if self._has_ids else None
 

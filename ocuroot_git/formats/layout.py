@@ -63,19 +63,20 @@ class Damaged(Fatal):
 
 
 class Layout:
-    """The dialect of one tree of a store: `version`, and its `side` where state and intent are two trees.
+    """The dialect of one tree of a store, and its `side` where state and intent are two trees.
 
-    In dialect 1 the marker `+` is part of the path, so that one tree may hold both sides, and `side` is None.
+    In dialect 1 the marker `+` is part of the path, so that one tree may hold both sides, and `side` is None. `dialect`
+    is its number, which is shown and written; what follows from it is asked for by name, and decided here alone.
     """
 
-    __slots__ = ("side", "version")
+    __slots__ = ("dialect", "side")
 
-    version: int
+    dialect: int
     side: Side | None
 
-    def __init__(self, version: int = 1, side: Side | None = None) -> None:
-        self.version = version
-        self.side = side if version > 1 else None
+    def __init__(self, dialect: int = 1, side: Side | None = None) -> None:
+        self.dialect = dialect
+        self.side = side if dialect > 1 else None
 
     @classmethod
     def read(cls, data: bytes, where: str) -> Layout:
@@ -96,23 +97,29 @@ class Layout:
 
     def store_file(self) -> bytes:
         """The content of `.ocuroot-store`."""
-        info: dict[str, Document] = {"version": self.version}
-        if self.version == 3 and self.side:
+        info: dict[str, Document] = {"version": self.dialect}
+        if self.dialect == 3 and self.side:
             info["tags"] = {self.side: {}}
         return to_bytes(dump(info, None) + "\n")
+
+    def of_side(self, side: Side) -> Layout:
+        """The same dialect, of a tree that holds this side: it alone, where state and intent are two trees."""
+        return Layout(self.dialect, side)
+
+    # How refs are spelled
 
     def spellings(self, ref: Ref) -> list[StoredRef]:
         """The stored refs that `ref` may stand for, without its fragment: the store's own word first."""
         marker = ref.marker
         releases = [ref.release]
         types = [ref.type]
-        if self.version > 1:
+        if self.dialect > 1:
             if self.side == "intent" and marker == INTENT:
                 marker = STATE
             if ref.release.isdigit():
                 releases.insert(0, "r" + ref.release)
         if ref.type == "call":
-            types = ["call", "task"] if self.version == 1 else ["task", "call"]
+            types = ["call", "task"] if self.dialect == 1 else ["task", "call"]
         plain = ref.without_fragment()
         return [
             StoredRef(str(plain.replace(marker=marker, release=release, type=type_)))
@@ -122,7 +129,7 @@ class Layout:
 
     def shown(self, stored: StoredRef) -> ShownRef:
         """The ref as it is printed."""
-        if self.version == 1 or self.side != "intent":
+        if self.side != "intent":
             return ShownRef(stored)
         segments = stored.split("/")
         for number, segment in enumerate(segments):
@@ -138,22 +145,46 @@ class Layout:
 
     def release_number(self, segment: str) -> int | None:
         """The number of the release whose directory is called `segment` (`@12`, `@r12`), or None."""
-        digits = segment.removeprefix("@" if self.version == 1 else "@r")
+        digits = segment.removeprefix("@" if self.dialect == 1 else "@r")
         return int(digits) if digits != segment and digits.isascii() and digits.isdigit() else None
 
     def release_segment(self, number: int) -> str:
         """The name of the directory of a numbered release."""
-        return f"@{number}" if self.version == 1 else f"@r{number}"
+        return f"@{number}" if self.dialect == 1 else f"@r{number}"
+
+    @property
+    def intent_marker(self) -> str:
+        """The marker of intents as it is stored."""
+        return STATE if self.spells_intents_as_state else INTENT
 
     @property
     def spells_intents_as_state(self) -> bool:
         """Whether intents lie in a tree of their own, and begin with `@` there."""
-        return self.version > 1
+        return self.dialect > 1
+
+    def is_of_package(self, word: str) -> bool:
+        """Whether `…/@/<word>/…` is looked up just there, and not below the newest release (design 5.3).
+
+        What is current is said by links alone, and their absence says that nothing is deployed.
+        """
+        return word in ("call", "task", "deploy") or (word == "custom" and self.dialect > 1)
+
+    # What is kept where
 
     @property
-    def keeps_custom_apart(self) -> bool:
-        """Whether `…/@/custom/x` is a document of the package itself, and not of its newest release."""
-        return self.version > 1
+    def writes_deliveries(self) -> bool:
+        """Whether releases and runs are written in this dialect; in the others they are only read (design 4.2)."""
+        return self.dialect == 1
+
+    @property
+    def has_function_documents(self) -> bool:
+        """Whether the function of a run has a document of its own; else that of the work lists it."""
+        return self.dialect == 1
+
+    @property
+    def work_types(self) -> tuple[str, ...]:
+        """The directories of a release in which its work may lie."""
+        return ("call", "deploy") if self.dialect == 1 else ("call", "deploy", "task")
 
     def body_type(self, ref: Ref, body: Document, before: StoredObject | None) -> str | None:
         """The `body_type` for a new body at `ref`: the original's word in its own dialects, else only kept up."""
@@ -161,7 +192,7 @@ class Layout:
         known = before.body_type if before and before.kind == "ref" else None
         if known and known != _GO_OBJECT and known not in _GO_TYPES.values():
             return known
-        if self.version == 1:
+        if self.dialect == 1:
             return word if known else None
         if isinstance(body, dict):
             return {"environment": "sdk.Environment", "deploy": "models.Intent"}.get(ref.type, word)

@@ -323,14 +323,12 @@ class Snapshot:
             root, where = below, f"{where}, directory '{side}'"
             prefix = f"{prefix}/{side}" if prefix else side
         layout = Layout.read(place.files.data(place.files.child(root, STORE_FILE)), where)
-        if layout.version > 1:
-            if layout.side not in (None, side):
-                raise NoStore(
-                    f"{where} holds {layout.side} only, and no {side} store is configured",
-                    hint=f"name the branch that holds it: git config ocuroot.{side}.branch <branch>",
-                )
-            layout.side = side
-        return StoreTree(place.files, root, layout), place, prefix + "/" if prefix else ""
+        if layout.side not in (None, side):
+            raise NoStore(
+                f"{where} holds {layout.side} only, and no {side} store is configured",
+                hint=f"name the branch that holds it: git config ocuroot.{side}.branch <branch>",
+            )
+        return StoreTree(place.files, root, layout.of_side(side)), place, prefix + "/" if prefix else ""
 
 
 _INIT_HINT: Final = "'git ocuroot init' makes a store"

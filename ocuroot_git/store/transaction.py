@@ -281,10 +281,7 @@ class Transaction(Snapshot):
     def _check_has_release(self, draft: Draft, ref: Ref, stored: StoredRef) -> None:
         """Raise Fatal for what stands below `@` of no release: the first one, which `@` would mean, would hide it."""
         package, marker, below = f"{stored}/".partition("/@/")
-        word = below.partition("/")[0]
-        if word == "custom" and draft.layout.keeps_custom_apart:
-            return
-        if marker and draft.layout.side != "intent" and word not in ("call", "task", "deploy"):
+        if marker and draft.layout.side != "intent" and not draft.layout.is_of_package(below.partition("/")[0]):
             raise Fatal(
                 f"cannot set '{ref}': '{package}' has no release yet",
                 hint=f"name the release: '{draft.layout.shown(StoredRef(package))}/{draft.layout.release_segment(1)}'",

@@ -230,15 +230,14 @@ class StoreTree:
     def _newest_release(self, stored: StoredRef) -> tuple[StoredRef, StoredRef] | None:
         """Where `…/@` is no link but numbered releases exist, the highest is meant (5.3): (prefix, its target).
 
-        Not below `@/call` and `@/deploy`: what is current there is said by links alone, and their absence says
-        that nothing is deployed. Nor where there is a document at just this ref, as the original program writes them.
+        Not for what is of the package itself, as `@/deploy` is, nor where there is a document at just this ref, as the
+        original program writes them.
         """
         segments = stored.split("/")
         if "@" not in segments or self.layout.side == "intent":
             return None
         at = segments.index("@")
-        below = segments[at + 1 : at + 2]
-        if below in (["call"], ["task"], ["deploy"]) or (below == ["custom"] and self.layout.keeps_custom_apart):
+        if at + 1 < len(segments) and self.layout.is_of_package(segments[at + 1]):
             return None
         package = StoredRef("/".join(segments[:at]))
         prefix = StoredRef(f"{package}/@" if package else "@")

@@ -106,8 +106,8 @@ class _Rules:
     def __init__(self, layout: Layout, glob: Glob, side: Side | None) -> None:
         self.glob = glob
         self.side = side
-        self.is_intent_tree = layout.version > 1 and layout.side == "intent"
-        self._is_shared = layout.version == 1
+        self.is_intent_tree = layout.side == "intent"
+        self._is_shared = not layout.spells_intents_as_state
         self._steps: dict[tuple[State, bool], Step] = {}
         self.start = Step(self, None, False)
 

@@ -191,14 +191,14 @@ class RemoteBranch:
         where = f"branch '{self.branch.name}' of '{self.remote}'"
         found = False
         for directory in ("", *SIDES):
-            versions = []
+            dialects = []
             for top, name in ((ours, self.branch.where), (root, where)):
                 data = file_at(self.repository, top, f"{directory}/{STORE_FILE}" if directory else STORE_FILE)
                 if data is not None:
-                    versions.append(Layout.read(data, name).version)
+                    dialects.append(Layout.read(data, name).dialect)
                     found = found or top is root
-            if len(versions) == 2 and versions[0] != versions[1]:
-                raise StoreError(f"{where} is of version {versions[1]}, and the one here of version {versions[0]}")
+            if len(dialects) == 2 and dialects[0] != dialects[1]:
+                raise StoreError(f"{where} is of version {dialects[1]}, and the one here of version {dialects[0]}")
         if not found and not self._holds_prefixed_store(root):
             raise StoreError(f"{where} is no store: it has no '{STORE_FILE}'")
 

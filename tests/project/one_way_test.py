@@ -1,4 +1,4 @@
-"""What is known in one place only: how times are written, and the way down a path."""
+"""What is known in one place only: how times are written, the way down a path, what a dialect is like."""
 
 from __future__ import annotations
 
@@ -39,3 +39,31 @@ def test_the_way_down_a_path() -> None:
         if isinstance(loop, ast.For) and "split" in calls(loop.iter) and "child" in calls(loop)
     }
     assert found == {"backends.base"}
+
+
+def test_what_a_dialect_is_like() -> None:
+    """Its number is shown and written. What follows from it, the layout says by a name for the thing."""
+    assert not uses("version"), "the version in a store's file is its dialect"
+    allowed = {
+        "cli.commands.status": 1,  # shows it
+        "delivery.queries": 1,  # names it in an error
+        "delivery.index": 1,  # keeps facts apart by it
+        "delivery.survey": 1,  # keeps summaries apart by it
+        "sync.remote_branch": 1,  # refuses to mix two
+    }
+    assert uses("dialect") == allowed
+
+
+def uses(attribute: str) -> dict[str, int]:
+    """How often modules other than `formats.layout` read an attribute of a layout."""
+    return {
+        name: count
+        for name, tree in MODULES.items()
+        if name != "formats.layout" and (count := sum(is_read_of_layout(node, attribute) for node in ast.walk(tree)))
+    }
+
+
+def is_read_of_layout(node: ast.AST, attribute: str) -> bool:
+    if not (isinstance(node, ast.Attribute) and node.attr == attribute):
+        return False
+    return "ayout" in ast.unparse(node.value)  # `layout`, `tree.layout`, `Layout.read(…)`

@@ -126,7 +126,7 @@ def tree_of(repository: Repository, content: damaged.Content, side: Any = None) 
     about = content[".ocuroot-store"]
     assert isinstance(about, bytes)
     layout = Layout.read(about, "a drawn store")
-    layout.side = (layout.side or "state") if layout.version > 1 else None
+    layout = layout.of_side(layout.side or "state")
     commit = damaged.write_commit(git_dir, damaged.write_tree(git_dir, content))
     return StoreTree(repository, repository.root(Oid(commit)), layout)
 

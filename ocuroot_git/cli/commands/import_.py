@@ -35,8 +35,7 @@ def run(context: Context, directory: str, *, message: str | None) -> int:
         side = SIDES[1] if name == "intent" else SIDES[0]
         place, prefix = _destination(context.stores, side, name)
         contents = dict(files_below(source.files, root, ""))
-        layout = Layout.read(contents[STORE_FILE], f"'{directory}'")
-        layout.side = side if layout.version > 1 else None
+        layout = Layout.read(contents[STORE_FILE], f"'{directory}'").of_side(side)
         files.setdefault(place, {}).update({prefix + path: data for path, data in contents.items()})
         imported.update({layout.shown(ref): side for ref in map(stored_ref, contents) if ref is not None})
     for place in files:

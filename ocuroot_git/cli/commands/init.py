@@ -122,9 +122,9 @@ def _first_files(context: Context, place: Backend, layout: Layout) -> dict[str, 
     files: dict[str, bytes | None] = {}
     for side in sides:
         prefix = prefixes[side] + "/" if prefixes[side] else ""
-        if layout.version > 1 and len(sides) == 2 and prefixes["state"] == prefixes["intent"]:
+        if layout.spells_intents_as_state and len(sides) == 2 and prefixes["state"] == prefixes["intent"]:
             prefix += f"{side}/"
-        files[prefix + STORE_FILE] = Layout(layout.version, side).store_file()
+        files[prefix + STORE_FILE] = layout.of_side(side).store_file()
     return files
 
 

@@ -68,7 +68,7 @@ def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:
 
     pending = len(differences(snapshot, problems))
     counts = {"pending intents": pending} if pending else {}
-    for item in run_items(snapshot, problems) if state_tree(snapshot).layout.version == 1 else ():
+    for item in run_items(snapshot, problems) if state_tree(snapshot).layout.writes_deliveries else ():
         counts[f"{item.state} runs"] = counts.get(f"{item.state} runs", 0) + 1
     return counts
 
@@ -86,7 +86,7 @@ def _describe(context: Context, snapshot: Snapshot, side: Side) -> dict[str, Doc
     return {
         **found,
         "directory": directory.rstrip("/"),
-        "dialect": tree.layout.version,
+        "dialect": tree.layout.dialect,
         "tip": snapshot.version(place).oid,
         "documents": documents,
         "links": links,
