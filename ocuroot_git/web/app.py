@@ -26,6 +26,7 @@ from ..git.objects import Oid
 from . import changes, details, lists, releases
 from .addresses import PAGE
 from .background import PATIENCE
+from .differences import compared
 from .facts import Facts, Memory
 from .filters import install
 from .security import Guard
@@ -71,6 +72,12 @@ class View:
             if len(known) > _MOST_DERIVED:
                 known.clear()  # what is still wanted comes back from the memory of the repository
         return stores.snapshot(self.at)
+
+    def begin(self) -> None:
+        """Begin with what takes long, before the first page asks for it."""
+        facts = self.facts(0)
+        facts.unfinished()
+        compared(facts)
 
     def facts(self, patience: float | None = None) -> Facts:
         """The stores of this request, which waits so many seconds for what takes long (None: to its end).

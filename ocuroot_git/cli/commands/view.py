@@ -5,13 +5,12 @@ Flask and waitress are imported only here, when the command runs.
 
 from __future__ import annotations
 
-import time
-
 from ...backends.base import Access
 from ...config.settings import DEFAULT_BRANCH, Settings
 from ...errors import Fatal, UsageError
 from ...opening import stores_of
 from ..options import READING, Command, Option
+from ..progress import Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from ...store.stores import Stores
     from ..context import Context
-    from ..terminal import Terminal
 
 _CONTACT = 4.0
 """Seconds for which one contact with a remote store serves, unless `--max-age` says otherwise."""
@@ -43,7 +41,8 @@ def run(context: Context, *, port: int | None, host: str, no_browser: bool, at: 
     app = create_app(open_stores, bound=host, at=at)
     view: View = app.extensions["view"]
     # A store that cannot be read is said so here and now. What this reads is kept: the first page will be fast.
-    view.facts().packages(_Reading(context.terminal))
+    with Meter(context.terminal, "Reading packages") as meter:
+        view.facts().packages(meter)
     if host not in _LOOPBACK:
         context.terminal.warning(f"whoever reaches '{host}' can read the stores: the view asks for no password")
     listener = listen(host.strip("[]"), port)
@@ -51,25 +50,13 @@ def run(context: Context, *, port: int | None, host: str, no_browser: bool, at: 
     context.terminal.record(address)
     context.terminal.flush()
     context.terminal.remark("Ctrl-C ends it")
+    view.begin()
     if not no_browser and _has_screen(context):
         from ...git.program import browse
 
         browse(address, context.environ)
     serve(app, listener)
     return 0
-
-
-class _Reading:
-    """Says on stderr how far the reading of the store has come, once a second."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._told = time.monotonic()
-
-    def __call__(self, read: int, of: int) -> None:
-        if time.monotonic() - self._told > 1:
-            self._told = time.monotonic()
-            self._terminal.remark(f"reading the store: {read} of {of} packages")
 
 
 def _opener(context: Context, remote: str | None) -> Callable[[], Stores]:
