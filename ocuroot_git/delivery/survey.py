@@ -64,10 +64,10 @@ def summary_of(snapshot: Snapshot) -> Summary:
     Within a transaction, the packages that it has changed are `unread`.
     """
     state = state_tree(snapshot)
-    return of_trees(snapshot, state, intent_tree(snapshot) if snapshot.has_intent() else None)
+    return summary_of_trees(snapshot, state, intent_tree(snapshot) if snapshot.has_intent() else None)
 
 
-def of_trees(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> Summary:
+def summary_of_trees(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> Summary:
     """The summary of one or two trees of a snapshot."""
     return _Survey(snapshot, state, intent).summary()
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from ...errors import Fatal
 from ...formats.documents import dump
-from ...formats.globs import Glob
-from ...formats.layout import SIDES, Damaged, link_target, object_path
+from ...formats.layout import SIDES
 from ...store.snapshot import NoStore
-from ...store.walk import match
 from ...sync.remotes import standing
 from ..options import READING, Command, Option
 
@@ -29,8 +27,9 @@ def run(context: Context, *, json: bool) -> int:
     snapshot = context.snapshot()
     problems = Problems()
     report = _name(context)
+    refs = _count_refs(snapshot)
     for side in SIDES:
-        report[side] = _describe(context, snapshot, side)
+        report[side] = _describe(context, snapshot, side, refs)
     report["work"] = None
     if all(report[side]["exists"] for side in SIDES):
         report["work"] = _work(snapshot, problems)
@@ -73,7 +72,7 @@ def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:
     return counts
 
 
-def _describe(context: Context, snapshot: Snapshot, side: Side) -> dict[str, Document]:
+def _describe(context: Context, snapshot: Snapshot, side: Side, refs: dict[Side, int]) -> dict[str, Document]:
     location = context.settings.location(side)
     place, _ = context.stores.where(side)
     found: dict[str, Document] = {"place": place.where, "configured_by": location.source, "exists": True}
@@ -82,36 +81,33 @@ def _describe(context: Context, snapshot: Snapshot, side: Side) -> dict[str, Doc
     except NoStore as error:
         return {**found, "exists": False, "problem": error.message, "hint": error.hint}
     place, directory = snapshot.place(tree)
-    documents, links, damaged = _counts(tree, side)
     return {
         **found,
         "directory": directory.rstrip("/"),
         "dialect": tree.layout.dialect,
         "tip": snapshot.version(place).oid,
-        "documents": documents,
-        "links": links,
-        "damaged": damaged,
+        "refs": refs.get(side),
         "sharing": standing(context.settings, place),
     }
 
 
-def _counts(tree: StoreTree, side: Side) -> tuple[int | None, int | None, int | None]:
-    """How many documents and links there are, and how many files that are neither.
+def _count_refs(snapshot: Snapshot) -> dict[Side, int]:
+    """How many refs there are in each store, documents and links, by their names.
 
-    Not for a remote store, of which everything would have to be fetched.
+    Not in a remote store, of which everything would have to be fetched.
     """
-    if tree.files.is_partial:
-        return None, None, None
-    documents = links = damaged = 0
-    for entry in match(tree, Glob("**"), side):
+    from ...delivery.survey import summary_of_trees
+
+    trees: dict[Side, StoreTree] = {}
+    for side in SIDES:
         try:
-            is_link = link_target(tree.files.data(entry.node), object_path(entry.stored)) is not None
-        except Damaged:
-            damaged += 1
+            tree = snapshot.side(side)
+        except NoStore:
             continue
-        links += is_link
-        documents += not is_link
-    return documents, links, damaged
+        if not tree.files.is_partial:
+            trees[side] = tree
+    counts = summary_of_trees(snapshot, trees.get("state"), trees.get("intent")).counts
+    return {side: count for side, count in zip(SIDES, counts) if side in trees}
 
 
 def _show(context: Context, side: Side, report: dict[str, Document]) -> None:
@@ -125,11 +121,8 @@ def _show(context: Context, side: Side, report: dict[str, Document]) -> None:
     terminal.record(f"{head}{where}{tip}, dialect {report['dialect']}")
     if report["sharing"].get("remote") or report["sharing"].get("last_contact"):
         terminal.record(f"{'':<11} {_sharing(terminal, report['sharing'])}")
-    if report["documents"] is not None:
-        words = [_count(report["documents"], "document"), _count(report["links"], "link")]
-        if report["damaged"]:
-            words.append(terminal.paint(f"{report['damaged']} damaged ('git ocuroot fsck' names them)", "red"))
-        terminal.record(f"{'':<11} {', '.join(words)}")
+    if report["refs"] is not None:
+        terminal.record(f"{'':<11} {_count(report['refs'], 'ref')}")
 
 
 def _sharing(terminal: Terminal, sharing: dict[str, Document]) -> str:
@@ -151,7 +144,7 @@ def _count(number: int, what: str) -> str:
 
 COMMAND = Command(
     "status",
-    "Show where the stores are, their tips, and how many documents and links they hold.",
+    "Show where the stores are, their tips, how many refs they hold, and what is to be done.",
     "[--json]",
     run,
     (Option("--json", help="print a JSON object"),),
