@@ -22,14 +22,18 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n 2
 
-# The tests, or those named by TESTS=, with the oldest libraries that setup.cfg allows, in an environment of their own.
+# The tests, or those named by TESTS=, with the oldest libraries that setup.cfg allows, in an environment of their own,
+# and on the oldest Python that it allows where there is one: as PYTHON_OLDEST=, or by its name on the PATH.
 OLDEST := $(VENV)-oldest
+PYTHON_OLDEST ?= $(shell python$$(sed -n 's/^python_requires = >=//p' setup.cfg) -c 'import sys; print(sys.executable)' \
+	2>/dev/null || echo $(PYTHON))
 test-oldest: $(OLDEST)/.ready
+	@$(OLDEST)/bin/python -c 'import platform, pygit2; print("Python", platform.python_version(), "with libgit2", pygit2.LIBGIT2_VERSION)'
 	$(OLDEST)/bin/python -m pytest -n 2 $(TESTS)
 
 $(OLDEST)/.ready: setup.cfg pyproject.toml
-	@test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
 	@echo 'setting up $(OLDEST)'
+	@$(PYTHON_OLDEST) -m venv --clear $(OLDEST)
 	@sed -n 's/^    \(pygit2\|starlark-pyo3\)>=/\1==/p' setup.cfg > $(OLDEST)/constraints.txt
 	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat \
 		-c $(OLDEST)/constraints.txt -e '.[view,browser,test]'
