@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.program import PROGRAM
-from support.repositories import SHOP_INSTRUCTIONS, Repo
+from support.repositories import SHOP_INSTRUCTIONS, Repo, end_what_was_begun
 
 from ocuroot_git.config.trust import CI_VARIABLES
 
@@ -28,6 +28,7 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (home / "bin").mkdir()
     (home / "bin" / "git-ocuroot").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{PROGRAM}" "$@"\n')
     (home / "bin" / "git-ocuroot").chmod(0o755)
+    (home / "tmp").mkdir()
     before = dict(os.environ)
     for name in list(os.environ):
         if name.startswith(("GIT_", "OCU_", "OCUROOT_", "XDG_")) or name in (
@@ -47,6 +48,8 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         GIT_CONFIG_NOSYSTEM="1",
         LC_ALL="C.UTF-8",
         TERM="dumb",
+        TMPDIR=str(home / "tmp"),
+        PYTHONWARNINGS="error",
         PATH=f"{home / 'bin'}{os.pathsep}{before['PATH']}",
     )
     # Under nohup and in the background of a script, SIGINT is ignored; what is started here would inherit that.
@@ -55,6 +58,13 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     signal.signal(signal.SIGINT, interrupt)
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    """What a test began ends with it, also where the test fails."""
+    yield
+    end_what_was_begun()
 
 
 @pytest.fixture

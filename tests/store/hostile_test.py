@@ -181,7 +181,8 @@ def make_special(path: Path, kind: str) -> None:
         here = os.getcwd()
         os.chdir(path.parent)
         try:
-            socket.socket(socket.AF_UNIX).bind(path.name)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path.name)
         finally:
             os.chdir(here)
     else:

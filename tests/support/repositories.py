@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -47,11 +48,24 @@ class Repo:
         return json.loads(self.ocuroot("get", *arguments, ref))
 
 
+_begun: list[subprocess.Popen[str]] = []
+
+
 def begin(repo: Repo, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Start the program, and do not wait for it."""
+    """Start the program, and do not wait for it; it ends with the test at the latest."""
     command = [sys.executable, str(PROGRAM), *arguments]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=repo.path, text=True, **{**pipes, **options})
+    _begun.append(subprocess.Popen(command, cwd=repo.path, text=True, **{**pipes, **options}))
+    return _begun[-1]
+
+
+def end_what_was_begun() -> None:
+    """End the programs that `begin` started and that still run, and close the pipes to all of them."""
+    while _begun:
+        process = _begun.pop()
+        process.kill()
+        with contextlib.suppress(BrokenPipeError), process:
+            pass
 
 
 def oid_of(repo: Repo, ref: str) -> str:

@@ -73,7 +73,7 @@ class Browser:
 
     def ask(self, address: str, **headers: str) -> TestResponse:
         named = {"Host": "127.0.0.1:3000", **{name.replace("_", "-"): value for name, value in headers.items()}}
-        return self.client.get(address, headers=named)
+        return self.client.get(address, headers=named, buffered=True)
 
     def get(self, address: str, **headers: str) -> str:
         answer = self.ask(address, **headers)

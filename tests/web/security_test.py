@@ -145,13 +145,13 @@ def test_host_it_was_told_to_listen_at_is_answered_too(told: Repo) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
 @pytest.mark.parametrize("page", ["/", "/ref/@/environment/staging", "/static/view.js", "/nothing"])
 def test_only_reading_is_allowed(browser: Browser, method: str, page: str) -> None:
-    answer = browser.client.open(page, method=method, headers={"Host": "localhost"})
+    answer = browser.client.open(page, method=method, headers={"Host": "localhost"}, buffered=True)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_head_is_get_without_its_body(browser: Browser, page: str) -> None:
-    head = browser.client.head(page, headers={"Host": "localhost"})
+    head = browser.client.head(page, headers={"Host": "localhost"}, buffered=True)
     assert (head.status_code, head.get_data()) == (browser.ask(page).status_code, b"")
 
 
@@ -192,7 +192,7 @@ def answers(browser: Browser):  # type: ignore[no-untyped-def]
     yield browser.ask("/diff.json", If_None_Match=browser.ask("/diff.json").headers["ETag"])
     yield browser.ask("/", Host="evil.example")
     yield browser.ask("/", **FETCHES["picture"][1])
-    yield browser.client.post("/", headers={"Host": "localhost"})
+    yield browser.client.post("/", headers={"Host": "localhost"}, buffered=True)
 
 
 def test_every_answer_is_under_a_strict_policy(browser: Browser) -> None:
