@@ -1,6 +1,6 @@
 """What git printed when it talked to a remote → the kind of failure → whether to try again (design 8).
 
-All of it is pure; `tests/git/transport_test.py` feeds it what git and its servers said. A failure is classified by
+All of it is pure; `tests/git/failures_test.py` feeds it what git and its servers said. A failure is classified by
 what git prints for programs (`--porcelain`, exit statuses) first, and by words only where there is nothing else. What
 stays open is decided by whether the tip moved: see `backends/remote` and `sync/branch_sync`.
 """

@@ -1,4 +1,4 @@
-"""Remote stores against real servers: what arrives, what is lost, what is told, and how little is transferred."""
+"""Remote stores against real servers: what arrives, and what is told."""
 
 from __future__ import annotations
 

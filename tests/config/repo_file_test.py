@@ -1,4 +1,4 @@
-"""repo.ocu.star and Starlark values: every documented form, every error with its place, and the bounds."""
+"""repo.ocu.star: every documented form, `host.shell`, and every error with its place."""
 
 from __future__ import annotations
 

@@ -1,119 +1,182 @@
-"""What a remote that does not do what it is asked to comes to: git's deciding line, told in one line."""
+"""What git and its servers say, recorded, and the class each is put in: retry, stop, login or policy (design 8.6)."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
-from support.program import run_program
-from support.repositories import Repo
-from support.servers import PASSWORD, USER, git_daemon, http_server
+
+from ocuroot_git.git.failures import KINDS, classify_push, classify_transfer, parse_push, summarize_stderr
+from ocuroot_git.redaction import redact
+
+BRANCH = "refs/heads/state"
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Repo:
-    """A bare repository with a store on its branch `state`."""
-    path = tmp_path / "served" / "store.git"
-    path.mkdir(parents=True)
-    bare = Repo(path)
-    bare.git("init", "-q", "--bare")
-    bare.git("config", "uploadpack.allowFilter", "true")
-    maker = tmp_path / "maker"
-    maker.mkdir()
-    Repo(maker).git("init", "-q")
-    Repo(maker).git("config", "ocuroot.state.remote", str(path))
-    Repo(maker).ocuroot("init", "-q")
-    return bare
+def rejected(summary: str, reason: str) -> str:
+    return f"To https://example.com/r.git\n!\tabc123:{BRANCH}\t[{summary}] ({reason})\nDone\n"
 
 
-def told(repo: Repo, *arguments: str, status: int = 128, **options: object) -> str:
-    done = repo.run(*arguments, **options)
-    assert done.returncode == status, done.stderr
-    for chatter in ("protocol.version", "ls-remote --exit-code", "Please make sure", "Counting"):
-        assert chatter not in done.stderr
-    return str(done.stderr)
+REJECTIONS = [
+    ("rejected", "fetch first", "retry"),
+    ("rejected", "non-fast-forward", "retry"),
+    ("rejected", "stale info", "retry"),
+    ("rejected", "already exists", "retry"),
+    ("rejected", "zuerst anfordern", "retry"),  # git's own comparison counts, in whatever language it is put
+    ("rejected", "récupérer d'abord", "retry"),
+    ("remote rejected", "cannot lock ref 'refs/heads/state': is at 1a but expected 2b", "retry"),
+    ("remote rejected", "cannot lock ref 'refs/heads/state': reference already exists", "retry"),
+    ("remote rejected", "failed to update ref", "retry"),
+    ("remote rejected", "failed to lock", "retry"),
+    ("remote rejected", "incorrect old value provided", "retry"),
+    ("remote rejected", "reference already exists", "retry"),
+    ("remote rejected", "non-fast-forward", "retry"),
+    ("remote rejected", "stale info", "retry"),
+    ("remote rejected", "Unable to create '/srv/r.git/refs/heads/state.lock': File exists.", "retry"),
+    ("remote rejected", "Internal Server Error", "retry"),
+    ("remote failure", "remote failed to report status", "retry"),
+    ("remote rejected", "pre-receive hook declined", "policy"),
+    ("remote rejected", "update hook declined", "policy"),
+    ("remote rejected", "hook declined", "policy"),
+    ("remote rejected", "protected branch hook declined", "policy"),
+    ("remote rejected", "push declined due to repository rule violations", "policy"),
+    ("remote rejected", "push declined due to email privacy restrictions", "policy"),
+    ("remote rejected", "You are not allowed to push code to protected branches on this project.", "policy"),
+    ("remote rejected", "prohibited by Gerrit: not permitted: update", "policy"),
+    ("remote rejected", "TF402455: Pushes to this branch are not permitted; you must use a pull request", "policy"),
+    ("remote rejected", "denying non-fast-forward refs/heads/state (you should pull first)", "policy"),
+    ("remote rejected", "branch is currently checked out", "policy"),
+    ("remote rejected", "deletion prohibited", "policy"),
+    ("remote rejected", "repository is over its quota", "policy"),
+    ("remote rejected", "shallow update not allowed", "policy"),
+    ("remote rejected", "permission denied", "policy"),
+    ("remote rejected", "read-only", "policy"),
+    ("remote rejected", "etwas, das niemand kennt", "stop"),  # a retry only where the tip moved
+]
 
 
-def test_a_server_that_takes_no_pushes_lets_read(served: Repo, repo: Repo) -> None:
-    for options in (["--disable=receive-pack"], ["--disable=receive-pack", "--informative-errors"]):
-        with git_daemon(served.path.parent, *options) as port:
-            repo.git("config", "ocuroot.state.remote", f"git://127.0.0.1:{port}/store.git")
-            said = told(repo, "set", "+/custom/a", "1")
-            assert "this login may read 'git://" in said
-            assert "but not write to it" in said
-            assert repo.run("get", "+/custom/a").returncode == 1
-            missing = f"git://127.0.0.1:{port}/nowhere.git"
-            repo.git("config", "ocuroot.state.remote", missing)
-            assert f"there is no repository at '{missing}'" in told(repo, "set", "+/custom/a", "1")
+@pytest.mark.parametrize(("summary", "reason", "handling"), REJECTIONS)
+def test_a_rejection_is_put_in_its_class(summary: str, reason: str, handling: str) -> None:
+    kind = classify_push(1, rejected(summary, reason), "error: failed to push some refs", BRANCH)
+    assert kind is not None
+    assert KINDS[kind].handling == handling
 
 
-def test_a_login_that_may_read_only(served: Repo, repo: Repo) -> None:
-    served.git("config", "http.receivepack", "false")
-    with http_server(served.path.parent) as server:
-        url = f"http://{USER}:{PASSWORD}@127.0.0.1:{server.port}/store.git"
-        repo.git("config", "ocuroot.state.remote", url)
-        said = told(repo, "set", "+/custom/a", "1")
-        assert "this login may read" in said
-        assert "403" in said
-        assert PASSWORD not in said
-        # The local branch that is shared by hand meets the same.
-        repo.git("config", "--unset", "ocuroot.state.remote")
-        repo.git("remote", "add", "origin", url)
-        repo.ocuroot("fetch", "-q")
-        repo.ocuroot("set", "+/custom/a", "1")
-        assert "this login may read 'origin', but not write to it" in told(repo, "push")
+TRANSFERS = [
+    ("fatal: Authentication failed for 'https://example.com/r.git/'", "login"),
+    ("fatal: could not read Username for 'https://example.com': terminal prompts disabled", "login"),
+    ("git@example.com: Permission denied (publickey).\nfatal: Could not read from remote repository.", "login"),
+    ("Host key verification failed.\nfatal: Could not read from remote repository.", "login"),
+    ("fatal: unable to access 'https://example.com/': The requested URL returned error: 403", "login"),
+    ("remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://x/'", "login"),
+    ("fatal: remote error: access denied or repository not exported: /r.git", "stop"),
+    ("remote: Repository not found.\nfatal: repository 'https://example.com/r.git/' not found", "stop"),
+    ("fatal: '/srv/r.git' does not appear to be a git repository\nfatal: Could not read from remote", "stop"),
+    ("remote: The project you were looking for could not be found or you don't have permission to view it.", "stop"),
+    ("fatal: unable to access 'https://nowhere/': Could not resolve host: nowhere", "retry"),
+    ("fatal: unable to access 'https://x/': Failed to connect to x port 443: Connection refused", "retry"),
+    ("fatal: unable to connect to 127.0.0.1:\n127.0.0.1[0: 127.0.0.1]: errno=Connection refused", "retry"),
+    ("fatal: the remote end hung up unexpectedly\nfatal: early EOF\nfatal: index-pack failed", "retry"),
+    ("error: RPC failed; curl 18 transfer closed with outstanding read data remaining", "retry"),
+    ("fatal: unable to access 'https://x/': The requested URL returned error: 503", "retry"),
+    ("fatal: unable to access 'https://x/': The requested URL returned error: 429", "retry"),
+    ("fatal: protocol error: unheard of", "stop"),
+]
 
 
-def test_a_busy_server_is_no_cut_connection_and_v_says_what_is_tried_again(served: Repo, repo: Repo) -> None:
-    with http_server(served.path.parent) as server:
-        url = f"http://{USER}:{PASSWORD}@127.0.0.1:{server.port}/store.git"
-        repo.git("config", "ocuroot.state.remote", url)
-        server.unavailable = 1
-        done = repo.run("match", "-v", "**")
-        assert done.returncode == 0
-        assert "trying again: 'http://" in done.stderr
-        assert "is busy: " in done.stderr
-        assert "returned error: 503" in done.stderr
-        assert PASSWORD not in done.stderr
-        server.unavailable = 1
-        assert repo.run("match", "**").stderr == ""
-        repo.git("config", "ocuroot.timeout", "5")
-        server.unavailable = 1000
-        assert "is busy: unable to access" in told(repo, "get", "+/custom/a")
-        server.unavailable, server.delay = 1, 60
-        assert "is busy: unable to access" in told(repo, "get", "+/custom/a"), "its answer counts, not the try cut off"
+@pytest.mark.parametrize(("words", "handling"), TRANSFERS)
+def test_a_failed_transfer_is_put_in_its_class(words: str, handling: str) -> None:
+    assert KINDS[classify_transfer(words)].handling == handling
+    assert KINDS[classify_push(128, "", words, BRANCH) or ""].handling == handling
 
 
-@pytest.mark.parametrize(
-    ("words", "told_as"),
-    [
-        ("git@example.com: Permission denied (publickey).", "refused the login: git@example.com: Permission denied (p"),
-        ("Host key verification failed.", "ssh does not trust the host of 'git@example.com:a/b.git': Host key verif"),
-    ],
-)
-def test_what_ssh_says_is_kept(repo: Repo, tmp_path: Path, words: str, told_as: str) -> None:
-    ssh = tmp_path / "ssh"
-    ssh.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 255\n")
-    ssh.chmod(0o755)
-    repo.git("config", "ocuroot.state.remote", "git@example.com:a/b.git")
-    environ = {**os.environ, "GIT_SSH_COMMAND": str(ssh)}
-    assert told_as in told(repo, "get", "+/custom/a", env=environ)
+def test_a_push_that_was_done_is_no_failure() -> None:
+    done = f"To /srv/r.git\n \tabc:{BRANCH}\tabc123..def456\nDone\n"
+    made = f"To /srv/r.git\n*\tabc:{BRANCH}\t[new branch]\nDone\n"
+    same = f"To /srv/r.git\n=\tabc:{BRANCH}\t[up to date]\nDone\n"
+    assert [classify_push(0, out, "", BRANCH) for out in (done, made, same)] == [None, None, None]
 
 
-def test_a_missing_ssh_program(repo: Repo) -> None:
-    repo.git("config", "ocuroot.state.remote", "git@example.com:a/b.git")
-    for variable, program in (("GIT_SSH", "no-ssh-here"), ("GIT_SSH_COMMAND", "no-ssh-here -q 2>&2")):
-        said = told(repo, "get", "+/custom/a", env={**os.environ, variable: program})
-        assert "git cannot start the program that connects to 'git@example.com:a/b.git'" in said
-        assert "no-ssh-here" in said
+def test_a_push_that_had_no_answer_leaves_open_what_happened() -> None:
+    assert classify_push(None, "", "", BRANCH) == "silent"
+    assert classify_push(0, "", "fatal: the remote end hung up unexpectedly", BRANCH) == "cut"
 
 
-def test_the_command_line_goes_to_the_trace(served: Repo, repo: Repo, tmp_path: Path) -> None:
-    repo.git("config", "ocuroot.state.remote", str(served.path))
-    trace = tmp_path / "trace"
-    done = run_program("match", "**", cwd=repo.path, env={**os.environ, "GIT_TRACE_OCUROOT": str(trace)})
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "ocuroot: run: git -c protocol.version=2 fetch --progress" in trace.read_text()
-    done = run_program("match", "**", cwd=repo.path, env={**os.environ, "GIT_TRACE_OCUROOT": "1"})
-    assert "ocuroot: git fetch ended with 0 after" in done.stderr
+def test_only_the_line_of_the_branch_counts() -> None:
+    out = f"To x\n!\ta:refs/heads/state2\t[rejected] (fetch first)\n \tb:{BRANCH}\t1..2\nDone\n"
+    answer = parse_push(out, BRANCH)
+    assert answer is not None
+    assert (answer.flag, answer.summary, answer.reason) == (" ", "1..2", "")
+    assert parse_push("nonsense\n\t\t\n!!\tx\ty", BRANCH) is None
+
+
+def test_passwords_do_not_reach_messages() -> None:
+    said = redact("fatal: https://job:s3cret@example.com/r.git: Authorization: Basic czNjcmV0, token=s3cret&x=1")
+    assert "s3cret" not in said
+    assert "czNjcmV0" not in said
+    assert "example.com/r.git" in said
+
+
+SSH = "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\n"
+DECIDING = [
+    (
+        "git@example.com: Permission denied (publickey).\n" + SSH,
+        "login",
+        "git@example.com: Permission denied (publickey).",
+    ),
+    (
+        "@@@@@@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.\n" + SSH,
+        "host key",
+        "Host key verification failed.",
+    ),
+    (
+        "ssh: connect to host example.com port 22: Connection refused\n" + SSH,
+        "unreachable",
+        "ssh: connect to host example.com port 22: Connection refused",
+    ),
+    (
+        "error: cannot run nossh: No such file or directory\nfatal: unable to fork",
+        "no program",
+        "cannot run nossh: No such file or directory",
+    ),
+    ("sh: 1: nossh: not found\n" + SSH, "no program", "sh: 1: nossh: not found"),
+    (
+        "git: 'remote-foo' is not a git command. See 'git --help'.\n\nThe most similar command is\n\tremote-ftp",
+        "no program",
+        "git: 'remote-foo' is not a git command. See 'git --help'.",
+    ),
+    (
+        "fatal: unable to access 'https://x/': The requested URL returned error: 503",
+        "busy",
+        "unable to access 'https://x/': The requested URL returned error: 503",
+    ),
+    (
+        "error: RPC failed; HTTP 503 curl 22 The requested URL returned error: 503\n"
+        "fatal: the remote end hung up unexpectedly",
+        "busy",
+        "HTTP 503",
+    ),
+    (
+        "remote: Enumerating objects: 9, done.\rremote: Counting objects: 100% (9/9), done.\n"
+        "error: RPC failed; curl 18 transfer closed\nfatal: early EOF",
+        "cut",
+        "RPC failed; curl 18 transfer closed",
+    ),
+    ("fatal: remote error: no such repository: /r.git", "no repository", "no such repository: /r.git"),
+    ("ERROR: Permission to a/b.git denied to ann.\n" + SSH, "login", "denied to ann"),
+    ("error: cannot lock ref 'refs/remotes/origin/state': is at 1 but expected 2", "locked", "is at 1 but expected 2"),
+]
+
+
+@pytest.mark.parametrize(("words", "kind", "deciding"), DECIDING)
+def test_the_line_that_decides_is_kept_and_the_chatter_is_not(words: str, kind: str, deciding: str) -> None:
+    assert classify_transfer(words) == kind
+    said = summarize_stderr(words, kind)
+    assert said.startswith(deciding) or deciding in said.partition(" / ")[0], said
+    assert "Counting" not in said
+    assert "correct access rights" not in said
+    assert "Could not read from" not in said
+
+
+def test_the_line_that_decides_is_kept_behind_many_others() -> None:
+    banner = "".join(f"remote: line {number} of the greeting\n" for number in range(40))
+    assert "returned error: 403" in summarize_stderr(
+        banner + "fatal: unable to access 'x': returned error: 403", "login"
+    )
