@@ -42,7 +42,7 @@ def test_many_documents_make_one_pack_and_one_commit(store: Repo) -> None:
     store.git("fsck", "--strict")
 
 
-def test_same_tree_as_by_loose_objects(store: Repo, monkeypatch: pytest.MonkeyPatch, make_repo: object) -> None:
+def test_same_tree_as_by_loose_objects(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     store.ocuroot("update", "--stdin", input=instructions(MANY, "old"))
     base = store.git("rev-parse", "state")
     monkeypatch.chdir(store.path)

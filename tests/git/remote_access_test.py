@@ -70,7 +70,7 @@ def test_headers_arrive_once_and_reset_as_for_the_user(
     assert effective(read(own.path, told)) == effective(read(repo.path, environ))
 
 
-def test_a_key_without_a_value_stays_true(repo: Repo, make_repo) -> None:  # type: ignore[no-untyped-def]
+def test_a_key_without_a_value_stays_true(repo: Repo, make_repo: Callable[..., Repo]) -> None:
     own = make_repo("own", "--bare")
     with (repo.path / ".git" / "config").open("a") as file:
         file.write("[http]\n\tsslVerify\n")

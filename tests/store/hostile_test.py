@@ -76,7 +76,7 @@ def test_the_configuration_is_not_overwritten(filled: Repo) -> None:
     assert surroundings(filled) == before
 
 
-def test_from_a_cold_remote(filled: Repo, make_repo: object, tmp_path: Path) -> None:
+def test_from_a_cold_remote(filled: Repo, tmp_path: Path) -> None:
     plant(filled, "refs/@", "40000", "..", document_tree(filled))
     filled.git("config", "uploadpack.allowFilter", "true")
     other = Repo(tmp_path / "other")

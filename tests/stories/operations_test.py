@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -395,7 +395,7 @@ def test_stores_in_two_places_keep_one_name_each(files: World) -> None:
     assert tips == (state.git("rev-parse", "state"), intent.git("rev-parse", "state"))
 
 
-def test_import_under_a_name(shop: Repo, make_repo, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_import_under_a_name(shop: Repo, make_repo: Callable[..., Repo], tmp_path: Path) -> None:
     shop.ocuroot("export", "-q", str(tmp_path / "out"))
     other = make_repo("other")
     other.ocuroot("import", "-q", str(tmp_path / "out"), env=in_job("job"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -218,7 +219,7 @@ def test_rewritten_and_deleted_branches_are_not_followed(team: Team) -> None:
     assert team.two.git("rev-parse", "state") == here
 
 
-def test_unrelated_histories_and_other_versions(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+def test_unrelated_histories_and_other_versions(team: Team, make_repo: Callable[..., Repo]) -> None:
     lone = make_repo("lone")
     lone.git("remote", "add", "origin", str(team.bare.path))
     root = lone.git("hash-object", "-w", "--stdin", input='{"version": 1}\n')
@@ -234,7 +235,7 @@ def test_unrelated_histories_and_other_versions(team: Team, make_repo) -> None: 
     assert (done.returncode, "of version 3, and the one here of version 1" in done.stderr) == (128, True)
 
 
-def test_two_who_create_the_store_at_once_agree(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+def test_two_who_create_the_store_at_once_agree(team: Team, make_repo: Callable[..., Repo]) -> None:
     empty = make_repo("empty.git", "--bare")
     clones = [make_repo(name) for name in ("three", "four")]
     for number, clone in enumerate(clones):
@@ -245,7 +246,7 @@ def test_two_who_create_the_store_at_once_agree(team: Team, make_repo) -> None: 
     assert clones[1].ocuroot("match", "**").split() == ["@/custom/n0", "@/custom/n1"]
 
 
-def test_remotes_that_are_none(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+def test_remotes_that_are_none(team: Team, make_repo: Callable[..., Repo]) -> None:
     for bad in ("nowhere", "a b", "file:///tmp/x"):
         done = team.one.run("sync", bad)
         assert (done.returncode, "no such remote" in done.stderr) == (128, True)
@@ -353,7 +354,7 @@ def test_a_tracking_branch_that_was_cut_short_again(team: Team) -> None:
     assert len(set(tips(team, clone))) == 1
 
 
-def test_no_store_is_made_where_it_is_not_known_what_the_remote_has(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+def test_no_store_is_made_where_it_is_not_known_what_the_remote_has(team: Team, make_repo: Callable[..., Repo]) -> None:
     lone = make_repo("lone")
     lone.git("remote", "add", "origin", str(team.top / "gone.git"))
     (team.top / "exported").mkdir()
@@ -374,7 +375,7 @@ def test_no_store_is_made_where_it_is_not_known_what_the_remote_has(team: Team, 
     assert lone.ocuroot("match", "**") == ""
 
 
-def test_init_with_several_remotes_asks_all(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+def test_init_with_several_remotes_asks_all(team: Team, make_repo: Callable[..., Repo]) -> None:
     empty, lone = make_repo("empty.git", "--bare"), make_repo("lone")
     lone.git("remote", "add", "a", str(empty.path))
     lone.git("remote", "add", "b", str(team.bare.path))
@@ -382,7 +383,7 @@ def test_init_with_several_remotes_asks_all(team: Team, make_repo) -> None:  # t
     assert lone.value("@/custom/base") == {"n": 1}
 
 
-def test_init_refuses_a_branch_of_the_remote_that_is_no_store(team: Team, make_repo) -> None:  # type: ignore[no-untyped-def]
+def test_init_refuses_a_branch_of_the_remote_that_is_no_store(team: Team, make_repo: Callable[..., Repo]) -> None:
     other, lone = make_repo("other.git", "--bare"), make_repo("lone")
     team.one.git("push", "-q", str(other.path), "HEAD:state")
     lone.git("remote", "add", "origin", str(other.path))

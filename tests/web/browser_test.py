@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -16,6 +17,12 @@ from support.program import TOP
 from support.repositories import Repo
 from support.story import BACKEND, FRONTEND
 from support.viewing import tell_story, viewed
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser as Chromium
+    from playwright.sync_api import BrowserContext, Page
+
+    OpenPage = Callable[..., Page]
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra 'browser')")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (extra 'browser')")
@@ -52,7 +59,7 @@ PAGES = {
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[object]:
+def chromium() -> Iterator[Chromium]:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -73,11 +80,12 @@ def address(told: Repo) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_page(chromium, address: str) -> Iterator[Callable[..., object]]:  # type: ignore[no-untyped-def]
+def open_page(chromium: Chromium, address: str) -> Iterator[OpenPage]:
     """Open pages in windows of their own. At the end none may have complained, or asked another host for anything."""
-    contexts, complaints = [], []
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
 
-    def open_(path: str, *, at: str = "", **options: object):  # type: ignore[no-untyped-def]
+    def open_(path: str, *, at: str = "", **options: Any) -> Page:
         options.setdefault("viewport", {"width": 1280, "height": 800})
         context = chromium.new_context(**options)
         contexts.append(context)
@@ -96,11 +104,11 @@ def open_page(chromium, address: str) -> Iterator[Callable[..., object]]:  # typ
     assert [one for one in complaints if not any(words in one for words in expected)] == []
 
 
-def unfolded(page, name: str) -> bool:  # type: ignore[no-untyped-def]
+def unfolded(page: Page, name: str) -> bool:
     return bool(page.locator(f"details#{name}").evaluate("one => one.open"))
 
 
-def test_open_page_follows_the_branch_and_stays_where_the_reader_is(open_page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_open_page_follows_the_branch_and_stays_where_the_reader_is(open_page: OpenPage, tmp_path: Path) -> None:
     told = tell_story(tmp_path / "shop")
     with viewed(told) as (base, _):
         page = open_page(f"/ref/{FRONTEND}/@12", at=base.rstrip("/"), viewport={"width": 900, "height": 300})
@@ -128,7 +136,7 @@ def test_open_page_follows_the_branch_and_stays_where_the_reader_is(open_page, t
         assert unfolded(page, "body-details") and not unfolded(page, "below-details")
 
 
-def test_page_says_when_the_server_is_gone(open_page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_page_says_when_the_server_is_gone(open_page: OpenPage, tmp_path: Path) -> None:
     told = tell_story(tmp_path / "shop")
     with viewed(told) as (base, _):
         page = open_page("/", at=base.rstrip("/"))
@@ -141,7 +149,7 @@ def test_page_says_when_the_server_is_gone(open_page, tmp_path: Path) -> None:  
         page.wait_for_selector("#live:text('follows the branch')", timeout=15_000)
 
 
-def test_without_javascript_every_page_and_form_works(open_page, address: str) -> None:  # type: ignore[no-untyped-def]
+def test_without_javascript_every_page_and_form_works(open_page: OpenPage, address: str) -> None:
     page = open_page("/", java_script_enabled=False)
     for path in PAGES.values():
         page.goto(address + path)
@@ -158,7 +166,7 @@ def test_without_javascript_every_page_and_form_works(open_page, address: str) -
     assert "looks good, no open incidents" in page.locator("pre#body").inner_text()
 
 
-def test_keyboard_alone_reaches_and_shows_everything(open_page) -> None:  # type: ignore[no-untyped-def]
+def test_keyboard_alone_reaches_and_shows_everything(open_page: OpenPage) -> None:
     page = open_page("/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
@@ -192,7 +200,9 @@ def test_keyboard_alone_reaches_and_shows_everything(open_page) -> None:  # type
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_pages_are_accessible_fit_their_width_and_are_pictured(open_page, address: str, theme: str, width: int) -> None:  # type: ignore[no-untyped-def]
+def test_pages_are_accessible_fit_their_width_and_are_pictured(
+    open_page: OpenPage, address: str, theme: str, width: int
+) -> None:
     """No finding of axe that is serious or critical, nothing that sticks out sideways; writes the screenshots."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page = open_page("/", color_scheme=theme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
@@ -207,25 +217,26 @@ def test_pages_are_accessible_fit_their_width_and_are_pictured(open_page, addres
         page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png", full_page=True)
 
 
-def test_reader_of_large_text_and_of_paper_loses_nothing(open_page) -> None:  # type: ignore[no-untyped-def]
+def test_reader_of_large_text_and_of_paper_loses_nothing(open_page: OpenPage) -> None:
     page = open_page(f"/ref/{FRONTEND}/@12", viewport={"width": 1280, "height": 800})
     page.evaluate("document.documentElement.style.fontSize = '200%'")
     card = page.locator(".node").first.bounding_box()
     wire = page.locator(".join svg").first.bounding_box()
+    assert card is not None and wire is not None
     assert card["height"] == 2 * 88 and wire["width"] == 2 * 56  # the picture grows with its text
     page.emulate_media(media="print")
     assert not page.locator("header.top").is_visible()
     assert page.locator(".node").first.is_visible()
 
 
-def test_times_are_relative_with_the_exact_time_on_hover(open_page) -> None:  # type: ignore[no-untyped-def]
+def test_times_are_relative_with_the_exact_time_on_hover(open_page: OpenPage) -> None:
     page = open_page(f"/ref/{BACKEND}/@3/call/smoke/2")
     time = page.locator("dl.facts time").first
     assert time.inner_text() == "44 minutes ago" or time.inner_text() == "45 minutes ago"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000", time.get_attribute("title"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000", time.get_attribute("title") or "")
 
 
-def test_readme_story_in_the_browser(open_page, store: Repo) -> None:  # type: ignore[no-untyped-def]
+def test_readme_story_in_the_browser(open_page: OpenPage, store: Repo) -> None:
     """What the README's first example writes, followed by hand from the overview to the document and its history."""
     lines = [
         'create @/environment/production {"name": "production", "attributes": {"type": "prod"}}',
@@ -248,7 +259,7 @@ def test_readme_story_in_the_browser(open_page, store: Repo) -> None:  # type: i
         assert page.locator(".story strong").inner_text().startswith("update 7 refs")
 
 
-def test_every_link_of_the_story_opens_in_the_browser(open_page, address: str) -> None:  # type: ignore[no-untyped-def]
+def test_every_link_of_the_story_opens_in_the_browser(open_page: OpenPage, address: str) -> None:
     """A walk over the links of all main pages, one level deep; the whole is walked without a browser (view_test)."""
     page = open_page("/")
     links = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from support.program import TOP
 from support.repositories import Repo
 from support.story import FRONTEND
 from support.viewing import Browser, application, tell_story
+from werkzeug.test import TestResponse
 
 PAGES = (
     "/",
@@ -185,7 +187,7 @@ def test_another_site_may_send_its_reader_here_and_nothing_else(browser: Browser
 # What every answer says
 
 
-def answers(browser: Browser):  # type: ignore[no-untyped-def]
+def answers(browser: Browser) -> Iterator[TestResponse]:
     """One answer of each sort: pages, JSON, files, not modified, and every refusal."""
     yield from map(browser.ask, PAGES)
     yield browser.ask("/diff.json")
