@@ -36,6 +36,7 @@ MISSING: Final[Document] = object()
 """Stands where there is no document, or no value: no document is this, and null is one."""
 
 _WHITESPACE: Final = " \t\n\r"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _LONGEST_INT: Final = 4300
 """Digits; Python itself refuses longer ones, whose conversion takes quadratic time."""
 
@@ -134,8 +135,9 @@ def _parse(text: str) -> Document:
 
 def parse_bytes(data: bytes, *, nested: int = MOST_NESTED) -> Document:
     """As `parse`, of UTF-8; a byte order mark at the start is passed over."""
+    data = data.removeprefix(_BYTE_ORDER_MARK)
     try:
-        return _parse_within(nested, data.decode("utf-8-sig"))
+        return _parse_within(nested, data.decode())
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)

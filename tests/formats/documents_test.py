@@ -108,3 +108,10 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
         raise ValueError("duplicate")
     return dict(pairs)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "byte order mark"])
+def test_a_byte_order_mark_is_passed_over_and_counts_for_nothing(mark: bytes) -> None:
+    assert parse_bytes(mark + b'{"a": "\xc3\xa9"}') == {"a": "é"}
+    with pytest.raises(DocumentError, match="line 2, column 4: not valid UTF-8"):
+        parse_bytes(mark + b'[\n "a\xff"]')
