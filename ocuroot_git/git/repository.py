@@ -1,6 +1,6 @@
-"""Opening a repository, and reading its objects and references, through libgit2; `object_writer` writes.
+"""Opening a repository, and reading its references and commits, through libgit2.
 
-A *node* is a libgit2 object as it was found in a tree; nodes are handed to the methods here and never looked into.
+`tree_reader` reads what lies below a commit; `object_writer` writes.
 """
 
 from __future__ import annotations
@@ -8,48 +8,34 @@ from __future__ import annotations
 import os
 
 from ..errors import Fatal, NotFound
-from ..formats.refs import quoted, unsafe_name
 from . import libgit2
-from .loose import LooseObjects
 from .objects import Commit, Identity, ObjectError, Oid, cut_short
+from .tree_reader import TYPE_TREE, TreeReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from types import ModuleType
     from typing import Any, Final
 
-    from .objects import Directory, Node, Scope
+    from .objects import Node
 
 TYPE_COMMIT: Final = 1
-_TYPE_TREE: Final = 2
 _TYPE_TAG: Final = 4
-_TYPE_NAMES: Final = {TYPE_COMMIT: "a commit", _TYPE_TREE: "a tree", 3: "a blob", _TYPE_TAG: "a tag"}
-_MOST_KNOWN: Final = 1 << 16
-"""Names found harmless, and how many are remembered: a store has few names, again and again."""
-EXECUTABLE: Final = "it is an executable file"
-_ODD_MODES: Final = {b"120000": "it is a symbolic link", b"160000": "it is a submodule", b"100755": EXECUTABLE}
-"""What an entry of a tree can be besides a file and a directory, by its mode."""
+_TYPE_NAMES: Final = {TYPE_COMMIT: "a commit", TYPE_TREE: "a tree", 3: "a blob", _TYPE_TAG: "a tag"}
 
 
-class Repository:
-    """An open repository: where its objects and references are read."""
+class Repository(TreeReader):
+    """An open repository: where its references and commits are read, and the trees and blobs below these."""
 
     def __init__(self, core: ModuleType, handle: Any) -> None:
-        self.core: Any = core
-        self.handle = handle
-        self.git_dir: str = handle.path
+        git_dir: str = handle.path
+        super().__init__(core, handle, _common_dir(git_dir))
+        self.git_dir = git_dir
         self.is_bare: bool = handle.is_bare
-        self.common_dir = _common_dir(self.git_dir)
         self.work_tree: str | None = handle.workdir
         self.written = False
         """Whether something was written since git last had a chance to tidy up."""
-        self.fetch_missing: Callable[[list[Oid], Scope], None] | None = None
-        """Fetches objects by id, and what is below them as far as the scope says; None where nothing can be missing."""
-        self._walks = False
-        self._known_names: set[str] = set()
-        self._plain_mode: Any = None
-        self._loose: LooseObjects | None = None
         self.was_reopened = False
 
     @classmethod
@@ -60,7 +46,7 @@ class Repository:
         """
         return cls(*libgit2.open_repository(directory, environ.get("GIT_DIR")))
 
-    # Reading
+    # References
 
     def tip(self, name: str) -> Oid | None:
         """The id of the commit at a full reference name (`refs/heads/state`), or None where there is none.
@@ -108,6 +94,8 @@ class Repository:
                 ) from None
             raise NotFound(f"bad revision '{revision}'") from None
 
+    # Commits
+
     def root(self, commit: Oid) -> Node:
         """The root tree of a commit."""
         return self._root(self.read_commit(commit))
@@ -132,210 +120,6 @@ class Repository:
         """The parents of a commit, as far as they are here."""
         return tuple(Oid(parent) for parent in self.read_commit(oid).parent_ids)
 
-    def child(self, tree: Node, name: str) -> Node | None:
-        """The entry of a tree by its name, or None. A name that no file of a store may have is not looked up."""
-        self.check_whole(tree)
-        try:
-            if unsafe_name(name):
-                return None
-            return tree[name]
-        except TypeError:  # half of a surrogate pair in it: bytes that are no UTF-8, or a name that no entry has
-            return next((node for node in self.children(tree) if self.name(node) == name), None)
-        except KeyError:
-            if self.fetch_absent(tree):
-                return self.child(tree, name)
-            self._check_readable(tree, name)
-            return None
-        except self.core.GitError as error:
-            raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {libgit2.clean(error)}") from None
-
-    def children(self, tree: Node, *, checked: bool = True) -> Iterator[Node]:
-        """The entries of a tree, in git's order.
-
-        Raises ObjectError for an entry whose name would lead out of the store, or into git's own files, where the
-        tree is written to disk; not where `checked` is false, for those who only show what there is.
-        """
-        self.check_whole(tree)
-        try:
-            found = iter(tree)
-        except (KeyError, self.core.GitError) as error:
-            if not self.fetch_absent(tree):
-                raise ObjectError(f"cannot read tree {tree.id}: {libgit2.clean(error)}") from None
-            found = iter(tree)
-        return self._checked(found) if checked else found
-
-    def _checked(self, nodes: Iterator[Node]) -> Iterator[Node]:
-        for node in nodes:
-            name = self.name(node)
-            if name not in self._known_names:
-                self._check_name(name)
-            yield node
-
-    def _check_name(self, name: str) -> None:
-        if not self._is_harmless(name):
-            raise ObjectError(
-                f"damaged store: there is an entry {quoted(name)}: {unsafe_name(name)}",
-                hint="'git ocuroot fsck' says where, and 'git log <branch> -- <path>' who wrote it",
-            )
-
-    def oddities(self, tree: Node) -> list[tuple[str, str]]:
-        """The entries of a tree that no store should have, by name, and what is wrong with each."""
-        self.check_whole(tree)
-        raw: bytes = tree.read_raw()
-        found = []
-        if any(mode in raw for mode in _ODD_MODES):
-            at = 0
-            while at < len(raw):
-                end = raw.index(b"\0", at)
-                mode, _, name = raw[at:end].partition(b" ")
-                at = end + 1 + len(tree.id.raw)
-                if mode in _ODD_MODES:
-                    found.append((name.decode(errors="surrogateescape"), _ODD_MODES[mode]))
-        names = map(self.name, tree)
-        found += [(name, why) for name in names if name not in self._known_names and (why := unsafe_name(name))]
-        return found
-
-    def listing(self, tree: Node) -> tuple[list[tuple[str, Node, bool]], dict[str, str]]:
-        """All entries of a tree, whatever their names: each with its name, its node, and whether it is a directory.
-
-        Besides, by name, what is wrong with those that no store should have, as `oddities` tells it: it is asked only
-        where an entry is of another mode than files and directories, or has a name that was not met before.
-        """
-        self.check_whole(tree)
-        plain, known_names = self._plain_mode or self._learn_modes(), self._known_names
-        found = []
-        is_odd = False
-        try:
-            for entry in tree:
-                try:
-                    name = entry.name
-                except UnicodeDecodeError:
-                    name = self.name(entry)
-                type_ = entry.type
-                found.append((name, entry, type_ == _TYPE_TREE))
-                if name not in known_names and not self._is_harmless(name):
-                    is_odd = True
-                if type_ != _TYPE_TREE and entry.filemode is not plain:
-                    is_odd = True
-        except (KeyError, self.core.GitError) as error:
-            if not self.fetch_absent(tree):
-                raise ObjectError(f"cannot read tree {tree.id}: {libgit2.clean(error)}") from None
-            return self.listing(tree)
-        return found, dict(self.oddities(tree)) if is_odd else {}
-
-    def _learn_modes(self) -> Any:
-        """The mode of a plain file, as libgit2's entries give it once its names for modes are loaded."""
-        self._plain_mode = libgit2.load_modes(self.core).BLOB
-        return self._plain_mode
-
-    def _is_harmless(self, name: str) -> bool:
-        """Whether a file or directory may have a name; those that may are remembered, as long as there is room."""
-        if unsafe_name(name):
-            return False
-        if len(self._known_names) < _MOST_KNOWN:
-            self._known_names.add(name)
-        return True
-
-    def walk(self, todo: list[Directory], then: list[Directory], file: str) -> Iterator[tuple[str, Node]]:
-        """Visit the directories of `todo`, which are taken out; those below that may hold a match go to `then`.
-
-        Yields the path of a directory and the node of the `file` in it, where a wanted directory has one. What
-        `match` does for every entry of a store is done here, where nodes may be looked into.
-        """
-        raw_file = file.encode()
-        known_names = self._known_names
-        while todo:
-            node, path, step = todo.pop()
-            wanted, entries = step.wanted, node
-            self.check_whole(node)
-            if step.literals is not None:
-                found = (self.child(node, name) for name in (*step.literals, *((file,) if wanted else ())))
-                entries = [entry for entry in found if entry is not None]
-            try:
-                for entry in entries:
-                    if entry.type == _TYPE_TREE:
-                        try:
-                            name = entry.name
-                        except UnicodeDecodeError:
-                            name = self.name(entry)
-                        if name not in known_names:
-                            self._check_name(name)
-                        after = step[name]
-                        if after is not None:
-                            then.append((entry, f"{path}/{name}", after))
-                    elif wanted and entry.raw_name == raw_file:
-                        yield path, entry
-            except (KeyError, self.core.GitError) as error:
-                if not self.fetch_absent(node):
-                    raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
-                todo.append((node, path, step))
-
-    def count(self, tree: Node, file: str) -> int:
-        """How many files of a name there are in a directory and below it."""
-        raw_file = file.encode()
-        todo = [tree]
-        found = 0
-        while todo:
-            node = todo.pop()
-            self.check_whole(node)
-            try:
-                for entry in node:
-                    if entry.type == _TYPE_TREE:
-                        todo.append(entry)
-                    elif entry.raw_name == raw_file:
-                        found += 1
-            except (KeyError, self.core.GitError) as error:
-                if not self.fetch_absent(node):
-                    raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
-                todo.append(node)
-        return found
-
-    def name(self, node: Node) -> str:
-        """The name under which a node was found; bytes that are no UTF-8 become surrogates."""
-        try:
-            name: str = node.name
-        except UnicodeDecodeError:
-            name = node.raw_name.decode(errors="surrogateescape")
-        return name
-
-    def is_tree(self, node: Node) -> bool:
-        """Whether a node is a tree (else it is a blob or a submodule)."""
-        return bool(node.type == _TYPE_TREE)
-
-    def data(self, blob: Node) -> bytes:
-        """The content of a blob."""
-        self.check_whole(blob)
-        try:
-            data: bytes = blob.data
-        except AttributeError:
-            is_now = "directory" if self.is_tree(blob) else "submodule"
-            raise ObjectError(f"cannot read blob {blob.id}: it is a {is_now}") from None
-        except (KeyError, self.core.GitError) as error:
-            if self.fetch_absent(blob):
-                return self.data(blob)
-            raise ObjectError(f"cannot read blob {blob.id}: {libgit2.clean(error)}") from None
-        return data
-
-    def oid(self, node: Node) -> Oid:
-        """The id of a node, in hexadecimal."""
-        return Oid(node.id)
-
-    @property
-    def is_partial(self) -> bool:
-        """Whether objects may have to be fetched, so that it pays to say beforehand which ones: see `prefetch`."""
-        return self.fetch_missing is not None
-
-    def prefetch(self, nodes: Iterable[Node], scope: Scope = "self") -> None:
-        """Fetch those of some nodes that are not here, in one batch; with the scope `trees` also all trees below them.
-
-        With the scope `all` everything below them is fetched, whether they are here or not.
-        """
-        if self.fetch_missing is not None:
-            exists = self.handle.odb.exists
-            absent = {Oid(node.id) for node in nodes if scope == "all" or not exists(node.id)}
-            if absent:
-                self.fetch_missing(sorted(absent), scope)
-
     def prefetch_roots(self, commits: Iterable[Oid]) -> None:
         """Fetch the root trees of commits, in one batch."""
         if self.fetch_missing is not None:
@@ -343,17 +127,6 @@ class Repository:
             absent = [Oid(root) for root in roots if not self.handle.odb.exists(root)]
             if absent:
                 self.fetch_missing(absent, "self")
-
-    def prepare_walk(self, *, checked: bool = False) -> None:
-        """Read many objects once each: stop libgit2 from keeping all, and from checking their hashes unless `checked`.
-
-        With both on, a walk of 10^6 documents is three times slower and takes 1.5 GB.
-        """
-        if not self._walks:
-            self._walks = True
-            if not checked:
-                libgit2.switch(libgit2.STRICT_HASH_VERIFICATION, False)
-            libgit2.switch(libgit2.CACHING, False)
 
     def held_lock(self, name: str) -> str | None:
         """The lock file by which another process holds a reference, or once held it before it was killed; or None."""
@@ -383,38 +156,6 @@ class Repository:
             raise ObjectError(f"cannot read {what} {oid}: there is no such object") from None
         except self.core.GitError as error:
             raise ObjectError(f"cannot read {what} {oid}: {libgit2.clean(error).removeprefix(f'{oid}: ')}") from None
-
-    def check_whole(self, node: Node) -> None:
-        """Raise ObjectError where libgit2 must not read a node: see `loose`."""
-        loose = self._loose or self.loose_objects()
-        if loose.are_there and (path := loose.cut_short(Oid(node.id))) is not None:
-            raise cut_short(f"cannot read {'tree' if node.type == _TYPE_TREE else 'blob'} {node.id}", path)
-
-    def loose_objects(self) -> LooseObjects:
-        if self._loose is None:
-            objects = os.path.join(self.common_dir, "objects")
-            self._loose = LooseObjects([objects], lambda oid: bool(self.core.OdbBackendPack(objects).exists(oid)))
-        return self._loose
-
-    def fetch_absent(self, node: Node) -> bool:
-        """Fetch a node that is not here; whether that made a difference."""
-        if self.fetch_missing is None or self.handle.odb.exists(node.id):
-            return False
-        self.fetch_missing([Oid(node.id)], "self")
-        return bool(self.handle.odb.exists(node.id))
-
-    def look_up(self, oid: Any) -> Any:
-        found = self.handle.git_object_lookup_prefix(oid)
-        if found is None:
-            raise KeyError(str(oid))
-        return found
-
-    def _check_readable(self, tree: Node, name: str) -> None:
-        """libgit2 answers KeyError both for a name that is not there and for a tree that is missing."""
-        try:
-            len(tree)
-        except (KeyError, self.core.GitError) as error:
-            raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {libgit2.clean(error)}") from None
 
     def reopen(self) -> None:
         """Go on with another handle, as `opened_again` gives it: this one believes what it once saw on the disk."""

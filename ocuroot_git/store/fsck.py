@@ -22,7 +22,7 @@ from ..formats.layout import (
 )
 from ..formats.refs import Ref, RefError, unsafe_name
 from ..git.objects import ObjectError
-from ..git.repository import EXECUTABLE
+from ..git.tree_reader import EXECUTABLE
 from .places import top_place
 from .tree import LinkCycle, StoreTree
 

@@ -79,6 +79,7 @@ def test_only_objects_knows_libgit2() -> None:
     assert {name for name, tree in modules() if ".git.libgit2" in imports(name, tree)} == {
         "git.object_writer",
         "git.repository",
+        "git.tree_reader",
     }
 
 

@@ -16,7 +16,8 @@ from support.repositories import Repo
 from ocuroot_git.formats.layout import Damaged, Layout, StoredObject, StoredRef, object_path, split_target
 from ocuroot_git.formats.refs import Ref, RefError, unsafe_name
 from ocuroot_git.git.objects import ObjectError, Oid
-from ocuroot_git.git.repository import EXECUTABLE, Repository
+from ocuroot_git.git.repository import Repository
+from ocuroot_git.git.tree_reader import EXECUTABLE
 from ocuroot_git.store import fsck
 from ocuroot_git.store.fsck import Checker
 from ocuroot_git.store.tree import LinkCycle, StoreTree
