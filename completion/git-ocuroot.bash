@@ -17,7 +17,7 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply package release run work resolve parse log update fetch push sync fsck export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply package release run work resolve parse log update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
@@ -72,6 +72,7 @@ _git_ocuroot ()
     'push') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
     'sync') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
     'fsck') __gitcomp "--at --json --offline --max-age --quiet --verbose --help" ;;
+    'cache') __gitcomp "--stat --verify --clear --json --offline --max-age --quiet --verbose --help" ;;
     'export') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
     'import') __gitcomp "--message --offline --quiet --verbose --help" ;;
     'view') __gitcomp "--port --host --no-browser --at --remote --offline --max-age --quiet --verbose --help" ;;

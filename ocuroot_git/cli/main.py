@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "push": "give others what was written here",
     "sync": "bring the local stores and those of a remote together",
     "fsck": "check the stores",
+    "cache": "show, check or forget what is remembered",
     "export": "copy the stores to a directory",
     "import": "fill a new store from a directory",
     "view": "show the stores in a browser",

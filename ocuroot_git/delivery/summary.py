@@ -64,6 +64,9 @@ class Summary(Record):
             rest = " " + dump([self.unsettled, self.ops, differing, self.unread, self.is_entangled], None)
         return f"{self.counts[0]} {self.counts[1]}{rest}"
 
+    def to_bytes(self) -> bytes:
+        return self.to_text().encode(errors="surrogateescape")
+
     @classmethod
     def of_text(cls, text: str) -> Summary | None:
         """What `to_text` wrote; None for anything else."""

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
     from ..backends.base import Node
     from ..git.objects import Scope
+    from ..store.memory import Memory
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .addresses import RunRef
     from .summary import Nodes
+
+    Bases = tuple[StoreTree | None, StoreTree | None]
+    """The trees of the state store and the intent store, without what a transaction has changed."""
 
 KIND: Final = "summary/1"
 """Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
@@ -69,7 +73,25 @@ def summary_of(snapshot: Snapshot) -> Summary:
 
 def summary_of_trees(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> Summary:
     """The summary of one or two trees of a snapshot."""
-    return _Survey(snapshot, state, intent).summary()
+    surroundings = snapshot.surroundings
+    survey = _Survey(state, intent)
+    survey.has_ids = all(snapshot.place(tree)[0].repository is not None for tree in survey.bases if tree is not None)
+    survey.here = surroundings.derived.setdefault(kind_of(survey.bases), {})
+    survey.memory = surroundings.memory if survey.has_ids else None
+    nodes = [tree.node(REFS) if tree is not None else None for tree in survey.bases]
+    return survey.summary("", (nodes[0], nodes[1]))
+
+
+def summary_of_nodes(bases: Bases, path: str, nodes: Nodes, here: dict[str, Summary]) -> Summary:
+    """The summary of a directory, worked out from its trees; `here` are those that were worked out before."""
+    survey = _Survey(*bases)
+    survey.here = here
+    return survey.summary(path, nodes)
+
+
+def kind_of(bases: Bases) -> str:
+    """Under which kind the summaries of two stores are remembered."""
+    return f"{KIND}/{'/'.join(str(tree.layout.dialect) if tree is not None else '-' for tree in bases)}"
 
 
 def unsettled_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
@@ -95,7 +117,7 @@ def ops(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[str, 
 class _Survey:
     """Puts the summary of two trees together. None stands for a store that there is not."""
 
-    def __init__(self, snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> None:
+    def __init__(self, state: StoreTree | None, intent: StoreTree | None) -> None:
         self._changed: set[str] = set()
         self._trees = (state, intent)
         self._is_one = state is intent
@@ -106,16 +128,17 @@ class _Survey:
                 self._changed |= index.changed_in(tree)
                 tree = tree.base
             bases.append(tree)
-        self._bases = (bases[0], bases[1])
-        there = [tree for tree in bases if tree is not None]
-        self._has_ids = all(snapshot.place(tree)[0].repository is not None for tree in there)
-        dialects = "/".join(str(tree.layout.dialect) if tree is not None else "-" for tree in bases)
-        self._kind = f"{KIND}/{dialects}"
-        self._here: dict[str, Summary] = snapshot.surroundings.derived.setdefault(self._kind, {})
-        self._memory = snapshot.surroundings.memory if self._has_ids else None
+        self.bases = (bases[0], bases[1])
+        self.has_ids = True
+        """Whether trees have ids, under which something can be remembered."""
+        self.here: dict[str, Summary] = {}
+        """What this process knows."""
+        self.memory: Memory | None = None
+        """What other processes know."""
 
-    def summary(self) -> Summary:
-        root = _Directory("", self._nodes(REFS))
+    def summary(self, path: str, nodes: Nodes) -> Summary:
+        """The summary of a directory: its path below `refs`, and its nodes."""
+        root = _Directory(path, nodes)
         unknown = self._find_unknown(root)
         self._read_packages([directory for directory in unknown if directory.is_package])
         for directory in reversed(unknown):
@@ -123,10 +146,6 @@ class _Survey:
         self._remember([directory for directory in unknown if directory.is_lasting and directory.key])
         assert root.summary is not None
         return root.summary
-
-    def _nodes(self, path: str) -> Nodes:
-        state, intent = (tree.node(path) if tree is not None else None for tree in self._bases)
-        return state, intent
 
     def _find_unknown(self, root: _Directory) -> list[_Directory]:
         """The directories whose summaries are not known, each before those below it."""
@@ -146,23 +165,23 @@ class _Survey:
         """Give those directories of a level their summaries of which they are known."""
         wanted: dict[str, _Directory] = {}
         for directory in level:
-            if self._has_ids and directory.path not in self._changed:
+            if self.has_ids and directory.path not in self._changed:
                 directory.key = self._key(directory)
-                directory.summary = self._here.get(directory.key)
+                directory.summary = self.here.get(directory.key)
                 if directory.summary is None:
                     wanted[directory.key] = directory
-        if self._memory is None:
+        if self.memory is None:
             return
-        for key, data in self._memory.get(self._kind, wanted).items():
+        for key, data in self.memory.get(kind_of(self.bases), wanted).items():
             known = Summary.of_text(data.decode(errors="surrogateescape"))
             if known is not None:
-                wanted[key].summary = self._here[key] = known
+                wanted[key].summary = self.here[key] = known
 
     def _key(self, directory: _Directory) -> str:
         """The ids of the trees, and the path, since refs within documents may say it."""
         ids = [
             tree.files.oid(node) if tree is not None and node is not None else ABSENT
-            for tree, node in zip(self._bases, directory.nodes)
+            for tree, node in zip(self.bases, directory.nodes)
         ]
         return "".join(ids) + directory.path.encode(errors="surrogateescape").hex()
 
@@ -187,7 +206,7 @@ class _Survey:
 
         A directory that a transaction has changed has entries without nodes: those that are to be made.
         """
-        tree, base, node = self._trees[side], self._bases[side], directory.nodes[side]
+        tree, base, node = self._trees[side], self.bases[side], directory.nodes[side]
         if tree is None or base is None:
             return
         if directory.path in self._changed:
@@ -208,7 +227,7 @@ class _Survey:
             directory.summary = Summary(unread=[directory.path])
         self._prefetch(known, "trees")
         if len(known) >= _MANY:
-            for tree in self._bases:
+            for tree in self.bases:
                 if tree is not None:
                     tree.files.prepare_walk()
         for number, text in self._texts(known):
@@ -225,7 +244,7 @@ class _Survey:
         def read(piece: list[int]) -> list[str]:
             return [f"{number} {self._read_package(packages[number])}" for number in piece]
 
-        if len(packages) < _MANY or any(tree is not None and tree.files.is_partial for tree in self._bases):
+        if len(packages) < _MANY or any(tree is not None and tree.files.is_partial for tree in self.bases):
             texts = read(numbers)
         else:
             from ..store.forked_walk import in_two
@@ -238,7 +257,7 @@ class _Survey:
 
     def _read_package(self, directory: _Directory) -> str:
         try:
-            return read_package(self._bases, directory.path, directory.nodes).to_text()
+            return read_package(self.bases, directory.path, directory.nodes).to_text()
         except ObjectError:
             return ""
 
@@ -252,45 +271,52 @@ class _Survey:
         if directory.has_object and directory.below and self._may_lead_away(directory):
             summary.is_entangled = True
         if not directory.path:
-            at_top = self._global_counts()
+            at_top = self._global_counts(directory.nodes)
             summary.counts = (summary.counts[0] + at_top[0], summary.counts[1] + at_top[1])
         directory.summary = summary
 
     def _may_lead_away(self, directory: _Directory) -> bool:
-        """Whether the object of a directory is a link, which leads all refs below it elsewhere, or cannot be read."""
+        """Whether the object of a directory is a link, which leads all refs below it elsewhere, or cannot be read.
+
+        What a transaction puts there is not read: it may be one.
+        """
+        if directory.path in self._changed:
+            return True
         path = f"{REFS}/{directory.path}/{OBJECT_FILE}"
         try:
-            found = (tree.file(path) for tree in self._trees if tree is not None)
-            return any(data is not None and link_target(data, path) is not None for data in found)
+            for tree, above in zip(self.bases, directory.nodes):
+                node = tree.files.child(above, OBJECT_FILE) if tree is not None and above is not None else None
+                if tree is not None and node is not None and link_target(tree.files.data(node), path) is not None:
+                    return True
         except (Damaged, ObjectError):
             return True
+        return False
 
-    def _global_counts(self) -> tuple[int, int]:
+    def _global_counts(self, nodes: Nodes) -> tuple[int, int]:
         """How many documents and links lie below `@` and `+` at the top, in state and in intent."""
         total = (0, 0)
-        for side, tree in enumerate(self._bases):
-            if tree is None or (side and self._is_one):
+        for side, (tree, top) in enumerate(zip(self.bases, nodes)):
+            if tree is None or top is None or (side and self._is_one):
                 continue
-            nodes = [tree.node(f"{REFS}/{marker}") for marker in (STATE, INTENT)]
-            at, plus = (
-                tree.files.count(node, OBJECT_FILE) if node is not None and tree.files.is_tree(node) else 0
-                for node in nodes
-            )
+            at, plus = (self._count(tree, top, marker) for marker in (STATE, INTENT))
             found = by_side(tree.layout, side, (at, plus), is_one=self._is_one)
             total = (total[0] + found[0], total[1] + found[1])
         return total
 
+    def _count(self, tree: StoreTree, top: Node, name: str) -> int:
+        node = tree.files.child(top, name) if tree.files.is_tree(top) else None
+        return tree.files.count(node, OBJECT_FILE) if node is not None and tree.files.is_tree(node) else 0
+
     def _remember(self, directories: list[_Directory]) -> None:
         new = {one.key: one.summary for one in directories if one.summary is not None}
-        if len(self._here) + len(new) > _MOST_HERE:
-            self._here.clear()
-        self._here.update(new)
-        if self._memory is not None:
-            texts = {key: summary.to_text().encode(errors="surrogateescape") for key, summary in new.items()}
-            self._memory.put(self._kind, texts)
+        if len(self.here) + len(new) > _MOST_HERE:
+            self.here.clear()
+        self.here.update(new)
+        if self.memory is not None:
+            self.memory.put(kind_of(self.bases), {key: summary.to_bytes() for key, summary in new.items()})
 
     def _prefetch(self, directories: list[_Directory], scope: Scope) -> None:
-        for side, tree in enumerate(self._bases):
+        for side, tree in enumerate(self.bases):
             if tree is not None and tree.files.is_partial:
                 nodes = [directory.nodes[side] for directory in directories]
                 tree.files.prefetch([node for node in nodes if node is not None and tree.files.is_tree(node)], scope)

@@ -78,22 +78,32 @@ class Memory:
         _remove(self.path)
         self._is_useless = self.most <= 0
 
-    def describe(self) -> dict[str, int]:
-        """How many entries of each kind there are, and how many bytes the file has under the key `bytes`."""
+    def kinds(self) -> dict[str, int]:
+        """How many entries of each kind there are."""
         counts: dict[str, int] = {}
+        if not os.path.lexists(self.path):
+            return counts  # to ask makes no file
         self._try(
             lambda database: counts.update(
-                database.execute("SELECT kind, count(*) FROM derived GROUP BY kind").fetchall()
+                database.execute("SELECT kind, count(*) FROM derived GROUP BY kind ORDER BY kind").fetchall()
             )
         )
-        return {**counts, "bytes": os.path.getsize(self.path) if os.path.isfile(self.path) else 0}
+        return counts
+
+    @property
+    def size(self) -> int:
+        """How many bytes the file has; 0 where there is none."""
+        try:
+            return os.lstat(self.path).st_size
+        except OSError:
+            return 0
 
     def ids(self, kind: str) -> list[str]:
-        """The ids of all entries of a kind."""
+        """The ids of all entries of a kind, of damaged ones too, sorted."""
         found: list[str] = []
         self._try(
             lambda database: found.extend(
-                row[0].hex() for row in database.execute("SELECT id FROM derived WHERE kind = ?", (kind,))
+                row[0].hex() for row in database.execute("SELECT id FROM derived WHERE kind = ? ORDER BY id", (kind,))
             )
         )
         return found

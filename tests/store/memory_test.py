@@ -39,7 +39,8 @@ def test_another_process_knows_what_was_put(path: str) -> None:
     assert memory.get("package/2", IDS[:60]) == {}
     assert memory.get("package/1", []) == {}
     assert sorted(memory.ids("package/1")) == sorted(entries)
-    assert memory.describe()["package/1"] == 50
+    assert memory.kinds() == {"package/1": 50}
+    assert memory.size == os.path.getsize(path)
 
 
 def test_an_entry_is_replaced(path: str) -> None:

@@ -1,0 +1,143 @@
+"""Checking what is remembered: each entry is worked out anew from the trees that it is about, and compared."""
+
+from __future__ import annotations
+
+from ..formats.layout import DIALECTS, SIDES, Layout
+from ..git.objects import ABSENT, ObjectError, Oid
+from ..store.tree import StoreTree
+from . import index, survey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from ..backends.base import Node
+    from ..git.repository import Repository
+    from ..store.memory import Memory
+    from ..store.stores import Stores
+    from .summary import Summary
+
+    WorkOut = Callable[[str, bytes], bytes | None]
+    """Gives what should be remembered under an id, where this is remembered; None for what can be no such entry."""
+
+_LENGTH: Final = len(ABSENT)
+
+
+class Checked:
+    """How many entries were right, which were wrong (kind and id), and how many could not be checked: because their
+    trees are gone, or because they are of another version of this program."""
+
+    def __init__(self) -> None:
+        self.right = 0
+        self.wrong: list[tuple[str, str]] = []
+        self.gone = 0
+        self.of_others = 0
+
+
+def check(stores: Stores, memory: Memory, tell: Callable[[int, int], None]) -> Checked:
+    """Work out all that is remembered, and compare. `tell` is told how far that is."""
+    checked = Checked()
+    trees = _Trees(stores)
+    kinds = memory.kinds()
+    done, total = 0, sum(kinds.values())
+    for kind, count in kinds.items():
+        work_out = trees.way_to_work_out(kind)
+        if work_out is None:
+            checked.of_others += count
+            done += count
+            continue
+        ids = memory.ids(kind)
+        known = memory.get(kind, ids)
+        for id_ in ids:
+            done += 1
+            tell(done, total)
+            try:
+                if id_ in known and work_out(id_, known[id_]) == known[id_]:
+                    checked.right += 1
+                else:
+                    checked.wrong.append((kind, id_))
+            except _Gone:
+                checked.gone += 1
+    return checked
+
+
+class _Gone(Exception):
+    """A tree is no longer there, as after `git gc`: nobody will ask for what is remembered of it."""
+
+
+class _Trees:
+    """Finds trees by their ids, in the repositories of both stores, and works out what is remembered of them."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._repositories: list[Repository] = []
+        for side in SIDES:
+            repository = stores.where(side)[0].repository
+            if repository is not None and repository not in self._repositories:
+                self._repositories.append(repository)
+        self._summaries: dict[str, dict[str, Summary]] = {}
+
+    def way_to_work_out(self, kind: str) -> WorkOut | None:
+        """How entries of a kind are worked out; None for a kind that this version does not know."""
+        for name, ways in ((index.KIND, self._facts), (survey.KIND, self._summary)):
+            if kind.startswith(f"{name}/"):
+                dialects = kind[len(name) + 1 :].split("/")
+                if all(dialect == "-" or dialect in map(str, DIALECTS) for dialect in dialects):
+                    return ways(kind, dialects)
+        return None
+
+    def _facts(self, kind: str, dialects: list[str]) -> WorkOut | None:
+        if len(dialects) != 1 or dialects[0] == "-":
+            return None
+        layout = Layout(int(dialects[0]))
+
+        def work_out(id_: str, data: bytes) -> bytes | None:
+            if len(id_) != _LENGTH:
+                return None
+            repository, node = self._find(id_)
+            return _read(lambda: index.read(repository, layout, node).to_bytes())
+
+        return work_out
+
+    def _summary(self, kind: str, dialects: list[str]) -> WorkOut | None:
+        if len(dialects) != 2:
+            return None
+        here = self._summaries.setdefault(kind, {})
+
+        def work_out(id_: str, data: bytes) -> bytes | None:
+            trees: list[StoreTree | None] = []
+            nodes: list[Node | None] = []
+            for number, (side, dialect) in enumerate(zip(SIDES, dialects)):
+                oid = id_[number * _LENGTH : (number + 1) * _LENGTH]
+                is_same = number == 1 and oid == id_[:_LENGTH] and dialect == dialects[0] == "1"
+                if dialect == "-":
+                    trees.append(None)
+                    nodes.append(None)
+                elif is_same:
+                    trees.append(trees[0])
+                    nodes.append(nodes[0])
+                else:
+                    repository, node = self._find(oid) if oid != ABSENT else (self._repositories[0], None)
+                    trees.append(StoreTree(repository, None, Layout(int(dialect), side)))
+                    nodes.append(node)
+            path = bytes.fromhex(id_[2 * _LENGTH :]).decode(errors="surrogateescape")
+            bases, pair = (trees[0], trees[1]), (nodes[0], nodes[1])
+            return _read(lambda: survey.summary_of_nodes(bases, path, pair, here).to_bytes())
+
+        return work_out
+
+    def _find(self, oid: str) -> tuple[Repository, Node]:
+        for repository in self._repositories:
+            try:
+                return repository, repository.tree(Oid(oid))
+            except (ObjectError, ValueError):
+                continue
+        raise _Gone(oid)
+
+
+def _read(work_out: Callable[[], bytes]) -> bytes:
+    """What is worked out; raises _Gone where part of the tree is no longer there."""
+    try:
+        return work_out()
+    except ObjectError as error:
+        raise _Gone(error.message) from None
