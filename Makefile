@@ -23,10 +23,11 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n 2
 
 # The tests, or those named by TESTS=, with the oldest libraries that setup.cfg allows, in an environment of their own,
-# and on the oldest Python that it allows where there is one: as PYTHON_OLDEST=, or by its name on the PATH.
+# and on the oldest Python that it allows where there is one: PYTHON_OLDEST=, on the PATH, or as pyenv keeps it.
 OLDEST := $(VENV)-oldest
-PYTHON_OLDEST ?= $(shell python$$(sed -n 's/^python_requires = >=//p' setup.cfg) -c 'import sys; print(sys.executable)' \
-	2>/dev/null || echo $(PYTHON))
+PYTHON_OLDEST ?= $(shell v=$$(sed -n 's/^python_requires = >=//p' setup.cfg); \
+	for python in python$$v $$HOME/.pyenv/versions/$$v.*/bin/python; \
+	do $$python -c 'import sys; print(sys.executable)' 2>/dev/null && break; done || echo $(PYTHON))
 test-oldest: $(OLDEST)/.ready
 	@$(OLDEST)/bin/python -c 'import platform, pygit2; print("Python", platform.python_version(), "with libgit2", pygit2.LIBGIT2_VERSION)'
 	$(OLDEST)/bin/python -m pytest -n 2 $(TESTS)
