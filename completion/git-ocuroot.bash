@@ -17,7 +17,7 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply package release run work resolve parse log update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply package release run work prune resolve parse log update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
@@ -64,6 +64,7 @@ _git_ocuroot ()
     'run dismiss') __gitcomp "--message --package --release --operation --quiet --verbose --help" ;;
     'work list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'work any') __gitcomp "--dry-run --exec --jobs --offline --max-age --quiet --verbose --help" ;;
+    'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
     'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'parse') __gitcomp "--json --quiet --verbose --help" ;;
     'log') __gitcomp "--limit --changes --json --at --package --release --offline --max-age --quiet --verbose --help" ;;

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "release": "make releases, list and show them",
     "run": "carry out the work of a release and record it",
     "work": "show what is to be done, and do it",
+    "prune": "take old releases out of the live tree",
     "resolve": "print the refs behind links",
     "parse": "show the parts of a ref",
     "log": "show who changed what, and when",

@@ -11,8 +11,8 @@ from ..formats.refs import STATE, Ref
 from ..store.transaction import Transaction
 from . import addresses, finish, model, runs, vocabulary
 from .addresses import RunRef, WorkRef
-from .compare import Difference, deploy_intents, is_as_wanted, state_ref
-from .diff import differences
+from .compare import Difference, deploy_intents, is_as_wanted, is_of_pruned, state_ref
+from .diff import all_differences, differences
 from .inputs import read_intent
 from .model import Environment
 from .problems import BAD, STRICT, Problems
@@ -93,13 +93,31 @@ def dry_run(snapshot: Snapshot, refs: list[str] | None, *, strict: bool) -> Appl
 
 
 def _forget_intents(tx: Transaction, refs: list[str] | None) -> None:
-    """Delete the deploy intents of environments that are to go: nothing is wanted there."""
-    for difference in _chosen(tx, refs, Problems()):
-        if difference.kind == "environment" and difference.status == "D":
+    """Delete intents by which nothing is wanted: deploy intents of environments that are to go, and, where all are
+    applied, custom ones of releases that were pruned."""
+    for difference in all_differences(tx, Problems()) if refs is None else _chosen(tx, refs, Problems()):
+        if difference.is_idle:
+            _delete_intent(tx, difference.ref)
+        elif difference.kind == "environment" and difference.status == "D":
             for package, name in deploy_intents(tx):
                 work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
                 if difference.state == addresses.environment_ref(name):
                     tx.delete(work.intent)
+
+
+def forget_pruned(tx: Transaction) -> None:
+    """Delete the intents for releases that were pruned: nothing can be applied for them."""
+    for difference in all_differences(tx, Problems()):
+        if difference.is_idle:
+            _delete_intent(tx, difference.ref)
+
+
+def _delete_intent(tx: Transaction, ref: str) -> None:
+    found = tx.object(ref)
+    if found is not None and found.kind == "link":
+        tx.unlink(ref)
+    else:
+        tx.delete(ref)
 
 
 def _change_state(tx: Transaction, refs: list[str] | None, *, strict: bool) -> ApplyResult:
@@ -145,6 +163,8 @@ def _chosen(snapshot: Snapshot, refs: list[str] | None, problems: Problems) -> l
             if one in problems.asked:
                 raise Fatal(f"cannot apply '{text}': {problems.asked[one].message}")
         about = [one for one in found if one.ref == str(ref) or one.state == state]
+        if ref.type == "custom" and is_of_pruned(snapshot, str(ref)):
+            raise NotFound(f"cannot apply '{text}': its release was pruned")
         if not about and not snapshot.exists(ref) and not snapshot.exists(state):
             raise NotFound(f"no such intent: '{ref}', and nothing in state that it could be about")
         chosen += [one for one in about if one not in chosen]
@@ -236,7 +256,9 @@ def _put_up(tx: Transaction, work: WorkRef) -> None:
     if parsed.type or not parsed.release or addresses.package_of(release) != work.package:
         raise ModelError(f"'{intent.release}' is no release of '{work.package}'")
     if not tx.exists(release):
-        raise NotFound(f"there is no release '{intent.release}'")
+        from .pruned import was_pruned  # late: most intents name what is there
+
+        raise was_pruned(tx, parsed) or NotFound(f"there is no release '{intent.release}'")
     wanted = WorkRef(release, DEPLOY, work.name)
     where = environment(tx, work.name)
     if where is None:

@@ -18,6 +18,7 @@ from .inputs import read_intent
 from .model import Claim, Environment, Function, Run
 from .package import Release
 from .problems import BAD, BadDocument, Problems
+from .pruned import record_of, record_ref
 from .queries import (
     deployments,
     intent_tree,
@@ -66,6 +67,8 @@ def check_model(snapshot: Snapshot, certain: Mapping[str, Container[int]] = NOTH
         known = packages(state_tree(snapshot))
         deployments(snapshot, problems, among=known)
         for package in known:
+            with problems.leave_out(record_ref(package)):
+                record_of(snapshot, package)
             good = certain.get(package, ())
             if all(number in good for number in state_tree(snapshot).release_numbers(package)):
                 continue

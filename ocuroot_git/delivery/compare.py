@@ -59,6 +59,11 @@ class Difference:
     def kind(self) -> str:
         return Ref.parse(self.ref).type
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing in state that it could be about: the intent is for a release that was pruned."""
+        return self.wanted is None and self.actual is None and self.status == "D"
+
 
 class Heads(Record):
     """Where documents are to be compared: stored refs of releases and markers in each store (`P/@3`, `P/+3`), and
@@ -93,6 +98,9 @@ def custom_differences(
     wanted: dict[str, str] = {}
     for ref in _custom_refs(intent, heads.intent, problems):
         with problems.leave_out(ref):
+            if is_of_pruned(snapshot, ref):
+                yield Difference(ref, str(Ref.parse(ref).replace(marker=STATE)), None, None)
+                continue
             about = state_ref(snapshot, Ref.parse(ref))
             is_outside = not are_all and about not in actual and not about.startswith(inside)
             if is_outside and _may_be_there(snapshot, about):
@@ -103,6 +111,16 @@ def custom_differences(
             if about not in wanted or Ref.parse(ref).replace(marker=STATE) == Ref.parse(about):
                 wanted[about] = ref
     yield from _compare(snapshot, wanted, actual, problems)
+
+
+def is_of_pruned(snapshot: Snapshot, intent: str) -> bool:
+    """Whether an intent is for a release that was pruned. Raises BadDocument."""
+    ref = Ref.parse(intent)
+    if not ref.release.isdigit():
+        return False
+    from .pruned import entry_of  # late: most intents are for whatever is newest
+
+    return entry_of(snapshot, ref) is not None
 
 
 def _may_be_there(snapshot: Snapshot, ref: str) -> bool:

@@ -28,8 +28,13 @@ def differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Differe
     store: an empty one would mean that all is to be deleted.
 
     What cannot be read, on either side, is no difference: an intent that is not of its shape asks for nothing, and
-    least of all for what is in state to be deleted.
+    least of all for what is in state to be deleted. Of a release that was pruned nothing is wanted any more.
     """
+    return [difference for difference in all_differences(snapshot, problems) if not difference.is_idle]
+
+
+def all_differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Difference]:
+    """As `differences`, with the intents among them that are idle."""
     intent = intent_tree(snapshot)
     summary = summary_of(snapshot)
     heads = all_of(snapshot, sorted(summary.unread))

@@ -24,7 +24,7 @@ from .queries import (
 )
 from .redeploy import redeploy_dependants, redeploy_if_changed
 from .runs import cancel, enter, intent_id, mark, pending
-from .vocabulary import DEPLOY, DOWN, UP, ModelError, WrongStatus
+from .vocabulary import DEPLOY, DOWN, PRUNED, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -279,4 +279,6 @@ def checked_tag(tag: str) -> str:
         raise ModelError(f"bad tag '{tag}': a tag is made of letters, digits, '.', '_' and '-'")
     if tag.isdigit():
         raise ModelError(f"bad tag '{tag}': it is all digits, and so the number of a release")
+    if tag == PRUNED:
+        raise ModelError(f"bad tag '{tag}': the record of releases that were pruned bears that name")
     return tag

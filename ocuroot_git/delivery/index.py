@@ -101,8 +101,8 @@ def facts_of(snapshot: Snapshot, tree: StoreTree, packages: Iterable[str]) -> di
 
 
 def changed_in(draft: Draft) -> set[str]:
-    """All directories with changes below: among them the packages that a transaction has changed."""
-    found = set()
+    """All directories with changes below, the top (``""``) too: among them packages that a transaction has changed."""
+    found = {""} if draft.changes else set()
     for path in draft.changes:
         above = path.removeprefix(f"{REFS}/")
         while "/" in above:

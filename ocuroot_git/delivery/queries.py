@@ -17,7 +17,7 @@ from .addresses import RunRef, WorkRef, environment_ref, parse_work, release_num
 from .model import Claim, Environment, Function, Run
 from .package import Release
 from .problems import STRICT, BadDocument
-from .vocabulary import CALL, DEPLOY, DOWN, RUNNING, STATUSES, ModelError
+from .vocabulary import CALL, DEPLOY, DOWN, PRUNED, RUNNING, STATUSES, ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -341,9 +341,13 @@ def find_release(snapshot: Snapshot, text: str) -> str:
     ref = snapshot.named(text)
     if ref.marker != STATE or ref.type or ref.is_global or ref.fragment:
         raise ModelError(f"'{text}' is no release", hint="a release is repo/-/path/@1, or //path/@ for the newest")
+    if ref.release == PRUNED:
+        raise ModelError(f"'{text}' is no release, but the record of those that were pruned")
     release = snapshot.resolve(ref)
     if not snapshot.exists(release):
-        raise NotFound(f"no such release: '{ref}'")
+        from .pruned import was_pruned  # late: most ask for what is there
+
+        raise was_pruned(snapshot, Ref.parse(release)) or NotFound(f"no such release: '{ref}'")
     return release
 
 

@@ -6,12 +6,14 @@ from ..errors import Conflict, Fatal
 from ..formats.documents import MISSING
 from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS
+from ..formats.pruned import format_spans
 from ..formats.refs import STATE
 from . import addresses, model, runs, vocabulary
 from .addresses import WorkRef
 from .finish import checked_tag
 from .package import Package
 from .problems import Problems
+from .pruned import record_of
 from .queries import (
     deployed,
     environments,
@@ -116,16 +118,29 @@ def _refuse_second(tx: Transaction, package: str, commit: str) -> None:
     if found:
         release = found[-1].partition("/commit/")[0]
         raise Conflict(f"'{release}' is a release of this commit already", hint="--force makes another one")
+    record = record_of(tx, package)
+    entry = record.find_commit(commit) if record is not None else None
+    if entry is not None:
+        raise Conflict(
+            f"this commit has been released: as one of the releases {format_spans(entry.spans)} of '{package}', "
+            "which were pruned",
+            hint="--force makes another one",
+        )
 
 
 def _next_number(tx: Transaction, package: str) -> int:
-    """One more than the highest number in use. What people put below a number that is none yet does not use it."""
+    """One more than the highest number that is or was in use.
+
+    What people put below a number that is none yet does not use it.
+    """
+    record = record_of(tx, package)
+    highest = record.highest if record is not None else 0
     tree = state_tree(tx)
     for number in sorted(tree.release_numbers(package), reverse=True):
         names = set(tree.names(f"{REFS}/{package}/{STATE}{number}"))
         if OBJECT_FILE in names or names - {"custom"}:
-            return number + 1
-    return 1
+            return max(number, highest) + 1
+    return highest + 1
 
 
 def check(package: Package, release: str, known: dict[str, Environment]) -> None:

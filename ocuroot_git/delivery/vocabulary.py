@@ -43,6 +43,8 @@ BY_INPUT: Final = "input"
 BY_HAND: Final = "start"
 
 CHECK_ENVIRONMENTS: Final = "check_envs"
+PRUNED: Final = "pruned"
+"""The record of releases that were pruned stands where a tag of this name would."""
 
 
 class ModelError(Fatal, ValueError):

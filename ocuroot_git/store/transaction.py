@@ -260,7 +260,8 @@ class Transaction(Snapshot):
     def _spelling(self, draft: Draft, ref: Ref) -> StoredRef:
         """The stored ref of the object at just `ref`: the spelling that exists, else the store's own."""
         spellings = draft.layout.spellings(ref)
-        return next((s for s in spellings if draft.file(object_path(s)) is not None), spellings[0])
+        there = (s for s in spellings[1:] and spellings if draft.file(object_path(s)) is not None)
+        return next(there, spellings[0])
 
     def _link_end(self, draft: Draft, target: Ref) -> StoredRef:
         """The stored ref that a link to `target` names: itself where an object is there, else what it leads to."""

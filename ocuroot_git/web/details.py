@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..delivery import lenient
+from ..delivery.pruned import entry_of
 from ..delivery.vocabulary import CALL, DEPLOY
 from ..errors import Error, NotFound
 from ..formats.globs import escape
@@ -116,7 +117,8 @@ def page(facts: Facts, text: str, number: int) -> Page:
     subject = Subject(facts, text)
     kind, extra = _kind(facts, subject, number)
     below = _below(facts, subject)
-    if not _is_there(subject, kind, extra):
+    pruned = _pruned(facts, subject)
+    if not _is_there(subject, kind, extra) and pruned is None:
         raise NotFound(f"there is nothing at '{text}'")
     place, directory = facts.snapshot.place(subject.tree)
     version = facts.snapshot.version(place)
@@ -125,6 +127,7 @@ def page(facts: Facts, text: str, number: int) -> Page:
         "resolved": subject.shown,
         "kind": kind,
         "problem": subject.problem,
+        "pruned": pruned,
         "exists": subject.object is not None,
         "body": subject.body,
         "body_type": subject.object.body_type if subject.object is not None else None,
@@ -140,6 +143,17 @@ def page(facts: Facts, text: str, number: int) -> Page:
         path = directory + object_path(subject.stored)
         made["history"] = document_history(facts.snapshot, place, version.oid, path, most=10, look_at=300)
     return made
+
+
+def _pruned(facts: Facts, subject: Subject) -> str | None:
+    """The last commit that has what was pruned with its release; None where nothing was, or something is there."""
+    if subject.ref is None or subject.object is not None:
+        return None
+    try:
+        entry = entry_of(facts.snapshot, subject.ref)
+    except Error:
+        return None
+    return entry.of(subject.ref.is_intent) if entry is not None else None
 
 
 def history(facts: Facts, text: str, start: Oid | None) -> Page:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.lenient import split_work
-from ..delivery.vocabulary import CALL, DEPLOY, OPEN
+from ..delivery.vocabulary import CALL, DEPLOY, OPEN, PRUNED
 from ..errors import NotFound
 from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.refs import STATE, version_key
@@ -38,7 +38,9 @@ def package(facts: Facts, ref: str, number: int) -> Page:
     others = [
         name
         for name in facts.names(facts.state, ref)
-        if name[0] == STATE and name != STATE and facts.state.layout.release_number(name) is None
+        if name[0] == STATE
+        and name not in (STATE, f"{STATE}{PRUNED}")
+        and facts.state.layout.release_number(name) is None
     ]
     return {
         "row": package_row(facts, known),

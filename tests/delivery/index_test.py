@@ -205,3 +205,12 @@ def test_a_block_that_read_everything_is_not_written_over_others(store: Repo) ->
     with pytest.raises(Conflict), stores.transaction() as tx:
         tx.set("@/custom/seen", json.dumps(list(survey.ops(tx))))
         ocuroot_git.open(str(store.path)).set("@/custom/y", 1)
+
+
+def test_a_transaction_sees_its_own_changes_beside_what_is_remembered(store: Repo) -> None:
+    stores = ocuroot_git.open(str(store.path))
+    stores.set("r/-/a/@1", {"commit": "c"})
+    assert diff.differences(stores.snapshot()) == []
+    with stores.transaction() as tx:
+        tx.set("r/-/a/+1/custom/x", 1)
+        assert [one.ref for one in diff.differences(tx)] == ["r/-/a/+1/custom/x"]

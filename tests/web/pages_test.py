@@ -324,6 +324,23 @@ def test_damaged_document_spoils_its_own_page_only(store: Repo) -> None:
 # Following the branch
 
 
+def test_what_was_pruned_has_a_page_that_says_where_it_went(store: Repo) -> None:
+    update = "".join(f'set shop/-/web/@{n} {{"commit": "c{n}", "package": {{"phases": []}}}}\n' for n in (1, 2))
+    store.ocuroot("update", "--stdin", input=update + "link shop/-/web/@ shop/-/web/@2\n")
+    tip = store.git("rev-parse", "state")
+    store.ocuroot("prune", "-q", "--keep-releases=1")
+    browser = Browser(application(store.path))
+    page = browser.get("/ref/shop/-/web/@1")
+    assert f"git ocuroot get --at {tip[:12]} shop/-/web/@1" in text_of(page)
+    assert browser.json("/ref/shop/-/web/@1")["pruned"] == tip
+    for address in (f"/commit/{tip}", "/history/shop/-/web/@1"):
+        assert f'href="{address}"' in page
+        browser.get(address)
+    assert browser.ask("/ref/shop/-/web/@3").status_code == 404
+    assert browser.json("/ref/shop/-/web")["package"]["tags"] == []
+    browser.get("/ref/shop/-/web/@pruned")
+
+
 def test_change_shows_in_the_next_answer_and_in_the_tip(tmp_path: Path) -> None:
     told = tell_story(tmp_path / "shop")
     browser = Browser(application(told.path))

@@ -36,7 +36,7 @@ def run(context: Context, *refs: str, at: str | None, format: str, default: str 
             value = snapshot.get(snapshot.named(ref))
         except NotFound as error:
             if default is None:
-                status = max(status, _report(context, error, alone=len(refs) == 1))
+                status = max(status, _report(context, _explained(snapshot, ref, error), alone=len(refs) == 1))
                 continue
             value = substitute
         except _OF_ONE_REF as error:
@@ -44,6 +44,13 @@ def run(context: Context, *refs: str, at: str | None, format: str, default: str 
             continue
         _print(context, value, format)
     return status
+
+
+def _explained(snapshot: Snapshot, ref: str, error: Error) -> Error:
+    """Why there is nothing at a ref, where more is known than that."""
+    from ...delivery.pruned import was_pruned
+
+    return was_pruned(snapshot, snapshot.absolute(ref)) or error
 
 
 def _report(context: Context, error: Error, *, alone: bool) -> int:

@@ -1,0 +1,168 @@
+"""Taking old releases out of the live tree, in one commit (design 7). They stay in history, and a record says where.
+
+Where state and intent lie in two places, the state comes first: until the intents of the releases follow, nothing is
+applied for a release that was pruned, and the next `prune` or `apply --all` takes them away.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ..errors import Fatal
+from ..formats.layout import REFS
+from ..formats.pruned import Pruned, PrunedRecord, format_spans, read_spans, shortened, spans_of
+from ..formats.refs import STATE
+from ..formats.times import format_time
+from ..store.snapshot import Snapshot
+from .apply import forget_pruned
+from .problems import Problems
+from .pruned import record_of, record_ref
+from .queries import OldDialect, intent_tree, require_own_dialect, state_tree
+from .retention import chosen_packages, plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..formats.operation import Operation
+    from ..store.stores import Stores
+    from ..store.transaction import Transaction
+    from .fields import Fields
+    from .retention import Keep, OldRelease
+
+
+class PruneResult:
+    """What was pruned: by package the numbers of its releases (`1-40,42`), and the last `commit` that has them all.
+
+    `kept` are the old releases that stay, which only `dry_run` tells; `problems` what could not be read.
+    """
+
+    def __init__(self) -> None:
+        self.gone: dict[str, str] = {}
+        self.commit = ""
+        self.kept: list[OldRelease] = []
+        self.problems = Problems()
+
+    def releases(self) -> Iterator[str]:
+        """The releases that were pruned."""
+        for package, numbers in self.gone.items():
+            for first, last in read_spans(numbers):
+                for number in range(first, last + 1):
+                    yield f"{package}/{STATE}{number}"
+
+    def to_document(self) -> Fields:
+        return {"gone": self.gone, "commit": self.commit, "problems": self.problems.to_document()}
+
+    @classmethod
+    def of_document(cls, document: Fields) -> PruneResult:
+        """What `to_document` wrote down."""
+        result = cls()
+        result.gone, result.commit = document["gone"], document["commit"]
+        result.problems = Problems.of_document(document["problems"])
+        return result
+
+
+def prune(stores: Stores, globs: list[str], keep: Keep, operation: Operation | None = None) -> PruneResult:
+    """Take the releases of packages (of all, where no glob is given) away that are old and that nobody needs.
+
+    Raises Fatal where the store keeps no history, in which they would stay; OldDialect; NotFound for a glob that no
+    package matches. Packages and releases of which something cannot be read are left out, and reported.
+    """
+    is_one_place = stores.where("state")[0] == stores.where("intent")[0]
+
+    def change(tx: Transaction) -> Fields:
+        result = _prune(tx, globs, keep)
+        if is_one_place:
+            forget_pruned(tx)
+        return result.to_document()
+
+    done = PruneResult.of_document(stores.transact(change, command="prune", operation=operation))
+    if not is_one_place and stores.snapshot().has_intent():
+        step = operation.step("intent") if operation is not None else None
+        stores.transact(forget_pruned, command="prune", operation=step)
+    return done
+
+
+def dry_run(snapshot: Snapshot, globs: list[str], keep: Keep) -> PruneResult:
+    """What `prune` would do now; nothing is written."""
+    result = PruneResult()
+    _check_place(snapshot)
+    found = plan(snapshot, chosen_packages(snapshot, globs), keep, time.time(), result.problems)
+    result.gone = {package: _numbers(releases) for package, releases in found.gone.items()}
+    result.commit = _commit(snapshot)
+    result.kept = found.kept
+    return result
+
+
+def _prune(tx: Transaction, globs: list[str], keep: Keep) -> PruneResult:
+    result = PruneResult()
+    _check_place(tx)
+    chosen = chosen_packages(tx, globs)
+    # Not by the transaction, which would keep all that is read: it is run again as a whole where another was faster.
+    before = Snapshot(tx.surroundings, tx.versions)
+    found = plan(before, chosen, keep, time.time(), result.problems)
+    result.commit = _commit(tx)
+    for package in chosen:
+        releases = found.gone.get(package, [])
+        with result.problems.leave_out(record_ref(package)), tx.all_or_nothing():
+            _remove_remains(tx, package)
+            for release in releases:
+                tx.remove(release.ref, release.ties)
+            if releases:
+                _record(tx, package, releases, found.highest[package], result.commit)
+                result.gone[package] = _numbers(releases)
+    return result
+
+
+def _record(tx: Transaction, package: str, releases: list[OldRelease], highest: int, commit: str) -> None:
+    record = record_of(tx, package) or PrunedRecord(0, [])
+    record.highest = max(record.highest, highest)
+    entry = Pruned(
+        spans_of(release.number for release in releases),
+        commit,
+        format_time(time.time()),
+        list(dict.fromkeys(shortened(one) for release in releases for one in release.commits)),
+        _intent_commit(tx),
+    )
+    record.entries.append(entry)
+    tx.set(record_ref(package), record.to_document())
+
+
+def _remove_remains(tx: Transaction, package: str) -> None:
+    """Take away what other programs applied for releases after they were pruned: custom documents without a release."""
+    record = record_of(tx, package)
+    tree = state_tree(tx)
+    for name in tree.names(f"{REFS}/{package}") if record is not None else ():
+        number = tree.layout.release_number(name)
+        is_pruned = record is not None and number is not None and record.find(number) is not None
+        if is_pruned and {*tree.names(f"{REFS}/{package}/{name}")} == {"custom"}:
+            tx.remove(f"{package}/{name}")
+
+
+def _check_place(snapshot: Snapshot) -> None:
+    """Raise Fatal unless what is pruned stays in history, and the stores are of our own dialect."""
+    require_own_dialect(snapshot, "prune releases")
+    if snapshot.has_intent() and intent_tree(snapshot).layout.spells_intents_as_state:
+        raise OldDialect("cannot prune releases: the intent store is of another dialect than the state store")
+    backend, _ = snapshot.surroundings.place("state")
+    if backend.repository is None:
+        raise Fatal(
+            f"cannot prune {backend.where}: it keeps no history, in which the releases would stay",
+            hint="a store on a branch does: git ocuroot init, git ocuroot import",
+        )
+
+
+def _commit(snapshot: Snapshot) -> str:
+    """The commit of the state store that a snapshot reads."""
+    backend, _ = snapshot.surroundings.place("state")
+    return snapshot.version(backend).oid or ""
+
+
+def _intent_commit(snapshot: Snapshot) -> str:
+    """The commit of the intent store, where that lies in a place of its own and keeps history."""
+    (state, _), (intent, _) = snapshot.surroundings.place("state"), snapshot.surroundings.place("intent")
+    return "" if state == intent else snapshot.version(intent).oid or ""
+
+
+def _numbers(releases: list[OldRelease]) -> str:
+    return format_spans(spans_of(release.number for release in releases))

@@ -1,0 +1,73 @@
+"""Releases that were pruned: the record that each package keeps of them, and where they went (design 7).
+
+It is the document `repo/-/path/@pruned`, in state alone. What it says counts only where the release is not there: one
+that was made again by hand is a release like any other.
+"""
+
+from __future__ import annotations
+
+from ..errors import Error, NotFound
+from ..formats.pruned import PrunedRecord, RecordError
+from ..formats.refs import STATE, Ref
+from .problems import BadDocument
+from .vocabulary import PRUNED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..formats.pruned import Pruned
+    from ..store.snapshot import Snapshot
+
+
+def record_ref(package: str) -> str:
+    """Where the record of a package lies."""
+    return f"{package}/{STATE}{PRUNED}"
+
+
+def record_of(snapshot: Snapshot, package: str) -> PrunedRecord | None:
+    """What was pruned of a package; None where nothing was. Raises BadDocument.
+
+    A link of that name is a tag, made before there were records.
+    """
+    ref = record_ref(package)
+    found = snapshot.object(ref)
+    if found is None or found.kind == "link":
+        return None
+    try:
+        return PrunedRecord.read(found.body)
+    except RecordError as error:
+        raise BadDocument(ref, error.message) from None
+
+
+def entry_of(snapshot: Snapshot, ref: Ref) -> Pruned | None:
+    """The entry of the pruned release that a ref of state or intent is in; None for any other. Raises BadDocument."""
+    if not (ref.repo and ref.release.isascii() and ref.release.isdigit()) or len(ref.release) > 9:
+        return None
+    package = str(ref.replace(marker="", release="", type="", name="", fragment=""))
+    record = record_of(snapshot, package)
+    entry = record.find(int(ref.release)) if record is not None else None
+    is_there = entry is not None and snapshot.object(f"{package}/{STATE}{ref.release}") is not None
+    return None if is_there else entry
+
+
+def was_pruned(snapshot: Snapshot, ref: Ref) -> NotFound | None:
+    """The error for a ref below a release that was pruned, which says where it went; None for any other ref."""
+    try:
+        entry = entry_of(snapshot, ref)
+        return None if entry is None else NotFound(f"'{ref}' was pruned", hint=_where(snapshot, ref, entry))
+    except Error:
+        return None  # where it went cannot be told; that it is not there can
+
+
+def _where(snapshot: Snapshot, ref: Ref, entry: Pruned) -> str:
+    """The next step for whoever asked for what was pruned."""
+    backend, _ = snapshot.surroundings.place("intent" if ref.is_intent else "state")
+    commit = entry.of(ref.is_intent)
+    if backend.repository is not None and not backend.files.is_partial:
+        try:
+            backend.repository.resolve(commit)
+        except NotFound:
+            return (
+                f"it is in commit {commit}, which is not here: 'git fetch --unshallow' gets the history of a shallow "
+                f"clone, 'git ocuroot log {ref.without_fragment()}' finds it in one that was replayed"
+            )
+    return f"git ocuroot get --at {commit[:12]} {ref}"
