@@ -25,7 +25,7 @@ _git_ocuroot ()
     package|release|run|work)
         if ((cword == i + 1)); then
             case $command in
-        package) __gitcomp 'show lint' ;;
+        package) __gitcomp 'new schema show lint' ;;
         release) __gitcomp 'new list show' ;;
         run) __gitcomp 'start log finish cancel exec retry dismiss' ;;
         work) __gitcomp 'list any' ;;
@@ -50,6 +50,8 @@ _git_ocuroot ()
     'delete') __gitcomp "--message --if-match --package --release --operation --quiet --verbose --help" ;;
     'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
     'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'package new') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'package schema') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
     'package show') __gitcomp "--commit --json --offline --max-age --quiet --verbose --help" ;;
     'package lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;
     'release new') __gitcomp "--repo --commit --package --tag --force --operation --quiet --verbose --help" ;;

@@ -59,6 +59,20 @@ class TakenFields:
         return found
 
 
+class Part:
+    """A block that reads a part of a document: the keys that lead to it come first in the path of what is wrong."""
+
+    def __init__(self, *keys: str | int) -> None:
+        self._keys = keys
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if isinstance(error, ModelError):
+            error.path = (*self._keys, *error.path)
+
+
 def brief(value: Document) -> str:
     """A value as an error quotes it."""
     text = dump(value, None)

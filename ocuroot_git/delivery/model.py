@@ -19,7 +19,7 @@ import time
 from ..formats.documents import MISSING, Document, same
 from ..formats.refs import Ref, RefError
 from ..formats.times import format_time, parse_seconds
-from .fields import Record, TakenFields, brief, fields_of
+from .fields import Part, Record, TakenFields, brief, fields_of
 from .vocabulary import CALL, DOWN, STATUSES, UP, ModelError, check_transition
 
 TYPE_CHECKING = False
@@ -137,15 +137,17 @@ def read_inputs(value: Document, where: str, release: str) -> Inputs:
     """The inputs of work in a release, refs made absolute. Raises ModelError."""
     if value is None:
         return {}
-    fields = fields_of(value, f"{where}: inputs")
+    with Part("inputs"):
+        fields = fields_of(value, f"{where}: inputs")
     inputs = {}
     names: dict[str, str] = {}
     for name, given in fields.items():
         here = f"{where}: input '{name}'"
         other = names.setdefault(variable_name(name), name)
-        if other != name or not name:
-            raise ModelError(f"{here}: it has no name of its own for the environment: {variable_name(name)}")
-        inputs[name] = Input.read(given, here).absolute(release, here)
+        with Part("inputs", name):
+            if other != name or not name:
+                raise ModelError(f"{here}: it has no name of its own for the environment: {variable_name(name)}")
+            inputs[name] = Input.read(given, here).absolute(release, here)
     return inputs
 
 

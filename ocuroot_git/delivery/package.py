@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..formats.documents import Document
 from ..formats.refs import Ref, RefError
-from .fields import Record, brief, fields_of
+from .fields import Part, Record, brief, fields_of
 from .model import Environment, Inputs, read_inputs
 from .vocabulary import CALL, DEPLOY, DOWN, UP, ModelError
 
@@ -34,23 +34,30 @@ class WorkSpec(Record):
         if len(kinds) != 1:
             raise ModelError(f"{where}: work is one of {{'call': …}} and {{'deploy': …}}")
         kind = kinds[0]
-        fields = fields_of(outer[kind], where)
+        with Part(kind):
+            return cls._read(kind, fields_of(outer[kind], where), where)
+
+    @classmethod
+    def _read(cls, kind: str, fields: Fields, where: str) -> WorkSpec:
         name = fields.get("name" if kind == CALL else "environment") or ""
         selector = None
         if kind == DEPLOY and fields.get("environments") is not None:
             if name:
                 raise ModelError(f"{where}: a deployment has 'environment' or 'environments', not both")
-            selector = fields_of(fields["environments"], f"{where}: environments").get("attributes") or {}
-            if not isinstance(selector, dict) or not all(isinstance(v, str) for v in selector.values()):
-                raise ModelError(f"{where}: the attributes that select environments are not strings")
+            with Part("environments"):
+                selector = fields_of(fields["environments"], f"{where}: environments").get("attributes") or {}
+                if not isinstance(selector, dict) or not all(isinstance(v, str) for v in selector.values()):
+                    raise ModelError(f"{where}: the attributes that select environments are not strings")
         elif not isinstance(name, str) or not name:
             raise ModelError(f"{where}: a {kind} has no {'name' if kind == CALL else 'environment'}")
         if name:
             where = f"{where} ({kind} '{name}')"
-            _check_name(name, where)
+            with Part("name" if kind == CALL else "environment"):
+                _check_name(name, where)
         for function in ("fn",) if kind == CALL else (UP, DOWN):
             if fields.get(function) is not None:
-                _check_function(fields[function], f"{where}: {function}")
+                with Part(function):
+                    _check_function(fields[function], f"{where}: {function}")
         return cls(kind, name, selector, fields, where)
 
     def function(self, type_: str) -> Fields:
@@ -59,7 +66,8 @@ class WorkSpec(Record):
 
     def inputs(self, release: str) -> Inputs:
         """The inputs, as seen from a release. Raises ModelError."""
-        return read_inputs(self.fields.get("inputs"), self.where, release)
+        with Part(self.kind):
+            return read_inputs(self.fields.get("inputs"), self.where, release)
 
     def names(self, environments: dict[str, Environment]) -> list[str]:
         """The names of the work this stands for: one deployment for each environment that is selected."""
@@ -92,16 +100,13 @@ class Package(Record):
     def read(cls, value: Document, where: str) -> Package:
         outer = fields_of(value, where)
         supersede = outer.get("supersede", True)
-        if not isinstance(supersede, bool):
-            raise ModelError(f"{where}: supersede is {brief(supersede)}, not true or false")
+        with Part("supersede"):
+            if not isinstance(supersede, bool):
+                raise ModelError(f"{where}: supersede is {brief(supersede)}, not true or false")
         listed = outer.get("phases")
         if not isinstance(listed, list) or not listed:
             raise ModelError(f"{where}: it has no phases")
-        phases = []
-        for number, given in enumerate(listed, 1):
-            name, work, here = _phase(given, number, where)
-            phases.append(Phase(name, [WorkSpec.read(one, f"{here}: work {n}") for n, one in enumerate(work, 1)]))
-        return cls(phases, supersede)
+        return cls([_read_phase(given, number, where) for number, given in enumerate(listed, 1)], supersede)
 
     def specs(self) -> Iterator[WorkSpec]:
         for phase in self.phases:
@@ -151,41 +156,53 @@ class Release(Record):
         return self.document
 
 
+def _read_phase(value: Document, number: int, where: str) -> Phase:
+    name, work, here = _phase(value, number, where)
+    specs = []
+    for n, one in enumerate(work, 1):
+        with Part("phases", number - 1, "work", n - 1):
+            specs.append(WorkSpec.read(one, f"{here}: work {n}"))
+    return Phase(name, specs)
+
+
 def _phase(value: Document, number: int, where: str) -> tuple[str, list[Document], str]:
     """The name of a phase, its work as it stands there, and what errors call the phase. Raises ModelError."""
-    fields = fields_of(value, f"{where}: phase {number}")
-    name = fields.get("name") or ""
-    if not isinstance(name, str):
-        raise ModelError(f"{where}: phase {number}: the name is not a string")
-    here = f"{where}: phase '{name}'" if name else f"{where}: phase {number}"
-    work = fields.get("work") or []
-    if not isinstance(work, list):
-        raise ModelError(f"{here}: work is not a list")
+    with Part("phases", number - 1):
+        fields = fields_of(value, f"{where}: phase {number}")
+        name = fields.get("name") or ""
+        if not isinstance(name, str):
+            raise ModelError(f"{where}: phase {number}: the name is not a string")
+        here = f"{where}: phase '{name}'" if name else f"{where}: phase {number}"
+        work = fields.get("work") or []
+        with Part("work"):
+            if not isinstance(work, list):
+                raise ModelError(f"{here}: work is not a list")
     return name, work, here
 
 
-def problems_of(value: Document, release: str) -> list[str]:
-    """All that is wrong with the shape of a package, each in a sentence; refs as seen from a release."""
+def problems_of(value: Document, release: str) -> list[ModelError]:
+    """All that is wrong with the shape of a package; refs as seen from a release."""
     where = "the package"
+    found: list[ModelError] = []
+    phases: list[Document] = []
     try:
         listed = fields_of(value, where).get("phases")
-        if not isinstance(listed, list) or not listed:
-            Package.read(value, where)
-        Package.read({**fields_of(value, where), "phases": [{"work": []}]}, where)
+        phases = listed if isinstance(listed, list) else []
+        Package.read({**fields_of(value, where), "phases": [{"work": []}] if phases else listed}, where)
     except ModelError as error:
-        return [error.message]
-    found = []
-    for number, given in enumerate(listed if isinstance(listed, list) else (), 1):
+        found.append(error)
+    for number, given in enumerate(phases, 1):
         try:
             _, work, here = _phase(given, number, where)
         except ModelError as error:
-            found.append(error.message)
+            found.append(error)
             continue
         for n, one in enumerate(work, 1):
             try:
-                WorkSpec.read(one, f"{here}: work {n}").inputs(release)
+                with Part("phases", number - 1, "work", n - 1):
+                    WorkSpec.read(one, f"{here}: work {n}").inputs(release)
             except ModelError as error:
-                found.append(error.message)
+                found.append(error)
     return found
 
 

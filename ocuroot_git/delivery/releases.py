@@ -279,7 +279,22 @@ def _standing(snapshot: Snapshot, work: WorkRef, run: addresses.RunRef) -> Field
 
 
 def read_package(text: str, where: str) -> Document:
-    """The definition of a package from JSON text. Raises Fatal, which names `where` it came from."""
+    """The definition of a package from JSON text, if a package has that shape.
+
+    Raises Fatal, which names `where` it came from, and the line and column of the field that is wrong.
+    """
+    from ..formats.documents import position
+    from .package import problems_of
+
+    document = parse_package(text, where)
+    for error in problems_of(document, "r/-/p/@1"):
+        line, column = position(text, error.path)
+        raise ModelError(f"{where}: line {line}, column {column}: {error.message.removeprefix('the package: ')}")
+    return document
+
+
+def parse_package(text: str, where: str) -> Document:
+    """The definition of a package from JSON text, whatever its shape. Raises Fatal as `read_package` does."""
     from ..formats.documents import DocumentError, parse
 
     try:

@@ -48,7 +48,12 @@ PRUNED: Final = "pruned"
 
 
 class ModelError(Fatal, ValueError):
-    """A document does not have the shape that its place asks for; the message names the place and the field."""
+    """A document does not have the shape that its place asks for; the message names the place and the field.
+
+    `path` leads to the field by keys and indexes, as far as that is known.
+    """
+
+    path: tuple[str | int, ...] = ()
 
 
 class WrongStatus(Conflict):

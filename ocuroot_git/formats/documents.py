@@ -193,6 +193,41 @@ def select(value: Document, fragment: str) -> Document:
     return value
 
 
+def position(text: str, path: Iterable[str | int]) -> tuple[int, int]:
+    """Line and column, from 1, of the value in the JSON `text` to which keys and indexes lead, one after the other.
+
+    Where one of them is not there, those of the object or list that lacks it. `text` must be JSON.
+    """
+    at = _skip(text, 0)
+    for step in path:
+        below = _step_into(text, at, step)
+        if below is None:
+            break
+        at = below
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+
+
+def _step_into(text: str, at: int, step: str | int) -> int | None:
+    """Where the value at a key or index of the object or list at `at` begins; None where there is none."""
+    is_object = text[at] == "{"
+    if is_object is not isinstance(step, str) or text[at] not in "{[":
+        return None
+    at = _skip(text, at + 1)
+    index = 0
+    while text[at] not in "}]":
+        key: Document = index
+        if is_object:
+            key, at = _scan(text, at)
+            at = _skip(text, _skip(text, at) + 1)
+        if key == step:
+            return at
+        _, at = _scan(text, at)
+        at = _skip(text, at)
+        at = _skip(text, at + 1) if text[at] == "," else at
+        index += 1
+    return None
+
+
 def same(one: Document, other: Document) -> bool:
     """Whether two documents say the same: the same digits, the same items in lists; keys may stand in any order."""
     todo = [(one, other)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.examples import often
 
-from ocuroot_git.formats.documents import Document, DocumentError, dump, parse, parse_bytes, same, to_bytes
+from ocuroot_git.formats.documents import Document, DocumentError, dump, parse, parse_bytes, position, same, to_bytes
 
 numbers = st.one_of(
     st.integers().map(str),
@@ -115,3 +116,25 @@ def test_a_byte_order_mark_is_passed_over_and_counts_for_nothing(mark: bytes) ->
     assert parse_bytes(mark + b'{"a": "\xc3\xa9"}') == {"a": "é"}
     with pytest.raises(DocumentError, match="line 2, column 4: not valid UTF-8"):
         parse_bytes(mark + b'[\n "a\xff"]')
+
+
+def _paths(value: Document) -> Iterator[tuple[tuple[str | int, ...], Document]]:
+    """Every value within a document, with the keys and indexes that lead to it."""
+    yield (), value
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            for path, inner in _paths(item):
+                yield (key, *path), inner
+
+
+@often
+@given(canonical, st.sampled_from([None, 0, 2]))
+def test_the_position_of_a_part_is_where_it_stands(text: str, indent: int | None) -> None:
+    document = parse(text)
+    written = f" \n{dump(document, indent)}"
+    lines = written.split("\n")
+    for path, value in _paths(document):
+        line, column = position(written, path)
+        rest = "\n".join([lines[line - 1][column - 1 :], *lines[line:]])
+        assert rest.startswith(dump(value, indent).split("\n")[0]), (path, rest)
+        assert position(written, (*path, "none", 7)) == (line, column) or (isinstance(value, dict) and "none" in value)

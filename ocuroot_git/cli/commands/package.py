@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from ...errors import Fatal
+from ...errors import Fatal, UsageError
 from ...formats.documents import dump
-from ..options import READING, Command, Group, Option
+from ..options import COMMON, READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,33 @@ if TYPE_CHECKING:
     from ...packages.files import PackageFiles
     from ...packages.permissions import Permissions
     from ..context import Context
+
+
+def new(context: Context, file: str) -> int:
+    from ...delivery import examples
+    from ...packages.evaluate import is_starlark
+
+    text = examples.STARLARK if is_starlark(file) else examples.JSON
+    if not is_starlark(file) and not file.endswith(".json"):
+        raise UsageError(f"'{file}': a package is a file '*.star' (code) or '*.json'")
+    try:
+        with open(file, "x", encoding="utf-8") as target:
+            target.write(text)
+    except FileExistsError:
+        raise Fatal(f"'{file}' exists already") from None
+    except OSError as error:
+        raise Fatal(f"cannot write '{file}': {error.strerror}") from None
+    context.terminal.remark(f"Wrote '{file}'; 'git ocuroot package show {file}' shows what it comes to")
+    return 0
+
+
+def schema(context: Context) -> int:
+    from ... import delivery
+
+    path = os.path.join(os.path.dirname(delivery.__file__), "package.schema.json")
+    with open(path, encoding="utf-8") as file:
+        context.terminal.write(file.read().encode())
+    return 0
 
 
 def show(context: Context, file: str, *, commit: str | None, json: bool) -> int:
@@ -139,9 +166,27 @@ _COMMIT = Option("--commit", metavar="<rev>", help="as the package is in a commi
 
 COMMAND = Group(
     "package",
-    "Show what a package defines, and check it, without making a release. Both work for packages in JSON and for "
-    "packages that are code (*.star).",
+    "Write a package to start from; show what one defines, and check it, without making a release. Packages are code "
+    "(*.star) or JSON.",
     (
+        Command(
+            "package new",
+            "Write an example to start from: code with comments for a file '*.star', else JSON.",
+            "[<options>] <file>",
+            new,
+            common=COMMON,
+            least=1,
+            most=1,
+            notes="A file that exists already is left as it is, which is an error.",
+        ),
+        Command(
+            "package schema",
+            "Print the JSON Schema (draft 2020-12) of packages in JSON, for editors and other tools.",
+            "[<options>]",
+            schema,
+            common=COMMON,
+            most=0,
+        ),
         Command(
             "package show",
             "Show what a package comes to: its phases, the work in each with its inputs, and the environments that it "
