@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.starlark import read
+from support.starlark import LONG, read
 
 from ocuroot_git.config.repo_file import evaluate_value
 from ocuroot_git.config.sandbox import StarlarkError
@@ -76,12 +76,12 @@ def test_what_is_no_value(text: str, expected: str) -> None:
 
 def test_a_large_value() -> None:
     value = {f"key{number}": list(range(20)) for number in range(5000)}
-    assert json.loads(evaluate_value(json.dumps(value))) == value
+    assert json.loads(evaluate_value(json.dumps(value), seconds=LONG)) == value
 
 
 def test_a_value_that_is_too_large() -> None:
     with pytest.raises(StarlarkError, match="memory"):
-        evaluate_value('"a" * 70000000')
+        evaluate_value('"a" * 70000000', seconds=LONG)
 
 
 TEXTS = st.text(st.characters(codec="utf-8"))
@@ -95,14 +95,14 @@ VALUES = st.recursive(
 @settings(max_examples=60, deadline=None)
 @given(VALUES)
 def test_a_value_comes_back_as_it_was(value: object) -> None:
-    got = evaluate_value(repr(value))
+    got = evaluate_value(repr(value), seconds=LONG)
     assert json.dumps(json.loads(got)) == json.dumps(value)
 
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
 def test_any_text_is_a_file_or_an_error(text: str) -> None:
-    for call in (lambda: read(text), lambda: evaluate_value(text)):
+    for call in (lambda: read(text), lambda: evaluate_value(text, seconds=LONG)):
         try:
             call()
         except StarlarkError as caught:

@@ -13,12 +13,15 @@ from ocuroot_git.config.repo_file import RepoFile, evaluate
 from ocuroot_git.config.sandbox import StarlarkError
 from ocuroot_git.git.program import ShellResult
 
+LONG = 60.0
+"""Seconds that suffice for what ends, also on a machine that is busy."""
+
 FILE = "sub/repo.ocu.star"
 Shell = Callable[[str], ShellResult]
 
 
 def read(
-    text: str, *, environ: dict[str, str] | None = None, shell: Shell | None = None, seconds: float = 5.0
+    text: str, *, environ: dict[str, str] | None = None, shell: Shell | None = None, seconds: float = LONG
 ) -> RepoFile:
     return evaluate(text, FILE, environ=environ or {}, shell=shell, seconds=seconds)
 
