@@ -1,0 +1,261 @@
+"""What was fetched of a branch of a remote repository: a bare repository of the tool's own (design 4.3, 8.4).
+
+It lies at `ocuroot/<name>.git` below the directory that all work trees of the user's repository share, and may be
+deleted at any time. There the branch bears its own name and stands where the remote's stood at the last contact; it is
+shallow, and as partial as the server allows. The user's repository gains nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..errors import Fatal
+from ..git.config import Config, start_config
+from ..git.environment import with_config, without_repository
+from ..git.failures import UNWANTED, TransportError
+from ..git.program import GitError, run
+from ..git.remote_access import REMOTE, carried
+from ..git.repository import Repository
+from ..git.transport import Transport
+from .branch import sweep_leftovers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Final
+
+    from ..git.committer import Committer
+    from ..git.objects import Oid, Scope
+    from ..git.remote_access import RemoteLocation
+    from .base import Access
+
+_TOP: Final = "tree:4"
+"""The filter with which a tip is fetched: what every look-up needs first comes along with the commit."""
+_FILTERS: Final = {"self": "--filter=tree:1", "trees": "--filter=blob:none", "all": "--no-filter"}
+_LONGEST_TURN: Final = 10
+"""How many times `ocuroot.timeout` another process may fetch into the cache: as long as a transfer may take."""
+_LOCKS: Final = ("shallow.lock", "config.lock", "packed-refs.lock")
+
+
+class RemoteCache:
+    """The tool's own repository of a branch at `location`: made when it is first asked for, and fetched into.
+
+    `committer` is of the user's repository, and `config` its configuration, from which git is told how to reach the
+    remote. `where` is the branch in words.
+    """
+
+    def __init__(
+        self, path: str, location: RemoteLocation, config: Config, committer: Committer, access: Access, timeout: float
+    ) -> None:
+        self.path = path
+        self.reference = f"refs/heads/{location.branch}"
+        self._location = location
+        self._config = config
+        self._committer = committer
+        self._access = access
+        self._timeout = timeout
+        self._repository: Repository | None = None
+        self._transport: Transport | None = None
+        self.needs_maintenance = False
+        """Whether something was put into it since git last had a chance to tidy up."""
+        self._held: int | None = None
+        """The open directory whose lock this process holds."""
+
+    @property
+    def where(self) -> str:
+        from ..redaction import redact
+
+        return f"branch '{self._location.branch}' of '{redact(self._location.name or self._location.url)}'"
+
+    @property
+    def repository(self) -> Repository:
+        """The tool's own repository, made when it is first asked for."""
+        if self._repository is None:
+            if not os.path.isdir(self.path):
+                self._make()
+            sweep_leftovers(os.path.dirname(self.path))
+            self._repository = Repository.open(self.path, {"GIT_DIR": self.path})
+            self._repository.fetch_missing = self._fetch_objects
+        return self._repository
+
+    def reopen(self) -> None:
+        """Forget what libgit2 has read once of where history ends."""
+        self._repository = None
+
+    @property
+    def last_contact(self) -> float | None:
+        """When the remote was last asked for the branch, in seconds since the epoch; None: never."""
+        try:
+            return os.stat(self._contact_file).st_mtime
+        except OSError:
+            return None
+
+    @property
+    def _contact_file(self) -> str:
+        return os.path.join(self.path, "ocuroot-contact", self._location.branch, "at")
+
+    def touch(self) -> None:
+        """Take note that the remote has answered."""
+        os.makedirs(os.path.dirname(self._contact_file), exist_ok=True)
+        with open(self._contact_file, "wb"):
+            os.utime(self._contact_file)
+
+    def known(self) -> Oid | None:
+        """Where the branch stood at the last contact."""
+        return self.repository.tip(self.reference)
+
+    # Fetching
+
+    def fetch_tip(self) -> None:
+        """Bring the branch up to date with the remote's. Raises Fatal, RemoteError for what cannot be fetched."""
+        with self.lock():
+            known = self.known()
+            depth = () if known is not None else ("--depth=1",)
+            refspec = f"{self.reference}:{self.reference}"
+            try:
+                exists = self.transport.fetch_branch(
+                    self.reference, lambda: self._fetch([refspec], f"--filter={_TOP}", *depth)
+                )
+            except TransportError as error:
+                raise self._explained(error, known) from None
+            if not exists and known is not None:
+                raise Fatal(
+                    f"{self.where} is gone; it was at {known[:12]} at the last contact", hint=self._how_to_forget()
+                )
+        self.needs_maintenance = self.needs_maintenance or self.known() != known
+        self.touch()
+
+    def _explained(self, error: TransportError, known: Oid | None) -> Fatal:
+        """Why the tip could not be fetched."""
+        if "(non-fast-forward)" not in error.words:
+            return error
+        return Fatal(
+            f"{self.where} was rewritten: {known and known[:12]}, its tip at the last contact, is no longer in it",
+            hint=self._how_to_forget(),
+        )
+
+    def _how_to_forget(self) -> str:
+        return f"if that is meant, forget what was fetched: rm -r '{self.path}'"
+
+    def _fetch_objects(self, oids: list[Oid], scope: Scope) -> None:
+        """Fetch objects by their ids; what `Repository.prefetch` and single look-ups call."""
+        if self._access.offline:
+            raise Fatal(f"{self.where}: what is asked for was not fetched yet", hint="leave out --offline")
+        with self.lock():
+            try:
+                self._fetch([], _FILTERS[scope], wanted=oids)
+            except TransportError as error:
+                if error.kind != UNWANTED:
+                    raise
+                # A server that filters, but gives tips only: then all of it.
+                self._fetch([self.reference], "--refetch", "--no-filter", "--depth=1")
+        self.needs_maintenance = True
+
+    def fetch_history(self) -> bool:
+        """Fetch the commits that are not here; whether there were any."""
+        is_shallow = os.path.exists(os.path.join(self.repository.common_dir, "shallow"))
+        if not is_shallow or self._access.offline:
+            return False
+        with self.lock():
+            self._fetch([self.reference], "--unshallow", "--filter=tree:0")
+        return True
+
+    def _fetch(self, refspecs: list[str], *options: str, wanted: Sequence[Oid] = ()) -> None:
+        """Fetch into the cache. To be called with the lock."""
+        self.transport.fetch(refspecs, *options, wanted=wanted, lock=self._held)
+
+    # The repository itself
+
+    def _make(self) -> None:
+        """Make the tool's own repository; a half-made one never bears its name."""
+        from ..git.scratch import scratch
+
+        try:
+            with scratch(os.path.dirname(self.path), os.path.basename(self.path)) as directory:
+                made = os.path.join(directory, "repository")
+                arguments = ["init", "--bare", "--quiet", "--template=", "--object-format=sha1", made]
+                run(arguments, {**without_repository(self._committer.environ), "GIT_DEFAULT_REF_FORMAT": "files"})
+                os.rename(made, self.path)
+        except OSError as error:
+            if not os.path.isdir(self.path):  # else another process was faster
+                raise Fatal(f"cannot make '{self.path}': {error.strerror}") from None
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Wait until no other process fetches into the tool's own repository, and keep others waiting.
+
+        By a lock on the directory, which the running git shares: it ends when both have ended, however they end.
+        So what git left behind when it was killed can be told from what it needs, and is taken away.
+        """
+        from contextlib import contextmanager
+
+        @contextmanager
+        def hold() -> Iterator[None]:
+            import fcntl
+
+            if self._held is not None:
+                yield  # within a fetch
+                return
+            directory = self.repository.common_dir
+            self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                self._take_turn(self._held)
+                for name in (*_LOCKS, f"{self.reference}.lock"):
+                    if os.path.exists(os.path.join(directory, name)):
+                        os.unlink(os.path.join(directory, name))
+                yield
+            finally:
+                # For all who hold it: git has ended, but not what it started to stay, such as a cache of credentials.
+                fcntl.flock(self._held, fcntl.LOCK_UN)
+                os.close(self._held)
+                self._held = None
+
+        return hold()
+
+    def _take_turn(self, held: int) -> None:
+        """Wait for the lock. Raises Fatal where another process does not give it back in time."""
+        import fcntl
+
+        seconds = self._timeout * _LONGEST_TURN
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Fatal(
+                        f"another process has kept the cache '{self.path}' locked for {seconds:g} s",
+                        hint=f"see which one it is: fuser '{self.path}'",
+                    ) from None
+            time.sleep(0.01 + time.monotonic() % 0.02)
+
+    def maintain(self) -> None:
+        """Let git put many small packs together; it decides by itself when."""
+        if self.needs_maintenance and self._repository is not None:
+            self.needs_maintenance = False
+            arguments = ["-c", "gc.autoDetach=false", "maintenance", "run", "--auto", "--quiet"]
+            try:
+                with self.lock():
+                    run(arguments, self.environ())
+            except GitError:
+                pass  # the cache stays as it is; git reports its own trouble at its next maintenance
+
+    # How git is told to reach the remote
+
+    @property
+    def transport(self) -> Transport:
+        """How the remote is asked from within the tool's own repository."""
+        if self._transport is None:
+            own = Config.read(start_config(self.repository.common_dir, self.environ()))
+            environ = with_config(self.environ(), carried(self._location, self._config, own))
+            shown = self._location.name or self._location.url
+            self._transport = Transport(
+                self._committer.directory, environ, REMOTE, shown, self._timeout, self._access.tell
+            )
+        return self._transport
+
+    def environ(self) -> dict[str, str]:
+        """The environment in which git finds the tool's own repository, and trusts URLs as far as the user does."""
+        environ = {**without_repository(self._committer.environ), "GIT_DIR": self.repository.common_dir}
+        return environ if self._location.is_trusted else {**environ, "GIT_PROTOCOL_FROM_USER": "0"}
