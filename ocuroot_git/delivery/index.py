@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..backends.base import Files, Node
     from ..formats.layout import Layout
+    from ..store.memory import Memory
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
 
@@ -59,8 +60,11 @@ class Facts(Record):
         self.below = below
         self.counts = counts
 
+    def to_text(self) -> str:
+        return dump([self.releases, self.unsettled, sorted(self.below), self.counts], None)
+
     def to_bytes(self) -> bytes:
-        return to_bytes(dump([self.releases, self.unsettled, sorted(self.below), self.counts], None))
+        return to_bytes(self.to_text())
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Facts | None:
@@ -98,6 +102,12 @@ def facts_of(snapshot: Snapshot, tree: StoreTree, packages: Iterable[str]) -> di
     for package, id_ in ids.items():
         found[package] = known.get(id_)
     return found
+
+
+def keep(memory: Memory, layout: Layout, texts: dict[str, str]) -> None:
+    """Remember facts that were found on the way to something else: their texts by the ids of the packages' trees."""
+    if texts:
+        memory.put(kind_of(layout), {id_: to_bytes(text) for id_, text in texts.items()})
 
 
 def changed_in(draft: Draft) -> set[str]:

@@ -9,19 +9,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..formats.documents import dump, parse_bytes, to_bytes
 from ..formats.layout import REFS
 from ..formats.refs import STATE
-from . import compare, index, lenient, queries, queue
+from ..git.objects import ABSENT
+from ..store.confined import Confined, Outside, PackageTree
+from . import compare, index, lenient, queries, queue, survey
 from .addresses import RunRef, release_number
 from .index import CUSTOM, Facts
+from .problems import Problems
 from .vocabulary import DEPLOY, FAILED, OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from ..backends.base import Node
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
-    from .problems import Problems
+    from .survey import Progress
+
+KIND = "standing/1"
+"""Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
 
 
 class Package(NamedTuple):
@@ -37,6 +45,10 @@ class Package(NamedTuple):
     """Environments for which there is an intent."""
     with_custom: tuple[int, ...]
     """The numbers below which there are custom documents, be there a release or not."""
+
+    def to_bytes(self) -> bytes:
+        """What is remembered of a package in which all can be read."""
+        return to_bytes(dump([self.numbers, self.deployed, self.wanted, self.with_custom], None))
 
 
 class Unfinished(NamedTuple):
@@ -66,30 +78,128 @@ def package_names(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(sorted({package for tree in _trees(snapshot) for package in queries.packages(tree)}))
 
 
-def packages(snapshot: Snapshot, names: Collection[str], problems: Problems) -> dict[str, Package]:
-    """The packages of these names."""
+def packages(
+    snapshot: Snapshot, names: Collection[str], problems: Problems, progress: Progress | None = None
+) -> dict[str, Package]:
+    """The packages of these names. `progress` is told how many of how many are read, where all have to be.
+
+    A package is found out of its own trees where that can be done, and remembered for them, whatever changes elsewhere.
+    """
+    remembered = _Remembered(snapshot, names, progress)
+    found = dict(remembered.known)
+    rest = [name for name in names if name not in found]
     state, *others = _trees(snapshot)
-    facts = _facts(snapshot, state, names, problems)
-    deployed = queries.deployments(snapshot, problems, among=_with(facts, f"{STATE}/{DEPLOY}"))
-    runs: dict[str, dict[str, str]] = {name: {} for name in names}
-    unreadable: dict[str, list[str]] = {name: [] for name in names}
-    for (package, environment), run in deployed.items():
-        if run is None:
-            unreadable[package].append(environment)
-        else:
-            runs[package][environment] = run.ref if run.number else run.work.ref
-    wanted: dict[str, list[str]] = {name: [] for name in names}
-    if snapshot.has_intent():
-        of_intent = _facts(snapshot, others[0], names, problems) if others else facts
-        among = _with(of_intent, compare.stored_intent(snapshot, DEPLOY))
-        for package, environment in compare.deploy_intents(snapshot, among):
-            wanted[package].append(environment)
-    found = {}
-    for name, known in facts.items():
-        with_custom = _with_custom(state, known)
-        where = tuple(unreadable[name]), tuple(wanted[name])
-        found[name] = Package(name, known.releases, runs[name], *where, with_custom)
-    return found
+    of_state = _facts(snapshot, state, rest, problems)
+    of_intent = _facts(snapshot, others[0], rest, problems) if others else of_state
+    for name in rest:
+        package = remembered.read_alone(name, of_state[name], of_intent[name])
+        found[name] = package or _package(snapshot, name, of_state[name], of_intent[name], problems)
+    remembered.save()
+    return {name: found[name] for name in names}
+
+
+def package_alone(
+    trees: tuple[StoreTree, StoreTree | None],
+    nodes: tuple[Node | None, Node | None],
+    name: str,
+    facts: tuple[Facts, Facts] | None = None,
+) -> Package | None:
+    """A package out of its own trees alone, by its nodes in the trees of both stores.
+
+    None where these do not say all, or where something in them is bad. Raises ObjectError.
+    """
+    state, intent = trees
+    if facts is None:
+        read = [
+            index.read(tree.files, tree.layout, node) if tree is not None and node is not None else _NOTHING
+            for tree, node in zip(trees, nodes)
+        ]
+        facts = read[0], read[1]
+    own_state = PackageTree(state.files, nodes[0], state.layout, name)
+    own_intent: PackageTree | None = own_state
+    if intent is not state:
+        own_intent = PackageTree(intent.files, nodes[1], intent.layout, name) if intent is not None else None
+    problems = Problems()
+    try:
+        package = _package(Confined(own_state, own_intent), name, *facts, problems)
+    except Outside:
+        return None
+    return None if problems else package
+
+
+def _package(snapshot: Snapshot, name: str, of_state: Facts, of_intent: Facts, problems: Problems) -> Package:
+    deployed: dict[str, str] = {}
+    unreadable = []
+    if f"{STATE}/{DEPLOY}" in of_state.below:
+        for (_, environment), run in queries.deployments(snapshot, problems, among=[name]).items():
+            if run is None:
+                unreadable.append(environment)
+            else:
+                deployed[environment] = run.ref if run.number else run.work.ref
+    wanted: tuple[str, ...] = ()
+    if snapshot.has_intent() and compare.stored_intent(snapshot, DEPLOY) in of_intent.below:
+        wanted = tuple(environment for _, environment in compare.deploy_intents(snapshot, [name]))
+    with_custom = _with_custom(queries.state_tree(snapshot), of_state)
+    return Package(name, of_state.releases, deployed, tuple(unreadable), wanted, with_custom)
+
+
+class _Remembered:
+    """Packages that are remembered under the ids of their trees, and their name, which refs within them may say."""
+
+    def __init__(self, snapshot: Snapshot, names: Collection[str], progress: Progress | None) -> None:
+        state, *others = _trees(snapshot)
+        self._trees = state, others[0] if others else state if snapshot.has_intent() else None
+        there = [tree for tree in self._trees if tree is not None]
+        self._is_of_use = all(snapshot.place(tree)[0].repository is not None for tree in there)
+        if self._is_of_use:
+            # Where much is to be read, this reads all of both stores in one pass, for the index too. And it says
+            # whether a link above packages makes that what lies in them is not all there is to know.
+            self._is_of_use = not survey.summary_of(snapshot, progress, fills_index=True).is_entangled
+        self._kind = f"{KIND}/{survey.dialects_of(self._trees)}"
+        self._here: dict[str, Package] = snapshot.surroundings.derived.setdefault(self._kind, {})
+        self._memory = snapshot.surroundings.memory if self._is_of_use else None
+        self._new: dict[str, bytes] = {}
+        self._keys = {name: self._key(name) for name in names} if self._is_of_use else {}
+        wanted = {key: name for name, key in self._keys.items() if key not in self._here}
+        if self._memory is not None:
+            for key, data in self._memory.get(self._kind, wanted).items():
+                package = _package_of_bytes(wanted[key], data)
+                if package is not None:
+                    self._here[key] = package
+        self.known = {name: known for name, key in self._keys.items() if (known := self._here.get(key)) is not None}
+
+    def _key(self, name: str) -> str:
+        ids = (tree.tree_id(f"{REFS}/{name}") if tree is not None else None for tree in self._trees)
+        return "".join(id_ or ABSENT for id_ in ids) + name.encode(errors="surrogateescape").hex()
+
+    def read_alone(self, name: str, of_state: Facts, of_intent: Facts) -> Package | None:
+        """A package out of its own trees; None where that cannot be done."""
+        if not self._is_of_use:
+            return None
+        nodes = [tree.node(f"{REFS}/{name}") if tree is not None else None for tree in self._trees]
+        package = package_alone(self._trees, (nodes[0], nodes[1]), name, (of_state, of_intent))
+        if package is not None:
+            key = self._keys[name]
+            self._here[key] = package
+            self._new[key] = package.to_bytes()
+        return package
+
+    def save(self) -> None:
+        """Keep what was read for other processes."""
+        if self._memory is not None:
+            self._memory.put(self._kind, self._new)
+
+
+def _package_of_bytes(name: str, data: bytes) -> Package | None:
+    """What `Package.to_bytes` wrote; None for anything else."""
+    try:
+        numbers, deployed, wanted, with_custom = parse_bytes(data)
+        runs = {str(environment): str(run) for environment, run in deployed.items()}
+        custom = tuple(map(int, with_custom))
+        package = Package(name, tuple(map(int, numbers)), runs, (), tuple(map(str, wanted)), custom)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return package if package.to_bytes() == data else None
 
 
 def _with_custom(tree: StoreTree, facts: Facts) -> tuple[int, ...]:
@@ -149,7 +259,3 @@ def _facts(snapshot: Snapshot, tree: StoreTree, names: Collection[str], problems
 
 
 _NOTHING = Facts((), (), frozenset(), (0, 0))
-
-
-def _with(facts: dict[str, Facts], below: str) -> list[str]:
-    return [name for name, known in facts.items() if below in known.below]

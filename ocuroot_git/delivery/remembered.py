@@ -5,18 +5,21 @@ from __future__ import annotations
 from ..formats.layout import DIALECTS, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid
 from ..store.tree import StoreTree
-from . import index, survey
+from . import index, overview, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Final
+    from typing import Final, TypeVar
 
     from ..backends.base import Node
     from ..git.repository import Repository
     from ..store.memory import Memory
     from ..store.stores import Stores
-    from .summary import Summary
+    from .summary import Nodes, Summary
+    from .survey import Bases
+
+    Result = TypeVar("Result")
 
     WorkOut = Callable[[str, bytes], bytes | None]
     """Gives what should be remembered under an id, where this is remembered; None for what can be no such entry."""
@@ -79,7 +82,8 @@ class _Trees:
 
     def way_to_work_out(self, kind: str) -> WorkOut | None:
         """How entries of a kind are worked out; None for a kind that this version does not know."""
-        for name, ways in ((index.KIND, self._facts), (survey.KIND, self._summary)):
+        kinds = (index.KIND, self._facts), (survey.KIND, self._summary), (overview.KIND, self._package)
+        for name, ways in kinds:
             if kind.startswith(f"{name}/"):
                 dialects = kind[len(name) + 1 :].split("/")
                 if all(dialect == "-" or dialect in map(str, DIALECTS) for dialect in dialects):
@@ -105,26 +109,42 @@ class _Trees:
         here = self._summaries.setdefault(kind, {})
 
         def work_out(id_: str, data: bytes) -> bytes | None:
-            trees: list[StoreTree | None] = []
-            nodes: list[Node | None] = []
-            for number, (side, dialect) in enumerate(zip(SIDES, dialects)):
-                oid = id_[number * _LENGTH : (number + 1) * _LENGTH]
-                is_same = number == 1 and oid == id_[:_LENGTH] and dialect == dialects[0] == "1"
-                if dialect == "-":
-                    trees.append(None)
-                    nodes.append(None)
-                elif is_same:
-                    trees.append(trees[0])
-                    nodes.append(nodes[0])
-                else:
-                    repository, node = self._find(oid) if oid != ABSENT else (self._repositories[0], None)
-                    trees.append(StoreTree(repository, None, Layout(int(dialect), side)))
-                    nodes.append(node)
-            path = bytes.fromhex(id_[2 * _LENGTH :]).decode(errors="surrogateescape")
-            bases, pair = (trees[0], trees[1]), (nodes[0], nodes[1])
-            return _read(lambda: survey.summary_of_nodes(bases, path, pair, here).to_bytes())
+            bases, nodes, path = self._both(id_, dialects)
+            return _read(lambda: survey.summary_of_nodes(bases, path, nodes, here).to_bytes())
 
         return work_out
+
+    def _package(self, kind: str, dialects: list[str]) -> WorkOut | None:
+        if len(dialects) != 2 or dialects[0] == "-":
+            return None
+
+        def work_out(id_: str, data: bytes) -> bytes | None:
+            (state, intent), nodes, name = self._both(id_, dialects)
+            assert state is not None
+            package = _read(lambda: overview.package_alone((state, intent), nodes, name))
+            return package.to_bytes() if package is not None else None
+
+        return work_out
+
+    def _both(self, id_: str, dialects: list[str]) -> tuple[Bases, Nodes, str]:
+        """The trees of both stores, the nodes in them, and the path, of an id that is made of all of them."""
+        trees: list[StoreTree | None] = []
+        nodes: list[Node | None] = []
+        for number, (side, dialect) in enumerate(zip(SIDES, dialects)):
+            oid = id_[number * _LENGTH : (number + 1) * _LENGTH]
+            is_same = number == 1 and oid == id_[:_LENGTH] and dialect == dialects[0] == "1"
+            if dialect == "-":
+                trees.append(None)
+                nodes.append(None)
+            elif is_same:
+                trees.append(trees[0])
+                nodes.append(nodes[0])
+            else:
+                repository, node = self._find(oid) if oid != ABSENT else (self._repositories[0], None)
+                trees.append(StoreTree(repository, None, Layout(int(dialect), side)))
+                nodes.append(node)
+        path = bytes.fromhex(id_[2 * _LENGTH :]).decode(errors="surrogateescape")
+        return (trees[0], trees[1]), (nodes[0], nodes[1]), path
 
     def _find(self, oid: str) -> tuple[Repository, Node]:
         for repository in self._repositories:
@@ -135,7 +155,7 @@ class _Trees:
         raise _Gone(oid)
 
 
-def _read(work_out: Callable[[], bytes]) -> bytes:
+def _read(work_out: Callable[[], Result]) -> Result:
     """What is worked out; raises _Gone where part of the tree is no longer there."""
     try:
         return work_out()

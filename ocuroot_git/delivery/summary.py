@@ -95,8 +95,13 @@ class Summary(Record):
         self.is_entangled = self.is_entangled or below.is_entangled
 
 
-def read_package(trees: tuple[StoreTree | None, StoreTree | None], package: str, nodes: Nodes) -> Summary:
-    """What a package holds itself, without those below it, from its nodes alone. Raises ObjectError."""
+def read_package(
+    trees: tuple[StoreTree | None, StoreTree | None], package: str, nodes: Nodes, on_the_way: list[Facts | None]
+) -> Summary:
+    """What a package holds itself, without those below it, from its nodes alone. Raises ObjectError.
+
+    `on_the_way` takes up what the index says of it in each of the trees that are not the same.
+    """
     facts: list[Facts | None] = [None, None]
     customs: list[Customs] = [{}, {}]
     counts = (0, 0)
@@ -109,6 +114,7 @@ def read_package(trees: tuple[StoreTree | None, StoreTree | None], package: str,
         read = facts[side] = index.read(tree.files, tree.layout, node, customs[side])
         found = by_side(tree.layout, side, read.counts, is_one=trees[0] is trees[1])
         counts = (counts[0] + found[0], counts[1] + found[1])
+    on_the_way += [facts[0], facts[1] if trees[1] is not trees[0] else None]
     summary = Summary(counts)
     of_state = facts[0]
     if of_state is not None:

@@ -19,7 +19,7 @@ from .summary import Summary, by_side, read_package
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Final
 
     from ..backends.base import Node
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .addresses import RunRef
+    from .index import Facts
     from .summary import Nodes
 
     Bases = tuple[StoreTree | None, StoreTree | None]
     """The trees of the state store and the intent store, without what a transaction has changed."""
+
+    Progress = Callable[[int, int], None]
 
 KIND: Final = "summary/1"
 """Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
@@ -62,24 +65,30 @@ class _Directory:
         """Whether the summary depends on the trees alone, so that it may be remembered."""
 
 
-def summary_of(snapshot: Snapshot) -> Summary:
+def summary_of(snapshot: Snapshot, progress: Progress | None = None, *, fills_index: bool = False) -> Summary:
     """The summary of both stores, or of the state store where there is no other. Raises NoStore where there is none.
 
-    Within a transaction, the packages that it has changed are `unread`.
+    Within a transaction, the packages that it has changed are `unread`. Where packages have to be read, `progress` is
+    told how many of how many are, and with `fills_index` what the index says of them is remembered as well.
     """
-    state = state_tree(snapshot)
-    return summary_of_trees(snapshot, state, intent_tree(snapshot) if snapshot.has_intent() else None)
+    intent = intent_tree(snapshot) if snapshot.has_intent() else None
+    survey = _of_snapshot(snapshot, state_tree(snapshot), intent)
+    survey.progress, survey.fills_index = progress, fills_index
+    return survey.of_all()
 
 
 def summary_of_trees(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> Summary:
     """The summary of one or two trees of a snapshot."""
+    return _of_snapshot(snapshot, state, intent).of_all()
+
+
+def _of_snapshot(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> _Survey:
     surroundings = snapshot.surroundings
     survey = _Survey(state, intent)
     survey.has_ids = all(snapshot.place(tree)[0].repository is not None for tree in survey.bases if tree is not None)
     survey.here = surroundings.derived.setdefault(kind_of(survey.bases), {})
     survey.memory = surroundings.memory if survey.has_ids else None
-    nodes = [tree.node(REFS) if tree is not None else None for tree in survey.bases]
-    return survey.summary("", (nodes[0], nodes[1]))
+    return survey
 
 
 def summary_of_nodes(bases: Bases, path: str, nodes: Nodes, here: dict[str, Summary]) -> Summary:
@@ -91,7 +100,12 @@ def summary_of_nodes(bases: Bases, path: str, nodes: Nodes, here: dict[str, Summ
 
 def kind_of(bases: Bases) -> str:
     """Under which kind the summaries of two stores are remembered."""
-    return f"{KIND}/{'/'.join(str(tree.layout.dialect) if tree is not None else '-' for tree in bases)}"
+    return f"{KIND}/{dialects_of(bases)}"
+
+
+def dialects_of(bases: Bases) -> str:
+    """The dialects of two stores, `1/1`; `-` for one that there is not."""
+    return "/".join(str(tree.layout.dialect) if tree is not None else "-" for tree in bases)
 
 
 def unsettled_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
@@ -135,6 +149,13 @@ class _Survey:
         """What this process knows."""
         self.memory: Memory | None = None
         """What other processes know."""
+        self.progress: Progress | None = None
+        self.fills_index = False
+
+    def of_all(self) -> Summary:
+        """The summary of all there is."""
+        nodes = [tree.node(REFS) if tree is not None else None for tree in self.bases]
+        return self.summary("", (nodes[0], nodes[1]))
 
     def summary(self, path: str, nodes: Nodes) -> Summary:
         """The summary of a directory: its path below `refs`, and its nodes."""
@@ -230,12 +251,20 @@ class _Survey:
             for tree in self.bases:
                 if tree is not None:
                     tree.files.prepare_walk()
+        facts: tuple[dict[str, str], dict[str, str]] = ({}, {})
         for number, text in self._texts(known):
+            text, *on_the_way = text.split("\n")
             read = Summary.of_text(text)
+            for found, one, node, tree in zip(facts, on_the_way, known[number].nodes, self.bases):
+                if one and tree is not None and node is not None and self.memory is not None:
+                    found[tree.files.oid(node)] = one
             if read is None:
                 known[number].is_lasting = False
             else:
                 known[number].summary = read
+        for tree, texts in zip(self.bases, facts):
+            if tree is not None and self.memory is not None:
+                index.keep(self.memory, tree.layout, texts)
 
     def _texts(self, packages: list[_Directory]) -> Iterator[tuple[int, str]]:
         """The summaries of packages as texts, with their numbers; empty for one that cannot be read."""
@@ -250,16 +279,22 @@ class _Survey:
             from ..store.forked_walk import in_two
 
             size = -(-len(packages) // _PIECES)  # neighbours stay together: they lie together in a pack
-            texts = in_two([numbers[first : first + size] for first in range(0, len(numbers), size)], read)
+            pieces = [numbers[first : first + size] for first in range(0, len(numbers), size)]
+            tell = self.progress or (lambda read, of: None)
+            texts = in_two(pieces, read, lambda piece: tell(pieces[piece][0], len(numbers)))
         for text in texts:
             number, _, rest = text.partition(" ")
             yield int(number), rest
 
     def _read_package(self, directory: _Directory) -> str:
+        """The summary as a text, and on a line for each store what the index says, if anything."""
+        facts: list[Facts | None] = []
         try:
-            return read_package(self.bases, directory.path, directory.nodes).to_text()
+            summary = read_package(self.bases, directory.path, directory.nodes, facts)
         except ObjectError:
             return ""
+        kept = facts if self.fills_index else []
+        return "\n".join([summary.to_text(), *(one.to_text() if one is not None else "" for one in kept)])
 
     def _put_together(self, directory: _Directory) -> None:
         summary = Summary() if directory.summary is None else directory.summary

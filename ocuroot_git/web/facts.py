@@ -21,21 +21,17 @@ if TYPE_CHECKING:
 
     from ..backends.base import Node
     from ..delivery.overview import Package, Unfinished
+    from ..delivery.survey import Progress
     from ..formats.documents import Document
     from ..formats.layout import Side, StoredRef
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
-
-    Progress = Callable[[int, int], object]
-    """Is told how many packages of how many have been read."""
 
 Value = TypeVar("Value")
 
 _MOST_RELEASES = 100_000
 _MOST_PACKAGES = 20_000
 _MOST_VERSIONS = 4
-_AT_ONCE = 50
-"""Packages that are read between two words of progress."""
 
 
 class Kept(Generic[Value]):
@@ -190,13 +186,7 @@ class Facts:
 
     def _read_packages(self, names: Collection[str], progress: Progress | None) -> Packages:
         problems = Problems()
-        if progress is None:
-            found = overview.packages(self.snapshot, names, problems)
-        else:
-            found, listed = {}, list(names)
-            for start in range(0, len(listed), _AT_ONCE):
-                progress(start, len(listed))
-                found.update(overview.packages(self.snapshot, listed[start : start + _AT_ONCE], problems))
+        found = overview.packages(self.snapshot, names, problems, progress)
         return Packages(found, refs_of(problems))
 
     def custom(self, package: Package) -> tuple[tuple[int, str], ...]:

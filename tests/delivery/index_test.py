@@ -59,7 +59,7 @@ def without(stores: ocuroot_git.Stores, monkeypatch: pytest.MonkeyPatch) -> dict
     known = {*queries.packages(snapshot.side("state")), *queries.packages(snapshot.side("intent"))}
     with monkeypatch.context() as patch:
         patch.setattr(index, "facts_of", lambda snapshot, tree, packages: dict.fromkeys(packages))
-        patch.setattr(survey._Survey, "summary", lambda self: summary.Summary(unread=sorted(known)))
+        patch.setattr(survey._Survey, "summary", lambda self, *place: summary.Summary(unread=sorted(known)))
         return answers(snapshot)
 
 
@@ -138,9 +138,9 @@ def test_only_what_changed_is_read_again(store: Repo, monkeypatch: pytest.Monkey
     read: list[str] = []
     whole = summary.read_package
 
-    def noted(trees: Any, package: str, nodes: Any) -> Any:
+    def noted(trees: Any, package: str, nodes: Any, on_the_way: Any) -> Any:
         read.append(package)
-        return whole(trees, package, nodes)
+        return whole(trees, package, nodes, on_the_way)
 
     monkeypatch.setattr(survey, "read_package", noted)
     assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before

@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 from support import original_stores
 from support.agreement import require_agreement
 from support.delivering import call, deploy, package, prepare, release, want_environment, work_any
+from support.raw_objects import plant, write_object
 from support.repositories import Repo
 from support.story import BACKEND, SEARCH
 from support.viewing import Browser, application, tell_story
@@ -22,13 +23,9 @@ def set_all(repo: Repo, documents: dict[str, object]) -> None:
     repo.ocuroot("update", "--stdin", input="".join(f"set {ref} {json.dumps(one)}\n" for ref, one in documents.items()))
 
 
-def put_file(repo: Repo, path: str, content: str) -> None:
+def put_file(repo: Repo, ref: str, content: str) -> None:
     """Write a file into the branch as it is, whatever that makes of the store."""
-    blob = repo.git("hash-object", "-w", "--stdin", input=content)
-    repo.git("read-tree", "state")
-    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
-    commit = repo.git("commit-tree", "-p", "state", "-m", "by hand", repo.git("write-tree"))
-    repo.git("update-ref", "refs/heads/state", commit)
+    plant(repo, f"refs/{ref}", "100644", "@object.json", write_object(repo, "blob", content.encode()))
 
 
 def test_the_story_and_what_follows(tmp_path: Path) -> None:
@@ -89,13 +86,13 @@ def test_damage(store: Repo) -> None:
     again = [release(store, package([call("build")], [deploy("staging")]), f"bad{number}") for number in range(6)]
     browser = Browser(application(store.path))
     before = require_agreement(store, browser)
-    put_file(store, f"refs/{again[0]}/@object.json", "{")
-    put_file(store, f"refs/{again[1]}/call/build/1/@object.json", '{"kind": "ref", "body": {"type": "sideways"}}')
-    put_file(store, f"refs/{again[2]}/call/build/1/functions/1/@object.json", "[]")
+    put_file(store, again[0], "{")
+    put_file(store, f"{again[1]}/call/build/1", '{"kind": "ref", "body": {"type": "sideways"}}')
+    put_file(store, f"{again[2]}/call/build/1/functions/1", "[]")
     set_all(store, {f"{again[3]}/call/build/1/status/running": {}, f"{again[4]}/call/build/1/status/dancing": {}})
-    put_file(store, f"refs/{bad[0].rpartition('/')[0]}/@/deploy/staging/@object.json", "no link")
-    put_file(store, f"refs/{bad[5].rpartition('/')[0]}/@/deploy/staging/@object.json", "{}")
-    put_file(store, f"refs/{bad[1].rpartition('/')[0]}/+/deploy/staging/@object.json", '{"kind": "ref", "body": 3}')
+    put_file(store, f"{bad[0].rpartition('/')[0]}/@/deploy/staging", "no link")
+    put_file(store, f"{bad[5].rpartition('/')[0]}/@/deploy/staging", "{}")
+    put_file(store, f"{bad[1].rpartition('/')[0]}/+/deploy/staging", '{"kind": "ref", "body": 3}')
     set_all(store, {"+/environment/odd": {"name": "even"}, "shop/-/bad9/@1": {}, "shop/-/bad9/@2/call/x/1": {}})
     counts = require_agreement(store, browser)
     assert counts == require_agreement(store)
