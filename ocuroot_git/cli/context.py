@@ -9,10 +9,12 @@ from ..store.stores import Stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from ..backends.operations import Carried
     from ..config.settings import Settings
+    from ..delivery.code import Code
     from ..formats.documents import Document
     from ..formats.operation import Operation
     from ..store.snapshot import Snapshot
@@ -83,6 +85,27 @@ class Context:
     def top_directory(self) -> str:
         """Where the commands of releases run: where packages' paths begin, or here where there is no work tree."""
         return self.settings.root or os.getcwd()
+
+    def code(self) -> AbstractContextManager[Code | None]:
+        """A block with what evaluates and calls the packages of this repository that are code; None without one."""
+        from contextlib import contextmanager
+
+        @contextmanager
+        def block() -> Iterator[Code | None]:
+            if self.settings.repository_or_none is None:
+                yield None  # the stores are directories
+                return
+            from ..delivery.code import Code
+            from ..packages.permissions import permissions_of
+
+            top = self.top_directory()
+            code = Code(self.settings.name.text, top, self.environ, permissions_of(self.settings, top))
+            try:
+                yield code
+            finally:
+                code.close()
+
+        return block()
 
     @property
     def are_stores_open(self) -> bool:

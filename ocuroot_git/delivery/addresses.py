@@ -76,7 +76,11 @@ class RunRef(Record):
 
     @property
     def function(self) -> str:
-        return f"{self.ref}/functions/1"
+        return self.step(1)
+
+    def step(self, number: int) -> str:
+        """The ref of a function of the run; there is more than one where the first went on with another."""
+        return f"{self.ref}/functions/{number}"
 
     @property
     def logs(self) -> str:

@@ -7,7 +7,8 @@ longer; so a difference can stand until those are complete.
 from __future__ import annotations
 
 from ..errors import Conflict, Fatal, NotFound
-from ..formats.refs import STATE, Ref
+from ..formats.documents import same
+from ..formats.refs import INTENT, STATE, Ref
 from ..store.transaction import Transaction
 from . import addresses, finish, model, runs, vocabulary
 from .addresses import RunRef, WorkRef
@@ -83,6 +84,20 @@ def apply(stores: Stores, refs: list[str] | None, operation: Operation | None = 
         stores, lambda tx: _forget_intents(tx, refs), change_state, "apply", operation=operation
     )
     return ApplyResult.of_document(done)
+
+
+def want_environments(stores: Stores, wanted: list[Fields], operation: Operation | None = None) -> ApplyResult:
+    """Let environments be wanted (`name`, `attributes`), and make state follow, as a file of code asks for."""
+    refs = [f"{INTENT}/environment/{one['name']}" for one in wanted]
+
+    def want(tx: Transaction) -> None:
+        for ref, one in zip(refs, wanted):
+            if not same(tx.get(ref, None), one):
+                tx.set(ref, one)
+
+    step = operation.step("intent") if operation is not None else None
+    stores.transact(want, command="release new", message="register environments", operation=step)
+    return apply(stores, refs, operation)
 
 
 def dry_run(snapshot: Snapshot, refs: list[str] | None, *, strict: bool) -> ApplyResult:

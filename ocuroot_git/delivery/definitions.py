@@ -6,17 +6,19 @@ Both come to one shape, that of the documents of releases in dialect 1, which `p
 from __future__ import annotations
 
 from ..errors import Fatal, NotFound
-from ..formats.documents import position
+from ..formats.documents import MISSING, position
 from ..packages.evaluate import PackageError, evaluate, is_starlark
 from ..packages.files import FilesError, within
-from ..packages.source import Problem
-from . import releases
+from ..packages.problem import Problem
+from .addresses import WorkRef
 from .fields import fields_of
-from .package import Package, problems_of
-from .vocabulary import ModelError
+from .model import write_inputs
+from .package import Package, WorkSpec, problems_of
+from .vocabulary import CALL, DEPLOY, ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..formats.documents import Document
     from ..packages.files import PackageFiles
     from ..packages.permissions import Permissions
     from .fields import Fields
@@ -47,18 +49,39 @@ def read_definition(
     Raises NotFound where there is no file, PackageError for code that is wrong, Fatal for JSON that is.
     """
     if is_starlark(path):
-        said = evaluate(
-            files,
-            path,
-            environments=[{"name": name, "attributes": one.attributes} for name, one in sorted(known.items())],
-            permissions=permissions,
-        )
+        said = evaluate(files, path, environments=as_code_sees(known), permissions=permissions)
         return Definition(said.definition, said.environments, said.printed)
     try:
         text = files.read(within("", path))
     except FilesError as error:
         raise NotFound(str(error)) from None
-    return Definition(fields_of(releases.parse_package(text, f"'{path}'"), f"'{path}'"), [], [], text)
+    return Definition(fields_of(parse_package(text, f"'{path}'"), f"'{path}'"), [], [], text)
+
+
+def as_code_sees(known: dict[str, Environment]) -> list[Fields]:
+    """Environments as `environments()` gives them: in the order of their refs."""
+    return [{"name": name, "attributes": one.attributes} for name, one in sorted(known.items())]
+
+
+def is_code(package: str, document: Document) -> bool:
+    """Whether what a release holds came from code: the package is, by its name, and its functions have a place."""
+    return is_starlark(package) and isinstance(document, dict) and bool(document.get("functions"))
+
+
+def for_release(document: Fields, release: str) -> Fields:
+    """The definition of code as a release keeps it: refs made absolute, as the original has them. Raises ModelError.
+
+    The shape is that of dialect 1.
+    """
+    phases = []
+    for phase in document["phases"]:
+        work = []
+        for one in phase["work"]:
+            kind = CALL if CALL in one else DEPLOY
+            spec = WorkSpec.read(one, "the package")
+            work.append({kind: {**one[kind], "inputs": write_inputs(spec.inputs(release))}})
+        phases.append({**phase, "work": work})
+    return {**document, "phases": phases}
 
 
 def check(files: PackageFiles, path: str, known: dict[str, Environment], permissions: Permissions) -> list[Problem]:
@@ -75,7 +98,7 @@ def check(files: PackageFiles, path: str, known: dict[str, Environment], permiss
     found = problems_of(definition.document, release)
     if not found:
         try:
-            releases.check(Package.read(definition.document, "the package"), release, known)
+            check_work(Package.read(definition.document, "the package"), release, known)
         except ModelError as error:
             found = [error]
     return [_problem(path, definition.text, error) for error in found]
@@ -85,3 +108,73 @@ def _problem(path: str, text: str, error: ModelError) -> Problem:
     """What is wrong with a package, at its line and column where it is JSON."""
     line, column = position(text, error.path) if text and error.path else (0, 0)
     return Problem(path, line, column, error.message.removeprefix("the package: "))
+
+
+def check_work(package: Package, release: str, known: dict[str, Environment]) -> None:
+    """Raise ModelError for what is seen to be wrong before the first run: doubles, and work that waits for itself."""
+    seen: dict[str, WorkSpec] = {}
+    waits: dict[str, set[str]] = {}
+    before: set[str] = set()
+    for phase in package.phases:
+        here: set[str] = set()
+        for spec in phase.work:
+            inputs = spec.inputs(release)
+            needed = {
+                given.ref.partition("#")[0] for given in inputs.values() if given.ref and given.default is MISSING
+            }
+            for name in spec.names(known):
+                work = WorkRef(release, spec.kind, name)
+                if work.ref in seen:
+                    raise ModelError(
+                        f"{spec.where}: {spec.kind} '{name}' is named twice; first in {seen[work.ref].where}"
+                    )
+                seen[work.ref] = spec
+                waits[work.ref] = before | {work.ref if ref == work.current else ref for ref in needed}
+                here.add(work.ref)
+        before = here or before
+    _refuse_cycle(waits, seen)
+
+
+def _refuse_cycle(waits: dict[str, set[str]], seen: dict[str, WorkSpec]) -> None:
+    """Take away what can run, again and again; where something is left, it waits for itself."""
+    left = dict(waits)
+    while True:
+        able = [ref for ref, needed in left.items() if not needed & left.keys()]
+        if not able:
+            break
+        for ref in able:
+            del left[ref]
+    for ref, needed in left.items():
+        names = [f"'{_short(other)}'" for other in sorted(needed & left.keys())]
+        raise ModelError(
+            f"{seen[ref].where}: it depends on itself: '{_short(ref)}' waits for {', '.join(names)}",
+            hint="an input that may not be there yet takes a default",
+        )
+
+
+def _short(work: str) -> str:
+    return "/".join(work.rsplit("/", 2)[1:])
+
+
+def read_package(text: str, where: str) -> Document:
+    """The definition of a package from JSON text, if a package has that shape.
+
+    Raises Fatal, which names `where` it came from, and the line and column of the field that is wrong.
+    """
+    document = parse_package(text, where)
+    for error in problems_of(document, "r/-/p/@1"):
+        line, column = position(text, error.path)
+        raise ModelError(f"{where}: line {line}, column {column}: {error.message.removeprefix('the package: ')}")
+    return document
+
+
+def parse_package(text: str, where: str) -> Document:
+    """The definition of a package from JSON text, whatever its shape. Raises Fatal as `read_package` does."""
+    from ..formats.documents import DocumentError, parse
+
+    try:
+        return parse(text)
+    except DocumentError as error:
+        raise Fatal(
+            f"{where}: {error.message}", hint='a package is JSON: {"phases": [{"name", "work": […]}]}'
+        ) from None

@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+from functools import partial
 
-from ..errors import Error, Fatal
-from ..formats.documents import Document, dump, to_bytes
-from . import child_command as process
-from . import claims, finish, runs, vocabulary
+from ..errors import Error
+from . import actions, claims, finish, runs, vocabulary
 from .addresses import RunRef, WorkRef
 from .claims import ClaimLost, Executor
 from .log_writer import LogWriter
-from .model import variable_name
-from .queries import environment, read_claim, read_function, read_release, read_run
-from .vocabulary import DEPLOY, DOWN, ModelError
+from .model import read_inputs
+from .queries import read_claim, read_function
+from .steps import add_step, last_step
+from .vocabulary import ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Final
 
     from ..formats.operation import Operation
-    from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
+    from .actions import Action, Performed
     from .child_command import Stop
-    from .fields import Fields
-    from .model import Claim, Function
+    from .code import Code
+    from .model import Claim
 
-    Started = tuple[RunRef, list[str] | None, Fields]
-    """A run that was claimed, its command, and its description."""
-
-LARGEST_OUTPUT: Final = 1 << 20
-"""Bytes in the file of outputs; larger ones belong elsewhere, with a reference to them as the output."""
-
-
-class NoCommand(Fatal):
-    """A run has no command: its function names none, and none was given."""
-
-
-class OutputError(Fatal, ValueError):
-    """The file of outputs does not parse; the message names the line."""
+    Started = tuple[RunRef, Action | None]
+    """A run that was claimed, and what it executes."""
 
 
 class ExecutionOptions:
     """How commands are run: where, with which environment, for how long, and who is told.
 
     `command` (a list of words) takes the place of the release's own; `with_description` gives it the run's
-    description on stdin. `output` is given what is printed: the run, the stream (1 or 2), and bytes.
+    description on stdin. `output` is given what is printed: the run, the stream (1 or 2), and bytes. `code` calls the
+    functions of packages that are code; None where there is no repository.
     """
 
     def __init__(
@@ -63,15 +50,19 @@ class ExecutionOptions:
         command: list[str] | None = None,
         with_description: bool = False,
         timeout: float | None = None,
+        code: Code | None = None,
     ) -> None:
-        self.environ = environ
-        self.directory = directory
-        self.top = top
+        self.actions = actions.ActionOptions(
+            environ=environ,
+            directory=directory,
+            top=top,
+            command=command,
+            with_description=with_description,
+            code=code,
+        )
         self.stop = stop
         self.output = output
         self.warn = warn
-        self.command = command
-        self.with_description = with_description
         self.timeout = timeout
 
 
@@ -116,20 +107,30 @@ def execute(
         if isinstance(before, RunResult):
             return before
         started = before or started
-    run, command, description = started
+    run, action = started
     begun(run)
     log = LogWriter(stores, run, executor=executor, warn=options.warn)
-    outputs: Fields = {}
-    if command is None:
-        status, exit_status, why = vocabulary.COMPLETE, 0, ""
-    else:
-        status, exit_status, why, outputs = _run(run, command, description, options, log)
-    if why:
-        log.say(f"[git-ocuroot: {why}]")
+    while True:
+        performed = actions.Performed(vocabulary.COMPLETE, 0)
+        if action is not None:
+            performed = actions.perform(
+                action, log, partial(options.output, run), timeout=options.timeout, stop=options.stop
+            )
+        if performed.following is None:
+            break
+        try:
+            action = _go_on(stores, run, performed, options, executor, log)
+        except ModelError as error:  # what the function asks for cannot be
+            performed = actions.Performed(vocabulary.FAILED, 1, error.message)
+            break
+        if action is None:
+            return RunResult(run, vocabulary.PAUSED, 0, "it waits for inputs")
+    if performed.why:
+        log.say(f"[git-ocuroot: {performed.why}]")
     log.finish_lines()
     log.keep()
-    _finish(stores, run, status, outputs, executor, log, exit_status)
-    return RunResult(run, status, exit_status, why)
+    _finish(stores, run, performed, executor, log)
+    return RunResult(run, performed.status, performed.exit_status, performed.why)
 
 
 def _claim(
@@ -151,12 +152,11 @@ def _claim(
 
         def claim(tx: Transaction) -> str:
             run = runs.start(tx, work, number, executor=executor, over=over)
-            function = read_function(tx, run)
-            found[:] = [(run, options.command or command_of(tx, run, function), describe(tx, run, function))]
+            found[:] = [(run, actions.action_of(tx, run, last_step(tx, run)[1], options.actions))]
             return run.ref
 
         ref = stores.transact(claim, command="run start", message=f"start {work}", operation=operation)
-        return found[0] if found and found[0][0].ref == ref else (RunRef.parse(ref), None, {})
+        return found[0] if found and found[0][0].ref == ref else (RunRef.parse(ref), None)
 
     return claims.taking_over(stores, start, options.stop, options.warn, over)
 
@@ -185,186 +185,58 @@ def _taken_up(stores: Stores, run: RunRef, options: ExecutionOptions, executor: 
             raise ClaimLost(f"'{run}' is still run by '{claim.owner}', under the same name of an operation")
 
 
-def _run(
-    run: RunRef, command: list[str], description: Fields, options: ExecutionOptions, log: LogWriter
-) -> tuple[str, int, str, Fields]:
-    """Run the command; gives the status, the exit status, why it is no plain one, and the outputs."""
-
-    def output(stream: int, data: bytes) -> None:
-        log.feed(stream, data)
-        options.output(run, stream, data)
-
-    with tempfile.TemporaryDirectory(prefix="git-ocuroot-") as scratch:
-        output_file = os.path.join(scratch, "output")
-        open(output_file, "wb").close()
-        stdin = os.devnull
-        if options.with_description:
-            stdin = os.path.join(scratch, "description")
-            with open(stdin, "wb") as file:
-                file.write(to_bytes(dump(description) + "\n"))
-        try:
-            ended = process.run(
-                command,
-                environ=_environment(options.environ, description, output_file),
-                directory=options.directory if options.command else options.top,
-                stdin=stdin,
-                timeout=options.timeout,
-                stop=options.stop,
-                output=output,
-                tick=log.tick,
-            )
-        except (ClaimLost, vocabulary.WrongStatus):
-            raise
-        except Error as error:
-            return vocabulary.FAILED, 128, error.message, {}
-        status = vocabulary.COMPLETE if ended.status == 0 else vocabulary.FAILED
-        if ended.why and ended.why == log.told_to_stop:
-            status = vocabulary.CANCELLED
-        why = ended.why or (f"it ended with status {ended.status}" if ended.status else "")
-        try:
-            return status, ended.status, why, read_outputs(output_file)
-        except OutputError as error:
-            status = vocabulary.FAILED if status == vocabulary.COMPLETE else status
-            return status, ended.status or 128, f"{why}; {error.message}" if why else error.message, {}
-
-
-def _finish(
+def _go_on(
     stores: Stores,
     run: RunRef,
-    status: str,
-    outputs: Fields,
+    performed: Performed,
+    options: ExecutionOptions,
     executor: Executor,
     log: LogWriter,
-    exit_status: int,
-) -> None:
+) -> Action | None:
+    """Let a run go on with the function that the one before asked for; None where it is paused, waiting for inputs."""
+    following = performed.following or {}
+    inputs = read_inputs(following["inputs"], f"'{run}': next", run.work.release)
+    found: list[Action | None] = []
+
+    def change(tx: Transaction) -> None:
+        claims.require_claim(tx, run, executor.name)
+        missing = add_step(tx, run, following["fn"], inputs)
+        if missing:
+            log.append(tx)
+            runs.enter(tx, run, read_function(tx, run), vocabulary.PAUSED)
+        found[:] = [None if missing else actions.action_of(tx, run, last_step(tx, run)[1], options.actions)]
+
+    log.finish_lines()
+    log.keep()
+    stores.transact(change, command="run next", message=f"go on {run}")
+    if found[0] is None:
+        log.recorded()
+    return found[0]
+
+
+def _finish(stores: Stores, run: RunRef, performed: Performed, executor: Executor, log: LogWriter) -> None:
+    status = performed.status
     ended_by = finish.BY_CANCEL if status == vocabulary.CANCELLED else ""
     try:
-        finish.finish(stores, run, status, outputs=outputs, owner=executor.name, ended_by=ended_by, also=log.append)
+        finish.finish(
+            stores,
+            run,
+            status,
+            outputs=performed.outputs,
+            tags=performed.tags,
+            owner=executor.name,
+            ended_by=ended_by,
+            also=log.append,
+        )
     except ClaimLost:
         raise
     except Error as error:
+        exit_status = performed.exit_status
         error.message = f"the command of '{run}' ended with status {exit_status}, but that is not recorded: {error}"
-        given = "".join(f" --output {key}=…" for key in outputs)
+        given = "".join(f" --output {key}=…" for key in performed.outputs)
+        given += "".join(f" --tag {tag}" for tag in performed.tags)
         error.hint = f"once the store can be written to: git ocuroot run finish {run} --status {status}{given}"
         if log.kept_in:
             error.hint += f" (in this repository; '{log.kept_in}' holds the log until then)"
         raise
     log.recorded()
-
-
-def command_of(snapshot: Snapshot, run: RunRef, function: Function) -> list[str] | None:
-    """The command that the release gives for a run; None for a `down` of which it says nothing: there is nothing to do.
-
-    Raises NoCommand where the function is one that only another program can execute.
-    """
-    line = function.fn.get("run")
-    if isinstance(line, str) and line:
-        return ["sh", "-c", line]
-    if not function.fn and read_run(snapshot, run).type == DOWN and _is_put_up_by_command(snapshot, run):
-        return None
-    raise NoCommand(
-        f"'{run}' has no command: its function says no 'run'",
-        hint=f"give one: git ocuroot run exec {run.work} -- <command>",
-    )
-
-
-def _is_put_up_by_command(snapshot: Snapshot, run: RunRef) -> bool:
-    package = read_release(snapshot, run.work.release).package
-    return any(spec.function(vocabulary.UP).get("run") for spec in package.specs() if spec.kind == DEPLOY)
-
-
-def describe(snapshot: Snapshot, run: RunRef, function: Function) -> Fields:
-    """A run's description: what `work any --exec` gives its command on stdin."""
-    work = run.work
-    found = environment(snapshot, work.name) if work.kind == DEPLOY else None
-    return {
-        "run": run.ref,
-        "work": work.ref,
-        "release": work.release,
-        "package": work.package,
-        "commit": read_release(snapshot, work.release).commit,
-        "type": read_run(snapshot, run).type,
-        "name": work.name,
-        "environment": found.to_document() if found is not None else None,
-        "fn": function.fn,
-        "inputs": {name: given.value for name, given in function.inputs.items()},
-    }
-
-
-def _environment(environ: Mapping[str, str], description: Fields, output_file: str) -> dict[str, str]:
-    found = {name: value for name, value in environ.items() if not name.startswith(_OWN)}
-    found.update(OCUROOT_RELEASE=description["release"], OCUROOT_RUN=description["run"], OCUROOT_OUTPUT=output_file)
-    if description["type"] != vocabulary.CALL:
-        found["OCUROOT_ENVIRONMENT"] = description["name"]
-    for name, value in description["inputs"].items():
-        found[variable_name(name)] = value if isinstance(value, str) else dump(value, None)
-    return found
-
-
-_OWN: Final = (
-    "OCUROOT_INPUT_",
-    "OCUROOT_RELEASE",
-    "OCUROOT_RUN",
-    "OCUROOT_ENVIRONMENT",
-    "OCUROOT_OUTPUT",
-    "OCUROOT_OPERATION",
-)
-"""What a command must not inherit: of a run around this one, and the name of what *this* process writes."""
-
-
-def read_outputs(path: str) -> dict[str, Document]:
-    """The outputs that a command wrote to its file. Raises OutputError."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(LARGEST_OUTPUT + 1)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise OutputError(f"cannot read the outputs: {error.strerror}") from None
-    if len(data) > LARGEST_OUTPUT:
-        raise OutputError(f"bad outputs: they are over {LARGEST_OUTPUT >> 20} MiB")
-    try:
-        return parse_outputs(data.decode())
-    except UnicodeDecodeError:
-        raise OutputError("bad outputs: they are not UTF-8") from None
-
-
-def parse_outputs(text: str) -> dict[str, Document]:
-    """Outputs in the form of GitHub's: `key=value` lines, and `key<<END`, lines of a value, `END`. Raises OutputError.
-
-    >>> parse_outputs("version=1.2\\nnotes<<EOF\\ntwo\\nlines\\nEOF\\n")
-    {'version': '1.2', 'notes': 'two\\nlines'}
-    """
-    outputs: dict[str, Document] = {}
-    lines = enumerate(text.split("\n"), 1)
-    for number, line in lines:
-        line = line.removesuffix("\r")
-        if not line:
-            continue
-        key, equals, value = line.partition("=")
-        head, heredoc, end = line.partition("<<")
-        if heredoc and end and "=" not in head:
-            key, value = head, _heredoc(lines, end, number)
-        elif not equals:
-            raise OutputError(f"bad outputs: line {number}: neither 'key=value' nor 'key<<END': '{line[:80]}'")
-        if not key.strip():
-            raise OutputError(f"bad outputs: line {number}: the key is empty")
-        outputs[key.strip()] = value
-    return outputs
-
-
-def _heredoc(lines: enumerate[str], end: str, start: int) -> str:
-    value: list[str] = []
-    for _, line in lines:
-        if line.removesuffix("\r") == end:
-            return "\n".join(value)
-        value.append(line)
-    raise OutputError(f"bad outputs: line {start}: the value that begins here has no end '{end}'")
-
-
-def pair(text: str) -> tuple[str, str]:
-    """An output on the command line, `key=value`. Raises ModelError."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ModelError(f"bad output '{text}': it is not key=value")
-    return key, value

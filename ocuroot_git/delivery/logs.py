@@ -59,10 +59,10 @@ class Log:
     def is_empty(self) -> bool:
         return not (self._head or self._tail or self._lines)
 
-    def add(self, message: str, stream: int, when: str) -> None:
+    def add(self, message: str, stream: int, when: str, attributes: dict[str, str] | None = None) -> None:
         """Append an entry of our own."""
-        entry: Fields = {"timestamp": when, "message": message, "stream": stream, "attributes": {}}
-        self._add(entry, _size_of_text(message) + _ENTRY)
+        entry: Fields = {"timestamp": when, "message": message, "stream": stream, "attributes": attributes or {}}
+        self._add(entry, _size(entry) if attributes else _size_of_text(message) + _ENTRY)
 
     def _add(self, entry: Fields, size: int) -> None:
         if not self._lines and not self._tail and self._head_size + size <= HEAD:

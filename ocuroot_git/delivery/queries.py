@@ -290,6 +290,11 @@ def read_function(snapshot: Snapshot, run: RunRef) -> Function:
     return _read_part(snapshot, run.function, Function.read)
 
 
+def read_step(snapshot: Snapshot, run: RunRef, number: int) -> Function:
+    """A function of a run by its number. Raises as `read_function` does."""
+    return _read_part(snapshot, run.step(number), Function.read)
+
+
 def read_claim(snapshot: Snapshot, run: RunRef) -> Claim:
     """Who holds a running run. Raises BadDocument."""
     return _read_part(snapshot, run.status(RUNNING), Claim.read)

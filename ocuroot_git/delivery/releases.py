@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ..errors import Conflict, Fatal
-from ..formats.documents import MISSING
+from ..formats.documents import same
 from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.pruned import format_spans
 from ..formats.refs import STATE
-from . import addresses, model, runs, vocabulary
+from . import addresses, definitions, model, runs, vocabulary
 from .addresses import WorkRef
 from .finish import checked_tag
 from .package import Package
-from .problems import Problems
+from .problems import BadDocument, Problems
 from .pruned import record_of
 from .queries import (
     deployed,
@@ -27,7 +27,7 @@ from .queries import (
     require_own_dialect,
     state_tree,
 )
-from .vocabulary import CALL, DEPLOY, UP, ModelError
+from .vocabulary import CALL, DEPLOY, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
+    from .code import Code
     from .fields import Fields
     from .model import Environment
-    from .package import WorkSpec
 
 
 def new(
@@ -49,13 +49,15 @@ def new(
     commit: str,
     definition: Document,
     *,
+    is_code: bool = False,
     tags: Iterable[str] = (),
     force: bool = False,
     operation: Operation | None = None,
 ) -> str:
     """Make the next release of a package (`repo/-/path`): number, marker, links and pending runs in one commit.
 
-    Gives its ref. Raises Conflict where the commit has a release already, unless `force`; ModelError for a package
+    `definition` is kept as it is; what code came to (`is_code`) with its refs made absolute. Gives the release's ref.
+    Raises Conflict where the commit has a release already, unless `force`; ModelError for a package
     that cannot be released.
     """
     tags = [checked_tag(tag) for tag in tags]
@@ -67,9 +69,10 @@ def new(
         number = _next_number(tx, package)
         release = f"{package}/{STATE}{number}"
         known = environments(tx, Problems())
-        read = Package.read(definition, f"package '{package}'")
-        check(read, release, known)
-        tx.create(release, {"commit": commit, "package": definition})
+        kept = definitions.for_release(definition, release) if is_code else definition
+        read = Package.read(kept, f"package '{package}'")
+        definitions.check_work(read, release, known)
+        tx.create(release, {"commit": commit, "package": kept})
         tx.create(f"{release}/commit/{commit}", {"time": model.timestamp()})
         for name in ("", *tags):
             tx.link(f"{package}/{STATE}{name}", release)
@@ -84,15 +87,18 @@ def new(
 _TYPES = {CALL: CALL, DEPLOY: UP}
 
 
-def handle_check_environments(tx: Transaction, release: str, problems: Problems) -> None:
+def handle_check_environments(tx: Transaction, release: str, problems: Problems, code: Code | None) -> None:
     """Make the deployments that a release's package wants and that are not there yet, because environments changed.
 
+    A package that is code is evaluated anew for that, by `code`, and the release keeps what it comes to now.
     What was put off or taken down together with its environment is made again; what a person took down is not.
     The op that asked for this stays while something could not be read, so that it is looked at again.
     """
     met = Problems()
     known = environments(tx, met)
-    for spec in read_release(tx, release).package.specs():
+    with met.leave_out(release):
+        _define_again(tx, release, known, code)
+    for spec in read_release(tx, release).package.specs() if not met else ():
         for name in spec.names(known) if spec.kind == DEPLOY else ():
             work = WorkRef(release, DEPLOY, name)
             with met.leave_out(work.ref), tx.all_or_nothing():
@@ -103,6 +109,25 @@ def handle_check_environments(tx: Transaction, release: str, problems: Problems)
         problems.update(met)
     else:
         tx.delete(f"{release}/op/{vocabulary.CHECK_ENVIRONMENTS}")
+
+
+def _define_again(tx: Transaction, release: str, known: dict[str, Environment], code: Code | None) -> None:
+    """Let the release of a package that is code hold what it comes to with the environments there are now."""
+    document = read_release(tx, release)
+    package = addresses.package_of(release)
+    if not definitions.is_code(package, document.document.get("package")):
+        return
+    if code is None:
+        raise BadDocument(release, "its package is code, and there is no repository here that has it")
+    try:
+        defined = code.define(package, document.commit, known).document
+    except Fatal as error:
+        raise BadDocument(release, f"its package cannot be evaluated: {error.message}") from None
+    if defined is None:
+        raise BadDocument(release, "its package defines nothing any more")
+    kept = definitions.for_release(defined, release)
+    if not same(kept, document.document.get("package")):
+        tx.set(release, {**document.to_document(), "package": kept})
 
 
 def _went_with_environment(snapshot: Snapshot, run: addresses.RunRef) -> bool:
@@ -141,52 +166,6 @@ def _next_number(tx: Transaction, package: str) -> int:
         if OBJECT_FILE in names or names - {"custom"}:
             return max(number, highest) + 1
     return highest + 1
-
-
-def check(package: Package, release: str, known: dict[str, Environment]) -> None:
-    """Raise ModelError for what is seen to be wrong before the first run: doubles, and work that waits for itself."""
-    seen: dict[str, WorkSpec] = {}
-    waits: dict[str, set[str]] = {}
-    before: set[str] = set()
-    for phase in package.phases:
-        here: set[str] = set()
-        for spec in phase.work:
-            inputs = spec.inputs(release)
-            needed = {
-                given.ref.partition("#")[0] for given in inputs.values() if given.ref and given.default is MISSING
-            }
-            for name in spec.names(known):
-                work = WorkRef(release, spec.kind, name)
-                if work.ref in seen:
-                    raise ModelError(
-                        f"{spec.where}: {spec.kind} '{name}' is named twice; first in {seen[work.ref].where}"
-                    )
-                seen[work.ref] = spec
-                waits[work.ref] = before | {work.ref if ref == work.current else ref for ref in needed}
-                here.add(work.ref)
-        before = here or before
-    _refuse_cycle(waits, seen)
-
-
-def _refuse_cycle(waits: dict[str, set[str]], seen: dict[str, WorkSpec]) -> None:
-    """Take away what can run, again and again; where something is left, it waits for itself."""
-    left = dict(waits)
-    while True:
-        able = [ref for ref, needed in left.items() if not needed & left.keys()]
-        if not able:
-            break
-        for ref in able:
-            del left[ref]
-    for ref, needed in left.items():
-        names = [f"'{_short(other)}'" for other in sorted(needed & left.keys())]
-        raise ModelError(
-            f"{seen[ref].where}: it depends on itself: '{_short(ref)}' waits for {', '.join(names)}",
-            hint="an input that may not be there yet takes a default",
-        )
-
-
-def _short(work: str) -> str:
-    return "/".join(work.rsplit("/", 2)[1:])
 
 
 # Showing
@@ -276,30 +255,3 @@ def _standing(snapshot: Snapshot, work: WorkRef, run: addresses.RunRef) -> Field
     if function.status == vocabulary.PENDING:
         described["waits_for"] = [reason.what for reason in runs.what_it_waits_for(snapshot, run, function)]
     return described
-
-
-def read_package(text: str, where: str) -> Document:
-    """The definition of a package from JSON text, if a package has that shape.
-
-    Raises Fatal, which names `where` it came from, and the line and column of the field that is wrong.
-    """
-    from ..formats.documents import position
-    from .package import problems_of
-
-    document = parse_package(text, where)
-    for error in problems_of(document, "r/-/p/@1"):
-        line, column = position(text, error.path)
-        raise ModelError(f"{where}: line {line}, column {column}: {error.message.removeprefix('the package: ')}")
-    return document
-
-
-def parse_package(text: str, where: str) -> Document:
-    """The definition of a package from JSON text, whatever its shape. Raises Fatal as `read_package` does."""
-    from ..formats.documents import DocumentError, parse
-
-    try:
-        return parse(text)
-    except DocumentError as error:
-        raise Fatal(
-            f"{where}: {error.message}", hint='a package is JSON: {"phases": [{"name", "work": […]}]}'
-        ) from None

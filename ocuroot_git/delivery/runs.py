@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..errors import Conflict, Fatal, NotFound
 from ..formats.globs import GlobError, escape
 from ..formats.refs import STATE, Ref
-from . import addresses, claims, live, model, vocabulary
+from . import addresses, claims, live, model, steps, vocabulary
 from .addresses import RunRef, WorkRef
 from .inputs import fill, with_overrides
 from .model import Claim, Function, Run
@@ -150,7 +150,10 @@ def start(
         reasons = what_it_waits_for(tx, run, function)
         if reasons:
             raise Waits(f"cannot start '{run}': it waits for {', '.join(reason.what for reason in reasons)}")
-        _fill(tx, run, function)
+        if function.status == vocabulary.PAUSED:
+            steps.fill_last(tx, run)
+        else:
+            _fill(tx, run, function)
     enter(
         tx, run, function, vocabulary.RUNNING, executor.claim(tx) if executor is not None else Claim(model.timestamp())
     )
@@ -179,10 +182,14 @@ class Reason:
 
 
 def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function) -> list[Reason]:
-    """What a pending run waits for; nothing where it is ready. What cannot be read blocks it."""
+    """What a pending or paused run waits for; nothing where it is ready. What cannot be read blocks it."""
     type_ = read_run(snapshot, run).type
     reasons = []
-    if type_ != DOWN:
+    number, step = steps.last_step(snapshot, run) if function.status == vocabulary.PAUSED else (1, function)
+    if number > 1:
+        inputs = {name: given.unfilled() for name, given in step.inputs.items()}
+        reasons += _missing_among(snapshot, inputs)
+    elif type_ != DOWN:
         for glob in function.dependencies:
             try:
                 is_met = bool(snapshot.match(glob, side="state"))
@@ -208,6 +215,10 @@ def _missing_inputs(snapshot: Snapshot, run: RunRef, function: Function, type_: 
             _, inputs = with_overrides(snapshot, run.work, function)
         except BAD as error:
             return [Reason(f"its intent, which cannot be read ({error.message})", blocks=True)]
+    return _missing_among(snapshot, inputs)
+
+
+def _missing_among(snapshot: Snapshot, inputs: Inputs) -> list[Reason]:
     reasons = []
     for name, given in inputs.items():
         try:
@@ -296,6 +307,7 @@ def enter(tx: Transaction, run: RunRef, function: Function, status: str, claim: 
         tx.delete(run.status(old))
     tx.set(run.status(status), claim.to_document() if claim is not None else {"time": now})
     tx.set(run.function, function.to_document())
+    steps.follow(tx, run, status)
 
 
 def cancel(tx: Transaction, run: RunRef, ended_by: str) -> None:

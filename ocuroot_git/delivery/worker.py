@@ -11,8 +11,9 @@ from queue import SimpleQueue
 
 from ..errors import Conflict, Error, Fatal
 from . import apply, claims, releases, vocabulary
+from .actions import NoCommand
 from .addresses import RunRef, WorkRef
-from .executor import NoCommand, RunResult, execute
+from .executor import RunResult, execute
 from .problems import Problems
 from .queries import require_own_dialect
 from .queue import READY, run_items
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..store.stores import Stores
     from ..store.transaction import Transaction
+    from .code import Code
     from .executor import ExecutionOptions
     from .model import Claim
 
@@ -43,8 +45,11 @@ MOST_RUNS: Final = 10
 """Runs of one piece of work by one `work any`; more of them follow from each other without end."""
 
 
-def prepare(stores: Stores) -> tuple[dict[str, Fatal], Problems]:
-    """Apply all intents and handle all ops; gives the errors of intents that cannot be applied, and what was bad."""
+def prepare(stores: Stores, code: Code | None) -> tuple[dict[str, Fatal], Problems]:
+    """Apply all intents and handle all ops; gives the errors of intents that cannot be applied, and what was bad.
+
+    `code` evaluates packages that are code anew.
+    """
     applied = apply.apply(stores, None)
 
     def handle(tx: Transaction) -> Problems:
@@ -52,7 +57,7 @@ def prepare(stores: Stores) -> tuple[dict[str, Fatal], Problems]:
         for release, name in list(ops(tx, problems)):
             if name == vocabulary.CHECK_ENVIRONMENTS:
                 with problems.leave_out(f"{release}/op/{name}"):
-                    releases.handle_check_environments(tx, release, problems)
+                    releases.handle_check_environments(tx, release, problems, code)
         return problems
 
     applied.problems.update(stores.transact(handle, command="work any"))
@@ -75,7 +80,7 @@ class WorkSummary:
     @property
     def failed(self) -> bool:
         return bool(self.errors or self.problems) or any(
-            result.status != vocabulary.COMPLETE for result in self.results
+            result.status not in (vocabulary.COMPLETE, vocabulary.PAUSED) for result in self.results
         )
 
 
@@ -118,7 +123,7 @@ class Worker:
 
     def _look(self, stores: Stores) -> list[tuple[RunRef, Claim | None]]:
         """Apply and handle what there is, and find the runs that are ready, each with the claim to be taken over."""
-        errors, self.summary.problems = prepare(stores)
+        errors, self.summary.problems = prepare(stores, self._options.actions.code)
         self.summary.errors.update(errors)
         ready: list[tuple[RunRef, Claim | None]] = []
         places = {_place(run) for run in self._running}

@@ -141,7 +141,7 @@ def _result(text: str, path: str, secrets: Secrets) -> Fields:
     import json
 
     from .evaluation import Failure
-    from .source import Problem
+    from .problem import Problem
 
     if len(text) > LARGEST_RESULT:
         raise Failure(Problem(path, 0, 0, f"what the function returns is over {LARGEST_RESULT >> 20} MiB"))

@@ -8,7 +8,7 @@ from ..config.sandbox import StarlarkError, in_child
 from ..config.starlark import need_library
 from ..errors import Fatal
 from .files import FilesError, within
-from .source import Problem
+from .problem import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from ..config.starlark import BUILTIN, COMMON, JSON_CHECK, json_decode, message_
 from .files import FilesError, HostError, within
 from .masking import Secrets
 from .prelude import PRELUDE
+from .problem import Problem
 from .registry import Registry
-from .source import Problem, Source
+from .source import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from typing import Any, Final, NoReturn, Protocol
 
     from .masking import Secrets
-    from .source import FunctionDef, Problem, Source
+    from .problem import Problem
+    from .source import FunctionDef, Source
 
     Fields = dict[str, Any]
 

@@ -12,7 +12,7 @@ from support.original_stores import v1_branch, v3_branches
 from support.repositories import Repo
 
 from ocuroot_git.delivery import model, vocabulary
-from ocuroot_git.delivery.executor import OutputError, parse_outputs
+from ocuroot_git.delivery.outputs import OutputError, parse_outputs
 
 R = "shop/-/web/@1"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ...backends.base import file_at
 from ...errors import Fatal, NotFound
 from ...formats.documents import Document, dump
@@ -19,9 +21,12 @@ def new(
     context: Context, path: str, *, repo: str | None, commit: str | None, definition: str, tag: list[str], force: bool
 ) -> int:
     from ...delivery import releases
+    from ...packages.evaluate import is_starlark
 
     package = package_ref(repo or context.stores.base.repo, path)
     released = _commit(context, repo, commit or context.environ.get("OCU_REPO_COMMIT_OVERRIDE") or "HEAD")
+    if is_starlark(path) and not definition:
+        return _new_by_code(context, package, released, tags=tag, force=force)
     content = _definition(context, definition, path, None if repo else released)
     release = releases.new(
         context.stores,
@@ -34,6 +39,57 @@ def new(
     )
     context.terminal.result(release)
     return 0
+
+
+def _new_by_code(context: Context, package: str, released: Oid, *, tags: list[str], force: bool) -> int:
+    """What the code of a package asks for: a release, or environments."""
+    from ...delivery import apply, releases
+    from ...delivery.problems import Problems
+    from ...delivery.queries import environments
+    from ..reports import report_problems
+
+    problems = Problems()
+    known = environments(context.snapshot(), problems)
+    report_problems(context.terminal, problems)
+    with context.code() as code:
+        if code is None:
+            raise Fatal(f"'{package}' is code, and there is no repository here that has it")
+        defined = code.define(package, released, known)
+        _warn_of_changes(context, code.path_of(package), released)
+    for line in defined.printed:
+        context.terminal.remark(f"{line['file']}:{line['line']}: {line['message']}")
+    if defined.document is not None:
+        release = releases.new(
+            context.stores,
+            package,
+            released,
+            defined.document,
+            is_code=True,
+            tags=tags,
+            force=force,
+            operation=context.operation("release new", commit=released, package=defined.document),
+        )
+        context.terminal.result(release)
+        return 0
+    if not defined.environments:
+        context.terminal.warning(f"'{package}' defines neither a package nor environments")
+        return 0
+    operation = context.operation("release new", commit=released, package=defined.environments)
+    applied = apply.want_environments(context.stores, defined.environments, operation)
+    for environment in defined.environments:
+        context.terminal.result(f"@/environment/{environment['name']}")
+    return report_problems(context.terminal, applied.problems)
+
+
+def _warn_of_changes(context: Context, path: str, commit: Oid) -> None:
+    """Warn where the file in the work tree is another than the one that is released: that of the commit."""
+    try:
+        with open(os.path.join(context.top_directory(), path), "rb") as file:
+            here = file.read()
+    except OSError:
+        return
+    if here != _file_at(context, commit, path):
+        context.terminal.warning(f"'{path}' was changed here; it is released as it is in commit {commit[:12]}")
 
 
 def package_ref(repo: str, path: str) -> str:
@@ -59,7 +115,7 @@ def _commit(context: Context, repo: str | None, revision: str) -> Oid:
 
 def _definition(context: Context, named: str, path: str, commit: Oid | None) -> Document:
     """The package: from the file that was named, from stdin, or from the file at its path in a commit."""
-    from ...delivery.releases import read_package
+    from ...delivery.definitions import read_package
 
     if named == "-":
         return read_package(context.read_value("-"), "standard input")
@@ -194,7 +250,8 @@ COMMAND = Group(
             common=WRITING,
             least=1,
             most=1,
-            notes="Without --package, the file at <path> in the commit is read, which must be JSON.\n"
+            notes="Without --package, the file at <path> in the commit is read: JSON, or code (*.star). Code may also\n"
+            "register environments, which are then wanted and made, and printed.\n"
             "Exit status: 0; 1 for an unknown commit; 3 where the commit has a release already.",
         ),
         Command(

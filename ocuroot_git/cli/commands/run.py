@@ -66,7 +66,7 @@ def finish(
     force: bool,
 ) -> int:
     from ...delivery import finish
-    from ...delivery.executor import pair
+    from ...delivery.outputs import pair
     from ...delivery.queries import find_run
 
     if not status:
@@ -120,8 +120,9 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
     if timeout is not None and timeout <= 0:
         raise UsageError("option '--timeout' takes a number of seconds above 0")
     work, number = find_work(context.snapshot(), reference)
-    with Signals() as stop:
+    with context.code() as code, Signals() as stop:
         options = execution.ExecutionOptions(
+            code=code,
             environ=context.environ,
             directory=os.getcwd(),
             top=context.top_directory(),
@@ -141,7 +142,7 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
         )
         why = f" ({result.why})" if result.why else ""
         context.terminal.remark(f"{result.run}: {result.status}{why}")
-    if result.status == vocabulary.COMPLETE:
+    if result.status in (vocabulary.COMPLETE, vocabulary.PAUSED):
         return 0
     return result.exit_status or 1
 

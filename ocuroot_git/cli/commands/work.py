@@ -53,8 +53,9 @@ def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
         return _dry_run(context)
     top = context.top_directory()
     display = _display(context)
-    with Signals() as stop:
+    with context.code() as code, Signals() as stop:
         options = ExecutionOptions(
+            code=code,
             environ=context.environ,
             directory=top,
             top=top,

@@ -1,0 +1,68 @@
+"""The functions of a run beyond its first: what `next(…)` of code goes on with (design 14.8).
+
+`<run>/functions/1` is the run's own, and holds its status; `functions/2` and so on are added as they are asked for,
+each with its inputs. The last of them is what is executed.
+"""
+
+from __future__ import annotations
+
+from . import model, vocabulary
+from .inputs import fill
+from .model import Function
+from .queries import read_function, read_step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..store.snapshot import Snapshot
+    from ..store.transaction import Transaction
+    from .addresses import RunRef
+    from .fields import Fields
+    from .model import Inputs
+
+
+def last_step(snapshot: Snapshot, run: RunRef) -> tuple[int, Function]:
+    """The number of the last function of a run, and that function."""
+    number = 1
+    while snapshot.exists(run.step(number + 1)):
+        number += 1
+    return number, read_step(snapshot, run, number) if number > 1 else read_function(snapshot, run)
+
+
+def add_step(tx: Transaction, run: RunRef, fn: Fields, inputs: Inputs) -> list[str]:
+    """Let a run go on with another function; gives the names of the inputs it still waits for."""
+    number, before = last_step(tx, run)
+    if number > 1:
+        _enter(tx, run, number, before, vocabulary.COMPLETE)
+    filled, missing = fill(tx, inputs)
+    status = vocabulary.PENDING if missing else vocabulary.RUNNING
+    history: list[Fields] = [{"time": model.timestamp(), "status": status}]
+    _write(tx, run, number + 1, Function(fn, status, [], filled, history=history))
+    return missing
+
+
+def fill_last(tx: Transaction, run: RunRef) -> None:
+    """Give the inputs of the function that a paused run goes on with their values."""
+    number, step = last_step(tx, run)
+    step.inputs, _ = fill(tx, {name: given.unfilled() for name, given in step.inputs.items()})
+    if number > 1:
+        _write(tx, run, number, step)
+
+
+def follow(tx: Transaction, run: RunRef, status: str) -> None:
+    """Let the last function of a run, where it has several, have the status to which the run goes."""
+    number, step = last_step(tx, run)
+    status = vocabulary.PENDING if status == vocabulary.PAUSED else status
+    if number > 1 and step.status != status:
+        _enter(tx, run, number, step, status)
+
+
+def _enter(tx: Transaction, run: RunRef, number: int, step: Function, status: str) -> None:
+    step.status = status
+    step.history = [*step.history, {"time": model.timestamp(), "status": status}]
+    _write(tx, run, number, step)
+
+
+def _write(tx: Transaction, run: RunRef, number: int, step: Function) -> None:
+    document = step.to_document()
+    document["current"]["id"] = str(number)
+    tx.set(run.step(number), document)
