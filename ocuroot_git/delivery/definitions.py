@@ -48,13 +48,13 @@ def read_definition(
 
     Raises NotFound where there is no file, PackageError for code that is wrong, Fatal for JSON that is.
     """
-    if is_starlark(path):
-        said = evaluate(files, path, environments=as_code_sees(known), permissions=permissions)
-        return Definition(said.definition, said.environments, said.printed)
     try:
         text = files.read(within("", path))
     except FilesError as error:
         raise NotFound(str(error)) from None
+    if is_starlark(path) and not text.lstrip().startswith("{"):  # JSON under the name of code goes on to be JSON
+        said = evaluate(files, path, environments=as_code_sees(known), permissions=permissions)
+        return Definition(said.definition, said.environments, said.printed)
     return Definition(fields_of(parse_package(text, f"'{path}'"), f"'{path}'"), [], [], text)
 
 

@@ -168,13 +168,15 @@ def test_release_list_and_show(store: Repo) -> None:
 def test_the_package_may_be_a_file_of_the_commit(store: Repo) -> None:
     prepare(store)
     (store.path / "web.json").write_text(json.dumps(package([call("build")])))
-    (store.path / "web.ocu.star").write_text("package()")
+    (store.path / "web.txt").write_text("package()")
+    (store.path / "web.ocu.star").write_text(json.dumps(package([call("build")])))
     store.git("add", ".")
     store.git("commit", "-qm", "packages")
     (store.path / "web.json").write_text("changed since")
     assert store.ocuroot("release", "new", "web.json") == "shop/-/web.json/@1"
     why = "bad JSON: line 1, column 1: a value is expected here"
-    refused(store, 128, f"does not define the package in JSON: {why}\n", "release", "new", "web.ocu.star")
+    refused(store, 128, f"does not define the package in JSON: {why}\n", "release", "new", "web.txt")
+    assert store.ocuroot("release", "new", "web.ocu.star") == "shop/-/web.ocu.star/@1", "JSON, whatever its name"
     for content, why in (
         (b"\xff", "it is not UTF-8"),
         (b"\xef\xbb\xbf{}", "bad JSON: it begins with a byte order mark"),

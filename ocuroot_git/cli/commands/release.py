@@ -43,7 +43,7 @@ def new(
 
 def _new_by_code(context: Context, package: str, released: Oid, *, tags: list[str], force: bool) -> int:
     """What the code of a package asks for: a release, or environments."""
-    from ...delivery import apply, releases
+    from ...delivery import apply, definitions, releases
     from ...delivery.problems import Problems
     from ...delivery.queries import environments
     from ..reports import report_problems
@@ -64,7 +64,7 @@ def _new_by_code(context: Context, package: str, released: Oid, *, tags: list[st
             package,
             released,
             defined.document,
-            is_code=True,
+            is_code=definitions.is_code(package, defined.document),
             tags=tags,
             force=force,
             operation=context.operation("release new", commit=released, package=defined.document),
