@@ -8,7 +8,7 @@ from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.pruned import format_spans
 from ..formats.refs import STATE
-from . import addresses, definitions, model, runs, vocabulary
+from . import addresses, model, runs, vocabulary
 from .addresses import WorkRef
 from .finish import checked_tag
 from .package import Package
@@ -60,6 +60,8 @@ def new(
     Raises Conflict where the commit has a release already, unless `force`; ModelError for a package
     that cannot be released.
     """
+    from . import definitions
+
     tags = [checked_tag(tag) for tag in tags]
 
     def change(tx: Transaction) -> str:
@@ -113,6 +115,8 @@ def handle_check_environments(tx: Transaction, release: str, problems: Problems,
 
 def _define_again(tx: Transaction, release: str, known: dict[str, Environment], code: Code | None) -> None:
     """Let the release of a package that is code hold what it comes to with the environments there are now."""
+    from . import definitions
+
     document = read_release(tx, release)
     package = addresses.package_of(release)
     if not definitions.is_code(package, document.document.get("package")):
