@@ -132,8 +132,8 @@ class _Surroundings:
 
             remember_name(repository, self._base.repo)
 
-    def missing_store_hint(self, place: Backend) -> str:
-        return self._settings.missing_store_hint(place.name if isinstance(place, Branch) else None)
+    def missing_store_hint(self, backend: Backend) -> str:
+        return self._settings.missing_store_hint(backend.name if isinstance(backend, Branch) else None)
 
     @property
     def timeout(self) -> float:
@@ -147,14 +147,14 @@ class _Surroundings:
         return self._settings.seconds(key, default)
 
 
-def _open_remote(settings: Settings, location: StoreLocation, where: str) -> Backend:
+def _open_remote(settings: Settings, location: StoreLocation, remote: str) -> Backend:
     from .backends.remote import Remote
     from .git.remote_access import RemoteLocation
 
-    name: str | None = where
-    url = settings.config.remote_url(where)
+    name: str | None = remote
+    url = settings.config.remote_url(remote)
     if url is None:
-        name, url = None, where
+        name, url = None, remote
     if not url.strip() or url.startswith("-"):
         raise Fatal(f"bad URL '{url}' of a remote store ({location.source})")
     if not is_url(url):
@@ -165,7 +165,7 @@ def _open_remote(settings: Settings, location: StoreLocation, where: str) -> Bac
             )
         base = settings.repository.work_tree or settings.directory
         url = os.path.abspath(os.path.join(base, os.path.expanduser(url)))
-    there = RemoteLocation(
+    remote_location = RemoteLocation(
         url,
         location.branch or DEFAULT_BRANCH,
         name=name,
@@ -173,4 +173,6 @@ def _open_remote(settings: Settings, location: StoreLocation, where: str) -> Bac
         support_files=location.support_files,
         is_trusted=location.is_trusted,
     )
-    return Remote(settings.repository, there, settings.config, settings.environ, settings.access, settings.timeout)
+    return Remote(
+        settings.repository, remote_location, settings.config, settings.environ, settings.access, settings.timeout
+    )

@@ -214,7 +214,7 @@ class Branch:
                     self.committer.environ,
                 )
             except GitError as error:
-                if self.repository.tip(self.reference) != old or f"{self.reference}.lock" in error.words:
+                if self.repository.tip(self.reference) != old or f"{self.reference}.lock" in error.stderr:
                     raise RefMoved(self.reference) from None
                 raise
         else:
@@ -229,11 +229,11 @@ class Branch:
     def _refuse_checked_out(self) -> None:
         from ..git.worktrees import checked_out_in
 
-        place = checked_out_in(self.repository, self.reference)
-        if place is not None:
+        work_tree = checked_out_in(self.repository, self.reference)
+        if work_tree is not None:
             raise Fatal(
-                f"refusing to move branch '{self.name}', which is checked out at '{place}'",
-                hint=f"check out another branch there: git -C '{place}' switch -",
+                f"refusing to move branch '{self.name}', which is checked out at '{work_tree}'",
+                hint=f"check out another branch there: git -C '{work_tree}' switch -",
             )
 
 

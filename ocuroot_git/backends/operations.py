@@ -38,8 +38,8 @@ def find_carried(
         return None
     span = [start, *([f"^{since}"] if since else [])]
     search = ["--fixed-strings", f"--grep={operation_line(name)}", "--encoding=UTF-8", "--format=%H%x00%P%x00%B%x00"]
-    said = run(["rev-list", *search, *span, "--"], {**environ, "GIT_DIR": directory})
-    fields = said.decode(errors="replace").split("\0")[:-1]
+    output = run(["rev-list", *search, *span, "--"], {**environ, "GIT_DIR": directory})
+    fields = output.decode(errors="replace").split("\0")[:-1]
     for commit, parents, message in reversed(list(zip(fields[::3], fields[1::3], fields[2::3]))):
         for operation in operations_of(message):
             if operation.name == name:

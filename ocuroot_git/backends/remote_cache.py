@@ -129,7 +129,7 @@ class RemoteCache:
 
     def _explained(self, error: TransportError, known: Oid | None) -> Fatal:
         """Why the tip could not be fetched."""
-        if "(non-fast-forward)" not in error.words:
+        if "(non-fast-forward)" not in error.stderr:
             return error
         return Fatal(
             f"{self.where} was rewritten: {known and known[:12]}, its tip at the last contact, is no longer in it",

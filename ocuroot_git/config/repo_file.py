@@ -66,13 +66,13 @@ class StoreSpec:
 
     __slots__ = ("branch", "create_branch", "kind", "location", "path_prefix", "support_files")
 
-    def __init__(self, kind: str, location: str, **said: Any) -> None:
+    def __init__(self, kind: str, location: str, **fields: Any) -> None:
         self.kind = kind  # "git" or "fs"
         self.location = location  # the URL, or the path as written: relative to the file's folder
-        self.branch: str | None = said.get("branch")
-        self.create_branch: bool | None = said.get("create_branch")
-        self.path_prefix: str | None = said.get("path_prefix")
-        self.support_files: dict[str, str] = said.get("support_files") or {}
+        self.branch: str | None = fields.get("branch")
+        self.create_branch: bool | None = fields.get("create_branch")
+        self.path_prefix: str | None = fields.get("path_prefix")
+        self.support_files: dict[str, str] = fields.get("support_files") or {}
 
 
 class RepoFile:
@@ -80,14 +80,14 @@ class RepoFile:
 
     __slots__ = ("has_trigger", "intent", "printed", "remotes", "repo_alias", "requires", "state")
 
-    def __init__(self, said: dict[str, Any]) -> None:
-        self.repo_alias: str | None = said.get("repo_alias")
-        self.state = StoreSpec(**said["state"]) if said.get("state") else None
-        self.intent = StoreSpec(**said["intent"]) if said.get("intent") else None
-        self.remotes: tuple[str, ...] = tuple(said.get("remotes", ()))
-        self.requires: str | None = said.get("requires")  # what ocuroot("…") names
-        self.has_trigger: bool = said.get("has_trigger", False)
-        self.printed: tuple[str, ...] = tuple(map(str, said["printed"]))  # one entry for each call of print
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.repo_alias: str | None = fields.get("repo_alias")
+        self.state = StoreSpec(**fields["state"]) if fields.get("state") else None
+        self.intent = StoreSpec(**fields["intent"]) if fields.get("intent") else None
+        self.remotes: tuple[str, ...] = tuple(fields.get("remotes", ()))
+        self.requires: str | None = fields.get("requires")  # what ocuroot("…") names
+        self.has_trigger: bool = fields.get("has_trigger", False)
+        self.printed: tuple[str, ...] = tuple(map(str, fields["printed"]))  # one entry for each call of print
 
 
 def evaluate(

@@ -305,25 +305,25 @@ class Settings:
 
     def _from_repo_file(self, side: Side) -> StoreLocation | None:
         repo_file = self.repo_file()
-        said: StoreSpec | None = getattr(repo_file, side) if repo_file is not None else None
-        if said is None:
+        spec: StoreSpec | None = getattr(repo_file, side) if repo_file is not None else None
+        if spec is None:
             return None
         from .trust import REPO_FILE, directory_location, git_location
 
         top, root = self.repository.work_tree or "", self.root or ""
-        if said.kind == "fs":
+        if spec.kind == "fs":
             git_dirs = (self.repository.git_dir, self.repository.common_dir)
-            return StoreLocation(REPO_FILE, directory=directory_location(said.location, root, top, git_dirs))
-        is_remote = self.config.remote_url(said.location) is not None  # which the user has chosen
-        where = said.location if is_remote else git_location(said.location, root, top, side, self.config)
+            return StoreLocation(REPO_FILE, directory=directory_location(spec.location, root, top, git_dirs))
+        is_remote = self.config.remote_url(spec.location) is not None  # which the user has chosen
+        remote = spec.location if is_remote else git_location(spec.location, root, top, side, self.config)
         return StoreLocation(
             REPO_FILE,
-            remote=where,
-            is_trusted=is_remote or where.startswith("/"),
-            branch=said.branch or DEFAULT_BRANCH,
-            prefix=said.path_prefix,
-            may_create=said.create_branch is not False,
-            support_files=said.support_files,
+            remote=remote,
+            is_trusted=is_remote or remote.startswith("/"),
+            branch=spec.branch or DEFAULT_BRANCH,
+            prefix=spec.path_prefix,
+            may_create=spec.create_branch is not False,
+            support_files=spec.support_files,
         )
 
     def _evaluate(self, directory: str) -> RepoFile | None:

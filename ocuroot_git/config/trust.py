@@ -101,13 +101,13 @@ def visible_environment(environ: Mapping[str, str], config: Config) -> dict[str,
         takes_back = takes_back or not value.split()
     glob = Glob(*allowed) if allowed else None
     usual = set() if takes_back else {name for names in CI_VARIABLES.values() for name in names.split()}
-    found = {}
+    visible = {}
     for name, value in environ.items():
         if glob is not None and glob.matches(name):
-            found[name] = value
+            visible[name] = value
         elif name in usual:
-            found[name] = without_secrets(value)
-    return found
+            visible[name] = without_secrets(value)
+    return visible
 
 
 def git_location(location: str, directory: str, top: str, side: str, config: Config) -> str:

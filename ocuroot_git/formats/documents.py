@@ -123,9 +123,9 @@ def _parse(text: str) -> Document:
 
         return _parse(text)
     except ValueError as error:
-        where = getattr(error, "pos", 0)
+        position = getattr(error, "pos", 0)
         raise _error(
-            text, where, _lower(getattr(error, "msg", str(error))).removesuffix(" at").removesuffix(" starting")
+            text, position, _lower(getattr(error, "msg", str(error))).removesuffix(" at").removesuffix(" starting")
         ) from None
     end = _skip(text, end)
     if end < len(text):

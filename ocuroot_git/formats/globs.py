@@ -108,19 +108,19 @@ class State:
     def literals(self) -> tuple[str, ...] | None:
         """The only segments that can match from here, sorted, or None where they cannot be counted."""
         if isinstance(self._literals, bool):
-            words: set[str] = set()
-            self._literals = tuple(sorted(words)) if self._spell("", words) else None
+            names: set[str] = set()
+            self._literals = tuple(sorted(names)) if self._spell("", names) else None
         return self._literals
 
-    def _spell(self, word: str, words: set[str]) -> bool:
-        if word and (self.accepts or not self.slash().dead):
-            words.add(word)
-        if len(word) > LONGEST_SEGMENT:
+    def _spell(self, name: str, names: set[str]) -> bool:
+        if name and (self.accepts or not self.slash().dead):
+            names.add(name)
+        if len(name) > LONGEST_SEGMENT:
             return True
         chars = self._automaton.literal_chars(self.positions)
-        if chars is None or len(words) > _LITERALS:
+        if chars is None or len(names) > _LITERALS:
             return False
-        return all(self._step(char)._spell(word + char, words) for char in chars)
+        return all(self._step(char)._spell(name + char, names) for char in chars)
 
     def _step(self, char: str) -> State:
         state = self._chars[char] = self._automaton.step(self.positions, char)

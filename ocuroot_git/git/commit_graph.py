@@ -64,35 +64,35 @@ class CommitGraph:
         if not self._is_of_use or not paths:
             return None
         try:
-            place = self._place_of(start)
-            if place is None and write and self._may_write:
+            git_dir = self._git_dir_of(start)
+            if git_dir is None and write and self._may_write:
                 self._write(write)
-                place = self._place_of(start)
-            return None if place is None else self._ask(place, start, list(dict.fromkeys(paths)))
+                git_dir = self._git_dir_of(start)
+            return None if git_dir is None else self._ask(git_dir, start, list(dict.fromkeys(paths)))
         except (GitError, OSError):
             return None
 
-    def _place_of(self, commit: Oid) -> str | None:
+    def _git_dir_of(self, commit: Oid) -> str | None:
         """The repository whose graph knows a commit and what it changed: the user's own, or ours."""
         oid = bytes.fromhex(commit)
         if _knows(os.path.join(self._objects, "info"), oid):
             return self._parent
         return self.path if _knows(os.path.join(self.path, "objects", "info"), oid) else None
 
-    def _ask(self, place: str, start: Oid, paths: list[str]) -> list[Oid]:
+    def _ask(self, git_dir: str, start: Oid, paths: list[str]) -> list[Oid]:
         # The filters serve one path at a time.
-        found = [self._rev_list(place, start, path) for path in paths]
-        found = [commits for commits in found if commits]
-        if len(found) < 2:
-            return found[0] if found else []
-        wanted = {commit for commits in found for commit in commits}
-        if all(len(commits) == len(wanted) for commits in found):
-            return found[0]
-        return [commit for commit in self._rev_list(place, start) if commit in wanted]
+        histories = [self._rev_list(git_dir, start, path) for path in paths]
+        histories = [commits for commits in histories if commits]
+        if len(histories) < 2:
+            return histories[0] if histories else []
+        wanted = {commit for commits in histories for commit in commits}
+        if all(len(commits) == len(wanted) for commits in histories):
+            return histories[0]
+        return [commit for commit in self._rev_list(git_dir, start) if commit in wanted]
 
-    def _rev_list(self, place: str, start: Oid, *paths: str) -> list[Oid]:
-        words = ["--git-dir", place, "rev-list", "--first-parent", start, "--", *map(os.fsencode, paths)]
-        return [Oid(oid) for oid in run(words, self._environ).decode().split()]  # type: ignore[arg-type]
+    def _rev_list(self, git_dir: str, start: Oid, *paths: str) -> list[Oid]:
+        arguments = ["--git-dir", git_dir, "rev-list", "--first-parent", start, "--", *map(os.fsencode, paths)]
+        return [Oid(oid) for oid in run(arguments, self._environ).decode().split()]  # type: ignore[arg-type]
 
     def _write(self, start: Oid) -> None:
         """Add the history of a commit to the graph; one process at a time, and the others do without."""
@@ -115,8 +115,8 @@ class CommitGraph:
             os.close(lock)
 
     def _add(self, start: Oid, *options: str) -> None:
-        words = ["commit-graph", "write", "--stdin-commits", "--changed-paths", "--no-progress"]
-        run(["--git-dir", self.path, *words, *options], self._environ, data=f"{start}\n".encode())
+        arguments = ["commit-graph", "write", "--stdin-commits", "--changed-paths", "--no-progress"]
+        run(["--git-dir", self.path, *arguments, *options], self._environ, data=f"{start}\n".encode())
 
     def _make(self) -> None:
         """Make the repository, whole or not at all. Raises OSError."""

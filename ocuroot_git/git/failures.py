@@ -298,17 +298,17 @@ _MOST_LINES: Final = 5
 
 
 class TransportError(RemoteError):
-    """A remote did not do what was asked. `kind` says why; the message has the words that tell, `words` all of them.
+    """A remote did not do what was asked. `kind` says why; the message has the lines that tell, `stderr` all of them.
 
     Which command it was is for the trace: see `GIT_TRACE_OCUROOT`.
     """
 
-    def __init__(self, kind: str, url: str, words: str) -> None:
+    def __init__(self, kind: str, url: str, stderr: str) -> None:
         row = KINDS[kind]
-        summary = summarize_stderr(words, kind) or "git said nothing"
+        summary = summarize_stderr(stderr, kind) or "git said nothing"
         super().__init__(f"{row.message.format(url)}: {summary}", hint=row.hint)
         self.kind = kind
-        self.words = words
+        self.stderr = stderr
 
     @property
     def handling(self) -> str:
@@ -334,13 +334,13 @@ def parse_push(out: str, branch: str) -> PushResult | None:
     """
     for line in out.splitlines():
         flag, tab, rest = line.partition("\t")
-        names, second_tab, said = rest.partition("\t")
+        names, second_tab, summary_and_reason = rest.partition("\t")
         if not (tab and second_tab) or len(flag) != 1 or names.rpartition(":")[2] != branch:
             continue
-        if said.startswith("["):
-            summary, _, reason = said[1:].partition("]")
+        if summary_and_reason.startswith("["):
+            summary, _, reason = summary_and_reason[1:].partition("]")
             return PushResult(flag, summary, reason.strip().removeprefix("(").removesuffix(")"))
-        return PushResult(flag, said, "")
+        return PushResult(flag, summary_and_reason, "")
     return None
 
 
@@ -369,11 +369,11 @@ def classify_transfer(err: str) -> str:
     return _first_kind(err, is_rejection=False) or OTHER
 
 
-def _first_kind(words: str, *, is_rejection: bool) -> str | None:
-    """The first kind of the table of which one of the marks stands in the words; None where none does."""
-    words = words.lower()
+def _first_kind(text: str, *, is_rejection: bool) -> str | None:
+    """The first kind of the table of which one of the marks stands in a text; None where none does."""
+    text = text.lower()
     for kind, row in KINDS.items():
-        if any(mark in words for mark in (row.rejection if is_rejection else row.transfer)):
+        if any(mark in text for mark in (row.rejection if is_rejection else row.transfer)):
             return kind
     return None
 

@@ -40,11 +40,11 @@ def edit_in_bulk(writer: ObjectWriter, environ: Mapping[str, str], commit: Oid |
         with scratch(os.path.join(repository.common_dir, "ocuroot"), "bulk") as directory:
             writer.rely_on_packs()
             stream = b"".join(_stream(commit, changes))
-            said = _run(arguments, _writing_to(directory, objects, environ), stream)
-            kind, _, rest = said.partition(" tree ")
+            output = _run(arguments, _writing_to(directory, objects, environ), stream)
+            kind, _, rest = output.partition(" tree ")
             oid = Oid(rest.partition("\t")[0])
             if kind != "040000" or not oid:
-                raise ObjectError(f"cannot write to the object database: git fast-import said '{said.strip()}'")
+                raise ObjectError(f"cannot write to the object database: git fast-import said '{output.strip()}'")
             writer.rely_on_packs(_take_over(directory, objects))
     except OSError as error:
         raise ObjectError(f"cannot write to the object database: '{error.filename}': {error.strerror}") from None
@@ -67,7 +67,7 @@ def _run(arguments: list[str], environ: Mapping[str, str], data: bytes) -> str:
         return run(arguments, environ, data=data).decode(errors="replace")
     except GitError as error:
         # What it says there of its own insides helps nobody, and would stay for ever.
-        report = error.words.partition("dumping crash report to ")[2].partition("\n")[0].strip()
+        report = error.stderr.partition("dumping crash report to ")[2].partition("\n")[0].strip()
         if os.path.basename(report).startswith("fast_import_crash_") and os.path.isfile(report):
             os.unlink(report)
         raise
@@ -78,14 +78,14 @@ def _take_over(directory: str, objects: str) -> list[str]:
 
     The index of a pack comes last: by it the pack is found.
     """
-    found = [(place, name) for place, _, names in os.walk(directory) for name in names]
-    for place, name in sorted(found, key=lambda file: file[1].endswith(".idx")):
-        there = os.path.join(objects, os.path.relpath(place, directory))
-        if not os.path.isdir(there):
-            os.makedirs(there, exist_ok=True)
-            os.chmod(there, os.stat(place).st_mode & 0o7777)  # as git made it: the repository may be shared
-        os.replace(os.path.join(place, name), os.path.join(there, name))
-    return [name for _, name in found]
+    files = [(source, name) for source, _, names in os.walk(directory) for name in names]
+    for source, name in sorted(files, key=lambda file: file[1].endswith(".idx")):
+        target = os.path.join(objects, os.path.relpath(source, directory))
+        if not os.path.isdir(target):
+            os.makedirs(target, exist_ok=True)
+            os.chmod(target, os.stat(source).st_mode & 0o7777)  # as git made it: the repository may be shared
+        os.replace(os.path.join(source, name), os.path.join(target, name))
+    return [name for _, name in files]
 
 
 def _stream(commit: Oid | None, changes: Changes) -> Iterator[bytes]:

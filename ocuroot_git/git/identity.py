@@ -44,13 +44,13 @@ class Identities:
         return dropped
 
     def _read(self, role: str, child: Child) -> Identity:
-        status, out, words = child.finish()
+        status, out, stderr = child.finish()
         if status == 0:
             return _parse_identity(out)
         if (
             f"GIT_{role}_DATE" in self._environ
         ):  # it is more likely wrong than that nobody is known, and must not be lost
-            raise GitError(["var", f"GIT_{role}_IDENT"], status, words)
+            raise GitError(["var", f"GIT_{role}_IDENT"], status, stderr)
         return Identity("Ocuroot", "ocuroot@localhost", int(time.time()), 0)
 
 

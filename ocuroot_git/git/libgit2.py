@@ -113,28 +113,28 @@ def _open(core: Any, path: str, flags: int) -> Any:
     return core.Repository(core.init_file_backend(path, flags))
 
 
-def _explain(words: str, directory: str, git_dir: str | None) -> RepositoryError:
+def _explain(message: str, directory: str, git_dir: str | None) -> RepositoryError:
     """libgit2's reason why a repository cannot be opened, in terms of git."""
-    cause = words.rpartition(": ")[2] if ": " in words else words
-    if "not owned by current user" in words:
-        path = words.partition("'")[2].rpartition("'")[0]
+    cause = message.rpartition(": ")[2] if ": " in message else message
+    if "not owned by current user" in message:
+        path = message.partition("'")[2].rpartition("'")[0]
         return RepositoryError(
             f"detected dubious ownership in repository at '{path}'",
             hint=f"to trust it: git config --global --add safe.directory '{path}'",
         )
-    if "object format" in words:
+    if "object format" in message:
         return RepositoryError(
             f"the repository uses another object format than SHA-1 ({cause}), which libgit2 cannot read",
             hint="keep the state in a repository made with 'git init --object-format=sha1'",
         )
-    if "extensions.refstorage" in words:
+    if "extensions.refstorage" in message:
         return RepositoryError(
             "the repository keeps its references in another format (extensions.refStorage), which libgit2 cannot read",
             hint="convert it: git refs migrate --ref-format=files",
         )
-    if "unsupported extension name" in words:
+    if "unsupported extension name" in message:
         return RepositoryError(f"the repository uses an extension that libgit2 does not know: {cause.split()[-1]}")
-    if "not found" in words:
+    if "not found" in message:
         if git_dir:
             return RepositoryError(f"not a git repository: '{git_dir}'")
         return RepositoryError(

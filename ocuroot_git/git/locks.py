@@ -28,12 +28,12 @@ def refuse_left(path: str) -> None:
         )
 
 
-def refuse_left_in(words: str) -> None:
+def refuse_left_in(stderr: str) -> None:
     """Raise Conflict where git's words name the lock of a reference whose owner is gone.
 
     A remote's words count as well, since it may lie on this machine; but no other file than such a lock is looked at.
     """
-    for piece in words.split("Unable to create '")[1:]:
+    for piece in stderr.split("Unable to create '")[1:]:
         path = piece.partition("'")[0]
         if path.endswith("/packed-refs.lock") or ("/refs/" in path and path.endswith(".lock")):
             refuse_left(os.path.normpath(path))

@@ -163,9 +163,9 @@ class ObjectWriter:
 
     def remember_commit(self, oid: Oid) -> None:
         """Remember a commit that git has written for us. Raises ObjectError where it is gone."""
-        found = self.repository.read_commit(oid)
-        self._new.append(found.id)
-        self._commits[oid] = found.read_raw()
+        commit = self.repository.read_commit(oid)
+        self._new.append(commit.id)
+        self._commits[oid] = commit.read_raw()
 
     def holds(self, commit: Oid, changes: Changes) -> bool:
         """Whether all is there, on the disk, that a commit brought with the `changes` it was made of."""
@@ -293,5 +293,5 @@ def _nested(changes: Changes) -> _Level:
     return nested
 
 
-def _is_locked(words: str) -> bool:
-    return ".lock" in words or "lock file" in words or "locked" in words
+def _is_locked(message: str) -> bool:
+    return ".lock" in message or "lock file" in message or "locked" in message

@@ -26,11 +26,11 @@ SIGKILL: Final = 9
 class GitError(Fatal):
     """The `git` program failed; the message holds its own words and the command that was run, without passwords."""
 
-    def __init__(self, arguments: Sequence[str], status: int, words: str) -> None:
-        said = words.strip() or f"it ended with status {status}"
-        super().__init__(f"'git {' '.join(arguments)}' failed: {' / '.join(said.splitlines())}")
+    def __init__(self, arguments: Sequence[str], status: int, stderr: str) -> None:
+        reason = stderr.strip() or f"it ended with status {status}"
+        super().__init__(f"'git {' '.join(arguments)}' failed: {' / '.join(reason.splitlines())}")
         self.exit_status = status
-        self.words = redact(words)
+        self.stderr = redact(stderr)
 
 
 class Child:
@@ -99,12 +99,12 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], *, data: bytes | N
         check=False,
     )
     if done.returncode != 0:
-        words = done.stderr.decode(errors="replace")
-        if ".lock': " in words:
+        stderr = done.stderr.decode(errors="replace")
+        if ".lock': " in stderr:
             from .locks import refuse_left_in
 
-            refuse_left_in(words)
-        raise GitError(arguments, done.returncode, words)
+            refuse_left_in(stderr)
+        raise GitError(arguments, done.returncode, stderr)
     return done.stdout
 
 

@@ -83,9 +83,9 @@ def carried(location: RemoteLocation, config: Config, own: Config) -> list[tuple
     for key in config.all_keys():
         if not key.startswith(_CARRIED):
             continue
-        wanted, there = config.stored(key), own.stored(key)
-        if wanted[: len(there)] == there:
-            missing = wanted[len(there) :]
+        wanted, present = config.stored(key), own.stored(key)
+        if wanted[: len(present)] == present:
+            missing = wanted[len(present) :]
         else:
             missing = ["", *wanted] if key.endswith(_RESET_BY_EMPTY) else wanted
         values += [(key, value) for value in missing]

@@ -67,12 +67,12 @@ class Repository(TreeReader):
             raise ObjectError(f"'{name}' is a symbolic reference that leads nowhere") from None
         except (ValueError, self.core.GitError) as error:
             raise ObjectError(f"cannot follow the symbolic reference '{name}': {libgit2.clean(error)}") from None
-        found = self._read(oid, f"what '{name}' points to")
-        if found.type == _TYPE_TAG:
-            oid = found.target
-            found = self._read(oid, f"what '{name}' points to")
-        if found.type != TYPE_COMMIT:
-            raise ObjectError(f"'{name}' points to {_TYPE_NAMES[found.type]} ({oid}), not to a commit")
+        target = self._read(oid, f"what '{name}' points to")
+        if target.type == _TYPE_TAG:
+            oid = target.target
+            target = self._read(oid, f"what '{name}' points to")
+        if target.type != TYPE_COMMIT:
+            raise ObjectError(f"'{name}' points to {_TYPE_NAMES[target.type]} ({oid}), not to a commit")
         return Oid(oid)
 
     def references(self, prefix: str) -> list[str]:
@@ -134,10 +134,10 @@ class Repository(TreeReader):
         return path if os.path.lexists(path) else None
 
     def read_commit(self, oid: Oid) -> Any:
-        found = self._read(self.core.Oid(hex=oid), "commit")
-        if found.type != TYPE_COMMIT:
-            raise ObjectError(f"cannot read commit {oid}: it is {_TYPE_NAMES[found.type]}")
-        return found
+        commit = self._read(self.core.Oid(hex=oid), "commit")
+        if commit.type != TYPE_COMMIT:
+            raise ObjectError(f"cannot read commit {oid}: it is {_TYPE_NAMES[commit.type]}")
+        return commit
 
     def _root(self, commit: Any) -> Node:
         tree_id = commit.tree_id

@@ -27,14 +27,14 @@ def trace(environ: Mapping[str, str], text: str) -> None:
         return
     from ..redaction import redact
 
-    where = environ[VARIABLE]
+    destination = environ[VARIABLE]
     shown = (char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in redact(text))
     line = f"ocuroot: {''.join(shown)}\n".encode(errors="backslashreplace")
     try:
-        if where.startswith("/"):
-            with open(where, "ab") as file:
+        if destination.startswith("/"):
+            with open(destination, "ab") as file:
                 file.write(line)
         else:
-            os.write(int(where) if where in "23456789" else 2, line)
+            os.write(int(destination) if destination in "23456789" else 2, line)
     except OSError:
         pass

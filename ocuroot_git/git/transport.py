@@ -106,7 +106,7 @@ class Transport:
                 return True
             except TransportError as error:
                 failure = error
-            if "find remote ref" not in failure.words:
+            if "find remote ref" not in failure.stderr:
                 break
             if self.tip(branch) is None:
                 return False

@@ -67,12 +67,12 @@ class TreeReader:
         """
         self.check_whole(tree)
         try:
-            found = iter(tree)
+            entries = iter(tree)
         except (KeyError, self.core.GitError) as error:
             if not self.fetch_absent(tree):
                 raise ObjectError(f"cannot read tree {tree.id}: {libgit2.clean(error)}") from None
-            found = iter(tree)
-        return self._checked(found) if checked else found
+            entries = iter(tree)
+        return self._checked(entries) if checked else entries
 
     def _checked(self, nodes: Iterator[Node]) -> Iterator[Node]:
         for node in nodes:
@@ -158,7 +158,7 @@ class TreeReader:
         """How many files of a name there are in a directory and below it."""
         raw_file = file.encode()
         todo = [tree]
-        found = 0
+        number = 0
         while todo:
             node = todo.pop()
             self.check_whole(node)
@@ -167,12 +167,12 @@ class TreeReader:
                     if entry.type == TYPE_TREE:
                         todo.append(entry)
                     elif entry.raw_name == raw_file:
-                        found += 1
+                        number += 1
             except (KeyError, self.core.GitError) as error:
                 if not self.fetch_absent(node):
                     raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
                 todo.append(node)
-        return found
+        return number
 
     def listing(self, tree: Node) -> tuple[list[tuple[str, Node, bool]], dict[str, str]]:
         """All entries of a tree, whatever their names: each with its name, its node, and whether it is a directory.
@@ -182,7 +182,7 @@ class TreeReader:
         """
         self.check_whole(tree)
         plain, known_names = self._plain_mode or self._learn_modes(), self._known_names
-        found = []
+        entries = []
         is_odd = False
         try:
             for entry in tree:
@@ -191,7 +191,7 @@ class TreeReader:
                 except UnicodeDecodeError:
                     name = self.name(entry)
                 type_ = entry.type
-                found.append((name, entry, type_ == TYPE_TREE))
+                entries.append((name, entry, type_ == TYPE_TREE))
                 if name not in known_names and not self._is_harmless(name):
                     is_odd = True
                 if type_ != TYPE_TREE and entry.filemode is not plain:
@@ -200,13 +200,13 @@ class TreeReader:
             if not self.fetch_absent(tree):
                 raise ObjectError(f"cannot read tree {tree.id}: {libgit2.clean(error)}") from None
             return self.listing(tree)
-        return found, dict(self.oddities(tree)) if is_odd else {}
+        return entries, dict(self.oddities(tree)) if is_odd else {}
 
     def oddities(self, tree: Node) -> list[tuple[str, str]]:
         """The entries of a tree that no store should have, by name, and what is wrong with each."""
         self.check_whole(tree)
         raw: bytes = tree.read_raw()
-        found = []
+        odd = []
         if any(mode in raw for mode in _ODD_MODES):
             at = 0
             while at < len(raw):
@@ -214,10 +214,10 @@ class TreeReader:
                 mode, _, name = raw[at:end].partition(b" ")
                 at = end + 1 + len(tree.id.raw)
                 if mode in _ODD_MODES:
-                    found.append((name.decode(errors="surrogateescape"), _ODD_MODES[mode]))
+                    odd.append((name.decode(errors="surrogateescape"), _ODD_MODES[mode]))
         names = map(self.name, tree)
-        found += [(name, why) for name in names if name not in self._known_names and (why := unsafe_name(name))]
-        return found
+        odd += [(name, why) for name in names if name not in self._known_names and (why := unsafe_name(name))]
+        return odd
 
     def _learn_modes(self) -> Any:
         """The mode of a plain file, as libgit2's entries give it once its names for modes are loaded."""
@@ -283,10 +283,10 @@ class TreeReader:
         return self._loose
 
     def look_up(self, oid: Any) -> Any:
-        found = self.handle.git_object_lookup_prefix(oid)
-        if found is None:
+        node = self.handle.git_object_lookup_prefix(oid)
+        if node is None:
             raise KeyError(str(oid))
-        return found
+        return node
 
     def _check_readable(self, tree: Node, name: str) -> None:
         """libgit2 answers KeyError both for a name that is not there and for a tree that is missing."""

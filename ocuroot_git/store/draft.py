@@ -102,10 +102,10 @@ class Draft(StoreTree):
             return list(added)
         if path not in self.listed:
             self.listed[path] = sorted(self.base.names(path))
-        there: Iterable[str] = self.listed[path]
+        listed: Iterable[str] = self.listed[path]
         if self._dropped:
-            there = (name for name in there if f"{path}/{name}/" not in self._dropped)
-        return list({*there, *added})
+            listed = (name for name in listed if f"{path}/{name}/" not in self._dropped)
+        return list({*listed, *added})
 
     def objects_below(self, stored: StoredRef) -> Iterator[tuple[StoredRef, bytes]]:
         for ref, data in super().objects_below(stored):
@@ -149,8 +149,8 @@ class Draft(StoreTree):
                 if name != OBJECT_FILE:
                     todo.append(below)
                 elif above != stored:
-                    found = self.object(above)
-                    if found is not None and found.kind == "ref":
+                    content = self.object(above)
+                    if content is not None and content.kind == "ref":
                         yield above
 
     def _may_have(self, stored: StoredRef) -> bool:

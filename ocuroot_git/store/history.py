@@ -90,15 +90,15 @@ def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[
         old_nodes, new_nodes = _by_name(files, before), _by_name(files, after)
         below: list[tuple[str, Node | None, Node | None]] = []
         for name in sorted(old_nodes.keys() | new_nodes.keys()):
-            one, other = old_nodes.get(name), new_nodes.get(name)
-            if one is not None and other is not None and files.oid(one) == files.oid(other):
+            old_node, new_node = old_nodes.get(name), new_nodes.get(name)
+            if old_node is not None and new_node is not None and files.oid(old_node) == files.oid(new_node):
                 continue
             path = above + name
-            one_tree = one if one is not None and files.is_tree(one) else None
-            other_tree = other if other is not None and files.is_tree(other) else None
-            if one_tree is not None or other_tree is not None:
-                below.append((path + "/", one_tree, other_tree))
-            was, is_now = one is not None and one_tree is None, other is not None and other_tree is None
+            old_tree = old_node if old_node is not None and files.is_tree(old_node) else None
+            new_tree = new_node if new_node is not None and files.is_tree(new_node) else None
+            if old_tree is not None or new_tree is not None:
+                below.append((path + "/", old_tree, new_tree))
+            was, is_now = old_node is not None and old_tree is None, new_node is not None and new_tree is None
             if was or is_now:
                 yield ("M" if was and is_now else "A" if is_now else "D"), path
         todo += reversed(below)
@@ -135,15 +135,15 @@ def ref_changes(
             from .prefetch import prefetch_changes
 
             prefetch_changes(tree.files, [(None, commit.root)])
-        found: list[RefChange] = []
+        changes: list[RefChange] = []
         is_cut = False
         for change in _wanted_changes(tree, directory, before, commit.root, wanted):
-            if len(found) == most:
+            if len(changes) == most:
                 is_cut = True
                 break
-            found.append(change)
-        if found:
-            yield commit, sorted(found, key=lambda change: change[1]), is_cut
+            changes.append(change)
+        if changes:
+            yield commit, sorted(changes, key=lambda change: change[1]), is_cut
 
 
 def changing_commits(
@@ -172,8 +172,8 @@ def changing_commits(
             write = start if write_after is not None and count >= write_after else None
             known = graph(repository).changed(commit.oid, list(paths), write=write)
             if known is not None:
-                for found in map(repository.commit, known):
-                    yield found, repository.root(found.parents[0]) if found.parents else None
+                for changed in map(repository.commit, known):
+                    yield changed, repository.root(changed.parents[0]) if changed.parents else None
                 return None
         if count == look_at:
             return commit.oid

@@ -61,9 +61,9 @@ def _differing(files: Files, before: Node | None, after: Node | None) -> Iterabl
     """The pairs of directories in two trees that are not the same."""
     old, new = _directories(files, before), _directories(files, after)
     for name in old.keys() | new.keys():
-        one, other = old.get(name), new.get(name)
-        if one is None or other is None or files.oid(one) != files.oid(other):
-            yield one, other
+        old_tree, new_tree = old.get(name), new.get(name)
+        if old_tree is None or new_tree is None or files.oid(old_tree) != files.oid(new_tree):
+            yield old_tree, new_tree
 
 
 def _directories(files: Files, tree: Node | None) -> dict[str, Node]:

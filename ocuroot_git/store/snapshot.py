@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         def note_write(self) -> None:
             """Take note that something was written: under the name of this repository, if that was needed."""
 
-        def missing_store_hint(self, place: Backend) -> str:
+        def missing_store_hint(self, backend: Backend) -> str:
             """What to do where there is no store."""
 
         @property
@@ -113,13 +113,13 @@ class Snapshot:
     def side(self, side: Side) -> StoreTree:
         """The tree of the state store, or of the intent store; the same one where they share it. Raises StoreError."""
         if side not in self._trees:
-            tree, place, prefix = self._open(side)
+            tree, backend, prefix = self._open(side)
             other: Side = "intent" if side == "state" else "state"
             known = self._trees.get(other)
-            if known is not None and self._prefixes[known] == (place, prefix):
+            if known is not None and self._prefixes[known] == (backend, prefix):
                 tree = known
             self._trees[side] = tree
-            self._prefixes[tree] = (place, prefix)
+            self._prefixes[tree] = (backend, prefix)
         return self._trees[side]
 
     def tree(self, ref: Ref) -> StoreTree:
@@ -127,14 +127,14 @@ class Snapshot:
         return self.side("intent" if ref.is_intent else "state")
 
     def place(self, tree: StoreTree) -> tuple[Backend, str]:
-        """Where a tree of this snapshot lies: its place, and its directory there with a `/` at the end, or empty."""
+        """Where a tree of this snapshot lies: its backend, and its directory there with a `/` at the end, or empty."""
         return self._prefixes[tree]
 
-    def version(self, place: Backend) -> Version:
-        """The version of a place that this snapshot reads."""
-        if place not in self.versions:
-            self.versions[place] = place.read()
-        return self.versions[place]
+    def version(self, backend: Backend) -> Version:
+        """The version of a backend that this snapshot reads."""
+        if backend not in self.versions:
+            self.versions[backend] = backend.read()
+        return self.versions[backend]
 
     @property
     def is_shared(self) -> bool:
@@ -191,8 +191,8 @@ class Snapshot:
         Raises NotFound where there is none, unless `default` is given; Damaged where it cannot be read.
         """
         parsed = self.absolute(ref)
-        location, found, value = self.tree(parsed).value(parsed)
-        if found:
+        location, exists, value = self.tree(parsed).value(parsed)
+        if exists:
             return value
         if default is not MISSING:
             return default
@@ -204,8 +204,8 @@ class Snapshot:
         """As `get`, with the ref behind all links, and without an error where there is nothing."""
         parsed = self.absolute(ref)
         tree = self.tree(parsed)
-        location, found, value = tree.value(parsed)
-        return Found(str(ref), _shown(tree, location), found, value)
+        location, exists, value = tree.value(parsed)
+        return Found(str(ref), _shown(tree, location), exists, value)
 
     def resolve(self, ref: Ref | str) -> ShownRef:
         """The ref behind all links, as the store spells it. It need not exist. Raises LinkCycle."""
@@ -223,9 +223,9 @@ class Snapshot:
         parsed = self.absolute(ref)
         tree = self.tree(parsed)
         for stored in tree.layout.spellings(parsed):
-            found = tree.object(stored)
-            if found is not None:
-                return found
+            content = tree.object(stored)
+            if content is not None:
+                return content
         return None
 
     def match(
@@ -261,10 +261,10 @@ class Snapshot:
         glob = Glob(*globs)
         excluded = Glob(*exclude)
         for tree, only in self._searched(side):
-            found = match(tree, glob, only)
+            matches = match(tree, glob, only)
             if not links:
-                found = without_links(tree, found)
-            for entry in found:
+                matches = without_links(tree, matches)
+            for entry in matches:
                 if excluded.start.dead or not excluded.matches(entry.ref):
                     yield tree, entry
 
@@ -287,8 +287,8 @@ class Snapshot:
         try:
             parsed = Ref.parse(entry.ref)
         except ValueError:
-            found = StoredObject.read(tree.files.data(entry.node), object_path(entry.stored))
-            return Found(entry.ref, entry.ref, found.kind == "ref", found.body if found.kind == "ref" else None)
+            content = StoredObject.read(tree.files.data(entry.node), object_path(entry.stored))
+            return Found(entry.ref, entry.ref, content.kind == "ref", content.body if content.kind == "ref" else None)
         location, exists, value = tree.value(parsed)
         return Found(entry.ref, _shown(tree, location), exists, value)
 
@@ -303,32 +303,32 @@ class Snapshot:
     # Opening
 
     def _open(self, side: Side) -> tuple[StoreTree, Backend, str]:
-        place, prefix = self.surroundings.place(side)
-        version = self.version(place)
-        root, where = version.root, place.where
+        backend, prefix = self.surroundings.place(side)
+        version = self.version(backend)
+        root, name = version.root, backend.where
         if root is None:
-            hint = self.surroundings.missing_store_hint(place)
-            raise NoStore(f"no store: there is no {where}", hint=hint)
-        root = node_at(place.files, root, prefix)
+            hint = self.surroundings.missing_store_hint(backend)
+            raise NoStore(f"no store: there is no {name}", hint=hint)
+        root = node_at(backend.files, root, prefix)
         if root is None:
-            raise NoStore(f"{where} has no directory '{prefix}'", hint=_INIT_HINT)
-        where = f"{where}, directory '{prefix}'" if prefix else where
-        if not is_store(place.files, root):
-            below = node_at(place.files, root, side)
-            if not is_store(place.files, below):
+            raise NoStore(f"{name} has no directory '{prefix}'", hint=_INIT_HINT)
+        name = f"{name}, directory '{prefix}'" if prefix else name
+        if not is_store(backend.files, root):
+            below = node_at(backend.files, root, side)
+            if not is_store(backend.files, below):
                 raise StoreError(
-                    f"{where} is no store: it has no '{STORE_FILE}'",
+                    f"{name} is no store: it has no '{STORE_FILE}'",
                     hint="name another branch: git config ocuroot.state.branch <branch>",
                 )
-            root, where = below, f"{where}, directory '{side}'"
+            root, name = below, f"{name}, directory '{side}'"
             prefix = f"{prefix}/{side}" if prefix else side
-        layout = Layout.read(place.files.data(place.files.child(root, STORE_FILE)), where)
+        layout = Layout.read(backend.files.data(backend.files.child(root, STORE_FILE)), name)
         if layout.side not in (None, side):
             raise NoStore(
-                f"{where} holds {layout.side} only, and no {side} store is configured",
+                f"{name} holds {layout.side} only, and no {side} store is configured",
                 hint=f"name the branch that holds it: git config ocuroot.{side}.branch <branch>",
             )
-        return StoreTree(place.files, root, layout.of_side(side)), place, prefix + "/" if prefix else ""
+        return StoreTree(backend.files, root, layout.of_side(side)), backend, prefix + "/" if prefix else ""
 
 
 _INIT_HINT: Final = "'git ocuroot init' makes a store"

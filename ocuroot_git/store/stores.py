@@ -42,7 +42,7 @@ class Stores:
     # Where
 
     def where(self, side: Side) -> tuple[Backend, str]:
-        """The place of a store and its configured directory there (empty: the top)."""
+        """The backend of a store and its configured directory there (empty: the top)."""
         return self.surroundings.place(side)
 
     @property
@@ -69,9 +69,9 @@ class Stores:
         versions: dict[Backend, Version] = {}
         if at is not None:
             for side in SIDES:
-                place, _ = self.where(side)
-                if place not in versions:
-                    versions[place] = place.read(at)
+                backend, _ = self.where(side)
+                if backend not in versions:
+                    versions[backend] = backend.read(at)
         return Snapshot(self.surroundings, versions)
 
     def get(self, ref: Ref | str, default: Document = MISSING) -> Document:
@@ -131,10 +131,10 @@ class Stores:
         elif isinstance(operation, str):
             operation = Operation(checked_name(operation))
         retry = Retry(command, message, operation, self.surroundings.timeout)
-        places = [self.where(side)[0] for side in SIDES]
+        backends = [self.where(side)[0] for side in SIDES]
         try:
-            for place in places:
-                place.prepare_write()
+            for backend in backends:
+                backend.prepare_write()
             while True:
                 retry.tries += 1
                 try:
@@ -142,8 +142,8 @@ class Stores:
                 except RefMoved as moved:
                     retry.after(moved, self.surroundings.tell)
         finally:
-            for place in places:
-                place.end_write()
+            for backend in backends:
+                backend.end_write()
 
     def is_done(self, operation: Operation, command: str) -> bool:
         """Whether an operation that the user named was carried out already. Raises Conflict as `transact` does."""
@@ -189,19 +189,19 @@ class Stores:
 
     def finish(self) -> None:
         """Let git tidy up the repositories that were written to; once, at the end of a process."""
-        for place in self.surroundings.opened():
-            place.maintain()
+        for backend in self.surroundings.opened():
+            backend.maintain()
 
     def _try(self, retry: Retry, change: Callable[[Transaction], Result]) -> Result:
         from contextlib import ExitStack
 
         from .transaction import Transaction
 
-        places = {self.where("state")[0], self.where("intent")[0]}
+        backends = {self.where("state")[0], self.where("intent")[0]}
         with ExitStack() as turns:
             # In one order everywhere, lest two writers wait for each other.
-            for place in sorted(places, key=lambda place: place.where):
-                turns.enter_context(place.write_lock())
+            for backend in sorted(backends, key=lambda backend: backend.where):
+                turns.enter_context(backend.write_lock())
             snapshot = self.snapshot()
             done = retry.look_back(snapshot)
             if done is not None:
@@ -220,16 +220,16 @@ class Stores:
                     self.repeated(done[1])
                     return self._first_result(snapshot, *done, change)
             if failed is not None:
-                for place in places if isinstance(failed, ObjectError) else ():
-                    if place.may_be_collected():  # what `git gc` deleted is about to be written again
-                        retry.place = place
-                        raise RefMoved(place.where)
+                for backend in backends if isinstance(failed, ObjectError) else ():
+                    if backend.may_be_collected():  # what `git gc` deleted is about to be written again
+                        retry.place = backend
+                        raise RefMoved(backend.where)
                 raise failed
             self._write(retry, snapshot, transaction, result)
             return result
 
     def _first_result(
-        self, snapshot: Snapshot, place: Backend, carried: Carried, change: Callable[[Transaction], Result]
+        self, snapshot: Snapshot, backend: Backend, carried: Carried, change: Callable[[Transaction], Result]
     ) -> Result:
         """What an operation gave when it was carried out."""
         from ..backends.base import Version
@@ -239,30 +239,30 @@ class Stores:
         if carried.operation.request is not None:
             return result_of(carried.operation)  # type: ignore[return-value]
         # Nothing was written down: run it again on what it was run on.
-        repository = place.repository
+        repository = backend.repository
         assert repository is not None
         before = Version(carried.before, None if carried.before is None else repository.root(carried.before))
-        return change(Transaction(Snapshot(self.surroundings, {**snapshot.versions, place: before})))
+        return change(Transaction(Snapshot(self.surroundings, {**snapshot.versions, backend: before})))
 
     def _write(self, retry: Retry, snapshot: Snapshot, transaction: Transaction, result: object) -> None:
         from ..formats.commit_message import compose, recorded
 
-        by_place: dict[Backend, dict[str, bytes | None]] = {}
+        by_backend: dict[Backend, dict[str, bytes | None]] = {}
         for tree, changes in transaction.changes():
-            place, directory = snapshot.place(tree)
-            by_place.setdefault(place, {}).update({directory + path: data for path, data in changes.items()})
-        if len(by_place) > 1:
+            backend, directory = snapshot.place(tree)
+            by_backend.setdefault(backend, {}).update({directory + path: data for path, data in changes.items()})
+        if len(by_backend) > 1:
             raise Fatal(
                 "a transaction cannot change the state store and the intent store, which lie in two places",
                 hint="change them one after the other",
             )
-        for place, files in by_place.items():
+        for backend, files in by_backend.items():
             operation = retry.operation
             if operation.request is not None:
                 operation.result = recorded(result)
             text = compose(transaction.touched, retry.command, [operation], retry.message)
             subject = text.partition("\n")[0]
-            retry.write_to(snapshot, place)
-            place.write(snapshot.version(place), files, text, f"ocuroot: {subject}")
-        if by_place:
+            retry.write_to(snapshot, backend)
+            backend.write(snapshot.version(backend), files, text, f"ocuroot: {subject}")
+        if by_backend:
             self.surroundings.note_write()

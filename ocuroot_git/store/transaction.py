@@ -57,9 +57,9 @@ class Transaction(Snapshot):
     ) -> Iterator[tuple[StoreTree, Entry]]:
         """As `Snapshot.entries`, in the stores as they were before this transaction."""
         query = (tuple(globs), side, links, tuple(exclude))
-        found = list(super().entries(query[0], side=side, links=links, exclude=query[3]))
-        self._matched.append((query, _fingerprint(found)))
-        return iter(found)
+        matched = list(super().entries(query[0], side=side, links=links, exclude=query[3]))
+        self._matched.append((query, _fingerprint(matched)))
+        return iter(matched)
 
     def match(
         self, *globs: str, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
@@ -98,12 +98,12 @@ class Transaction(Snapshot):
         """Delete the document at `ref` (below a link: the one it leads to) and the links to it. Raises NotFound."""
         ref = self.absolute(ref)
         draft, stored = self._target(ref)
-        found = draft.object(stored)
-        if found is None:
+        content = draft.object(stored)
+        if content is None:
             raise absent(ref)
         draft.put_object(stored, None)
         self._touch("delete", draft, stored)
-        self._delete_links(draft, stored, found)
+        self._delete_links(draft, stored, content)
 
     def remove(self, ref: Ref | str, ties: Ties | None = None) -> None:
         """Take away what is at just `ref`, and all below it: documents, links, and the edges of their dependencies.
@@ -117,11 +117,11 @@ class Transaction(Snapshot):
         stored = self._spelling(draft, ref)
         ties = ties or draft.ties(stored)
         for link in sorted(ties.listed):
-            found = draft.object(link)
-            if found is not None and found.target is not None and ties.is_inside(split_target(found.target)[0]):
+            content = draft.object(link)
+            if content is not None and content.target is not None and ties.is_inside(split_target(content.target)[0]):
                 draft.put_object(link, None)
                 self._touch("unlink", draft, link)
-                self._delete_links(draft, link, found)
+                self._delete_links(draft, link, content)
         for link, target in ties.links:
             self._forget_link(draft, link, target)
         for directory in edge_directories(stored):
@@ -181,13 +181,13 @@ class Transaction(Snapshot):
         draft = self._draft(ref)
         self._check_whole(ref)
         stored = self._spelling(draft, ref)
-        found = draft.object(stored)
-        if found is None or found.kind != "link":
+        content = draft.object(stored)
+        if content is None or content.kind != "link":
             raise NotFound(f"'{ref}' is no link")
         draft.put_object(stored, None)
         self._touch("unlink", draft, stored)
-        self._forget_link(draft, stored, found.body)
-        self._delete_links(draft, stored, found)
+        self._forget_link(draft, stored, content.body)
+        self._delete_links(draft, stored, content)
 
     def depend(self, ref: Ref | str, dependency: Ref | str) -> None:
         """Record that the document at `ref` depends on another. Neither need exist; links are not followed."""
@@ -205,8 +205,8 @@ class Transaction(Snapshot):
         """Make the same changes in a transaction on a newer snapshot. Raises Conflict where that is not safe."""
         for ref, oid in self._verified:
             newer.verify(ref, oid)
-        for (globs, side, links, exclude), found in self._matched:
-            if _fingerprint(newer.entries(globs, side=side, links=links, exclude=exclude)) != found:
+        for (globs, side, links, exclude), matched in self._matched:
+            if _fingerprint(newer.entries(globs, side=side, links=links, exclude=exclude)) != matched:
                 raise Conflict(f"what matches '{' '.join(globs)}' was changed meanwhile by another writer")
         for side in SIDES:
             draft = self._drafts.get(self._trees[side]) if side in self._trees else None
@@ -260,8 +260,8 @@ class Transaction(Snapshot):
     def _spelling(self, draft: Draft, ref: Ref) -> StoredRef:
         """The stored ref of the object at just `ref`: the spelling that exists, else the store's own."""
         spellings = draft.layout.spellings(ref)
-        there = (s for s in spellings[1:] and spellings if draft.file(object_path(s)) is not None)
-        return next(there, spellings[0])
+        existing = (s for s in spellings[1:] and spellings if draft.file(object_path(s)) is not None)
+        return next(existing, spellings[0])
 
     def _link_end(self, draft: Draft, target: Ref) -> StoredRef:
         """The stored ref that a link to `target` names: itself where an object is there, else what it leads to."""
@@ -305,11 +305,11 @@ class Transaction(Snapshot):
         todo = [(stored, link) for link in gone.links]
         while todo:
             target, link = todo.pop()
-            found = draft.object(link)
-            if found is not None and found.target == target:
+            content = draft.object(link)
+            if content is not None and content.target == target:
                 draft.put_object(link, None)
                 self._touch("unlink", draft, link)
-                todo += [(link, further) for further in found.links]
+                todo += [(link, further) for further in content.links]
 
     def _forget_link(self, draft: Draft, link: StoredRef, target: str) -> None:
         """Take a link out of the list that its target keeps."""
@@ -341,6 +341,6 @@ class _AllOrNothing:
             self._tx.touched.popitem()
 
 
-def _fingerprint(found: Iterable[tuple[StoreTree, Entry]]) -> list[tuple[ShownRef, Oid]]:
+def _fingerprint(matched: Iterable[tuple[StoreTree, Entry]]) -> list[tuple[ShownRef, Oid]]:
     """What was found by `match`: each ref with the id of its content."""
-    return sorted((entry.ref, tree.files.oid(entry.node)) for tree, entry in found)
+    return sorted((entry.ref, tree.files.oid(entry.node)) for tree, entry in matched)

@@ -82,9 +82,9 @@ class Ties:
         path = object_path(ref)
         if link_target(data, path) is None and not any(word in data for word in _LISTS):
             return  # no need to parse logs of megabytes
-        found = StoredObject.read(data, path)
-        self.listed.update(link for link in found.links if not self.is_inside(link))
-        target, _ = split_target(found.target or "")
+        content = StoredObject.read(data, path)
+        self.listed.update(link for link in content.links if not self.is_inside(link))
+        target, _ = split_target(content.target or "")
         if target and not self.is_inside(target):
             self.links.append((ref, target))
 
@@ -177,16 +177,16 @@ class StoreTree:
     def find(self, ref: Ref) -> tuple[Location, StoredObject | None]:
         """Where `ref` leads, and the document there (None: there is none). Raises LinkCycle, Damaged."""
         location = self.locate(ref)
-        found = self.object(location.stored)
-        return location, found if found is not None and found.kind == "ref" else None
+        content = self.object(location.stored)
+        return location, content if content is not None and content.kind == "ref" else None
 
     def value(self, ref: Ref) -> tuple[Location, bool, Document]:
         """Where `ref` leads, whether there is something, and what, fragment applied."""
-        location, found = self.find(ref)
-        if found is None:
+        location, content = self.find(ref)
+        if content is None:
             return location, False, None
         try:
-            return location, True, select(found.body, location.fragment)
+            return location, True, select(content.body, location.fragment)
         except NoSuchPart:
             return location, False, None
 
@@ -208,7 +208,7 @@ class StoreTree:
 
     def _link_above(self, stored: StoredRef) -> tuple[StoredRef | None, str]:
         """The longest prefix of a stored ref, or all of it, that is a link, and its target."""
-        found: tuple[StoredRef | None, str] = (None, "")
+        longest: tuple[StoredRef | None, str] = (None, "")
         prefix = StoredRef("")
         for segment in stored.split("/"):
             prefix = StoredRef(f"{prefix}/{segment}" if prefix else segment)
@@ -220,8 +220,8 @@ class StoreTree:
                 self._targets[prefix] = link_target(data, path) if data is not None else None
             target = self._targets[prefix]
             if target is not None and (prefix == stored or leads_on(prefix)):
-                found = prefix, target
-        return found
+                longest = prefix, target
+        return longest
 
     def _may_have(self, stored: StoredRef) -> bool:
         """Whether there may be something at or below a stored ref that has no directory (a draft overrides this)."""

@@ -92,7 +92,7 @@ class RemoteBranch:
         try:
             exists = self.transport.fetch_branch(self.branch.reference, lambda: self.transport.fetch([refspec], *depth))
         except TransportError as error:
-            if known is not None and "(non-fast-forward)" in error.words:
+            if known is not None and "(non-fast-forward)" in error.stderr:
                 raise self.rewritten(known) from None
             raise
         if not exists and known is not None:
