@@ -60,21 +60,21 @@ def check_model(snapshot: Snapshot, certain: Mapping[str, Container[int]] = NOTH
     `certain` are the releases, by package, that `inspect_releases` has found to be as they should.
     """
     problems = Problems()
-    _check_environments(snapshot, problems)
+    with problems.leave_out(f"{STATE}/environment"):
+        _check_environments(snapshot, problems)
     if snapshot.has_intent():
-        _check_deploy_intents(snapshot, problems)
-    if state_tree(snapshot).layout.writes_deliveries:
-        known = packages(state_tree(snapshot))
-        deployments(snapshot, problems, among=known)
-        for package in known:
+        for package in packages(intent_tree(snapshot), problems):
+            with problems.leave_out(package):
+                _check_deploy_intents(snapshot, package, problems)
+    state = state_tree(snapshot)
+    if state.layout.writes_deliveries:
+        for package in packages(state, problems):
             with problems.leave_out(record_ref(package)):
                 record_of(snapshot, package)
-            good = certain.get(package, ())
-            if all(number in good for number in state_tree(snapshot).release_numbers(package)):
-                continue
-            for number in releases(snapshot, package, problems):
-                if number not in good:
-                    _check_release(snapshot, f"{package}/{STATE}{number}", problems)
+            with problems.leave_out(package):
+                deployments(snapshot, problems, among=[package])
+            with problems.leave_out(package):
+                _check_releases(snapshot, package, certain.get(package, ()), problems)
     for problem in problems:
         if not problem.is_damage:
             yield Finding("error", problem.ref, problem.what)
@@ -89,8 +89,8 @@ def _check_environments(snapshot: Snapshot, problems: Problems) -> None:
             Environment.read(snapshot.get(ref), ref)
 
 
-def _check_deploy_intents(snapshot: Snapshot, problems: Problems) -> None:
-    for package, name in deploy_intents(snapshot, packages(intent_tree(snapshot))):
+def _check_deploy_intents(snapshot: Snapshot, package: str, problems: Problems) -> None:
+    for _, name in deploy_intents(snapshot, [package]):
         work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
         with problems.leave_out(work.intent):
             intent = read_intent(snapshot, work)
@@ -98,13 +98,24 @@ def _check_deploy_intents(snapshot: Snapshot, problems: Problems) -> None:
                 model.read_inputs(intent.input, f"'{work.intent}'", intent.release)
 
 
-def _check_release(snapshot: Snapshot, release: str, problems: Problems) -> None:
-    with problems.leave_out(release):
-        read_release(snapshot, release)
-    for work in work_of(snapshot, release):
-        with problems.leave_out(work.ref):
-            if snapshot.exists(work.ref):
-                model.Run.read(snapshot.get(work.ref), work.ref)
+def _check_releases(snapshot: Snapshot, package: str, certain: Container[int], problems: Problems) -> None:
+    if all(number in certain for number in state_tree(snapshot).release_numbers(package)):
+        return
+    for number in releases(snapshot, package, problems):
+        if number not in certain:
+            release = f"{package}/{STATE}{number}"
+            with problems.leave_out(release):
+                read_release(snapshot, release)
+            with problems.leave_out(release):
+                for work in work_of(snapshot, release):
+                    _check_work(snapshot, work, problems)
+
+
+def _check_work(snapshot: Snapshot, work: WorkRef, problems: Problems) -> None:
+    with problems.leave_out(work.ref):
+        if snapshot.exists(work.ref):
+            Run.read(snapshot.get(work.ref), work.ref)
+    with problems.leave_out(work.ref):
         for number in run_numbers(snapshot, work):
             run = work.run(number)
             with problems.leave_out(run.ref):

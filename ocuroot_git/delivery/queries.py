@@ -61,7 +61,7 @@ def require_own_dialect(snapshot: Snapshot, what: str) -> None:
         )
 
 
-def packages(tree: StoreTree) -> list[str]:
+def packages(tree: StoreTree, problems: Problems = STRICT) -> list[str]:
     """The packages of a tree (`repo/-/path`), sorted: the heads of all refs that have a marker."""
     found = []
     level = [""]
@@ -69,7 +69,9 @@ def packages(tree: StoreTree) -> list[str]:
         prefetch(tree, level)
         below = []
         for head in level:
-            names = [name for name in tree.names(f"{REFS}/{head}" if head else REFS) if name != OBJECT_FILE]
+            names: list[str] = []
+            with problems.leave_out(head or REFS):
+                names = [name for name in tree.names(f"{REFS}/{head}" if head else REFS) if name != OBJECT_FILE]
             if head and any(name[0] in "@+" for name in names):
                 found.append(head)
             below += [f"{head}/{name}" if head else name for name in names if name[0] not in "@+"]

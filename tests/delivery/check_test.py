@@ -40,8 +40,8 @@ def vouched(snapshot: Snapshot) -> dict[str, set[int]]:
     return checker.certain
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(content=damaged.stores())
+@settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(content=damaged.releases_with_a_fault() | damaged.stores())
 def test_finds_what_looking_at_each_release_finds(drawn: Path, opened: Stores, content: damaged.Content) -> None:
     about = content[".ocuroot-store"]
     if isinstance(about, bytes) and b"intent" in about:

@@ -78,8 +78,9 @@ WORK = ("call/build", "deploy/e", "task/build")
 BELOW_WORK = ("", "/1", "/1/functions/1", "/1/status/complete", "/1/status/running", "/2", "/02", "/1/status/odd")
 OTHERS = ("", "custom/x", "custom/x/y", "custom/x#y/z", "custom", "environment/e", "bad/x", "commit/c", "@1/custom/x")
 
+RELEASE_REF = "a/-/p/@1"
 RELEASE = {"commit": "abc1", "package": {"phases": [{"work": [{"call": {"name": "build"}}]}]}}
-RUN = {"type": "call", "release": "a/-/p/@1", "output": {}}
+RUN = {"type": "call", "release": RELEASE_REF, "output": {}}
 FUNCTION = {"current": {"fn": {}, "status": "complete"}, "history": []}
 
 subpaths = st.one_of(
@@ -113,13 +114,15 @@ def object_files(draw: st.DrawFn, ref: str) -> bytes:
         return draw(st.sampled_from([b"", b"{", b'{"kind":"ref",', b'{"kind": "ref", "body": 1, "links": 3}', b"[]"]))
     links = draw(st.lists(refs, max_size=2)) if draw(st.integers(0, 3)) == 0 else []
     if kind == "link":
-        end = draw(refs) + draw(st.sampled_from(["", "", "", "#", "#a"]))
+        end = draw(st.one_of(refs, st.sampled_from(ENDS))) + draw(st.sampled_from(["", "", "", "#", "#a"]))
         return json.dumps({"kind": "link", "links": links, "body": end}).encode()
     return json.dumps(
         {"kind": "ref", "links": links, "body": fitting(ref) if kind == "fitting" else draw(documents)}
     ).encode()
 
 
+ENDS = ("a/-/p/@1/sub", "a/-/p/@1/@object.json", "a/-/p/@1/.git", "a/-/p/@1/call", "a//-/p/@1", "../refs/a/-/p/@1", "")
+"""Where else a link may lead."""
 ODD_ENTRIES: tuple[tuple[str, bytes | Content | Odd], ...] = (
     ("@object.json", {"@object.json": b'{"kind": "ref", "body": 1}'}),
     ("@object.json", Odd(PROGRAM, b'{"kind": "ref", "body": 1}')),
@@ -142,13 +145,9 @@ def stores(draw: st.DrawFn) -> Content:
     version, side = draw(st.sampled_from([(1, ""), (1, ""), (1, ""), (2, ""), (3, "state"), (3, "intent")]))
     about = {"version": version, **({"tags": {side: {}}} if side else {})}
     content: Content = {".ocuroot-store": json.dumps(about).encode(), "refs": {}}
-    chosen = draw(st.lists(refs, min_size=1, max_size=12))
-    if draw(st.booleans()):  # a release as it should be
-        whole = ("", "/call/build", "/call/build/1", "/call/build/1/functions/1", "/call/build/1/status/complete")
-        for below in whole:
-            document = {"kind": "ref", "body": fitting(f"a/-/p/@1{below}")}
-            put(content, f"refs/a/-/p/@1{below}/@object.json", json.dumps(document).encode())
-    for ref in chosen:
+    if draw(st.booleans()):
+        _put_good_release(content)
+    for ref in draw(st.lists(refs, min_size=1, max_size=12)):
         put(content, f"refs/{ref}/@object.json", draw(object_files(ref)))
         if draw(st.integers(0, 3)) == 0:  # something above it, which may lead elsewhere
             segments = ref.split("/")
@@ -156,9 +155,27 @@ def stores(draw: st.DrawFn) -> Content:
             put(content, f"refs/{above}/@object.json", draw(object_files(above)))
     for ref in draw(st.lists(refs, max_size=2)):
         name, odd = draw(st.sampled_from(ODD_ENTRIES))
-        put(
-            content,
-            f"{draw(st.sampled_from(['refs', 'refs', 'refs', 'dependencies']))}/{ref}/{name}".replace("//", "/"),
-            odd,
-        )
+        part = draw(st.sampled_from(["refs", "refs", "refs", "dependencies"]))
+        put(content, f"{part}/{ref}/{name}".replace("//", "/"), odd)
     return content
+
+
+@st.composite
+def releases_with_a_fault(draw: st.DrawFn) -> Content:
+    """The tree of a store with one release, in which one thing, or two, may not be as they should."""
+    content: Content = {".ocuroot-store": b'{"version": 1}', "refs": {}}
+    _put_good_release(content)
+    for below in draw(st.lists(subpaths, min_size=1, max_size=2)):
+        path = f"refs/{RELEASE_REF}/{below}".rstrip("/")
+        if draw(st.integers(0, 4)):
+            put(content, f"{path}/@object.json", draw(object_files(f"{RELEASE_REF}/{below}")))
+        else:
+            name, odd = draw(st.sampled_from(ODD_ENTRIES))
+            put(content, f"{path}/{name}", odd)
+    return content
+
+
+def _put_good_release(content: Content) -> None:
+    for below in ("", "/call/build", "/call/build/1", "/call/build/1/functions/1", "/call/build/1/status/complete"):
+        document = {"kind": "ref", "body": fitting(f"{RELEASE_REF}{below}")}
+        put(content, f"refs/{RELEASE_REF}{below}/@object.json", json.dumps(document).encode())
