@@ -172,8 +172,6 @@ class _Inspector:
                 self._has_document = True
         elif segments[0] in (CALL, DEPLOY):
             self._judge_work(below, segments, document)
-        elif segments[0] == "task":
-            self._is_in_doubt = True  # read as a call, where there is none
 
     def _judge_work(self, below: str, segments: list[str], document: StoredObject | None) -> None:
         ref = f"{self._release}/{below}"

@@ -276,7 +276,7 @@ class Pass:
         assert self._inspect is not None
         self._release = directory.path.removeprefix(f"{REFS}/")
         self._inspector = self._inspect(self._release)
-        self._is_in_doubt = directory.is_hidden
+        self._is_in_doubt = False
         todo = [directory]
         while todo:
             self._enter(todo.pop(), todo)

@@ -133,8 +133,8 @@ def tree_of(repository: Repository, content: damaged.Content, side: Any = None) 
 
 
 @pytest.mark.parametrize("few", [1, 1 << 30], ids=["two processes", "one"])
-@settings(max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(content=damaged.stores())
+@settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(content=damaged.releases_with_a_fault() | damaged.stores())
 def test_finds_what_looking_up_each_object_finds(drawn: Repository, few: int, content: damaged.Content) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fsck, "_FEW", few)

@@ -76,9 +76,13 @@ HEADS = (*["a/-/p"] * 9, "b", "a/-/p/q", "a/-/p#q", "a@b", "")
 MARKERS = (*["@1"] * 9, "@2", "@2", "@", "@", "@01", "@r1", "@v1", "+", "+1", "@.", "@²")
 WORK = ("call/build", "deploy/e", "task/build")
 BELOW_WORK = ("", "/1", "/1/functions/1", "/1/status/complete", "/1/status/running", "/2", "/02", "/1/status/odd")
-OTHERS = ("", "custom/x", "custom/x/y", "custom/x#y/z", "custom", "environment/e", "bad/x", "commit/c", "@1/custom/x")
+OTHERS = (
+    *("", "call", "deploy", "custom", "custom/x", "custom/x/y", "custom/x#y/z"),
+    *("environment/e", "bad/x", "commit/c", "@1/custom/x"),
+)
 
 RELEASE_REF = "a/-/p/@1"
+RUN_PARTS = ("", "/functions/1", "/status/complete")
 RELEASE = {"commit": "abc1", "package": {"phases": [{"work": [{"call": {"name": "build"}}]}]}}
 RUN = {"type": "call", "release": RELEASE_REF, "output": {}}
 FUNCTION = {"current": {"fn": {}, "status": "complete"}, "history": []}
@@ -133,6 +137,8 @@ ODD_ENTRIES: tuple[tuple[str, bytes | Content | Odd], ...] = (
     ("sub", Odd(TREE, is_gone=True)),
     ("1", {}),
     ("custom#y", {}),
+    ("build#y", {}),
+    ("build#y", {}),
     ("call", b"a file"),
     (".git", {"@object.json": b'{"kind": "ref", "body": 1}'}),
     ("\udcff", {"@object.json": b'{"kind": "ref", "body": 1}'}),
@@ -167,15 +173,23 @@ def releases_with_a_fault(draw: st.DrawFn) -> Content:
     _put_good_release(content)
     for below in draw(st.lists(subpaths, min_size=1, max_size=2)):
         path = f"refs/{RELEASE_REF}/{below}".rstrip("/")
-        if draw(st.integers(0, 4)):
+        kind = draw(st.sampled_from(["object", "object", "odd", "run"]))
+        if kind == "object":
             put(content, f"{path}/@object.json", draw(object_files(f"{RELEASE_REF}/{below}")))
-        else:
+        elif kind == "odd":
             name, odd = draw(st.sampled_from(ODD_ENTRIES))
             put(content, f"{path}/{name}", odd)
+        else:
+            run = f"{draw(st.sampled_from(WORK))}/{draw(st.sampled_from(['2', '02', '2000000000']))}"
+            for part in RUN_PARTS:
+                _put_document(content, f"{RELEASE_REF}/{run}{part}")
     return content
 
 
 def _put_good_release(content: Content) -> None:
-    for below in ("", "/call/build", "/call/build/1", "/call/build/1/functions/1", "/call/build/1/status/complete"):
-        document = {"kind": "ref", "body": fitting(f"{RELEASE_REF}{below}")}
-        put(content, f"refs/{RELEASE_REF}{below}/@object.json", json.dumps(document).encode())
+    for below in ("", "/call/build", *(f"/call/build/1{part}" for part in RUN_PARTS)):
+        _put_document(content, f"{RELEASE_REF}{below}")
+
+
+def _put_document(content: Content, ref: str) -> None:
+    put(content, f"refs/{ref}/@object.json", json.dumps({"kind": "ref", "body": fitting(ref)}).encode())
