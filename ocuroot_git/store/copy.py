@@ -18,7 +18,10 @@ _PARTS: Final = (REFS, DEPENDENCIES)
 
 
 def store_files(tree: StoreTree, directory: str = "") -> Iterator[tuple[str, bytes]]:
-    """The files of a store by path, below `directory`: its `.ocuroot-store`, refs and dependencies; nothing else."""
+    """The files of a store by path, below `directory`: its refs and dependencies, and its `.ocuroot-store` last.
+
+    The files of a directory, and those below it, come one after the other. Raises ObjectError for what cannot be read.
+    """
     root = tree.root
     assert root is not None
     yield from files_below(tree.files, root, directory)
@@ -27,9 +30,6 @@ def store_files(tree: StoreTree, directory: str = "") -> Iterator[tuple[str, byt
 def files_below(files: Files, root: Node, directory: str) -> Iterator[tuple[str, bytes]]:
     """As `store_files`, of a tree that is known to hold a store."""
     files.prefetch([root], "all")
-    marker = files.child(root, STORE_FILE)
-    if marker is not None:
-        yield directory + STORE_FILE, files.data(marker)
     todo = [(directory + part, files.child(root, part)) for part in _PARTS]
     while todo:
         path, node = todo.pop()
@@ -39,6 +39,9 @@ def files_below(files: Files, root: Node, directory: str) -> Iterator[tuple[str,
             yield path, files.data(node)
             continue
         todo += [(f"{path}/{files.name(child)}", child) for child in files.children(node)]
+    marker = files.child(root, STORE_FILE)
+    if marker is not None:
+        yield directory + STORE_FILE, files.data(marker)
 
 
 def sides_in(files: Files, root: Node | None, where: str) -> list[tuple[str, Node]]:

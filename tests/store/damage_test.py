@@ -114,6 +114,17 @@ def test_an_object_that_was_cut_short(filled: Repo, revision: str, length: int) 
         assert f": the file '{path}' was cut short, as by a power cut\nhint: " in done.stderr, (words, done)
 
 
+def test_an_export_that_fails_leaves_nothing(filled: Repo) -> None:
+    filled.ocuroot("update", "--stdin", input="set @/custom/a 1\nset +/custom/b 1\n")
+    cut(filled, "state:refs/+/custom/b/@object.json", 5)
+    empty = filled.path / "empty"
+    empty.mkdir()
+    for name in ("new", "empty"):
+        done = filled.run("export", name)
+        assert done.returncode == 128 and "was cut short" in done.stderr
+    assert not (filled.path / "new").exists() and list(empty.iterdir()) == []
+
+
 def test_fsck_goes_on_after_a_bad_object(filled: Repo) -> None:
     damaged = cut(filled, "state:refs/@/custom/a/@object.json", 5)
     plant(filled, "refs/@/custom", "40000", "gone", "3" * 40)

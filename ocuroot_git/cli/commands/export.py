@@ -10,9 +10,14 @@ from ...formats.layout import SIDES
 from ...git.objects import RefMoved
 from ...store.copy import store_files
 from ..options import READING, Command, Option
+from ..progress import Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ...formats.layout import Side
+    from ...store.tree import StoreTree
     from ..context import Context
 
 
@@ -23,15 +28,27 @@ def run(context: Context, directory: str, *, at: str | None) -> int:
     snapshot = context.snapshot(at)
     trees = {side: snapshot.side(side) for side in SIDES if side == "state" or snapshot.has_intent()}
     single = len(set(trees.values())) == 1
-    files: dict[str, bytes | None] = {}
-    for side, tree in trees.items():
-        files.update(store_files(tree, "" if single else f"{side}/"))
-    try:
-        target.create(files)
-    except RefMoved:
-        raise Fatal(f"'{directory}' is not empty", hint="name a directory that does not exist yet") from None
-    context.terminal.remark(f"Wrote {len(files)} files to '{directory}'")
+    with Meter(context.terminal, "Writing files") as meter:
+        try:
+            written = target.fill(_counted(_all_files(trees, single=single), meter))
+        except RefMoved:
+            raise Fatal(f"'{directory}' is not empty", hint="name a directory that does not exist yet") from None
+    context.terminal.remark(f"Wrote {written} files to '{directory}'")
     return 0
+
+
+def _all_files(trees: Mapping[Side, StoreTree], *, single: bool) -> Iterator[tuple[str, bytes]]:
+    for tree in dict.fromkeys(trees.values()):
+        tree.files.prepare_walk(checked=True)
+    for side, tree in trees.items():
+        if not single or side == "state":
+            yield from store_files(tree, "" if single else f"{side}/")
+
+
+def _counted(contents: Iterable[tuple[str, bytes]], meter: Meter) -> Iterator[tuple[str, bytes]]:
+    for number, content in enumerate(contents):
+        meter(number)
+        yield content
 
 
 COMMAND = Command(
