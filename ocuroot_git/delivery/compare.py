@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .fields import Fields
+    from .pruned import Records
 
 
 class Difference:
@@ -96,9 +97,10 @@ def custom_differences(
     actual = _documents(snapshot, _custom_refs(state, heads.state, problems), problems)
     inside = tuple(f"{state.layout.shown(head)}/" for head in heads.state)
     wanted: dict[str, str] = {}
+    records: Records = {}
     for ref in _custom_refs(intent, heads.intent, problems):
         with problems.leave_out(ref):
-            if is_of_pruned(snapshot, ref):
+            if is_of_pruned(snapshot, ref, records):
                 yield Difference(ref, str(Ref.parse(ref).replace(marker=STATE)), None, None)
                 continue
             about = state_ref(snapshot, Ref.parse(ref))
@@ -113,14 +115,14 @@ def custom_differences(
     yield from _compare(snapshot, wanted, actual, problems)
 
 
-def is_of_pruned(snapshot: Snapshot, intent: str) -> bool:
-    """Whether an intent is for a release that was pruned. Raises BadDocument."""
+def is_of_pruned(snapshot: Snapshot, intent: str, records: Records | None = None) -> bool:
+    """Whether an intent is for a release that was pruned. Raises BadDocument. `records` are those of `entry_of`."""
     ref = Ref.parse(intent)
     if not ref.release.isdigit():
         return False
     from .pruned import entry_of  # late: most intents are for whatever is newest
 
-    return entry_of(snapshot, ref) is not None
+    return entry_of(snapshot, ref, records) is not None
 
 
 def _may_be_there(snapshot: Snapshot, ref: str) -> bool:

@@ -7,6 +7,7 @@ that was made again by hand is a release like any other.
 from __future__ import annotations
 
 from ..errors import Error, NotFound
+from ..formats.layout import StoredRef, object_path
 from ..formats.pruned import PrunedRecord, RecordError
 from ..formats.refs import STATE, Ref
 from .problems import BadDocument
@@ -16,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..formats.pruned import Pruned
     from ..store.snapshot import Snapshot
+
+    Records = dict[str, PrunedRecord | None]
 
 
 def record_ref(package: str) -> str:
@@ -38,15 +41,22 @@ def record_of(snapshot: Snapshot, package: str) -> PrunedRecord | None:
         raise BadDocument(ref, error.message) from None
 
 
-def entry_of(snapshot: Snapshot, ref: Ref) -> Pruned | None:
-    """The entry of the pruned release that a ref of state or intent is in; None for any other. Raises BadDocument."""
+def entry_of(snapshot: Snapshot, ref: Ref, records: Records | None = None) -> Pruned | None:
+    """The entry of the pruned release that a ref of state or intent is in; None for any other. Raises BadDocument.
+
+    Who asks for many refs of one moment keeps the `records` by package: they can be large.
+    """
     if not (ref.repo and ref.release.isascii() and ref.release.isdigit()) or len(ref.release) > 9:
         return None
     package = str(ref.replace(marker="", release="", type="", name="", fragment=""))
-    record = record_of(snapshot, package)
-    entry = record.find(int(ref.release)) if record is not None else None
-    is_there = entry is not None and snapshot.object(f"{package}/{STATE}{ref.release}") is not None
-    return None if is_there else entry
+    release = StoredRef(f"{package}/{STATE}{ref.release}")
+    if snapshot.tree(Ref(marker=STATE)).file(object_path(release)) is not None:
+        return None
+    records = {} if records is None else records
+    if package not in records:
+        records[package] = record_of(snapshot, package)
+    record = records[package]
+    return record.find(int(ref.release)) if record is not None else None
 
 
 def was_pruned(snapshot: Snapshot, ref: Ref) -> NotFound | None:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 HOLD: Final = "hold"
 """A release with a custom document of this name, in state or intent, is held: it is not pruned."""
+_MANY: Final = 8
+"""Releases from which on it pays that libgit2 keeps nothing of them."""
 _WORK: Final = {CALL: CALL, "task": CALL, DEPLOY: DEPLOY}
 """The directories of a release that hold work, with the kind: early stores have `task` for `call`."""
 
@@ -141,6 +143,8 @@ def plan(snapshot: Snapshot, chosen: list[str], keep: Keep, now: float, problems
                 old.update((one.ref, one) for one in candidates)
     if not old:
         return made
+    if len(old) >= _MANY:
+        tree.files.prepare_walk()
     prefetch(tree, old, "all")
     if tree.files.is_partial and (edges := tree.node(DEPENDENCIES)) is not None:
         tree.files.prefetch([edges], "all")

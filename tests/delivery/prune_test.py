@@ -19,6 +19,7 @@ from support.repositories import Repo, begin
 import ocuroot_git
 from ocuroot_git.cli.commands.prune import read_duration
 from ocuroot_git.delivery.check import check_model
+from ocuroot_git.delivery.diff import differences
 from ocuroot_git.delivery.prune import dry_run
 from ocuroot_git.delivery.prune import prune as retention_prune
 from ocuroot_git.delivery.releases import new
@@ -33,6 +34,9 @@ RECORD = f"{WEB}/@pruned"
 
 def one_release(number: int, **fields: Any) -> dict[str, Any]:
     return package([call("build", f"echo v={number} >> $OCUROOT_OUTPUT", **fields)])
+
+
+DEFINITION = json.dumps(one_release(9))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +113,7 @@ def test_old_releases_go_in_one_commit_and_say_where(shop: Repo) -> None:
 def test_numbers_and_commits_are_not_used_again(shop: Repo) -> None:
     old = shop.git("rev-parse", "HEAD~3")
     prune(shop)
-    refused(shop, 3, "which were pruned", "release", "new", "web", "--commit", old, "--package=-", input="{}")
+    refused(shop, 3, "which were pruned", "release", "new", "web", "--commit", old, "--package=-", input=DEFINITION)
     update(shop, *(f"unlink {ref}" for ref in (f"{WEB}/@", f"{WEB}/@/call/build")))
     for ref in shop.ocuroot("match", f"{WEB}/@5/**", f"{WEB}/@5").splitlines():
         update(shop, f"delete {ref}")
@@ -293,12 +297,12 @@ def test_a_bad_record_is_an_error_that_names_it(shop: Repo) -> None:
         assert [problem.ref for problem in result.problems] == [RECORD] and result.gone == {}
         assert [finding.where for finding in check_model(stores.snapshot())] == [RECORD]
         with pytest.raises(Error, match="@pruned': "):
-            new(stores, WEB, "abc", {"phases": []})
+            new(stores, WEB, "abc", one_release(1))
         assert tip_of(shop) == before
     done = shop.run("prune", "--keep-releases=1")
     assert (done.returncode, done.stdout) == (1, "")
     assert f"warning: '{RECORD}' is left out: highest is 9" in done.stderr
-    refused(shop, 128, f"'{RECORD}': ", "release", "new", "web", "--force", "--package=-", input='{"phases": []}')
+    refused(shop, 128, f"'{RECORD}': ", "release", "new", "web", "--force", "--package=-", input=DEFINITION)
     refused(shop, 1, "no such document", "get", f"{WEB}/@77")
     assert work_any(shop, "-q") == []
 
@@ -321,7 +325,16 @@ def test_a_tag_of_that_name_is_kept(shop: Repo) -> None:
     assert done.returncode == 1 and f"'{RECORD}' is left out: it is a tag" in done.stderr
     assert release(shop, one_release(6)) == f"{WEB}/@6"
     refused(
-        shop, 128, "bad tag 'pruned'", "release", "new", "web", "--force", "--tag=pruned", "--package=-", input="{}"
+        shop,
+        128,
+        "bad tag 'pruned'",
+        "release",
+        "new",
+        "web",
+        "--force",
+        "--tag=pruned",
+        "--package=-",
+        input=DEFINITION,
     )
 
 
@@ -456,6 +469,21 @@ def test_intents_in_the_same_place_go_in_the_same_commit(shop: Repo) -> None:
     assert commits(shop) == before + 1
     assert shop.ocuroot("match", f"{WEB}/*/custom/**") == ""
     assert shop.ocuroot("diff") == ""
+
+
+def test_the_record_is_not_read_for_each_intent(shop: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    prune(shop)
+    update(shop, *(f"set {WEB}/+{number}/custom/x 1" for number in (1, 2, 3, 4)))
+    reads: list[object] = []
+    read = PrunedRecord.read
+
+    def count(value: Any) -> PrunedRecord:
+        reads.append(value)
+        return read(value)
+
+    monkeypatch.setattr(PrunedRecord, "read", count)
+    assert differences(ocuroot_git.open(str(shop.path)).snapshot()) == []
+    assert len(reads) <= 2  # by the summary of the package, and by who asks
 
 
 # With others at work
