@@ -174,5 +174,11 @@ def _open_remote(settings: Settings, location: StoreLocation, remote: str) -> Ba
         is_trusted=location.is_trusted,
     )
     return Remote(
-        settings.repository, remote_location, settings.config, settings.environ, settings.access, settings.timeout
+        settings.repository,
+        remote_location,
+        settings.config,
+        settings.environ,
+        settings.access,
+        settings.timeout,
+        combines=settings.combines(url, name),
     )

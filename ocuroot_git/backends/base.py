@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
+    from ..errors import RemoteError
     from ..git.objects import Changes, Directory, Oid, Scope
     from ..git.repository import Repository
     from .operations import Carried
@@ -37,6 +38,61 @@ if TYPE_CHECKING:
         @property
         def is_partial(self) -> bool: ...
 
+    class Outbox(Protocol):
+        """Where changes to a branch wait for another writer, each under a name that is never used again (8.10)."""
+
+        def waiting(self) -> dict[str, bytes]:
+            """The texts of the changes that wait, by name, the oldest first."""
+
+        def refreshed(self) -> dict[str, bytes | None]:
+            """All that lies there now, by full reference name; None for what can be no change. Raises RemoteError."""
+
+        def history(self, tip: Oid, bases: Iterable[Oid]) -> dict[Oid, set[str]]:
+            """For those of some commits that are in the history of `tip`: the operations carried out since."""
+
+        def author(self) -> tuple[str, str, int, int]:
+            """Who makes a change now: name, email, seconds since the epoch, minutes east of UTC."""
+
+        def put(self, text: bytes, instead_of: str | None) -> tuple[str | None, RemoteError | None]:
+            """Let a change wait, in the place of one that waited; gives its name, or None where that cannot be.
+
+            Gives also the failure that leaves open whether it waits now.
+            """
+
+        def take_back(self, name: str) -> None:
+            """See that nobody can make a change any more. Raises RemoteError where that is not known."""
+
+        def began(self, name: str) -> float:
+            """When a change began to wait, in seconds since the epoch by its writer's clock."""
+
+        def is_stuck(self, name: str) -> bool:
+            """Whether a change could not be taken out before, so that it had better be left alone."""
+
+        def look(self) -> tuple[Oid | None, list[str]]:
+            """Ask where the branch stands now, and which changes wait, the oldest first. Raises RemoteError."""
+
+        def give_up(self) -> None:
+            """Let nothing wait any more in this process: what waited has gone, or cannot be seen."""
+
+        def begin(self, version: Version) -> Push:
+            """Begin to push commits on top of a version."""
+
+    class Push(Protocol):
+        """Commits that go to a branch together, and what they take out of its outbox."""
+
+        @property
+        def version(self) -> Version:
+            """What the branch holds with the commits so far."""
+
+        def add(self, changes: Changes, message: str, author: tuple[str, str, int, int] | None = None) -> bool:
+            """Add a commit; whether there was anything to change. `author` is who made it, if that is not us."""
+
+        def take_out(self, name: str) -> None:
+            """Let a change go out of the outbox with the push."""
+
+        def send(self, reason: str) -> Version:
+            """Push. Raises RefMoved as `Backend.write`."""
+
     class Backend(Protocol):
         """Where the files of a store lie: they are read at a version, and that version is replaced by another."""
 
@@ -54,6 +110,10 @@ if TYPE_CHECKING:
 
         def read(self, at: str | None = None) -> Version:
             """The newest version, or the one that the revision `at` names. Raises NotFound for an unknown one."""
+
+        @property
+        def outbox(self) -> Outbox | None:
+            """Where a change waits for another writer to make it; None where writers do not combine."""
 
         def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
             """Replace `version` by itself with `changes`. Raises RefMoved where it is no longer the newest."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..git.object_writer import ObjectWriter
     from ..git.objects import Changes, Oid
     from ..git.repository import Repository
-    from .base import Files, Node
+    from .base import Files, Node, Outbox
     from .operations import Carried
 
 MANY: Final = 64
@@ -34,6 +34,9 @@ _LONGEST_PAUSE: Final = 0.1
 
 class Branch:
     """A branch of a repository as the backend of a store; moved only by compare-and-swap."""
+
+    outbox: Outbox | None = None
+    """Writers here do not combine: to write is cheap."""
 
     def __init__(self, repository: Repository, name: str, config: Config, environ: Mapping[str, str]) -> None:
         self.repository = repository

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..git.objects import Changes, Scope
     from ..git.objects import Directory as ToVisit
-    from .base import Files
+    from .base import Files, Outbox
     from .operations import Carried
 
 _TEMPORARY: Final = ".ocuroot-tmp"
@@ -151,6 +151,9 @@ class DirectoryFiles:
 
 class Directory:
     """A directory as the backend of a store."""
+
+    outbox: Outbox | None = None
+    """Writers here wait for each other: they do not combine."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)

@@ -10,7 +10,7 @@ import os
 import time
 
 from ..errors import Fatal
-from ..git.collection import GcWindow, outlast
+from ..git.collection import GcWindow
 from ..git.committer import Committer
 from ..git.failures import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, TransportError
 from ..git.objects import RefMoved
@@ -19,7 +19,7 @@ from .remote_cache import RemoteCache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Final
 
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from ..git.objects import Changes, Oid
     from ..git.remote_access import RemoteLocation
     from ..git.repository import Repository
+    from ..git.transport import Transport
     from .base import Access, Files
     from .operations import Carried
+    from .outbox import Outbox
 
 _FRESH: Final = 1.0
 """Seconds for which one contact serves a process."""
@@ -51,19 +53,23 @@ class Remote:
         environ: Mapping[str, str],
         access: Access,
         timeout: float,
+        *,
+        combines: bool = False,
     ) -> None:
         self.location = location
         self._config = config
         self._access = access
-        self._committer = Committer(home, config, environ)
+        self.committer = Committer(home, config, environ)
         path = os.path.join(home.common_dir, "ocuroot", location.directory())
-        self._cache = RemoteCache(path, location, config, self._committer, access, timeout)
+        self._cache = RemoteCache(path, location, config, self.committer, access, timeout)
         self._gc_window = GcWindow(path)
         self._writer: ObjectWriter | None = None
         self._asked = float("-inf")
         self._must_ask = False
         """Whether no earlier answer will do: a write begins with the tip as it is, whatever reads may make do with."""
         self._rejected: tuple[Oid | None, int] = (None, 0)
+        self._combines = combines
+        self._outbox: Outbox | None = None
 
     # What it is
 
@@ -77,13 +83,31 @@ class Remote:
         return self._cache.repository
 
     @property
-    def _object_writer(self) -> ObjectWriter:
+    def object_writer(self) -> ObjectWriter:
         """What writes to the tool's own repository, as it was opened last."""
         if self._writer is None or self._writer.repository is not self.repository:
             from ..git.object_writer import ObjectWriter  # late: whoever only reads needs none of it
 
             self._writer = ObjectWriter(self.repository, self._config.synced())
         return self._writer
+
+    @property
+    def reference(self) -> str:
+        """The full name of the branch."""
+        return self._cache.reference
+
+    @property
+    def transport(self) -> Transport:
+        """How the remote is asked."""
+        return self._cache.transport
+
+    @property
+    def outbox(self) -> Outbox | None:
+        if self._outbox is None and self._combines:
+            from .outbox import Outbox  # late: whoever only reads needs none of it
+
+            self._outbox = Outbox(self)
+        return self._outbox
 
     @property
     def files(self) -> Files:
@@ -124,7 +148,7 @@ class Remote:
 
         if since is None:
             self._cache.fetch_history()
-        return find_carried(name, version.oid, since, self.repository.git_dir, self._committer.environ)
+        return find_carried(name, version.oid, since, self.repository.git_dir, self.committer.environ)
 
     def need_history(self) -> None:
         """Fetch the commits, and no more of them than that, back to the first; to be called before reading."""
@@ -132,38 +156,25 @@ class Remote:
         if self._cache.fetch_history():
             self._cache.reopen()  # libgit2 reads once where history ends
 
+    def deepen(self) -> bool:
+        """Fetch some of the commits before those that are here, once; whether any were missing."""
+        return self._cache.deepen()
+
     # Writing
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
+        from .outbox import Push
+
         self._refuse_offline("write to")
-        self._object_writer.begin_write()
-        tree = self._object_writer.edit(version.root, changes)
-        if tree is None:
-            raise Fatal(f"{self.where}: refusing to write an empty tree")
-        if version.root is not None and tree.id == version.root.id:
-            return version
-        oid = self._committer.commit(self._object_writer, tree, [version.oid] if version.oid else [], message)
-        try:
-            self._push(version.oid, oid, reason)
-        except TransportError:
-            if self._object_writer.holds(oid, changes):
-                raise
-            raise RefMoved(self.where) from None  # `git gc` has deleted here what was to be pushed
-
-        def write_again() -> None:
-            self._object_writer.write_commits_again()
-            self._object_writer.edit(version.root, changes)
-
-        outlast(self._object_writer, oid, changes, write_again)
-        self._cache.needs_maintenance = True
-        return Version(oid, tree)
+        push = Push(self, version)
+        return push.send(reason) if push.add(changes, message) else version
 
     def create(self, changes: Changes) -> Version:
         self._refuse_offline("write to")
         if not self.location.may_create:
             raise Fatal(f"there is no {self.where}, and it is said not to be created (create_branch)")
-        oid = self._committer.first_commit(self._object_writer, changes)
-        self._push(None, oid, "ocuroot: create the store")
+        oid = self.committer.first_commit(self.object_writer, changes)
+        self.push(None, oid, "ocuroot: create the store")
         first = Version(oid, self.repository.root(oid))
         support: dict[str, bytes | None] = {path: text.encode() for path, text in self.location.support_files.items()}
         if not support:
@@ -177,10 +188,14 @@ class Remote:
 
         return nullcontext()
 
+    def ask_again(self) -> None:
+        """Let the next reading ask for the tip, however fresh the last answer is."""
+        self._must_ask = True
+
     def prepare_write(self) -> None:
         self._refuse_offline("write to")
-        self._must_ask = True
-        self._committer.prepare()
+        self.ask_again()
+        self.committer.prepare()
 
     def held_lock(self) -> str | None:
         return None  # a lock at the remote is not ours to see
@@ -195,22 +210,32 @@ class Remote:
         return random() * max(_LONGEST_PAUSE / tries, _SHORTEST_PAUSE)
 
     def end_write(self) -> None:
-        self._committer.drop()
+        self.committer.drop()
 
     def maintain(self) -> None:
         self._cache.maintain()
 
-    def _push(self, old: Oid | None, new: Oid, reason: str) -> None:
-        """Move the remote's branch from `old` to `new`. Raises RefMoved for every answer but success."""
-        failure = self._cache.transport.push(new, self._cache.reference)
+    def push(self, old: Oid | None, new: Oid, reason: str, spent: Sequence[str] = ()) -> None:
+        """Move the remote's branch from `old` to `new`, and take changes out of its outbox.
+
+        Raises RefMoved for every answer but success.
+        """
+        outbox = self.outbox
+        leases = outbox.leases(spent) if outbox is not None else {}
+        failure = self.transport.push(new, self.reference, delete=leases)
         if failure is not None:
-            self._must_ask = True
+            self.ask_again()
+            if outbox is not None and outbox.is_in_the_way(spent, failure):
+                moved = RefMoved(self.where)
+                moved.is_sent = True
+                raise moved  # without the outbox it may be let in
             raise self._moved(failure, old)
+        self._cache.needs_maintenance = True
         self._rejected = (None, 0)
         self._cache.touch()
         try:
             with self._cache.lock():  # else a fetch of another process here meets the lock of the branch
-                self._object_writer.move(self._cache.reference, old, new, reason, self._committer.identities()[1])
+                self.object_writer.move(self.reference, old, new, reason, self.committer.identities()[1])
         except RefMoved:
             pass  # another process here has fetched since: the cache is ahead of us
 
@@ -233,13 +258,14 @@ class Remote:
             moved.refusal = failure
             moved.unless_moved = kind == REFUSED  # in words we do not know
         if moved.refusal is None:
-            self._cache.transport.retry(failure)
+            self.transport.retry(failure)
         return moved
 
     # Fetching
 
     def _fetch_tip(self) -> None:
-        self._cache.fetch_tip()
+        outbox = self.outbox if self._must_ask else None
+        self._cache.fetch_tip(None if outbox is None else outbox.refspec)
         self._asked = time.monotonic()
         self._must_ask = False
 

@@ -15,7 +15,7 @@ from ..git.config import Config, start_config
 from ..git.environment import with_config, without_repository
 from ..git.failures import UNWANTED, TransportError
 from ..git.program import GitError, run
-from ..git.remote_access import REMOTE, carried
+from ..git.remote_access import OUTBOX, REMOTE, carried
 from ..git.repository import Repository
 from ..git.transport import Transport
 from .branch import sweep_leftovers
@@ -36,6 +36,8 @@ _TOP: Final = "tree:4"
 _FILTERS: Final = {"self": "--filter=tree:1", "trees": "--filter=blob:none", "all": "--no-filter"}
 _LONGEST_TURN: Final = 10
 """How many times `ocuroot.timeout` another process may fetch into the cache: as long as a transfer may take."""
+_DEEPENED: Final = 100
+"""Commits that are fetched besides where something waits that was made on an older tip than we know."""
 _LOCKS: Final = ("shallow.lock", "config.lock", "packed-refs.lock")
 
 
@@ -60,6 +62,7 @@ class RemoteCache:
         self._transport: Transport | None = None
         self.needs_maintenance = False
         """Whether something was put into it since git last had a chance to tidy up."""
+        self._is_deepened = False
         self._held: int | None = None
         """The open directory whose lock this process holds."""
 
@@ -108,15 +111,22 @@ class RemoteCache:
 
     # Fetching
 
-    def fetch_tip(self) -> None:
-        """Bring the branch up to date with the remote's. Raises Fatal, RemoteError for what cannot be fetched."""
+    def fetch_tip(self, besides: str | None = None) -> None:
+        """Bring the branch up to date with the remote's, and what a refspec `besides` names, where it does.
+
+        Raises Fatal, RemoteError for what cannot be fetched.
+        """
         with self.lock():
             known = self.known()
             depth = () if known is not None else ("--depth=1",)
-            refspec = f"{self.reference}:{self.reference}"
+            refspecs = [f"{self.reference}:{self.reference}"]
+            prune: tuple[str, ...] = ()
+            if besides is not None:
+                refspecs.append(besides)
+                prune = ("--prune",)  # git ends before that where the branch is missing
             try:
                 exists = self.transport.fetch_branch(
-                    self.reference, lambda: self._fetch([refspec], f"--filter={_TOP}", *depth)
+                    self.reference, lambda: self._fetch(refspecs, f"--filter={_TOP}", *depth, *prune)
                 )
             except TransportError as error:
                 raise self._explained(error, known) from None
@@ -152,6 +162,18 @@ class RemoteCache:
                 # A server that filters, but gives tips only: then all of it.
                 self._fetch([self.reference], "--refetch", "--no-filter", "--depth=1")
         self.needs_maintenance = True
+
+    def deepen(self) -> bool:
+        """Fetch some of the commits before those that are here, once; whether any were missing."""
+        tip = self.known()
+        if tip is None or self._is_deepened or not os.path.exists(os.path.join(self.repository.common_dir, "shallow")):
+            return False
+        self._is_deepened = True
+        with self.lock():
+            # Not what the branch has gained meanwhile: git would take that for fetched, with its trees.
+            self._fetch([], f"--deepen={_DEEPENED}", "--filter=tree:0", wanted=[tip])
+        self.repository.reopen()  # libgit2 reads once where history ends
+        return True
 
     def fetch_history(self) -> bool:
         """Fetch the commits that are not here; whether there were any."""
@@ -201,7 +223,7 @@ class RemoteCache:
             self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 self._take_turn(self._held)
-                for name in (*_LOCKS, f"{self.reference}.lock"):
+                for name in (*_LOCKS, f"{self.reference}.lock", *self._locks_of_outbox()):
                     if os.path.exists(os.path.join(directory, name)):
                         os.unlink(os.path.join(directory, name))
                 yield
@@ -212,6 +234,15 @@ class RemoteCache:
                 self._held = None
 
         return hold()
+
+    def _locks_of_outbox(self) -> list[str]:
+        """The locks of references to what waits, relative to the tool's own repository."""
+        path = f"{OUTBOX}{self._location.branch}"
+        try:
+            names = os.listdir(os.path.join(self.path, path))
+        except OSError:
+            return []
+        return [f"{path}/{name}" for name in names if name.endswith(".lock")]
 
     def _take_turn(self, held: int) -> None:
         """Wait for the lock. Raises Fatal where another process does not give it back in time."""

@@ -11,7 +11,7 @@ import os
 
 from ..backends.base import Access
 from ..errors import Fatal
-from ..formats.urls import is_url
+from ..formats.urls import is_url, is_without_accounts
 from ..git.config import Config, start_config
 from ..git.repository import Repository
 
@@ -111,6 +111,18 @@ class Settings:
     def timeout(self) -> float:
         """Seconds for which a lost race is tried again (`ocuroot.timeout`)."""
         return self.seconds("ocuroot.timeout", DEFAULT_TIMEOUT)
+
+    def combines(self, url: str, remote: str | None) -> bool:
+        """Whether changes to a remote store that have lost races are made together with those of others (8.10).
+
+        As `ocuroot.combine` says. By default where a server knows no rights that differ from branch to branch: who may
+        push to the outbox alone would else write to a branch by the hands of those who may push to that.
+        """
+        if self.config.get("ocuroot.combine") is not None:
+            return self.config.get_bool("ocuroot.combine")
+        is_pushed_elsewhere = any(key.endswith(".pushinsteadof") for key in self.config.keys("url"))
+        urls = [url, *(self.config.values(f"remote.{remote}.pushurl") if remote is not None else ())]
+        return not is_pushed_elsewhere and all(is_without_accounts(self.config.rewritten(url)) for url in urls)
 
     @property
     def may_index_history(self) -> bool:

@@ -53,6 +53,12 @@ def host_of(url: str) -> str | None:
     return split_url(rest)[1].partition("/")[0].lower()
 
 
+def is_without_accounts(url: str) -> bool:
+    """Whether whoever reaches a URL may do there what all others may: a path of this machine, or git's own daemon."""
+    scheme, separator, _ = url.partition("://")
+    return helper(url) is None and (scheme.lower() in ("file", "git") if separator else not is_url(url))
+
+
 def rewritten(url: str, rules: Iterable[tuple[str, str]]) -> str:
     """A URL after `url.<base>.insteadOf`: `rules` are pairs of a prefix and the base that replaces it.
 

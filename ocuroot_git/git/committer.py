@@ -50,10 +50,21 @@ class Committer:
         assert self._identities is not None
         return self._identities.now()
 
-    def commit(self, writer: ObjectWriter, tree: Node, parents: list[Oid], message: str) -> Oid:
-        """Write a commit of a tree, beside the tree; gives its id. Raises ObjectError, or GitError from signing."""
-        author, committer = self.identities()
-        if not self._config.get_bool("commit.gpgSign"):
+    @property
+    def signs(self) -> bool:
+        """Whether commits are signed."""
+        return self._config.get_bool("commit.gpgSign")
+
+    def commit(
+        self, writer: ObjectWriter, tree: Node, parents: list[Oid], message: str, author: Identity | None = None
+    ) -> Oid:
+        """Write a commit of a tree, beside the tree; gives its id. Raises ObjectError, or GitError from signing.
+
+        `author` is who made the change, where that is somebody else.
+        """
+        writes, committer = self.identities()
+        author = author or writes
+        if not self.signs:
             return writer.write_commit(tree, parents, message, author, committer)
         arguments = ["-C", self.directory, "commit-tree", "-S", writer.repository.oid(tree)]
         for parent in parents:

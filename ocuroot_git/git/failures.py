@@ -27,6 +27,7 @@ LOCKED: Final = "locked"
 POLICY: Final = "policy"
 REFUSED: Final = "refused"
 UNWANTED: Final = "unwanted"
+NOT_TOGETHER: Final = "not together"
 OTHER: Final = "other"
 
 RETRY: Final = "retry"
@@ -270,6 +271,10 @@ KINDS: Final = {
         LOGIN,
         hint="ask whoever runs the server for the right to push; trying again does not help",
     ),
+    NOT_TOGETHER: Kind(
+        "'{}' does not take several references in one push, or not these",
+        STOP,
+    ),
     REFUSED: Kind(
         "'{}' refused the push",
         STOP,
@@ -362,6 +367,24 @@ def classify_push(status: int | None, out: str, err: str, branch: str) -> str | 
     if answer.summary == "remote failure":
         return CUT
     return REFUSED
+
+
+def classify_atomic_push(status: int | None, out: str, err: str, branch: str) -> str | None:
+    """As `classify_push`, of a push of several references of which all or none are moved.
+
+    Where one stands in the way, the others are said to have failed with it.
+    """
+    answer = parse_push(out, branch)
+    if answer is None and status is not None and "does not support --atomic" in err:
+        return NOT_TOGETHER
+    if answer is None or answer.flag != "!" or not answer.reason.startswith("atomic "):
+        return classify_push(status, out, err, branch)
+    if answer.summary == "rejected":
+        return RACE
+    reasons = [line.rpartition("\t")[2] for line in out.splitlines() if line.startswith("!\t")]
+    if any("(atomic " not in reason for reason in reasons):
+        return NOT_TOGETHER
+    return LOCKED if ".lock': file exists" in err.lower() else RACE
 
 
 def classify_transfer(err: str) -> str:

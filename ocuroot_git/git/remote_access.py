@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 REMOTE: Final = "store"
 """What the remote is called in the tool's own repository. Its URL is passed in, and written nowhere."""
+OUTBOX: Final = "refs/ocuroot/outbox/"
+"""Where changes to a branch wait for another writer, at the remote (design 8.10)."""
 _CARRIED: Final = (
     "http.",
     "credential.",

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 TYPE_COMMIT: Final = 1
 _TYPE_TAG: Final = 4
-_TYPE_NAMES: Final = {TYPE_COMMIT: "a commit", TYPE_TREE: "a tree", 3: "a blob", _TYPE_TAG: "a tag"}
+TYPE_BLOB: Final = 3
+_TYPE_NAMES: Final = {TYPE_COMMIT: "a commit", TYPE_TREE: "a tree", TYPE_BLOB: "a blob", _TYPE_TAG: "a tag"}
 
 
 class Repository(TreeReader):
@@ -119,6 +120,26 @@ class Repository(TreeReader):
     def parents(self, oid: Oid) -> tuple[Oid, ...]:
         """The parents of a commit, as far as they are here."""
         return tuple(Oid(parent) for parent in self.read_commit(oid).parent_ids)
+
+    def message_and_parents(self, oid: Oid) -> tuple[str, tuple[Oid, ...]] | None:
+        """The message of a commit, and its parents; None where it is not here. Nothing is fetched for it."""
+        if not self.handle.odb.exists(self.core.Oid(hex=oid)):
+            return None
+        found = self.read_commit(oid)
+        return found.raw_message.decode(errors="replace"), tuple(Oid(parent) for parent in found.parent_ids)
+
+    def small_blobs(self, prefix: str, most: int) -> dict[str, tuple[Oid, bytes]]:
+        """What the references below a prefix lead to, where it is a blob of at most so many bytes: its id, and it."""
+        found: dict[str, tuple[Oid, bytes]] = {}
+        for name in self.references(prefix):
+            try:
+                oid = self.handle.lookup_reference(name).target
+                blob = self._read(oid, f"what '{name}' points to")
+                if blob.type == TYPE_BLOB and blob.size <= most:
+                    found[name] = Oid(oid), bytes(blob.data)
+            except (KeyError, ObjectError, self.core.GitError):
+                continue  # it is gone, or is not here: only what can be read counts
+        return found
 
     def prefetch_roots(self, commits: Iterable[Oid]) -> None:
         """Fetch the root trees of commits, in one batch."""

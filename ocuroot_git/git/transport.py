@@ -17,6 +17,7 @@ from .failures import (
     READ_ONLY,
     SILENT,
     TransportError,
+    classify_atomic_push,
     classify_push,
     classify_transfer,
     parse_push,
@@ -112,15 +113,28 @@ class Transport:
                 return False
         raise failure
 
-    def push(self, source: str, branch: str) -> TransportError | None:
+    def push(
+        self, source: str, branch: str, *, delete: Mapping[str, str] | None = None, is_atomic: bool = False
+    ) -> TransportError | None:
         """Push a commit to a branch (full name), fast-forward only; gives the failure, if it is one of those.
+
+        `delete` are references that go with it (full names), each with the id at which it must stand; then, and where
+        `is_atomic` says so, all of that is done or nothing. An empty `source` pushes nothing else.
 
         Where the push is not let in, but reading is, the failure says so: servers word it as if nothing were there.
         """
         plain = ("--progress", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
-        result = self._run(("push", *plain, "--", self.remote, f"{source}:{branch}"))
+        # A lease holds for the one reference it names: without it git lets a deletion of what is not there succeed.
+        leases = [f"--force-with-lease={name}:{oid}" for name, oid in (delete or {}).items()]
+        # A blob has no name by which git could choose what to compare it with: it would look at all, here or not.
+        lone = ("--no-thin",) if is_atomic else ()
+        together = ("--atomic", *lone, *leases) if delete or is_atomic else ()
+        refspecs = [f"{source}:{branch}"] if source else []
+        refspecs += [f":{name}" for name in delete or ()]
+        result = self._run(("push", *plain, *together, "--", self.remote, *refspecs))
         out = result.out.decode(errors="replace")
-        kind = classify_push(result.status, out, result.err, branch)
+        classify = classify_atomic_push if together else classify_push
+        kind = classify(result.status, out, result.err, branch)
         if kind is None:
             self._answered()
             return None
@@ -142,17 +156,18 @@ class Transport:
 
         The exit status tells a missing branch from every other failure.
         """
-        result = self._run(("ls-remote", "--exit-code", "--", self.remote, branch))
+        return self.references(branch).get(branch)
+
+    def references(self, *patterns: str) -> dict[str, Oid]:
+        """The references of the remote that match one of some patterns, and their ids. Raises TransportError."""
+        result = self._run(("ls-remote", "--exit-code", "--", self.remote, *patterns))
         self._answered()
         if result.status == 2:
-            return None
+            return {}
         if result.status != 0:
             raise self._failure(_kind_of(result), result)
-        for line in result.out.decode(errors="replace").splitlines():
-            oid, _, name = line.partition("\t")
-            if name == branch:
-                return Oid(oid)
-        return None
+        lines = (line.partition("\t") for line in result.out.decode(errors="replace").splitlines())
+        return {name: Oid(oid) for oid, _, name in lines}
 
     def retry(self, failure: TransportError) -> None:
         """Say, to whoever wants to know, that something is tried again, and why."""

@@ -9,6 +9,7 @@ from ..errors import Conflict, Error, Fatal, RemoteError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Final
 
     from ..backends.base import Backend
     from ..backends.operations import Carried
@@ -17,11 +18,19 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
 
 
+LATELY: Final = 20.0
+"""Seconds after which nobody goes on waiting for those who wait before: it seems that nobody can make their changes."""
+_MOST_IN_VAIN: Final = 4
+"""How often the branch may stand still while a change waits for others: then they may have been killed."""
+_LONGEST_TURN: Final = 5.0
+"""Seconds, at most, that one try counts for when others are waited for."""
+
+
 class Retry:
     """A change on its way into a store, over as many tries as it takes."""
 
     def __init__(self, command: str, message: str | None, operation: Operation, timeout: float) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._deadline = time.monotonic() + timeout
         self.command = command
         self.message = message
@@ -37,6 +46,18 @@ class Retry:
         self._is_open = False
         """Whether a try was sent, and nobody has looked since what became of it."""
         self._searched: dict[Backend, Oid | None] = {}
+        self.pushed: dict[str, object] = {}
+        """What the change gave when it was pushed, by the commit."""
+        self._waited: list[object] = []
+        """What it gave each time when it was left to wait."""
+        self.waiting: str | None = None
+        """The name under which it waits for another writer (design 8.10), as it was last: `what_waits`."""
+        self.what_waits: object = None
+        self.unsure: RemoteError | None = None
+        """Why it is not known whether it waits."""
+        self._before_us = 0
+        """How many others wait before it."""
+        self._began = self._took = 0.0
 
     def write_to(self, snapshot: Snapshot, place: Backend) -> None:
         """Take note that the change is about to be written on top of what a snapshot reads."""
@@ -53,13 +74,66 @@ class Retry:
         self._is_open = self._is_open or moved.is_sent
         self._failure = moved.failure or self._failure
         self._refusal, self._unless_moved = moved.refusal, moved.unless_moved
-        pause = self.place.pause(self.tries)
+        self._took = max(self._took, min(time.monotonic() - self._began, _LONGEST_TURN))
+        pause = self.place.pause(self.tries) if self.waiting is None else 0.0
         if self._refusal is None and time.monotonic() + pause > self._deadline:
-            self._refusal = self._given_up(str(moved), self._timeout)
+            self._refusal = self._given_up(str(moved), self.timeout)
         if self._refusal is None:
             if tell is not None:
                 tell(f"lost the race for '{moved}', trying again ({self.tries})")
-            time.sleep(pause)
+            if self.waiting is not None:
+                self._wait_for_turn()
+            else:
+                time.sleep(pause)
+
+    def begin(self) -> None:
+        """Take note that a try begins."""
+        self.tries += 1
+        self._began = time.monotonic()
+
+    def note_waiting(
+        self, name: str, what: object, result: object, failure: RemoteError | None, *, before_us: int
+    ) -> None:
+        """Take note that the change waits, after so many others; a failure leaves open whether it does."""
+        self.waiting, self.what_waits, self._before_us = name, what, before_us
+        self._waited.append(result)
+        self.unsure = failure or self.unsure
+
+    def _wait_for_turn(self) -> None:
+        """Wait until the change that waits is made by somebody else, or is the first that waits, so that we make all.
+
+        To try before would only be in the way. But where nothing goes on, those before it may have been killed.
+        """
+        from random import random
+
+        outbox = self.place.outbox if self.place is not None else None
+        tip: Oid | None = None
+        in_vain = 0
+        while outbox is not None and in_vain <= _MOST_IN_VAIN:
+            share = 0.1 + 0.2 * random() if self._before_us == 0 else 0.7 + random()
+            time.sleep(self._took * share)
+            if time.monotonic() > self._deadline:
+                return
+            try:
+                now, names = outbox.look()
+            except RemoteError:
+                return  # who reads next says so
+            if self.waiting is None or self.waiting not in names:
+                return
+            since = outbox.began(self.waiting) - LATELY
+            self._before_us = sum(name < self.waiting and outbox.began(name) > since for name in names)
+            if self._before_us == 0:
+                return
+            in_vain = in_vain + 1 if now == tip else 0
+            tip = now
+
+    def known_result(self, commit: str) -> tuple[bool, object]:
+        """Whether it is known what the change gave that a commit carries, and what that is."""
+        if commit in self.pushed:
+            return True, self.pushed[commit]
+        if len(self._waited) == 1:
+            return True, self._waited[0]
+        return False, None
 
     def look_back(self, snapshot: Snapshot) -> tuple[Backend, Carried] | None:
         """What became of tries before this one: the operation, if one of them was carried out.
@@ -67,7 +141,7 @@ class Retry:
         Whatever a remote answered: a request that was carried out may have been sent again by the transport, and the
         second answer then says that another writer was faster. Raises the error to end with where there is one.
         """
-        if self.place is None or not (self._is_open or self._refusal is not None):
+        if self.place is None or not (self._is_open or self.waiting or self._refusal is not None):
             return None
         before = self._searched[self.place]
         try:
@@ -75,6 +149,7 @@ class Retry:
         except RemoteError as error:
             raise self.explained(self._refusal or error) from None
         if found is not None:
+            self.waiting = None
             return found
         self._is_open = False
         moved = snapshot.version(self.place).oid != before
@@ -101,7 +176,7 @@ class Retry:
         """An error that was met on the way; where a try may have been carried out, it must not sound harmless."""
         if self._failure is None and not self._is_open:
             return error
-        return self._unknown(error)
+        return self.unknown(error)
 
     def _check_same(self, found: Carried) -> None:
         """Whether what was found is what is asked for. The first version did not write down what was asked for."""
@@ -116,7 +191,7 @@ class Retry:
 
     def _given_up(self, what: str, timeout: float) -> Error:
         if self._failure is not None:
-            return self._unknown(self._failure)
+            return self.unknown(self._failure)
         lock = self.place.held_lock() if self.place is not None else None
         if lock is not None:
             return Conflict(
@@ -128,7 +203,8 @@ class Retry:
             hint="try again, or give it longer: git config ocuroot.timeout <seconds>",
         )
 
-    def _unknown(self, error: Error) -> Error:
+    def unknown(self, error: Error) -> Error:
+        """The error where it cannot be found out whether the change was made."""
         name = self.operation.name
         quoted = name if name.replace("-", "").replace("/", "").isalnum() else f"'{name}'"
         return Fatal(

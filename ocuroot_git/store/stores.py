@@ -136,11 +136,17 @@ class Stores:
             for backend in backends:
                 backend.prepare_write()
             while True:
-                retry.tries += 1
+                retry.begin()
                 try:
-                    return self._try(retry, change)
+                    result = self._try(retry, change)
+                    break
                 except RefMoved as moved:
                     retry.after(moved, self.surroundings.tell)
+            return result if retry.waiting is None else self._take_back(retry, change, result)
+        except Error as error:
+            if retry.waiting is None and retry.unsure is None:
+                raise
+            return self._take_back(retry, change, error)
         finally:
             for backend in backends:
                 backend.end_write()
@@ -205,7 +211,7 @@ class Stores:
             snapshot = self.snapshot()
             done = retry.look_back(snapshot)
             if done is not None:
-                return self._first_result(snapshot, *done, change)
+                return self._made(retry, snapshot, *done, change)
             transaction = Transaction(snapshot)
             failed: Error | None = None
             try:
@@ -227,6 +233,39 @@ class Stores:
                 raise failed
             self._write(retry, snapshot, transaction, result)
             return result
+
+    def _made(
+        self,
+        retry: Retry,
+        snapshot: Snapshot,
+        place: Backend,
+        carried: Carried,
+        change: Callable[[Transaction], Result],
+    ) -> Result:
+        """What the change gave that was made by a try of ours, or by another writer for us."""
+        self.surroundings.note_write()
+        is_known, result = retry.known_result(carried.commit)
+        return result if is_known else self._first_result(snapshot, place, carried, change)  # type: ignore[return-value]
+
+    def _take_back(self, retry: Retry, change: Callable[[Transaction], Result], end: Result | Error) -> Result:
+        """End with a result or an error, once nobody can make any more what still waits; if nobody has made it yet."""
+        place, name = retry.place, retry.waiting
+        assert place is not None and place.outbox is not None
+        try:
+            if name is not None:
+                place.outbox.take_back(name)
+            snapshot = self.snapshot()
+            done = retry.find(snapshot, (place,))
+        except Error as error:
+            raise retry.unknown(error) from None
+        retry.waiting = None
+        if done is not None:
+            return self._made(retry, snapshot, *done, change)
+        if retry.unsure is not None:
+            raise retry.unknown(retry.unsure)
+        if isinstance(end, Error):
+            raise end
+        return end
 
     def _first_result(
         self, snapshot: Snapshot, backend: Backend, carried: Carried, change: Callable[[Transaction], Result]
@@ -263,6 +302,11 @@ class Stores:
             text = compose(transaction.touched, retry.command, [operation], retry.message)
             subject = text.partition("\n")[0]
             retry.write_to(snapshot, backend)
-            backend.write(snapshot.version(backend), files, text, f"ocuroot: {subject}")
+            if backend.outbox is None:
+                backend.write(snapshot.version(backend), files, text, f"ocuroot: {subject}")
+            else:
+                from .combine import write
+
+                write(retry, snapshot, transaction, backend, files, text, result)
         if by_backend:
             self.surroundings.note_write()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from ..formats.layout import ShownRef, Side
+    from ..formats.layout import Layout, ShownRef, Side
     from ..git.objects import Oid
     from .tree import StoreTree, Ties
     from .walk import Entry
@@ -197,6 +197,33 @@ class Transaction(Snapshot):
         """Take back what `depend` recorded. Raises NotFound where it was not."""
         self._edge("undepend", ref, dependency, present=False)
 
+    def drafts(self) -> Iterator[Draft]:
+        """The trees that were read or changed, as they are in this transaction."""
+        yield from self._drafts.values()
+
+    def what_was_read(self, draft: Draft) -> tuple[dict[str, Oid | None], dict[str, list[str]]] | None:
+        """What a tree of this transaction was asked for, all that `replay` looks at again; None where that is too much.
+
+        So it is where a directory goes as a whole. Gives the ids of files and directories by path, None for what was
+        not there, and the names in directories. What was found by a pattern counts as the directory in which it looks.
+        """
+        if draft.is_read_whole or any(path.endswith("/") for path in draft.changes):
+            return None
+        base = draft.base
+        verified = Draft(base)
+        for ref, _ in self._verified:
+            if self._base.tree(ref) is base:
+                verified.file(object_path(verified.locate(ref).stored))
+        paths = {*draft.seen, *verified.seen}
+        for (globs, side, _, _), _ in self._matched:
+            if any(tree is base for tree, _ in self._searched(side)):
+                paths |= {_searched_in(glob, base.layout) for glob in globs}
+        if REFS in paths:
+            return None
+        nodes = {path: base.node(path) for path in paths}
+        objects = {path: None if node is None else base.files.oid(node) for path, node in nodes.items()}
+        return objects, {**draft.listed, **verified.listed}
+
     def changes(self) -> list[tuple[StoreTree, dict[str, bytes | None]]]:
         """What is to be written: for each store that changes, contents of files by path from its top."""
         return [(base, draft.changes) for base, draft in self._drafts.items() if draft.changes]
@@ -320,6 +347,14 @@ class Transaction(Snapshot):
 
     def _touch(self, verb: str, draft: Draft, stored: StoredRef) -> None:
         self.touched[draft.layout.shown(stored)] = verb
+
+
+def _searched_in(glob: str, layout: Layout) -> str:
+    """The directory below which lies all that a pattern can match, as its own letters say."""
+    if layout.spells_intents_as_state:
+        return REFS  # the names there are others than those of the pattern
+    end = next((at for at, char in enumerate(glob) if char in "*?[{\\"), None)
+    return "/".join(filter(None, (REFS, glob if end is None else glob[:end].rpartition("/")[0])))
 
 
 class _AllOrNothing:

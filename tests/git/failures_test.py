@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ocuroot_git.git.failures import KINDS, classify_push, classify_transfer, parse_push, summarize_stderr
+from ocuroot_git.git.failures import (
+    KINDS,
+    classify_atomic_push,
+    classify_push,
+    classify_transfer,
+    parse_push,
+    summarize_stderr,
+)
 from ocuroot_git.redaction import redact
 
 BRANCH = "refs/heads/state"
@@ -97,6 +104,40 @@ def test_a_push_that_was_done_is_no_failure() -> None:
 def test_a_push_that_had_no_answer_leaves_open_what_happened() -> None:
     assert classify_push(None, "", "", BRANCH) == "silent"
     assert classify_push(0, "", "fatal: the remote end hung up unexpectedly", BRANCH) == "cut"
+
+
+@pytest.mark.parametrize(
+    ("branch", "other", "err", "kind"),
+    [
+        ("[rejected] (fetch first)", "[rejected] (atomic push failed)", "", "race"),
+        ("[rejected] (atomic push failed)", "[rejected] (stale info)", "", "race"),
+        ("[remote rejected] (atomic transaction failed)", "[remote rejected] (atomic transaction failed)", "", "race"),
+        (
+            "[remote rejected] (atomic transaction failed)",
+            "[remote rejected] (atomic transaction failed)",
+            "remote: error: cannot lock ref 'x': Unable to create 'x.lock': File exists.",
+            "locked",
+        ),
+        ("[remote rejected] (atomic push failure)", "[remote rejected] (hook declined)", "", "not together"),
+        ("[remote rejected] (hook declined)", "[remote rejected] (atomic push failure)", "", "policy"),
+        (
+            "[remote rejected] (pre-receive hook declined)",
+            "[remote rejected] (pre-receive hook declined)",
+            "",
+            "policy",
+        ),
+    ],
+)
+def test_a_push_of_several_references(branch: str, other: str, err: str, kind: str) -> None:
+    """What git 2.39 and its server say where all are to be moved or none, and one cannot be."""
+    out = f"To x\n!\t1:{BRANCH}\t{branch}\n!\t:refs/other\t{other}\nDone\n"
+    assert classify_atomic_push(1, out, err, BRANCH) == kind
+
+
+def test_a_server_that_cannot_move_several_references_at_once() -> None:
+    err = "fatal: the receiving end does not support --atomic push\nfatal: the remote end hung up unexpectedly\n"
+    assert classify_atomic_push(128, "", err, BRANCH) == "not together"
+    assert classify_atomic_push(None, "", "", BRANCH) == "silent"
 
 
 def test_only_the_line_of_the_branch_counts() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def run(context: Context, *, at: str | None, json: bool) -> int:
     from ...delivery.check import check_model, inspect_releases
+    from ...store.combine import find_leftovers
 
     snapshot = context.snapshot(at)
     errors = 0
@@ -40,6 +41,9 @@ def run(context: Context, *, at: str | None, json: bool) -> int:
         where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where
         context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links")
     errors += _report(context, check_model(snapshot, certain), json=json)
+    if at is None and not context.settings.offline:
+        for place in snapshot.versions:
+            errors += _report(context, find_leftovers(snapshot, place), json=json)
     return 1 if errors else 0
 
 

@@ -1,0 +1,243 @@
+"""The outbox of a remote branch, and pushing to it together with what waits there (design 8.10).
+
+A change that waits is a blob, at a reference below `refs/ocuroot/outbox/<branch>/`, which its writer alone makes, and
+which goes in one atomic push: with the commit that makes the change, or when its writer takes it back. So a change that
+was taken back is never made, and one that was made does not wait any longer, whoever is killed when.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..errors import Error, Fatal
+from ..formats.commit_message import operations_of
+from ..formats.waiting_change import MOST_BYTES
+from ..git.collection import outlast
+from ..git.failures import MAY_HAVE_ARRIVED, RACE, RETRY, TransportError
+from ..git.objects import Identity, Oid, RefMoved
+from ..git.remote_access import OUTBOX, RemoteLocation
+from .base import Version
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Final, Protocol
+
+    from ..errors import RemoteError
+    from ..git.committer import Committer
+    from ..git.object_writer import ObjectWriter
+    from ..git.objects import Changes, Node
+    from ..git.repository import Repository
+    from ..git.transport import Transport
+
+    class RemoteBranch(Protocol):
+        """What an outbox asks of the branch it belongs to, which is `remote.Remote`."""
+
+        location: RemoteLocation
+        committer: Committer
+
+        @property
+        def reference(self) -> str: ...
+        @property
+        def transport(self) -> Transport: ...
+        @property
+        def where(self) -> str: ...
+        @property
+        def repository(self) -> Repository: ...
+        @property
+        def object_writer(self) -> ObjectWriter: ...
+        def read(self) -> Version: ...
+        def ask_again(self) -> None: ...
+        def deepen(self) -> bool: ...
+        def push(self, old: Oid | None, new: Oid, reason: str, spent: Sequence[str] = ()) -> None: ...
+
+
+_NAME: Final = frozenset("0123456789abcdef-")
+_LONGEST_NAME: Final = 60
+_FARTHEST: Final = 5000
+"""Commits that are looked at for an operation that waits: far more than there are made while one may wait."""
+
+
+class Outbox:
+    """What waits to be written to a remote branch, as of the last fetch for a write."""
+
+    def __init__(self, remote: RemoteBranch) -> None:
+        self._remote = remote
+        self._prefix = f"{OUTBOX}{remote.location.branch}/"
+        self._oids: dict[str, Oid] = {}
+        """The ids of the changes that were seen, by name. A name is given once, and never leads to anything else."""
+        self._stuck: set[str] = set()
+        """Changes that could not be taken out, though nothing stood in the way of the branch."""
+        self.is_refused = False
+        """Whether the server takes no such references, or cannot move several at once: then nothing waits."""
+
+    @property
+    def refspec(self) -> str:
+        """What to fetch beside the branch, with `--prune`."""
+        return f"+{self._prefix}*:{self._prefix}*"
+
+    def waiting(self) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        if self.is_refused:
+            return found
+        for reference, (oid, text) in sorted(self._remote.repository.small_blobs(self._prefix, MOST_BYTES).items()):
+            name = reference[len(self._prefix) :]
+            if _is_name(name):
+                self._oids[name] = oid
+                found[name] = text
+        return found
+
+    def refreshed(self) -> dict[str, bytes | None]:
+        self._remote.ask_again()
+        self._remote.read()
+        repository = self._remote.repository
+        found: dict[str, bytes | None] = dict.fromkeys(repository.references(self._prefix))
+        for name, (_, text) in repository.small_blobs(self._prefix, MOST_BYTES).items():
+            found[name] = text if _is_name(name.removeprefix(self._prefix)) else None
+        return found
+
+    def history(self, tip: Oid, bases: Iterable[Oid]) -> dict[Oid, set[str]]:
+        """For each of some commits that is in the history of `tip`: the operations that were carried out since.
+
+        Of those that are missing nobody can say here: the history that was fetched does not reach them, in one line.
+        """
+        wanted = set(bases)
+        found = self._history(tip, wanted)
+        if len(found) < len(wanted) and self._remote.deepen():
+            found = self._history(tip, wanted)
+        return found
+
+    def _history(self, tip: Oid, wanted: set[Oid]) -> dict[Oid, set[str]]:
+        found: dict[Oid, set[str]] = {}
+        since: set[str] = set()
+        at = tip
+        for _ in range(_FARTHEST):
+            if at in wanted:
+                found[at] = set(since)
+            commit = self._remote.repository.message_and_parents(at) if len(found) < len(wanted) else None
+            if commit is None or len(commit[1]) != 1:
+                break
+            since |= {operation.name for operation in operations_of(commit[0])}
+            at = commit[1][0]
+        return found
+
+    def author(self) -> tuple[str, str, int, int]:
+        author = self._remote.committer.identities()[0]
+        return author.name, author.email, author.time, author.offset
+
+    def put(self, text: bytes, instead_of: str | None) -> tuple[str | None, RemoteError | None]:
+        if self.is_refused or self._remote.committer.signs:  # nobody else can sign for us
+            return None, None
+        name = f"{int(time.time() * 1000):012x}-{os.urandom(8).hex()}"
+        blob = self._remote.object_writer.write_blob(text)
+        leases = self.leases([instead_of] if instead_of else [])
+        try:
+            failure = self._remote.transport.push(blob, self._prefix + name, delete=leases, is_atomic=True)
+        except Error:
+            self.is_refused = True  # whatever it is, whoever pushes to the branch meets it too, and says so
+            return None, None
+        self._remote.ask_again()
+        if failure is None or failure.kind in MAY_HAVE_ARRIVED:
+            self._oids[name] = blob
+            return name, failure
+        self.is_refused = self.is_refused or failure.handling != RETRY
+        return None, None
+
+    def take_back(self, name: str) -> None:
+        failure = self._remote.transport.push("", self._prefix + name, delete=self.leases([name]))
+        self._remote.ask_again()
+        if failure is not None and failure.kind != RACE:
+            raise failure
+
+    def began(self, name: str) -> float:
+        return int(name.partition("-")[0] or "0", 16) / 1000
+
+    def is_stuck(self, name: str) -> bool:
+        return name in self._stuck
+
+    def look(self) -> tuple[Oid | None, list[str]]:
+        branch = self._remote.reference
+        found = self._remote.transport.references(branch, f"{self._prefix}*")
+        self._remote.ask_again()
+        tip = found.pop(branch, None)
+        return tip, sorted(filter(_is_name, (name.removeprefix(self._prefix) for name in found)))
+
+    def give_up(self) -> None:
+        self.is_refused = True
+
+    def begin(self, version: Version) -> Push:
+        return Push(self._remote, version)
+
+    def leases(self, names: Iterable[str]) -> dict[str, Oid]:
+        """The references of changes that wait, with the ids at which they must stand to go."""
+        return {self._prefix + name: self._oids[name] for name in names}
+
+    def is_in_the_way(self, names: Sequence[str], failure: TransportError) -> bool:
+        """Whether it is changes that were to go out which have kept a push from being done, and not the branch.
+
+        They are left alone from then on, so that the next try cannot fail for the same reason.
+        """
+        if not names or failure.kind in MAY_HAVE_ARRIVED:
+            return False
+        if failure.handling != RETRY:
+            self.is_refused = True
+            return True
+        if failure.stderr.startswith("! [rejected] atomic"):  # the branch stood where it should
+            self._stuck.update(names)
+        return False
+
+
+def _is_name(name: str) -> bool:
+    """Whether a change of ours could wait under a name; whatever else lies in an outbox is left alone."""
+    return 0 < len(name) <= _LONGEST_NAME and _NAME.issuperset(name)
+
+
+class Push:
+    """Commits on top of a version of a remote branch, which go there in one push."""
+
+    def __init__(self, remote: RemoteBranch, version: Version) -> None:
+        self.version = version
+        self._remote = remote
+        self._writer = remote.object_writer
+        self._first = version
+        self._edits: list[tuple[Node | None, Changes]] = []
+        self._spent: list[str] = []
+        self._writer.begin_write()
+
+    def add(self, changes: Changes, message: str, author: tuple[str, str, int, int] | None = None) -> bool:
+        root, parent = self.version.root, self.version.oid
+        tree = self._writer.edit(root, changes)
+        if tree is None:
+            raise Fatal(f"{self._remote.where}: refusing to write an empty tree")
+        if root is not None and tree.id == root.id:
+            return False
+        parents = [parent] if parent else []
+        identity = Identity(*author) if author is not None else None
+        oid = self._remote.committer.commit(self._writer, tree, parents, message, identity)
+        self._edits.append((root, changes))
+        self.version = Version(oid, tree)
+        return True
+
+    def take_out(self, name: str) -> None:
+        self._spent.append(name)
+
+    def send(self, reason: str) -> Version:
+        oid = self.version.oid
+        if oid is None or oid == self._first.oid:
+            return self.version
+        changed: Changes = {path: data for _, changes in self._edits for path, data in changes.items()}
+        try:
+            self._remote.push(self._first.oid, oid, reason, self._spent)
+        except TransportError:
+            if self._writer.holds(oid, changed):
+                raise
+            raise RefMoved(self._remote.where) from None  # `git gc` has deleted here what was to be pushed
+
+        def write_again() -> None:
+            self._writer.write_commits_again()
+            for root, changes in self._edits:
+                self._writer.edit(root, changes)
+
+        outlast(self._writer, oid, changed, write_again)
+        return self.version

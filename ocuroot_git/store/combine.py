@@ -1,0 +1,261 @@
+"""Many writers to one branch combine: who wins a race makes the changes of those who wait (design 8.10).
+
+A change that has lost goes into an *outbox* beside the branch, with what it read. Whoever pushes next checks that all
+of that is still so, makes a commit of it by its author and under its name, and takes it out of the outbox in the same
+push. What no longer holds stays there: its writer notices, and runs it again. How a writer waits: see `retry`.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ..errors import Fatal
+from ..formats.layout import SIDES, STORE_FILE, Layout
+from ..formats.times import format_seconds
+from ..formats.waiting_change import MOST_BYTES, MOST_FILES, BadChange, WaitingChange
+from ..git.objects import ObjectError, Oid, RefMoved
+from .fsck import Finding
+from .retry import LATELY
+from .tree import StoreTree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Final
+
+    from ..backends.base import Backend, Outbox, Push
+    from .retry import Retry
+    from .snapshot import Snapshot
+    from .transaction import Transaction
+
+MOST_AT_ONCE: Final = 64
+"""Changes of others that one push makes."""
+
+
+def write(
+    retry: Retry,
+    snapshot: Snapshot,
+    transaction: Transaction,
+    place: Backend,
+    files: dict[str, bytes | None],
+    message: str,
+    result: object,
+) -> None:
+    """Push what a transaction changed, as a commit, and with it the changes of others that wait and still hold.
+
+    Raises RefMoved where the race was lost; the change waits from then on, if others can make it.
+    """
+    outbox, version = place.outbox, snapshot.version(place)
+    assert outbox is not None
+    others = _others(outbox, retry, snapshot, place)
+    is_crowded = any(outbox.began(name) > time.time() - LATELY for name in others)
+    if is_crowded and retry.tries == 1 and _let_wait(retry, snapshot, transaction, place, result, others):
+        raise _not_yet(place)  # to race with who makes those would be in the way of all
+    push = outbox.begin(version)
+    if not push.add(files, message):
+        return
+    assert push.version.oid is not None
+    retry.pushed[push.version.oid] = result
+    if retry.waiting is not None:
+        push.take_out(retry.waiting)
+    if others and version.oid is not None:
+        _make_others(push, outbox, place, others, version.oid, retry.operation.name)
+    try:
+        push.send(f"ocuroot: {message.partition(chr(10))[0]}")
+    except RefMoved as moved:
+        if moved.refusal is None:
+            _let_wait(retry, snapshot, transaction, place, result, others)
+        raise
+    retry.waiting = None
+
+
+def _not_yet(place: Backend) -> RefMoved:
+    moved = RefMoved(place.where)
+    moved.is_sent = True
+    return moved
+
+
+# What waits of ours
+
+
+def _let_wait(
+    retry: Retry,
+    snapshot: Snapshot,
+    transaction: Transaction,
+    place: Backend,
+    result: object,
+    others: dict[str, WaitingChange],
+) -> bool:
+    """Let a change wait, unless it does so already as it is now; whether it waits."""
+    change = _change_of(retry, snapshot, transaction, place)
+    outbox = place.outbox
+    if change is None or outbox is None:
+        return retry.waiting is not None
+    what = (change.objects, change.names, change.files)
+    if retry.waiting is not None and what == retry.what_waits:
+        return True
+    name, failure = outbox.put(change.to_bytes(), retry.waiting)
+    if name is None:
+        return retry.waiting is not None
+    retry.note_waiting(name, what, result, failure, before_us=len(others))
+    return True
+
+
+def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, place: Backend) -> WaitingChange | None:
+    """What a transaction read and writes, so that it can wait; None where it cannot.
+
+    It cannot where it read what others change all the time, or what another branch holds, and where it is large.
+    """
+    version, outbox = snapshot.version(place), place.outbox
+    if outbox is None or version.oid is None:
+        return None
+    objects: dict[str, Oid | None] = {}
+    names: dict[str, str] = {}
+    files: dict[str, bytes | None] = {}
+    for draft in transaction.drafts():
+        there, directory = snapshot.place(draft.base)
+        read = transaction.what_was_read(draft)
+        if read is None or there != place:
+            return None
+        objects |= {directory + path: oid for path, oid in read[0].items()}
+        objects[directory + STORE_FILE] = _oid(draft.base, STORE_FILE)
+        names |= {directory + path: _digest(entries) for path, entries in read[1].items()}
+        files |= {directory + path: data for path, data in draft.changes.items()}
+    size = sum(len(path) + len(data or b"") for path, data in files.items())
+    if len(objects) + len(names) > MOST_FILES or size > MOST_BYTES // 2:
+        return None
+    change = WaitingChange(
+        base=version.oid,
+        expires=int(time.time() + 2 * retry.timeout),
+        author=outbox.author(),
+        command=retry.command,
+        subject=retry.message,
+        touched=sorted(transaction.touched)[:MOST_FILES],
+        operation=retry.operation,
+        objects=objects,
+        names=names,
+        files=files,
+    )
+    try:
+        WaitingChange.read(change.to_bytes()).check_files(_directories(snapshot, place))
+    except BadChange:
+        return None  # such as a document of another program whose path is no ref: nobody else is asked to write that
+    return change
+
+
+# What waits of others
+
+
+def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, place: Backend) -> dict[str, WaitingChange]:
+    """The changes of others that wait and may be made, if what they read is still so; by name, the oldest first."""
+    found = {}
+    directories: list[str] | None = None
+    waiting = outbox.waiting()
+    if retry.waiting in waiting:
+        retry.unsure = None
+    elif retry.waiting is not None:
+        retry.waiting = None  # nobody has made it, and nobody can any more
+        outbox.give_up()
+    for name, text in waiting.items():
+        if name == retry.waiting or outbox.is_stuck(name):
+            continue
+        directories = directories or _directories(snapshot, place)
+        try:
+            change = WaitingChange.read(text)
+            change.check_files(directories)
+        except BadChange:
+            continue  # `fsck` names it
+        if change.expires >= time.time():
+            found[name] = change
+    return found
+
+
+def _make_others(
+    push: Push, outbox: Outbox, place: Backend, others: dict[str, WaitingChange], tip: Oid, own: str
+) -> None:
+    """Make the changes of others on top of a push, each in a commit of its own."""
+    history = outbox.history(tip, {Oid(change.base) for change in others.values()})
+    others = {name: change for name, change in others.items() if Oid(change.base) in history}
+    _prefetch(place, push, others.values())
+    made = {own}
+    for name, change in others.items():
+        operation = change.operation.name
+        if operation in history[Oid(change.base)]:
+            push.take_out(name)  # it was made: a server that was killed has left it there
+        elif operation not in made and len(made) <= MOST_AT_ONCE and _make(push, place, change):
+            push.take_out(name)
+            made.add(operation)
+
+
+def _make(push: Push, place: Backend, change: WaitingChange) -> bool:
+    """Make a change, if all that it read is still so; whether it was made."""
+    tree = StoreTree(place.files, push.version.root, Layout())
+    try:
+        return (
+            all(_oid(tree, path) == oid for path, oid in change.objects.items())
+            and all(_digest(tree.names(path)) == digest for path, digest in change.names.items())
+            and push.add(change.files, change.message(), change.author)
+        )
+    except (ObjectError, Fatal):
+        return False  # a file where a directory should be, or nothing that is left: its writer is to be told that
+
+
+def _prefetch(place: Backend, push: Push, changes: Iterable[WaitingChange]) -> None:
+    """Fetch the directories on the way to what changes read, a level at a time, where the store is partial."""
+    if not place.files.is_partial:
+        return
+    tree = StoreTree(place.files, push.version.root, Layout())
+    levels: dict[int, set[str]] = {}
+    for change in changes:
+        for path in [*change.objects, *(f"{path}/" for path in change.names)]:
+            for depth, end in enumerate(end for end, char in enumerate(path) if char == "/"):
+                levels.setdefault(depth, set()).add(path[:end])
+    for _, paths in sorted(levels.items()):
+        nodes = (tree.node(path) for path in paths)
+        place.files.prefetch([node for node in nodes if node is not None and place.files.is_tree(node)])
+
+
+def _directories(snapshot: Snapshot, place: Backend) -> list[str]:
+    """The directories of a branch in which stores of ours lie: empty for its top, else with a `/` at the end."""
+    found = []
+    for side in SIDES:
+        if snapshot.surroundings.place(side)[0] == place and (side == "state" or snapshot.has_intent()):
+            found.append(snapshot.place(snapshot.side(side))[1])
+    return found
+
+
+def _oid(tree: StoreTree, path: str) -> Oid | None:
+    node = tree.node(path)
+    return None if node is None else tree.files.oid(node)
+
+
+def _digest(names: Iterable[str]) -> str:
+    """What stands for a directory that was listed."""
+    from hashlib import sha1
+
+    return sha1("\0".join(sorted(names)).encode(errors="surrogateescape")).hexdigest()
+
+
+def find_leftovers(snapshot: Snapshot, place: Backend) -> Iterator[Finding]:
+    """What lies in the outbox of a branch that nobody will make: what its writer left there, and what is no change.
+
+    Raises RemoteError.
+    """
+    outbox = place.outbox
+    if outbox is None:
+        return
+    for name, text in outbox.refreshed().items():
+        what = None
+        try:
+            change = WaitingChange.read(text) if text is not None else None
+            if change is not None:
+                change.check_files(_directories(snapshot, place))
+            if change is None:
+                what = f"it is no change of at most {MOST_BYTES} bytes"
+            elif change.expires < time.time():
+                command = f"{change.command} {' '.join(change.touched[:3])}"
+                what = f"a change waited here in vain until {format_seconds(change.expires)}: {command}"
+        except BadChange as error:
+            what = error.message
+        if what is not None:
+            yield Finding("warning", name, f"{what}; 'git push <remote> --delete {name}' removes it")

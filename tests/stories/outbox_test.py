@@ -1,0 +1,526 @@
+"""Changes that have lost a race are made by who wins the next one: each once, whoever is killed when (design 8.10)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.program import PROGRAM, TOP
+from support.remote_stores import World, operations, serving
+from support.repositories import Repo
+from support.servers import proxy
+
+OUTBOX = "refs/ocuroot/outbox/"
+FIRST_VERSION = "e5cb204"
+
+# The server loses a race for whoever pushes to the branch, as often as the file `lose` says, and ends the process in
+# the file `kill` as soon as something waits in an outbox.
+UPDATE = """\
+#!/bin/sh
+unset $(git rev-parse --local-env-vars) GIT_QUARANTINE_PATH
+top=$(cd "$(dirname "$0")/.." && pwd)
+case $1 in refs/heads/*)
+    left=$(cat "$top/lose" 2>/dev/null || echo 0)
+    if [ "$left" -gt 0 ]; then
+        echo $((left - 1)) > "$top/lose"
+        made=$(git -C "$top" commit-tree -p "$1" -m another "$1^{tree}")
+        git -C "$top" update-ref "$1" "$made"
+    fi ;;
+esac
+"""
+POST_RECEIVE = """\
+#!/bin/sh
+echo push >> pushes
+while read old new name; do
+    case $name,$new in
+    refs/ocuroot/outbox/*,00000*) ;;
+    refs/ocuroot/outbox/*,*)
+        echo "$name" >> waited
+        if [ -f kill ]; then
+            while [ ! -s kill ]; do sleep 0.01; done
+            kill -9 $(cat kill); rm kill
+        fi ;;
+    esac
+done
+"""
+
+
+class Contended:
+    """A store at a server that lets pushes lose races, and clones that write to it."""
+
+    def __init__(self, world: World, bare: Repo) -> None:
+        self.world = world
+        self.bare = bare
+        for name, text in (("update", UPDATE), ("post-receive", POST_RECEIVE)):
+            hook = bare.path / "hooks" / name
+            hook.write_text(text)
+            hook.chmod(0o755)
+
+    def clone(self, name: str, *config: str) -> Repo:
+        made = self.world.clone(name)
+        for item in ("ocuroot.combine=true", "ocuroot.repoAlias=shop", *config):
+            made.git("config", *item.split("=", 1))
+        return made
+
+    def lose(self, times: int = 1) -> None:
+        (self.bare.path / "lose").write_text(str(times))
+
+    def waiting(self) -> list[str]:
+        return self.bare.git("for-each-ref", "--format=%(refname)", OUTBOX).split()
+
+    def waited(self) -> int:
+        """How many changes have waited so far."""
+        path = self.bare.path / "waited"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def pushes(self) -> int:
+        path = self.bare.path / "pushes"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def leave(self, clone: Repo, *arguments: str, times: int = 1, **options: str) -> str:
+        """Run a command that loses a race, and is killed once its change waits; gives the reference of that."""
+        before = set(self.waiting())
+        self.lose(times)
+        (self.bare.path / "kill").touch()
+        command = [sys.executable, str(PROGRAM), *arguments]
+        environ = {**os.environ, **options}
+        writer = subprocess.Popen(
+            command, cwd=clone.path, env=environ, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        (self.bare.path / "kill").write_text(str(writer.pid))
+        _, err = writer.communicate(timeout=60)
+        assert writer.returncode == -signal.SIGKILL, err
+        self.lose(0)
+        (made,) = set(self.waiting()) - before
+        return made
+
+    def subjects(self) -> list[str]:
+        """What was written by us since the store was made, the newest first."""
+        return [line for line in self.bare.git("log", "--format=%s", "state").splitlines() if line != "another"][:-1]
+
+    def text(self, name: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads(self.bare.git("cat-file", "blob", name))
+        return found
+
+    def put(self, content: object, name: str = "01a215a0c6cc-0123456789abcdef") -> str:
+        """Let something wait that no writer of ours has made."""
+        data = content if isinstance(content, str) else json.dumps(content)
+        blob = self.bare.git("hash-object", "-w", "--stdin", input=data)
+        self.bare.git("update-ref", f"{OUTBOX}state/{name}", blob)
+        return f"{OUTBOX}state/{name}"
+
+
+@pytest.fixture
+def contended(tmp_path: Path) -> Iterator[Contended]:
+    with serving(tmp_path, "file") as world:
+        bare = world.bare()
+        made = Contended(world, bare)
+        made.clone("maker").ocuroot("init", "-q")
+        yield made
+
+
+def value(repo: Repo, ref: str) -> object:
+    return json.loads(repo.ocuroot("get", "--default", "null", ref))
+
+
+# Who waits, and who does not
+
+
+def test_without_a_race_nothing_waits_and_nothing_more_is_asked(contended: Contended) -> None:
+    commands = []
+    for combine in ("false", "true"):
+        clone = contended.clone(f"c{combine}")
+        clone.git("config", "ocuroot.combine", combine)
+        clone.ocuroot("set", "+/custom/a", combine)
+        done = clone.run("set", "+/custom/b", combine, env={**os.environ, "GIT_TRACE_OCUROOT": "1"})
+        ran = [line.split("run: git ")[1].split() for line in done.stderr.splitlines() if "run: git " in line]
+        commands.append([[word for word in words if word in ("fetch", "push", "ls-remote")] for words in ran])
+    assert commands[0] == commands[1] == [["fetch"], ["push"]]
+    assert contended.waited() == 0
+
+
+def test_who_has_lost_waits_and_is_first_next_time(contended: Contended) -> None:
+    clone = contended.clone("one")
+    contended.lose(2)
+    clone.ocuroot("set", "+/custom/a", "1")
+    assert value(clone, "+/custom/a") == "1"
+    assert contended.waited() == 1  # it waits once, and not anew when it loses again: what it read is as it was
+    assert contended.waiting() == []
+    assert contended.subjects() == ["set +/custom/a"]
+    assert clone.ocuroot("fsck", "-q") == ""
+
+
+def test_combining_is_asked_for_where_servers_have_accounts(tmp_path: Path) -> None:
+    """Else who may push to the outbox alone would write to a protected branch by the hands of others."""
+    from ocuroot_git.config.settings import Settings
+
+    Repo(tmp_path).git("init", "-q")
+    Repo(tmp_path).git("config", "remote.both.pushurl", "ssh://host/x")
+    settings = Settings(str(tmp_path), os.environ, "", "")
+    plain = ["/srv/x.git", "file:///srv/x.git", "git://host/x.git"]
+    assert [url for url in plain if not settings.combines(url, None)] == []
+    others = ["https://host/x", "http://host/x", "ssh://host/x", "git@host:x.git", "ext::sh -c x"]
+    assert [url for url in others if settings.combines(url, None)] == []
+    assert not settings.combines("git://host/x.git", "both")
+    Repo(tmp_path).git("config", "url.ssh://host/.insteadOf", "git://host/")
+    assert not Settings(str(tmp_path), os.environ, "", "").combines("git://host/x.git", None)
+    Repo(tmp_path).git("config", "ocuroot.combine", "true")
+    assert Settings(str(tmp_path), os.environ, "", "").combines("https://host/x", None)
+
+
+# Killed writers
+
+
+def test_a_change_whose_writer_was_killed_is_made_once_by_the_next(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(
+        one, "set", "-m", "for the holidays", "+/custom/a", "1", GIT_AUTHOR_NAME="Zoë", GIT_AUTHOR_EMAIL="z@example.org"
+    )
+    name = contended.text(left)["operation"]["name"]  # type: ignore[index]
+    two.ocuroot("set", "+/custom/b", "2", env={**os.environ, "GIT_AUTHOR_NAME": "Ben", "GIT_AUTHOR_EMAIL": "b@x"})
+    assert (value(two, "+/custom/a"), value(two, "+/custom/b")) == ("1", "2")
+    assert contended.waiting() == []
+    log = contended.bare.git("log", "-2", "--format=%an <%ae>|%s", "state").splitlines()
+    assert log == ["Zoë <z@example.org>|for the holidays", "Ben <b@x>|set +/custom/b"]
+    assert operations(contended.bare)[0] == name
+    two.ocuroot("set", "+/custom/b", "3")
+    assert operations(contended.bare).count(name) == 1
+    assert two.ocuroot("fsck", "-q") == ""
+    assert two.run("fsck").stdout == ""
+
+
+def test_a_change_waits_for_one_that_was_killed_and_makes_both(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    contended.leave(one, "set", "+/custom/a", "1")
+    contended.lose(1)
+    two.ocuroot("set", "+/custom/b", "2")
+    assert sorted(contended.subjects()) == ["set +/custom/a", "set +/custom/b"]
+    assert contended.waiting() == []
+
+
+def test_what_no_longer_holds_is_not_made(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "--if-absent", "+/custom/a", "1")
+    two.ocuroot("set", "+/custom/a", "2")
+    two.ocuroot("set", "+/custom/b", "3")
+    assert value(two, "+/custom/a") == "2"
+    assert contended.subjects() == ["set +/custom/b", "set +/custom/a"]
+    assert contended.waiting() == [left]
+
+
+def test_what_was_read_by_a_pattern_counts_too(contended: Contended) -> None:
+    """The dependencies of a run are looked for by patterns: a run must not start because it once could."""
+    one, two = contended.clone("one"), contended.clone("two")
+    two.git("commit", "-q", "--allow-empty", "-m", "code")
+    definition = {"phases": [{"name": "a", "work": [{"call": {"name": "build", "fn": {"name": "build"}}}]}]}
+    two.ocuroot("release", "new", "web", "--package", "-", input=json.dumps(definition))
+    build = "shop/-/web/@1/call/build"
+    left = contended.leave(one, "run", "start", build)
+    read = contended.text(left)["objects"]
+    assert isinstance(read, dict) and f"refs/{build}/1/functions/1/@object.json" in read
+    two.ocuroot("run", "start", build)  # which another does first
+    assert contended.waiting() == [left]
+    assert contended.subjects().count(f"start {build}") == 1
+
+
+def test_what_expired_is_not_made_and_named(contended: Contended) -> None:
+    one, two = contended.clone("one", "ocuroot.timeout=1"), contended.clone("two")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    assert two.run("fsck").stdout == ""
+    time.sleep(2.1)
+    two.ocuroot("set", "+/custom/b", "2")
+    assert value(two, "+/custom/a") is None
+    assert contended.waiting() == [left]
+    done = two.run("fsck")
+    assert done.returncode == 0
+    assert f"warning: {left}: a change waited here in vain until " in done.stdout
+    assert "set +/custom/a" in done.stdout
+
+
+def test_what_was_made_and_left_by_a_server_that_was_killed_is_not_made_again(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    two.ocuroot("set", "+/custom/a", "0")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    blob = contended.bare.git("rev-parse", left)
+    two.ocuroot("set", "+/custom/b", "2")
+    assert value(two, "+/custom/a") == "1"
+    two.ocuroot("set", "+/custom/a", "0")  # as it was when the change was made
+    contended.bare.git("update-ref", left, blob)
+    fresh = contended.clone("fresh")  # which knows nothing of what was before
+    fresh.ocuroot("set", "+/custom/b", "3")
+    assert value(fresh, "+/custom/a") == "0"
+    assert contended.waiting() == []
+    assert len(set(operations(contended.bare))) == len(operations(contended.bare))
+
+
+def test_who_gives_up_takes_its_change_back(contended: Contended) -> None:
+    one, two = contended.clone("one", "ocuroot.timeout=2"), contended.clone("two")
+    contended.lose(1000)
+    done = one.run("set", "+/custom/a", "1")
+    assert done.returncode == 3
+    assert "nothing changed" in done.stderr
+    assert contended.waited() >= 1
+    assert contended.waiting() == []
+    contended.lose(0)
+    two.ocuroot("set", "+/custom/b", "2")
+    assert value(two, "+/custom/a") is None
+
+
+def test_a_precondition_that_fails_meanwhile_takes_the_change_back(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    # The second loss makes it look again; by then another has written what it asks to be absent.
+    two.ocuroot("set", "+/custom/b", "1")
+    contended.lose(1)
+    hook = contended.bare.path / "hooks" / "post-receive"
+    write = f"cd {two.path} && env -u GIT_DIR {sys.executable} {PROGRAM} set +/custom/a 2 -q"
+    hook.write_text(POST_RECEIVE.replace('echo "$name" >> waited', f"rm -f hooks/post-receive; ({write})"))
+    done = one.run("set", "--if-absent", "+/custom/a", "1")
+    assert done.returncode == 3, done.stderr
+    assert value(two, "+/custom/a") == "2"
+    assert contended.waiting() == []
+
+
+# Servers
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        ("config", "receive.advertiseAtomic", "false"),
+        ("config", "transfer.hideRefs", "refs/ocuroot"),
+        ("config", "receive.hideRefs", "refs/ocuroot"),
+        ("config", "uploadpack.hideRefs", "refs/ocuroot"),
+        ("hook", 'case $1 in refs/ocuroot/*) echo "not these"; exit 1;; esac'),
+    ],
+)
+def test_where_nothing_can_wait_all_race_as_before(contended: Contended, server: tuple[str, ...]) -> None:
+    clone = contended.clone("one")
+    if server[0] == "config":
+        contended.bare.git(*server)
+    else:
+        (contended.bare.path / "hooks" / "update").write_text(f"{UPDATE}{server[1]}\n")
+    contended.lose(3)
+    clone.ocuroot("set", "+/custom/a", "1")
+    assert contended.subjects() == ["set +/custom/a"]
+    assert len(contended.waiting()) <= 1  # where it cannot be seen, it cannot be taken out either
+
+
+def test_a_server_that_lets_nothing_be_taken_out(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    deny = 'case $1,$3 in refs/ocuroot/*,00000*) echo "nothing goes"; exit 1;; esac'
+    (contended.bare.path / "hooks" / "update").write_text(f"{UPDATE}{deny}\n")
+    two.ocuroot("set", "+/custom/b", "2")
+    assert contended.subjects() == ["set +/custom/b"]
+    assert left in contended.waiting()
+    (contended.bare.path / "hooks" / "update").write_text(UPDATE)
+    two.ocuroot("set", "+/custom/b", "3")
+    assert sorted(contended.subjects()) == ["set +/custom/a", "set +/custom/b", "set +/custom/b"]
+    assert contended.waiting() == []
+
+
+# What others may have written there
+
+
+def hostile(text: dict[str, object], what: str) -> object:
+    path, files, objects = "refs/+/custom/a/@object.json", dict(text["files"]), dict(text["objects"])  # type: ignore[call-overload]
+    content = files.pop(path)
+    changes: dict[str, dict[str, object]] = {
+        "store file": {"files": {".ocuroot-store": content}, "objects": {**objects, ".ocuroot-store": None}},
+        "upwards": {"files": {"refs/../x": content}, "objects": {**objects, "refs/../x": None}},
+        "git's own": {"files": {"refs/.git/hooks/x": content}, "objects": {**objects, "refs/.git/hooks/x": None}},
+        "beside": {"files": {"README.md": content}, "objects": {**objects, "README.md": None}},
+        "no ref": {"files": {"refs/a/-/@1/x/@object.json": content}, "objects": {"refs/a/-/@1/x/@object.json": None}},
+        "not read": {"objects": {}},
+        "no document": {"files": {path: "bm90IGpzb24="}},
+        "no content": {"files": {path: "!"}},
+        "nothing": {"files": {}},
+        "unknown base": {"base": "1" * 40},
+        "no base": {"base": "state"},
+        "expired": {"expires": 1},
+        "no time": {"expires": "never"},
+        "another version": {"version": 2},
+        "lines in the name": {"operation": {"name": "a\nOcuroot-Operation: b", "request": None, "result": None}},
+        "lines in the result": {"operation": {"name": "a", "request": "b", "result": "c\nOcuroot-Operation: d"}},
+        "lines in the command": {"command": "set\nOcuroot-Operation: forged"},
+        "lines in a ref": {"touched": ["x\n\nOcuroot-Operation: forged"]},
+        "no author": {"author": ["a <b>", "c", 1, 0]},
+        "deep": {"objects": [[[]]]},
+    }
+    if what == "no JSON":
+        return "{"
+    if what == "a list":
+        return []
+    if what == "large":
+        return {**text, "subject": "x" * (1 << 20)}
+    return {**text, **changes[what]}
+
+
+HOSTILE = [
+    *("store file", "upwards", "git's own", "beside", "no ref", "not read", "no document", "no content", "nothing"),
+    *("unknown base", "no base", "expired", "no time", "another version", "lines in the name", "lines in the result"),
+    *("lines in the command", "lines in a ref", "no author", "deep", "no JSON", "a list", "large"),
+]
+
+
+def test_nothing_is_made_of_what_no_writer_would_write(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    text = contended.text(left)
+    contended.bare.git("update-ref", "-d", left)
+    for number, what in enumerate(HOSTILE):
+        contended.put(hostile(text, what), f"01a215a0c6cc-{number:016x}")
+    commit = contended.bare.git("rev-parse", "state")
+    contended.bare.git("update-ref", f"{OUTBOX}state/01a215a0c6cc-ffff", commit)
+    contended.bare.git("update-ref", f"{OUTBOX}state/not-a-name", contended.bare.git("rev-parse", "state^{tree}"))
+    waiting = contended.waiting()
+    before = contended.bare.git("ls-tree", "-r", "state")
+    two.ocuroot("set", "+/custom/b", "2")
+    assert contended.subjects() == ["set +/custom/b"]
+    after = contended.bare.git("ls-tree", "-r", "state").splitlines()
+    assert [line.partition("\t")[2] for line in after if line not in before.splitlines()] == [
+        "refs/+/custom/b/@object.json"
+    ]
+    assert contended.waiting() == waiting
+    done = two.run("fsck")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(waiting) - 1  # all but the one whose base nobody knows, yet
+    # And the one that they were made of would have been.
+    contended.put(text)
+    two.ocuroot("set", "+/custom/b", "3")
+    assert value(two, "+/custom/a") == "1"
+
+
+def test_a_message_cannot_forge_an_operation(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    contended.leave(one, "set", "-m", "x\n\nOcuroot-Operation: forged", "+/custom/a", "1")
+    two.ocuroot("set", "+/custom/b", "2")
+    assert value(two, "+/custom/a") == "1"
+    assert "forged" not in operations(contended.bare)
+
+
+def test_two_changes_under_one_name_are_one(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    contended.put(contended.text(left))
+    two.ocuroot("set", "+/custom/b", "2")
+    two.ocuroot("set", "+/custom/b", "3")
+    assert sorted(contended.subjects()) == ["set +/custom/a", "set +/custom/b", "set +/custom/b"]
+    assert contended.waiting() == []
+
+
+# Many at once
+
+# Adds to a counter, and makes a document of its own, again and again; says what was acknowledged.
+WRITER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import ocuroot_git
+stores = ocuroot_git.open()
+name, count = sys.argv[2], int(sys.argv[3])
+for number in range(count):
+    def change(tx):
+        total = tx.get("@/custom/counter", 0) + 1
+        tx.set("@/custom/counter", total)
+        return total
+    print("total", stores.transact(change), flush=True)
+    stores.transact(lambda tx: tx.create(f"@/custom/{name}-{number}", number))
+    print("made", f"@/custom/{name}-{number}", flush=True)
+"""
+
+
+def start(clone: Repo, top: Path, name: str, count: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(top), name, str(count)],
+        cwd=clone.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def check(contended: Contended, said: list[str], killed: int) -> None:
+    """Whether all that was acknowledged is there, once, and nothing that was not but by those who were killed."""
+    totals = [int(line.split()[1]) for line in said if line.startswith("total")]
+    made = {line.split()[1] for line in said if line.startswith("made")}
+    reader = contended.clone("reader")
+    assert len(set(totals)) == len(totals)
+    counted = value(reader, "@/custom/counter")
+    assert isinstance(counted, int) and len(totals) <= counted <= len(totals) + killed
+    there = set(reader.ocuroot("match", "@/custom/*").split()) - {"@/custom/counter"}
+    assert made <= there
+    assert len(there) <= len(made) + killed
+    names = operations(contended.bare)
+    assert len(set(names)) == len(names)
+    assert contended.bare.git("rev-list", "--merges", "state") == ""
+    assert reader.run("fsck", "-q").returncode == 0
+    contended.bare.git("fsck", "--strict", "--no-dangling")
+
+
+def test_nothing_is_lost_and_nothing_done_twice_whoever_is_killed(contended: Contended) -> None:
+    chance = random.Random(8)
+    clones = [contended.clone(f"c{number}") for number in range(6)]
+    said: list[str] = []
+    killed = 0
+    running = {number: start(clone, TOP, f"w{number}", 4) for number, clone in enumerate(clones)}
+    for round_ in range(4):
+        time.sleep(0.5 + chance.random())
+        victim = chance.choice(sorted(running))
+        process = running.pop(victim)
+        process.kill()
+        out, _ = process.communicate()
+        said += out.splitlines()
+        killed += process.returncode != 0
+        running[victim] = start(clones[victim], TOP, f"again{round_}-{victim}", 2)
+    for process in running.values():
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+        said += out.splitlines()
+    check(contended, said, killed)
+
+
+def test_answers_that_are_lost(tmp_path: Path) -> None:
+    with serving(tmp_path, "daemon") as world, proxy(world.port) as between:
+        contended = Contended(world, world.bare())
+        contended.clone("maker").ocuroot("init", "-q")
+        clones = [contended.clone(f"c{number}") for number in range(4)]
+        for clone in clones:
+            clone.git("config", "ocuroot.state.remote", world.url(port=between.port))
+        between.lose_answers = 8
+        running = [start(clone, TOP, f"w{number}", 2) for number, clone in enumerate(clones)]
+        said: list[str] = []
+        for process in running:
+            out, err = process.communicate(timeout=200)
+            assert process.returncode == 0, err
+            said += out.splitlines()
+        assert between.lost == 8
+        check(contended, said, 0)
+
+
+def test_the_first_version_works_on_the_same_branch(contended: Contended, tmp_path: Path) -> None:
+    command = ["git", "archive", FIRST_VERSION, "ocuroot_git"]
+    archive = subprocess.run(command, cwd=TOP, capture_output=True, check=False)
+    if archive.returncode != 0:
+        pytest.skip("the first version is not in this clone's history")
+    (tmp_path / "first.tar").write_bytes(archive.stdout)
+    with tarfile.open(tmp_path / "first.tar") as file:
+        file.extractall(tmp_path / "first")
+    clones = [contended.clone(f"c{number}") for number in range(6)]
+    tops = [TOP, tmp_path / "first"] * 3
+    running = [start(clone, top, f"w{number}", 3) for number, (clone, top) in enumerate(zip(clones, tops, strict=True))]
+    said: list[str] = []
+    for process in running:
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+        said += out.splitlines()
+    check(contended, said, 0)
+    script = "import sys; sys.path.insert(0, sys.argv.pop(1)); from ocuroot_git.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", script, str(tmp_path / "first"), "fsck", "-q"]
+    done = subprocess.run(command, cwd=clones[0].path, check=False)
+    assert done.returncode == 0
