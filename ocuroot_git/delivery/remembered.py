@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..formats.layout import DIALECTS, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid
+from ..store import remembered_walk
 from ..store.tree import StoreTree
 from . import index, overview, survey
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Final, TypeVar
 
     from ..backends.base import Node
+    from ..formats.layout import Side
     from ..git.repository import Repository
     from ..store.memory import Memory
     from ..store.stores import Stores
@@ -82,6 +84,8 @@ class _Trees:
 
     def way_to_work_out(self, kind: str) -> WorkOut | None:
         """How entries of a kind are worked out; None for a kind that this version does not know."""
+        if kind.startswith(f"{remembered_walk.KIND}/"):
+            return self._matches(kind[len(remembered_walk.KIND) + 1 :].split("/"))
         kinds = (index.KIND, self._facts), (survey.KIND, self._summary), (overview.KIND, self._package)
         for name, ways in kinds:
             if kind.startswith(f"{name}/"):
@@ -145,6 +149,18 @@ class _Trees:
                 nodes.append(node)
         path = bytes.fromhex(id_[2 * _LENGTH :]).decode(errors="surrogateescape")
         return (trees[0], trees[1]), (nodes[0], nodes[1]), path
+
+    def _matches(self, words: list[str]) -> WorkOut | None:
+        sides: dict[str, Side | None] = {"-": None, "state": "state", "intent": "intent"}
+        if len(words) != 2 or words[0] not in map(str, DIALECTS) or words[1] not in sides:
+            return None
+        layout = Layout(int(words[0]), sides[words[1]])
+
+        def work_out(id_: str, data: bytes) -> bytes | None:
+            repository, node = self._find(id_[:_LENGTH])
+            return _read(lambda: remembered_walk.work_out(repository, layout, id_[_LENGTH:], node))
+
+        return work_out
 
     def _find(self, oid: str) -> tuple[Repository, Node]:
         for repository in self._repositories:

@@ -245,7 +245,10 @@ class Snapshot:
         from .walk import match_refs  # late: to get a document takes no pattern
 
         glob, excluded = Glob(*globs), Glob(*exclude)
-        refs = [ref for tree, only in self._searched(side) for ref in match_refs(tree, glob, only)]
+        refs = []
+        for tree, only in self._searched(side):
+            remembers = self.place(tree)[0].repository is not None
+            refs += match_refs(tree, glob, only, lambda: self.surroundings.memory if remembers else None)  # noqa: B023
         if not excluded.start.dead:
             refs = [ref for ref in refs if not excluded.matches(ref)]
         refs.sort()

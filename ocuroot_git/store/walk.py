@@ -9,25 +9,25 @@ only names are asked for.
 from __future__ import annotations
 
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef, link_target, object_path
-from ..formats.refs import INTENT, STATE
+from .steps import Rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Final
 
     from ..backends.base import Files, Node
-    from ..formats.globs import Glob, State
-    from ..formats.layout import Layout, ShownRef, Side
+    from ..formats.globs import Glob
+    from ..formats.layout import ShownRef, Side
     from ..git.objects import Directory
+    from .memory import Memory
+    from .steps import Step
     from .tree import StoreTree
 
 _WIDE: Final = 2000
 """Directories of one level from which on a walk is a large one: worth preparing for, and sharing."""
 _PIECES: Final = 64
 """Parts of a shared walk: enough that the two processes end at about the same time."""
-_REMEMBERED: Final = 1 << 16
-"""How many names a step remembers: enough for what repeats in a store, bounded for what does not."""
 
 
 class Entry:
@@ -51,9 +51,14 @@ def match(tree: StoreTree, glob: Glob, side: Side | None = None) -> Iterator[Ent
         yield Entry(shown(stored), stored, node)
 
 
-def match_refs(tree: StoreTree, glob: Glob, side: Side | None = None) -> list[ShownRef]:
-    """As `match`, only the refs as they are printed: a large store is walked by two processes where that pays."""
-    return [tree.layout.shown(stored) for stored in _Walk(tree, glob, side).names()]
+def match_refs(
+    tree: StoreTree, glob: Glob, side: Side | None = None, memory: Callable[[], Memory | None] = lambda: None
+) -> list[ShownRef]:
+    """As `match`, only the refs as they are printed: a large store is walked by two processes where that pays.
+
+    `memory` is asked for what is remembered where the walk proves large.
+    """
+    return [tree.layout.shown(stored) for stored in _Walk(tree, glob, side).names(memory)]
 
 
 def without_links(tree: StoreTree, entries: Iterator[Entry]) -> Iterator[Entry]:
@@ -66,78 +71,19 @@ def without_links(tree: StoreTree, entries: Iterator[Entry]) -> Iterator[Entry]:
             yield entry
 
 
-class Step(dict[str, "Step | None"]):
-    """Where a walk stands in a directory: by the name of a directory below, the step there, or None: do not enter.
-
-    A dictionary, so that a name met again costs one look-up; `__missing__` works out the others.
-    """
-
-    __slots__ = ("_below", "_marked", "_rules", "is_endless", "literals", "wanted")
-
-    literals: tuple[str, ...] | None
-    """The only names below that lead on, or None where they cannot be counted."""
-    wanted: bool
-    """Whether the document of the directory itself matches."""
-    is_endless: bool
-    """Whether directories of any name and any depth are entered from here on, as below `**`."""
-
-    def __init__(self, rules: _Rules, state: State | None, marked: bool) -> None:
-        self._rules = rules
-        self._marked = marked
-        self._below = rules.glob.start if state is None else state.slash()
-        self.wanted = state is not None and state.accepts and (marked or rules.side != "intent")
-        anything = self._below.through("\0").slash()
-        self.is_endless = not anything.dead and anything.through("\0").slash() is anything
-        self.literals = () if self._below.dead else self._below.literals()
-        if self.literals and rules.is_intent_tree and not marked:
-            stored = (STATE + name[1:] if name.startswith(INTENT) else name for name in self.literals)
-            self.literals = tuple(dict.fromkeys(stored))
-
-    def __missing__(self, name: str) -> Step | None:
-        step = self._rules.step(self._below, name, self._marked)
-        if len(self) < _REMEMBERED:
-            self[name] = step
-        return step
-
-
-class _Rules:
-    """What leads where: the automaton of a pattern, with the markers `@` and `+` as the store's dialect has them."""
-
-    def __init__(self, layout: Layout, glob: Glob, side: Side | None) -> None:
-        self.glob = glob
-        self.side = side
-        self.is_intent_tree = layout.side == "intent"
-        self._is_shared = not layout.spells_intents_as_state
-        self._steps: dict[tuple[State, bool], Step] = {}
-        self.start = Step(self, None, False)
-
-    def step(self, below: State, name: str, marked: bool) -> Step | None:
-        """Where the directory `name` leads; `marked`: whether the ref has its marker already."""
-        if not marked and name[0] in "@+":
-            if self._is_shared and self.side is not None and (name[0] == INTENT) != (self.side == "intent"):
-                return None
-            if self.is_intent_tree:
-                name = INTENT + name[1:]
-            marked = True
-        state = below.through(name)
-        if not state.accepts and state.slash().dead:
-            return None
-        step = self._steps.get((state, marked))
-        if step is None:
-            step = self._steps[state, marked] = Step(self, state, marked)
-        return step
-
-
 class _Walk:
     """One walk over a store."""
 
     def __init__(self, tree: StoreTree, glob: Glob, side: Side | None) -> None:
         self._files: Files = tree.files
+        self._rules = Rules(tree.layout, glob, side)
         self._todo: list[Directory] = []
+        self._above: dict[str, tuple[Node, Step]] = {}
+        """The directories one level above those that are to be visited, by path."""
         root = tree.node(REFS)
         if root is not None and tree.files.is_tree(root) and not glob.start.dead:
             below: list[Directory] = []
-            list(self._files.walk([(root, "", _Rules(tree.layout, glob, side).start)], below, OBJECT_FILE))
+            list(self._files.walk([(root, "", self._rules.start)], below, OBJECT_FILE))
             self._todo = [(node, path[1:], step) for node, path, step in below]
 
     def found(self) -> Iterator[tuple[StoredRef, Node]]:
@@ -145,9 +91,15 @@ class _Walk:
         yield from self._levels()
         yield from self._visit(self._todo, self._todo)
 
-    def names(self) -> list[StoredRef]:
+    def names(self, memory: Callable[[], Memory | None]) -> list[StoredRef]:
         """The stored refs that match."""
         names = [stored for stored, _ in self._levels()]
+        remembered = memory() if self._todo else None
+        if remembered is not None:
+            from .remembered_walk import names_in, take_units
+
+            units = take_units(self._todo, self._above, self._rules.glob)
+            names += names_in(units, self._files, self._rules, remembered) if units else []
         if self._todo:
             from .forked_walk import in_two
 
@@ -163,6 +115,7 @@ class _Walk:
             if self._files.is_partial:
                 self._fetch()
             level, self._todo = self._todo, []
+            self._above = {path: (node, step) for node, path, step in level}  # type: ignore[misc]
             yield from self._visit(level, self._todo)
         if self._todo:
             self._files.prepare_walk()

@@ -168,7 +168,7 @@ HEAVY = {
 BUDGETS = {
     ("get", "+/custom/x"): 45,
     ("get", "--default", "0", "@/environment/nowhere"): 45,
-    ("match", "+/**"): 48,
+    ("match", "+/**"): 49,
     ("resolve", "+/custom/x"): 45,
     ("parse", "+/custom/x"): 32,
     ("log", "-n", "1"): 64,

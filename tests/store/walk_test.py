@@ -19,7 +19,7 @@ import ocuroot_git
 from ocuroot_git.formats.globs import Glob, escape
 from ocuroot_git.git.repository import Repository
 from ocuroot_git.store import forked_walk as parallel
-from ocuroot_git.store.walk import Step
+from ocuroot_git.store.steps import Step
 
 DOCUMENTS = 20_000
 
