@@ -201,14 +201,15 @@ def environment(facts: Facts, name: str, number: int) -> Page:
 def deployments(facts: Facts, number: int, contains: str) -> Page:
     """The matrix: packages by environments, in each cell what is there and what is on its way."""
     names = environment_names(facts)
-    chosen = [package for package in facts.packages().values() if contains.lower() in package.ref.lower()]
+    every, left_out = facts.all_packages()
+    chosen = [package for package in every.values() if contains.lower() in package.ref.lower()]
     chosen = [one for one in chosen if one.numbers or one.deployed or one.unreadable or one.wanted]
     page = paged(chosen, number)
     page["items"] = [
         {"package": package.ref, "newest": newest(facts, package), "cells": [cell(facts, package, n) for n in names]}
         for package in page["items"]
     ]
-    return {**page, "environments": names, "contains": contains}
+    return {**page, "environments": names, "contains": contains, "left_out": named(left_out)}
 
 
 def newest(facts: Facts, package: Package) -> Page | None:
@@ -269,11 +270,12 @@ def difference_page(facts: Facts, number: int) -> Page:
 
 def packages(facts: Facts, number: int, contains: str) -> Page:
     """The packages, grouped by repository on the page, with their newest release and how that fares."""
-    chosen = [package for package in facts.packages().values() if contains.lower() in package.ref.lower()]
+    every, left_out = facts.all_packages()
+    chosen = [package for package in every.values() if contains.lower() in package.ref.lower()]
     page = paged(chosen, number)
     page["items"] = [package_row(facts, package) for package in page["items"]]
     repositories = {_repository(ref) for ref in facts.package_names()}
-    return {**page, "contains": contains, "repositories": len(repositories)}
+    return {**page, "contains": contains, "repositories": len(repositories), "left_out": named(left_out)}
 
 
 def _repository(package: str) -> str:

@@ -98,7 +98,8 @@ def test_damage(store: Repo) -> None:
     assert counts == require_agreement(store)
     assert counts["deployments"] == before["deployments"] - 2
     assert "cannot be read" in browser.get("/deployments")
-    assert "is left out" in browser.get("/") and "is left out" in browser.get("/work")
+    for page in ("/", "/work", "/deployments", "/packages"):
+        assert "is left out" in browser.get(page)
     assert browser.json(f"/ref/{good}")["release"]["deployed"] == ["staging"]
 
 
