@@ -98,8 +98,10 @@ class Context:
             from ..delivery.code import Code
             from ..packages.permissions import permissions_of
 
-            top = self.top_directory()
-            code = Code(self.settings.name.text, top, self.environ, permissions_of(self.settings, top))
+            settings = self.settings
+            directory = settings.repository.work_tree or settings.directory
+            root = settings.root_below_top
+            code = Code(settings.name.text, directory, root, self.environ, permissions_of(settings))
             try:
                 yield code
             finally:

@@ -220,7 +220,6 @@ class FunctionCall:
         self._described = described
         self._known = known
         self._options = options
-        self._top = ""
         self._answers: Answers | None = None
 
     def words(self) -> list[str]:
@@ -229,18 +228,16 @@ class FunctionCall:
         return command()
 
     def directory(self) -> str:
-        self._top = self._top or self._code.directory_of(self._described["commit"])
-        return self._top
+        return self._code.commands_at(self._described["commit"])
 
     def stdin(self) -> bytes:
+        commit = self._described["commit"]
         called = {
             "function": {"name": self._function.fn["name"], "pos": self._function.fn["pos"]},
             "inputs": self._described["inputs"],
             "work_id": "1",
         }
-        request = self._code.request(
-            self._run.work.package, self._described["commit"], self.directory(), called, self._known
-        )
+        request = self._code.request(self._run.work.package, commit, self._code.top_at(commit), called, self._known)
         return to_bytes(dump(request, None))
 
     def environment(self, output_file: str) -> dict[str, str]:

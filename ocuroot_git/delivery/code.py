@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ..errors import Fatal
 from ..git.objects import Oid
 from ..git.repository import Repository
@@ -20,24 +22,29 @@ if TYPE_CHECKING:
 
 
 class Code:
-    """`repo` is what this repository is called in refs, `directory` where it is. To be closed; threads may share it."""
+    """`repo` is what this repository is called in refs, `directory` where it is, and `root` the path in it from which
+    the paths of packages begin. To be closed; threads may share it.
+    """
 
-    def __init__(self, repo: str, directory: str, environ: Mapping[str, str], permissions: Permissions) -> None:
+    def __init__(
+        self, repo: str, directory: str, root: str, environ: Mapping[str, str], permissions: Permissions
+    ) -> None:
         self._repo = repo
+        self._root = root
         self._directory = directory
         self._environ = environ
         self._permissions = permissions
         self._checkouts = Checkouts(directory, environ)
 
     def path_of(self, package: str) -> str:
-        """The path of a package (`repo/-/path`) in this repository. Raises Fatal for one of another repository."""
+        """The path of the file of a package, `repo/-/path`, from the top. Raises Fatal for another repository's."""
         repo, _, path = package.partition("/-/")
         if repo != self._repo:
             raise Fatal(
                 f"the code of '{package}' is in another repository",
                 hint=f"do this in a clone of '{repo}': here is '{self._repo}'",
             )
-        return path
+        return f"{self._root}/{path}".strip("/")
 
     def define(self, package: str, commit: str, known: dict[str, Environment]) -> Definition:
         """What a package comes to at a commit with the environments there are now. Raises Fatal, PackageError."""
@@ -45,9 +52,13 @@ class Code:
         files = CommitFiles(repository, Oid(commit))
         return definitions.read_definition(files, self.path_of(package), known, self._permissions)
 
-    def directory_of(self, commit: str) -> str:
+    def top_at(self, commit: str) -> str:
         """A directory with the files of a commit."""
         return self._checkouts.directory_of(Oid(commit))
+
+    def commands_at(self, commit: str) -> str:
+        """The directory in which commands of packages run at a commit: where the paths of packages begin."""
+        return os.path.join(self.top_at(commit), self._root)
 
     def request(self, package: str, commit: str, top: str, called: Fields, known: dict[str, Environment]) -> Fields:
         """What the process is asked that calls a function (`packages.calling`); `called` is its own part of that."""

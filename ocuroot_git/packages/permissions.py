@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Permissions:
-    """`environ` is what a package sees of the environment, `top` where its commands run.
+    """`environ` is what a package sees of the environment, `top` the directory from which its files are named.
 
-    `shell` runs them, and `writable` takes what it writes; both are None where the user has not opened that.
+    `shell` runs its commands, and `writable` takes what it writes; both are None where the user has not opened that.
     """
 
     def __init__(
@@ -31,13 +31,14 @@ class Permissions:
         self.writable = writable
 
 
-def permissions_of(settings: Settings, top: str) -> Permissions:
-    """What the user's configuration lets a package do in a work tree."""
+def permissions_of(settings: Settings) -> Permissions:
+    """What the user's configuration lets a package of a repository do; its commands run where its paths begin."""
     from ..config.trust import visible_environment
 
+    top = settings.repository.work_tree or settings.directory
     visible = visible_environment(settings.environ, settings.config)
     if not settings.config.get_bool("ocuroot.allowShell", own=True):
         return Permissions(visible, top)
     from ..git.program import shell_in
 
-    return Permissions(visible, top, shell_in(top, settings.environ), DirectoryFiles(top))
+    return Permissions(visible, top, shell_in(settings.root or top, settings.environ), DirectoryFiles(top))

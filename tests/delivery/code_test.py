@@ -297,6 +297,26 @@ def test_code_of_another_repository_is_left_for_others(shop: Repo) -> None:
     assert "left for others: 'shop/-/web/release.ocu.star/@1/call/build/1' cannot be executed here: " in done.stderr
 
 
+def test_paths_begin_where_the_nearest_repo_file_is(shop: Repo) -> None:
+    """Also those of what is read, and the directory of commands, in the work tree and in one made for a run."""
+    write(shop, "team/repo.ocu.star", "x = 1\n")
+    write(shop, "team/api/data.txt", "x")
+    text = 'def t():\n    print(pwd(), read("data.txt"))\n    host.shell("pwd")\n    return done()\ntask(t, "t")\n'
+    write(shop, "team/api/one.ocu.star", text)
+    team = Repo(shop.path / "team")
+    assert team.ocuroot("release", "new", "./-/api/one.ocu.star") == "shop/-/api/one.ocu.star/@1"
+    shown = team.ocuroot("package", "show", "//api/one.ocu.star")
+    assert shown == team.ocuroot("package", "show", "api/one.ocu.star") and "call t" in shown
+    team.run("work", "any")
+    said = messages(team, "shop/-/api/one.ocu.star/@1/call/t/1/logs")
+    assert said == [f"{team.path}/api x", str(team.path)]
+    team.ocuroot("release", "new", "--force", "api/one.ocu.star")
+    write(shop, "later", "")
+    team.run("work", "any")
+    said = messages(team, "shop/-/api/one.ocu.star/@2/call/t/1/logs")
+    assert said[0].endswith(".tmp/team/api x") and said[1].endswith(".tmp/team")
+
+
 def test_a_commit_that_is_not_here(shop: Repo, tmp_path: Path) -> None:
     """As in a shallow clone of a later commit."""
     text = 'def t():\n    return done()\ntask(t, "t")\n'

@@ -79,7 +79,7 @@ def _files(context: Context, commit: str | None) -> tuple[PackageFiles, Permissi
     from ...packages.files import CommitFiles, DirectoryFiles
     from ...packages.permissions import permissions_of
 
-    permissions = permissions_of(context.settings, context.top_directory())
+    permissions = permissions_of(context.settings)
     if commit is None:
         return DirectoryFiles(permissions.top), permissions
     repository = context.settings.repository
@@ -87,10 +87,11 @@ def _files(context: Context, commit: str | None) -> tuple[PackageFiles, Permissi
 
 
 def _path(context: Context, file: str) -> str:
-    """The path of a file within its repository: as seen from here, or with `//` from the top. Raises Fatal."""
+    """The path of a file from the top of its repository: as seen from here, or with `//` a package's. Raises Fatal."""
+    settings = context.settings
     if file.startswith("//"):
-        return file.strip("/")
-    top = os.path.realpath(context.top_directory())
+        return f"{settings.root_below_top}/{file.strip('/')}".strip("/")
+    top = os.path.realpath(settings.repository.work_tree or settings.directory)
     here = os.path.realpath(os.path.dirname(file) or ".")
     path = os.path.relpath(os.path.join(here, os.path.basename(file)), top)
     if path.startswith("../"):

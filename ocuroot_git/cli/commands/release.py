@@ -23,6 +23,7 @@ def new(
     from ...delivery import releases
     from ...packages.evaluate import is_starlark
 
+    path = path.removeprefix("./-/")  # as refs name what is of this repository
     package = package_ref(repo or context.stores.base.repo, path)
     released = _commit(context, repo, commit or context.environ.get("OCU_REPO_COMMIT_OVERRIDE") or "HEAD")
     if is_starlark(path) and not definition:
@@ -55,7 +56,7 @@ def _new_by_code(context: Context, package: str, released: Oid, *, tags: list[st
         if code is None:
             raise Fatal(f"'{package}' is code, and there is no repository here that has it")
         defined = code.define(package, released, known)
-        _warn_of_changes(context, code.path_of(package), released)
+        _warn_of_changes(context, package.partition("/-/")[2], released)
     for line in defined.printed:
         context.terminal.remark(f"{line['file']}:{line['line']}: {line['message']}")
     if defined.document is not None:
