@@ -74,9 +74,6 @@ if TYPE_CHECKING:
         def give_up(self) -> None:
             """Let nothing wait any more in this process: what waited has gone, or cannot be seen."""
 
-        def begin(self, version: Version) -> Push:
-            """Begin to push commits on top of a version."""
-
     class Push(Protocol):
         """Commits that go to a branch together, and what they take out of its outbox."""
 
@@ -117,6 +114,9 @@ if TYPE_CHECKING:
 
         def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
             """Replace `version` by itself with `changes`. Raises RefMoved where it is no longer the newest."""
+
+        def begin(self, version: Version) -> Push | None:
+            """Begin to push commits on top of a version; None where nothing is pushed."""
 
         def create(self, changes: Changes) -> Version:
             """Make the first version where there is none. Raises RefMoved where there is one by now."""

@@ -144,6 +144,9 @@ class Branch:
 
         return edit_in_bulk(self.writer, self.committer.environ, version.oid, changes)
 
+    def begin(self, version: Version) -> None:
+        return None
+
     def create(self, changes: Changes) -> Version:
         self.writer.begin_write()
         oid = self.committer.first_commit(self.writer, changes)

@@ -192,6 +192,9 @@ class Directory:
                 raise Fatal(f"cannot write '{error.filename or file}': {error.strerror}") from None
         return self.read()
 
+    def begin(self, version: Version) -> None:
+        return None
+
     def create(self, changes: Changes) -> Version:
         try:
             os.makedirs(self.path, exist_ok=True)

@@ -166,9 +166,6 @@ class Outbox:
     def give_up(self) -> None:
         self.is_refused = True
 
-    def begin(self, version: Version) -> Push:
-        return Push(self._remote, version)
-
     def leases(self, names: Iterable[str]) -> dict[str, Oid]:
         """The references of changes that wait, with the ids at which they must stand to go."""
         return {self._prefix + name: self._oids[name] for name in names}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..git.transport import Transport
     from .base import Access, Files
     from .operations import Carried
-    from .outbox import Outbox
+    from .outbox import Outbox, Push
 
 _FRESH: Final = 1.0
 """Seconds for which one contact serves a process."""
@@ -163,11 +163,14 @@ class Remote:
     # Writing
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
+        push = self.begin(version)
+        return push.send(reason) if push.add(changes, message) else version
+
+    def begin(self, version: Version) -> Push:
         from .outbox import Push
 
         self._refuse_offline("write to")
-        push = Push(self, version)
-        return push.send(reason) if push.add(changes, message) else version
+        return Push(self, version)
 
     def create(self, changes: Changes) -> Version:
         self._refuse_offline("write to")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .child_command import Stop
     from .code import Code
     from .model import Claim
+    from .together import Together
 
     Started = tuple[RunRef, Action | None]
     """A run that was claimed, and what it executes."""
@@ -86,12 +87,14 @@ def execute(
     begun: Callable[[RunRef], None] = lambda run: None,
     over: Claim | None = None,
     operation: Operation | None = None,
+    together: Together | None = None,
 ) -> RunResult:
     """Start the open run of a piece of work, or its next one, and carry it to its end; `begun` is told which it is.
 
     A run that is running is taken over where its claim is `over`, or one that is seen to be held no more. Raises what
     `runs.start` raises, and NoCommand, both before anything is changed; ClaimLost where the run was taken over by
     another while its command ran, which is ended then. `operation` names the start; what follows is this process's own.
+    `together` collects the ends of runs, where several are executed at once.
     """
     executor = Executor(stores, operation.name if operation is not None and operation.is_named else "")
     try:
@@ -129,7 +132,7 @@ def execute(
         log.say(f"[git-ocuroot: {performed.why}]")
     log.finish_lines()
     log.keep()
-    _finish(stores, run, performed, executor, log)
+    _finish(stores if together is None else together.stores(stores), run, performed, executor, log)
     return RunResult(run, performed.status, performed.exit_status, performed.why)
 
 

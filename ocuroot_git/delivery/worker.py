@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from queue import SimpleQueue
 
+from ..backends.remote import Remote
 from ..errors import Conflict, Error, Fatal
 from . import apply, claims, releases, vocabulary
 from .actions import NoCommand
@@ -18,6 +19,7 @@ from .problems import Problems
 from .queries import require_own_dialect
 from .queue import READY, run_items
 from .survey import ops
+from .together import Together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,12 +101,15 @@ class Worker:
         self._left_alone: set[RunRef] = set()
         self._counts: dict[WorkRef, int] = {}
         self._watched: dict[RunRef, float] = {}
+        self._together: Together | None = None
         self.summary = WorkSummary()
 
     def run(self) -> WorkSummary:
         """Work until nothing is ready, or until asked to stop. Raises what went wrong that is no run's fault."""
         stores = self._open_stores()
         require_own_dialect(stores.snapshot(), "do work")
+        if self._jobs > 1 and isinstance(stores.where("state")[0], Remote):
+            self._together = Together(lambda: len(self._running))
         self._watch = claims.Watch(claims.lease_of(stores))
         try:
             while not self._options.stop.count:
@@ -173,7 +178,9 @@ class Worker:
     def _execute(self, run: RunRef, over: Claim | None) -> None:
         try:
             stores = self._open_stores()
-            result = execute(stores, run.work, run.number, self._options, self._display.begun, over)
+            result = execute(
+                stores, run.work, run.number, self._options, self._display.begun, over, together=self._together
+            )
             stores.finish()
             self._ended.put((run, result))
         except BaseException as error:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import time
 
-from ..errors import Fatal
+from ..errors import Error, Fatal
+from ..formats.commit_message import compose
 from ..formats.layout import SIDES, STORE_FILE, Layout
 from ..formats.times import format_seconds
 from ..formats.waiting_change import MOST_BYTES, MOST_FILES, BadChange, WaitingChange
 from ..git.objects import ObjectError, Oid, RefMoved
 from .fsck import Finding
 from .retry import LATELY
+from .snapshot import Snapshot
+from .transaction import Transaction
 from .tree import StoreTree
 
 TYPE_CHECKING = False
@@ -24,9 +27,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..backends.base import Backend, Outbox, Push
-    from .retry import Retry
-    from .snapshot import Snapshot
-    from .transaction import Transaction
+    from .retry import Companion, Retry
 
 MOST_AT_ONCE: Final = 64
 """Changes of others that one push makes."""
@@ -37,6 +38,7 @@ def write(
     snapshot: Snapshot,
     transaction: Transaction,
     place: Backend,
+    push: Push,
     files: dict[str, bytes | None],
     message: str,
     result: object,
@@ -46,19 +48,19 @@ def write(
     Raises RefMoved where the race was lost; the change waits from then on, if others can make it.
     """
     outbox, version = place.outbox, snapshot.version(place)
-    assert outbox is not None
-    others = _others(outbox, retry, snapshot, place)
-    is_crowded = any(outbox.began(name) > time.time() - LATELY for name in others)
+    others = _others(outbox, retry, snapshot, place) if outbox is not None else {}
+    is_crowded = outbox is not None and any(outbox.began(name) > time.time() - LATELY for name in others)
     if is_crowded and retry.tries == 1 and _let_wait(retry, snapshot, transaction, place, result, others):
         raise _not_yet(place)  # to race with who makes those would be in the way of all
-    push = outbox.begin(version)
     if not push.add(files, message):
         return
-    assert push.version.oid is not None
-    retry.pushed[push.version.oid] = result
+    own = push.version.oid
+    assert own is not None
+    retry.pushed[own] = result
+    retry.along[own] = [other for other in retry.companions if _add(push, snapshot, place, other)]
     if retry.waiting is not None:
         push.take_out(retry.waiting)
-    if others and version.oid is not None:
+    if outbox is not None and others and version.oid is not None:
         _make_others(push, outbox, place, others, version.oid, retry.operation.name)
     try:
         push.send(f"ocuroot: {message.partition(chr(10))[0]}")
@@ -67,6 +69,26 @@ def write(
             _let_wait(retry, snapshot, transaction, place, result, others)
         raise
     retry.waiting = None
+    retry.note_made(own)
+
+
+def _add(push: Push, snapshot: Snapshot, place: Backend, companion: Companion) -> bool:
+    """Make another change of this process on top of a push; whether it was. What fails is tried again by itself."""
+    transaction = Transaction(Snapshot(snapshot.surroundings, {**snapshot.versions, place: push.version}))
+    try:
+        companion.result = companion.change(transaction)
+        files: dict[str, bytes | None] = {}
+        for tree, changes in transaction.changes():
+            there, directory = transaction.place(tree)
+            if there != place:
+                return False
+            files.update({directory + path: data for path, data in changes.items()})
+        text = compose(transaction.touched, companion.command, [companion.operation], companion.message)
+        if files:
+            push.add(files, text)
+        return True
+    except Error:
+        return False
 
 
 def _not_yet(place: Backend) -> RefMoved:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from ..errors import Conflict, Error, Fatal, RemoteError
+from ..formats.operation import Operation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,9 +15,9 @@ if TYPE_CHECKING:
 
     from ..backends.base import Backend
     from ..backends.operations import Carried
-    from ..formats.operation import Operation
     from ..git.objects import Oid, RefMoved
     from .snapshot import Snapshot
+    from .transaction import Transaction
 
 
 LATELY: Final = 20.0
@@ -24,6 +26,18 @@ _MOST_IN_VAIN: Final = 4
 """How often the branch may stand still while a change waits for others: then they may have been killed."""
 _LONGEST_TURN: Final = 5.0
 """Seconds, at most, that one try counts for when others are waited for."""
+
+
+class Companion:
+    """A change that goes along with another one, in a commit of its own and in the same push; `is_made` when it did."""
+
+    def __init__(self, change: Callable[[Transaction], object], command: str, message: str | None) -> None:
+        self.change = change
+        self.command = command
+        self.message = message
+        self.operation = Operation(os.urandom(16).hex(), is_named=False)
+        self.result: object = None
+        self.is_made = False
 
 
 class Retry:
@@ -46,6 +60,10 @@ class Retry:
         self._is_open = False
         """Whether a try was sent, and nobody has looked since what became of it."""
         self._searched: dict[Backend, Oid | None] = {}
+        self.companions: list[Companion] = []
+        """Changes that go along."""
+        self.along: dict[str, list[Companion]] = {}
+        """Those that went along, by the commit of the change itself."""
         self.pushed: dict[str, object] = {}
         """What the change gave when it was pushed, by the commit."""
         self._waited: list[object] = []
@@ -126,6 +144,11 @@ class Retry:
                 return
             in_vain = in_vain + 1 if now == tip else 0
             tip = now
+
+    def note_made(self, commit: str) -> None:
+        """Take note that a push has arrived that began with a commit of ours."""
+        for companion in self.along.get(commit, ()):
+            companion.is_made = True
 
     def known_result(self, commit: str) -> tuple[bool, object]:
         """Whether it is known what the change gave that a commit carries, and what that is."""

@@ -15,7 +15,7 @@ from .snapshot import Found, Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from typing import TypeVar
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..formats.layout import ShownRef, Side
     from ..formats.operation import Operation
     from ..formats.refs import Ref
-    from .retry import Retry
+    from .retry import Companion, Retry
     from .snapshot import Surroundings
     from .transaction import Transaction
 
@@ -112,6 +112,7 @@ class Stores:
         command: str = "update",
         message: str | None = None,
         operation: Operation | str | None = None,
+        companions: Sequence[Companion] = (),
     ) -> Result:
         """Run `change` on the newest tree and write what it changed as one commit; gives what it returned.
 
@@ -120,6 +121,8 @@ class Stores:
 
         `operation` names the change: under a name that is in the history already nothing is written, and the first
         result is given. Where it says what was asked for, `change` must return a JSON document, which is written down.
+        `companions` are other changes, which go along in the same push where they can: those that did say so.
+
         Raises Conflict where a precondition fails, where the race was lost for `ocuroot.timeout` seconds, or where
         the name was given to another change.
         """
@@ -131,6 +134,7 @@ class Stores:
         elif isinstance(operation, str):
             operation = Operation(checked_name(operation))
         retry = Retry(command, message, operation, self.surroundings.timeout)
+        retry.companions = list(companions)
         backends = [self.where(side)[0] for side in SIDES]
         try:
             for backend in backends:
@@ -244,6 +248,7 @@ class Stores:
     ) -> Result:
         """What the change gave that was made by a try of ours, or by another writer for us."""
         self.surroundings.note_write()
+        retry.note_made(carried.commit)
         is_known, result = retry.known_result(carried.commit)
         return result if is_known else self._first_result(snapshot, place, carried, change)  # type: ignore[return-value]
 
@@ -302,11 +307,13 @@ class Stores:
             text = compose(transaction.touched, retry.command, [operation], retry.message)
             subject = text.partition("\n")[0]
             retry.write_to(snapshot, backend)
-            if backend.outbox is None:
-                backend.write(snapshot.version(backend), files, text, f"ocuroot: {subject}")
+            version = snapshot.version(backend)
+            push = backend.begin(version) if backend.outbox is not None or retry.companions else None
+            if push is None:
+                backend.write(version, files, text, f"ocuroot: {subject}")
             else:
                 from .combine import write
 
-                write(retry, snapshot, transaction, backend, files, text, result)
+                write(retry, snapshot, transaction, backend, push, files, text, result)
         if by_backend:
             self.surroundings.note_write()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import pytest
-from support.delivering import commits
+from support.delivering import call, commits, package
 from support.repositories import Repo, begin
 
 from ocuroot_git.delivery import claims
@@ -113,3 +114,37 @@ def test_an_end_that_cannot_be_written_keeps_the_log(job: Repo) -> None:
     Path(f"{remote}.away").rename(remote)
     job.ocuroot("run", "finish", RUN, "--status=complete")
     assert messages(job) == ["precious"]
+
+
+@pytest.mark.parametrize("combine", ["true", "false"])
+def test_what_ends_within_a_second_is_one_push(job: Repo, tmp_path: Path, combine: str) -> None:
+    """Eight runs end at once; each end has its own commit, and one of them fails as it would by itself."""
+    bad = "bad"
+    names = [*(f"b{number}" for number in range(7)), bad]
+    wait = f"touch {tmp_path}/begun-$OCUROOT_NAME; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; echo done"
+    calls = [call(name, run=f"OCUROOT_NAME={name}; {wait}; [ {name} != {bad} ]") for name in names]
+    job.git("config", "ocuroot.combine", combine)
+    job.git("commit", "-q", "--allow-empty", "-m", "code")
+    job.ocuroot("release", "new", "many", "--package", "-", input=json.dumps(package(calls)))
+    running = begin(job, "work", "any", "--jobs", "9")  # there is one more, which ends at once
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("begun-*"))) < len(names):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(2)  # until the other one has ended
+    before, written = pushes(job), len(subjects(tmp_path))
+    (tmp_path / "go").touch()
+    assert running.wait(timeout=120) == 1
+    assert pushes(job) - before == 1
+    ends = subjects(tmp_path)[: len(subjects(tmp_path)) - written]
+    states = {name: "failed" if name == bad else "complete" for name in names}
+    assert sorted(ends) == sorted(f"{state} shop/-/many/@1/call/{name}/1" for name, state in states.items())
+    for name, state in states.items():
+        run = f"shop/-/many/@1/call/{name}/1"
+        assert job.value(f"{run}/status/{state}")
+        assert job.value(f"{run}/logs")[0]["message"] == "done"
+    assert job.run("fsck", "-q").returncode == 0
+
+
+def subjects(top: Path) -> list[str]:
+    return Repo(top / "remote.git").git("log", "--format=%s", "state").splitlines()
