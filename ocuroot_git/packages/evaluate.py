@@ -67,10 +67,11 @@ def evaluate(
     Raises PackageError for a package that is wrong or exceeds its bounds, Fatal where the library is missing.
     """
 
-    def work(bounds: Bounds) -> object:
-        from .evaluation import Evaluation, Failure
-        from .host import Closed
+    # Before the child is forked: there a lock of the import system might be held for good by another thread.
+    from .evaluation import Evaluation, Failure
+    from .host import Closed
 
+    def work(bounds: Bounds) -> object:
         host = Closed(files, permissions, posixpath.join(permissions.top, posixpath.dirname(path)), bounds)
         evaluation = Evaluation(files, path, host, bounds, callable=False)
         registry = evaluation.registry
