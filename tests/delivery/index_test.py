@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from support.delivering import call, prepare, release
+from support.delivering import package as definition
 from support.repositories import Repo
 
 import ocuroot_git
-from ocuroot_git.delivery import diff, index, queries, queue, summary, survey
+from ocuroot_git.delivery import apply, diff, index, queries, queue, releases, remembered, summary, survey
+from ocuroot_git.delivery.child_command import Signals
+from ocuroot_git.delivery.executor import ExecutionOptions
 from ocuroot_git.delivery.problems import Problems
+from ocuroot_git.delivery.worker import Worker
 from ocuroot_git.errors import Conflict
 from ocuroot_git.store.memory import FILE, Memory
 from ocuroot_git.store.snapshot import Snapshot
@@ -49,6 +56,9 @@ def answers(snapshot: Snapshot) -> dict[str, Any]:
         "todo": [one.to_document() for one in queue.items(snapshot, problems)],
         "ops": list(survey.ops(snapshot, problems)),
         "deployed": queries.deployments(snapshot, problems),
+        "releases": releases.listing(snapshot, [], problems),
+        "applied": apply.dry_run(snapshot, None, strict=False).to_document(),
+        "matches": [snapshot.match(glob) for glob in ("**/custom/*", "**/@1/**", "+/**")],
         "problems": problems.to_document(),
     }
 
@@ -125,7 +135,12 @@ def test_answers_are_the_same(store: Repo, monkeypatch: pytest.MonkeyPatch, is_r
             assert answers(stores.snapshot()) == answers(again.snapshot()) == without(again, monkeypatch)
 
     check()
-    assert (store.path / ".git" / "ocuroot" / FILE).exists() == is_remembered
+    file = store.path / ".git" / "ocuroot" / FILE
+    assert file.exists() == is_remembered
+    if is_remembered:
+        checked = remembered.check(ocuroot_git.open(str(store.path)), Memory(str(file)), lambda done, total: None)
+        assert (checked.wrong, checked.of_others) == ([], 0)
+        assert checked.right > 50
 
 
 def test_only_what_changed_is_read_again(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +172,10 @@ def test_a_memory_that_is_of_no_use(store: Repo) -> None:
         change(tx, "r/-/a", 1, "pending", True)
     before = answers(stores.snapshot())
     file = Path(store.path / ".git" / "ocuroot" / FILE)
-    for damaged in (b"", b"foreign", file.read_bytes()[:5000]):
+    whole = file.read_bytes()
+    flipped = [whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :] for place in range(0, len(whole), 997)]
+    newer = whole.replace(b"summary/1", b"summary/9").replace(b"package/", b"puckage/")
+    for damaged in (b"", b"foreign", whole[:5000], whole[: len(whole) // 2], newer, *flipped):
         file.write_bytes(damaged)
         assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before
     store.git("config", "ocuroot.cacheSize", "many")
@@ -214,3 +232,45 @@ def test_a_transaction_sees_its_own_changes_beside_what_is_remembered(store: Rep
     with stores.transaction() as tx:
         tx.set("r/-/a/+1/custom/x", 1)
         assert [one.ref for one in diff.differences(tx)] == ["r/-/a/+1/custom/x"]
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def begun(self, run: object) -> None: ...
+    def output(self, run: object, stream: int, data: bytes) -> None: ...
+    def ended(self, result: object) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+def test_after_a_run_only_its_package_is_read_again(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(store)
+    paths = [f"p{number}" for number in range(10)]
+    for path in paths:
+        release(store, definition([call("build")], [call("test")]), path)
+    read: Counter[str] = Counter()
+    whole = summary.read_package
+
+    def noted(trees: Any, name: str, nodes: Any, facts: Any) -> Any:
+        read[name.rpartition("/")[2]] += 1
+        return whole(trees, name, nodes, facts)
+
+    monkeypatch.setattr(survey, "read_package", noted)
+    monkeypatch.setattr("ocuroot_git.store.forked_walk._may_fork", lambda: False)
+    with Signals() as stop:
+        silent = Silent()
+        options = ExecutionOptions(
+            environ=dict(os.environ),
+            directory=str(store.path),
+            top=str(store.path),
+            stop=stop,
+            output=silent.output,
+            warn=silent.note,
+            command=None,
+            with_description=False,
+        )
+        done = Worker(lambda: ocuroot_git.open(str(store.path)), options, silent, 1).run()
+    assert [result.status for result in done.results] == ["complete"] * 20
+    # Once before the first run; then once for each wave of runs, in which each package was changed.
+    assert set(read) == set(paths)
+    assert max(read.values()) <= 3
