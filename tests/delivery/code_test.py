@@ -305,6 +305,8 @@ def test_paths_begin_where_the_nearest_repo_file_is(shop: Repo) -> None:
     write(shop, "team/api/one.ocu.star", text)
     team = Repo(shop.path / "team")
     assert team.ocuroot("release", "new", "./-/api/one.ocu.star") == "shop/-/api/one.ocu.star/@1"
+    refused = Repo(team.path / "api").run("release", "new", "one.ocu.star")
+    assert "'shop/-/api/one.ocu.star/@1' is a release of this commit already" in refused.stderr
     shown = team.ocuroot("package", "show", "//api/one.ocu.star")
     assert shown == team.ocuroot("package", "show", "api/one.ocu.star") and "call t" in shown
     team.run("work", "any")

@@ -23,9 +23,10 @@ def new(
     from ...delivery import releases
     from ...packages.evaluate import is_starlark
 
-    path = path.removeprefix("./-/")  # as refs name what is of this repository
-    package = package_ref(repo or context.stores.base.repo, path)
     released = _commit(context, repo, commit or context.environ.get("OCU_REPO_COMMIT_OVERRIDE") or "HEAD")
+    if not repo and not definition:
+        path = _path_in(context, released, path)
+    package = package_ref(repo or context.stores.base.repo, path)
     if is_starlark(path) and not definition:
         return _new_by_code(context, package, released, tags=tag, force=force)
     content = _definition(context, definition, path, None if repo else released)
@@ -137,6 +138,16 @@ def _definition(context: Context, named: str, path: str, commit: Oid | None) -> 
             f"'{path}' does not define the package in JSON: {why}",
             hint="--package names a file that does, '-' is stdin",
         ) from None
+
+
+def _path_in(context: Context, commit: Oid, path: str) -> str:
+    """The path of a package's file in a commit: as it is given, else as seen from the directory one is in."""
+    path = path.removeprefix("./-/")  # as refs name what is of this repository
+    below = os.path.relpath(os.getcwd(), os.path.realpath(context.top_directory()))
+    seen = os.path.normpath(os.path.join(below, path))
+    if path.startswith("/") or below == "." or seen.startswith("..") or _file_at(context, commit, path) is not None:
+        return path
+    return seen if _file_at(context, commit, seen) is not None else path
 
 
 def _file_at(context: Context, commit: Oid, path: str) -> bytes | None:
@@ -251,7 +262,8 @@ COMMAND = Group(
             common=WRITING,
             least=1,
             most=1,
-            notes="Without --package, the file at <path> in the commit is read: JSON, or code (*.star). Code may also\n"
+            notes="Without --package, the file at <path> in the commit is read (from where packages have their paths,\n"
+            "else from the directory one is in): JSON, or code (*.star). Code may also\n"
             "register environments, which are then wanted and made, and printed.\n"
             "Exit status: 0; 1 for an unknown commit; 3 where the commit has a release already.",
         ),
