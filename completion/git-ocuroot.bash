@@ -74,7 +74,7 @@ _git_ocuroot ()
     'fetch') __gitcomp "--quiet --verbose --help" ;;
     'push') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
     'sync') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
-    'fsck') __gitcomp "--at --json --offline --max-age --quiet --verbose --help" ;;
+    'fsck') __gitcomp "--at --since --json --offline --max-age --quiet --verbose --help" ;;
     'cache') __gitcomp "--stat --verify --clear --json --offline --max-age --quiet --verbose --help" ;;
     'export') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
     'import') __gitcomp "--message --offline --quiet --verbose --help" ;;

@@ -8,7 +8,7 @@ store reads them; only those releases that are in doubt are then looked at as co
 from __future__ import annotations
 
 from ..formats.globs import Glob, GlobError
-from ..formats.layout import StoredRef
+from ..formats.layout import REFS, StoredRef
 from ..formats.refs import STATE
 from ..store.fsck import Finding
 from . import model
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..formats.layout import Side, StoredObject
-    from ..store.fsck import Inspector
+    from ..store.fsck_pass import Inspector
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .addresses import RunRef
@@ -54,21 +54,24 @@ def inspect_releases(tree: StoreTree, side: Side) -> Callable[[str], Inspector] 
     return _Inspector if side == "state" and tree.layout.writes_deliveries else None
 
 
-def check_model(snapshot: Snapshot, certain: Mapping[str, Container[int]] = NOTHING_CERTAIN) -> Iterator[Finding]:
+def check_model(
+    snapshot: Snapshot, certain: Mapping[str, Container[int]] = NOTHING_CERTAIN, before: Snapshot | None = None
+) -> Iterator[Finding]:
     """What is not of its shape. Damaged files are left to the check of the store itself, which names their paths.
 
-    `certain` are the releases, by package, that `inspect_releases` has found to be as they should.
+    `certain` are the releases, by package, that `inspect_releases` has found to be as they should. Packages that are
+    as they were `before` are passed over.
     """
     problems = Problems()
     with problems.leave_out(f"{STATE}/environment"):
         _check_environments(snapshot, problems)
     if snapshot.has_intent():
-        for package in packages(intent_tree(snapshot), problems):
+        for package in _changed(packages(intent_tree(snapshot), problems), snapshot, before, "intent"):
             with problems.leave_out(package):
                 _check_deploy_intents(snapshot, package, problems)
     state = state_tree(snapshot)
     if state.layout.writes_deliveries:
-        for package in packages(state, problems):
+        for package in _changed(packages(state, problems), snapshot, before, "state"):
             with problems.leave_out(record_ref(package)):
                 record_of(snapshot, package)
             with problems.leave_out(package):
@@ -78,6 +81,16 @@ def check_model(snapshot: Snapshot, certain: Mapping[str, Container[int]] = NOTH
     for problem in problems:
         if not problem.is_damage:
             yield Finding("error", problem.ref, problem.what)
+
+
+def _changed(known: list[str], snapshot: Snapshot, before: Snapshot | None, side: Side) -> Iterator[str]:
+    """Those packages whose trees are not as they were."""
+    tree = snapshot.side(side)
+    tree_before = before.side_or_none(side) if before is not None else None
+    for package in known:
+        path = f"{REFS}/{package}"
+        if tree_before is None or tree.tree_id(path) != tree_before.tree_id(path):
+            yield package
 
 
 def _check_environments(snapshot: Snapshot, problems: Problems) -> None:

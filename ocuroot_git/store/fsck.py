@@ -11,43 +11,30 @@ from __future__ import annotations
 
 from ..formats.layout import (
     DEPENDENCIES,
-    OBJECT_FILE,
     REFS,
     STORE_FILE,
     Damaged,
-    StoredObject,
-    StoredRef,
     object_path,
     split_target,
 )
-from ..formats.refs import Ref, RefError, unsafe_name
+from ..formats.refs import unsafe_name
 from ..git.objects import ObjectError
 from ..git.tree_reader import EXECUTABLE
+from .fsck_pass import Directory, Pass
 from .places import top_place
-from .tree import LinkCycle, StoreTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Final, Literal, Protocol
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Final, Literal
 
-    from ..backends.base import Node
-    from .places import Place
-
-    class Inspector(Protocol):
-        """Judges the documents of one release while they are read."""
-
-        def meet(self, below: str, document: StoredObject | None) -> None:
-            """A directory of the release, by its path below it, and its document if it has one."""
-
-        def is_certain(self) -> bool:
-            """Whether all that was met is certainly as it should be."""
+    from ..formats.layout import StoredObject, StoredRef
+    from .fsck_pass import Inspector
+    from .tree import StoreTree
 
     Progress = Callable[[int, int], None]
     """Is told how many directories of a shared level are begun, of how many."""
 
-_WIDE: Final = 2000
-"""Directories of one level from which on they are shared."""
 _PIECES: Final = 128
 """Parts of a shared pass: enough that the two processes end at about the same time, and that it is seen to go on."""
 _FEW: Final = 64
@@ -70,6 +57,10 @@ class Checker:
 
     `inspect` gives an inspector for a numbered release, by its stored ref; `certain` has, by package, the numbers of
     the releases of which nothing is wrong, neither for this check nor for their inspector.
+
+    Where the tree `before` is given, only what is new or has changed since is looked at, and what was tied to that by
+    links: damage to files that did not change is not seen. `certain` then has the releases too that did not change, of
+    packages that did.
     """
 
     def __init__(
@@ -77,6 +68,7 @@ class Checker:
         tree: StoreTree,
         progress: Progress = lambda begun, total: None,
         inspect: Callable[[str], Inspector] | None = None,
+        before: StoreTree | None = None,
     ) -> None:
         self.tree = tree
         self.documents = 0
@@ -90,10 +82,15 @@ class Checker:
         """What is said to link to an object, by its stored ref, where anything is."""
         self._skipped: set[str] = set()
         """Paths at which there is something that is none of the store's."""
+        self._before = before
+        self._unchanged: dict[StoredRef, StoredObject | None] = {}
+        """Objects that did not change, and are read because what did is tied to them."""
 
     def run(self) -> list[Finding]:
         """Find everything that is wrong: sorted by severity, by where it is, and by what is said of it."""
         findings = [*self._check_tops(), *self._read_all()]
+        if self._before is not None:
+            self._look_around(self._before)
         for stored, target in self._targets.items():
             findings += self._check_link(stored, target)
         for stored, links in self._listed.items():
@@ -114,7 +111,7 @@ class Checker:
                 yield Finding("warning" if why == EXECUTABLE else "error", name, why)
 
     def _read_all(self) -> Iterator[Finding]:
-        first = Pass(self.tree, self._inspect)
+        first, files = Pass(self.tree, self._inspect), self.tree.files
         tops = []
         for part, place in ((DEPENDENCIES, None), (REFS, top_place(self.tree.layout))):
             try:
@@ -122,15 +119,18 @@ class Checker:
             except ObjectError as error:
                 yield Finding("error", part, error.message)
                 continue
-            if top is None:
+            before = self._before.node(part) if self._before is not None else None
+            if top is None or (before is not None and files.oid(before) == files.oid(top)):
                 continue
-            if self.tree.files.is_tree(top):
-                tops.append(Directory(top, part, place, is_hidden=False))
+            if files.is_tree(top):
+                tops.append(Directory(top, part, place, is_hidden=False, before=before))
             else:
                 yield Finding("error", part, "it is a file where a directory should be")
-        self.tree.files.prefetch([top.node for top in tops], "all")
-        self.tree.files.prepare_walk(checked=True)
+        if self._before is None:
+            files.prefetch([top.node for top in tops], "all")
+        files.prepare_walk(checked=True)
         waiting = first.descend(tops)
+        files.prefetch([directory.node for directory in waiting], "all")
         for report in (first.report(), *self._share(waiting)):
             yield from self._take(report)
 
@@ -170,9 +170,46 @@ class Checker:
         for severity, where, what in told["findings"]:
             yield Finding(severity, where, what)
 
+    def _look_around(self, before: StoreTree) -> None:
+        """Have those links and lists checked as well that what changed was tied to, and know what it is tied to now."""
+        from .history import changed_refs
+
+        tied: set[StoredRef] = set()
+        try:
+            for status, stored in changed_refs(self.tree.files, before.root, self.tree.root, ""):
+                if status != "A" and (old := _readable(before, stored)) is not None:
+                    tied.update(old.links, [split_target(old.target)[0]] if old.target else [])
+        except ObjectError:
+            pass  # reported where it stands
+        for stored in tied - self._targets.keys() - self._listed.keys():
+            found = self._read_unchanged(stored)
+            if found is not None and found.target:
+                self._targets[stored] = found.target
+            if found is not None and found.links:
+                self._listed[stored] = list(found.links)
+
+    def _read_unchanged(self, stored: StoredRef) -> StoredObject | None:
+        if stored not in self._unchanged:
+            self._unchanged[stored] = _readable(self.tree, stored)
+        return self._unchanged[stored]
+
+    def _lists_of(self, stored: StoredRef) -> Sequence[StoredRef] | None:
+        """What is said to link to an object; None where nothing is."""
+        if stored in self._listed or stored in self._targets or self._before is None:
+            return self._listed.get(stored)
+        found = self._read_unchanged(stored)
+        return found.links if found is not None else None
+
+    def _target_of(self, stored: StoredRef) -> str:
+        """The target of a link; empty where there is none."""
+        if stored in self._targets or self._before is None:
+            return self._targets.get(stored, "")
+        found = self._read_unchanged(stored)
+        return (found.target if found is not None else None) or ""
+
     def _check_link(self, stored: StoredRef, target: str) -> Iterator[Finding]:
         shown, (end, _) = self.tree.layout.shown, split_target(target)
-        listed = self._listed.get(end)
+        listed = self._lists_of(end)
         if listed is None and end not in self._targets and not self._has_object(end):
             yield Finding("warning", shown(stored), f"dangling link: there is no '{shown(end)}'")
         elif listed is None or stored not in listed:
@@ -185,201 +222,18 @@ class Checker:
             ends = (end for end, char in enumerate(path) if char == "/")
             if path in self._skipped or any(path[:end] in self._skipped for end in ends):
                 return False
-        try:
-            return self.tree.object(stored) is not None
-        except (Damaged, ObjectError):
-            return False
+        return _readable(self.tree, stored) is not None
 
     def _check_back_links(self, stored: StoredRef, links: list[StoredRef]) -> Iterator[Finding]:
         shown = self.tree.layout.shown
         for link in links:
-            if split_target(self._targets.get(link, ""))[0] != stored:
+            if split_target(self._target_of(link))[0] != stored:
                 yield Finding("warning", shown(stored), f"it lists '{shown(link)}', which does not link to it")
 
 
-class Directory:
-    """A directory to be read: its node, its path from the top of the store, its place (None: not below the refs).
-
-    `is_hidden` says that an object above it is a link, or none of the store's, so that refs may lead elsewhere.
-    """
-
-    __slots__ = ("is_hidden", "node", "path", "place")
-
-    def __init__(self, node: Node, path: str, place: Place | None, *, is_hidden: bool) -> None:
-        self.node = node
-        self.path = path
-        self.place = place
-        self.is_hidden = is_hidden
-
-
-class Pass:
-    """The reading of one part of a store, and what was met there."""
-
-    def __init__(self, tree: StoreTree, inspect: Callable[[str], Inspector] | None) -> None:
-        self._files = tree.files
-        self._tree = StoreTree(tree.files, tree.root, tree.layout)  # of its own: what it remembers goes with the part
-        self._inspect = inspect
-        self._findings: list[tuple[str, str, str]] = []
-        self._documents = 0
-        self._targets: dict[StoredRef, str] = {}
-        self._listed: dict[StoredRef, tuple[StoredRef, ...]] = {}
-        self._skipped: list[str] = []
-        self._certain: dict[str, list[int]] = {}
-        self._inspector: Inspector | None = None
-        self._release = ""
-        self._is_in_doubt = False
-
-    def report(self) -> str:
-        """What was met, as text for the other process."""
-        import json
-
-        return json.dumps(
-            {
-                "documents": self._documents,
-                "targets": self._targets,
-                "listed": self._listed,
-                "skipped": self._skipped,
-                "certain": self._certain,
-                "findings": self._findings,
-            },
-        )
-
-    def descend(self, level: list[Directory]) -> list[Directory]:
-        """Read directories level by level, until there is nothing more or a level is wide; gives what is left to read.
-
-        Releases are left as a whole.
-        """
-        waiting: list[Directory] = []
-        while level and len(level) < _WIDE:
-            below: list[Directory] = []
-            for directory in level:
-                if self._is_release(directory):
-                    waiting.append(directory)
-                else:
-                    self._enter(directory, below)
-            level = below
-        return waiting + level
-
-    def read(self, todo: list[Directory]) -> None:
-        """Read all that is in some directories and below."""
-        while todo:
-            directory = todo.pop()
-            if self._is_release(directory):
-                self._read_release(directory)
-            else:
-                self._enter(directory, todo)
-
-    def _is_release(self, directory: Directory) -> bool:
-        return self._inspect is not None and directory.place is not None and directory.place.is_release
-
-    def _read_release(self, directory: Directory) -> None:
-        assert self._inspect is not None
-        self._release = directory.path.removeprefix(f"{REFS}/")
-        self._inspector = self._inspect(self._release)
-        self._is_in_doubt = False
-        todo = [directory]
-        while todo:
-            self._enter(todo.pop(), todo)
-        if not self._is_in_doubt and self._inspector.is_certain():
-            package, _, segment = self._release.rpartition("/")
-            number = self._tree.layout.release_number(segment)
-            if number is not None:
-                self._certain.setdefault(package, []).append(number)
-        self._inspector = None
-
-    def _find(self, severity: Literal["error", "warning"], where: str, what: str) -> None:
-        self._is_in_doubt = True
-        self._findings.append((severity, where, what))
-
-    def _skip(self, path: str) -> None:
-        self._is_in_doubt = True
-        self._skipped.append(path)
-
-    def _enter(self, directory: Directory, then: list[Directory]) -> None:
-        """Read what is in a directory; the directories in it go to `then`."""
-        path, place, is_hidden = directory.path, directory.place, directory.is_hidden
-        try:
-            entries, odd = self._files.listing(directory.node)
-        except ObjectError as error:
-            self._find("error", path, error.message)
-            return
-        stored = StoredRef(path[len(REFS) + 1 :])
-        document = None
-        below = []
-        for name, node, is_directory in entries:
-            if odd and name in odd:
-                self._find("warning" if odd[name] == EXECUTABLE else "error", f"{path}/{name}", odd[name])
-                if odd[name] != EXECUTABLE:
-                    is_hidden = is_hidden or name == OBJECT_FILE
-                    self._skip(f"{path}/{name}")
-                    continue
-            if place is not None and name == OBJECT_FILE:
-                if is_directory:
-                    self._find("error", f"{path}/{name}", "it is a directory where a file should be")
-                    self._skip(f"{path}/{name}")
-                    continue
-                found = self._read(stored, node)
-                is_hidden = is_hidden or (found is not None and found.kind == "link")
-                document = found if found is not None and found.kind == "ref" else None
-                if document is not None and (is_hidden or not place.is_plain):
-                    self._check_reachable(stored)
-            elif is_directory:
-                below.append((name, node))
-            elif place is not None:
-                self._find("error", f"{path}/{name}", "it is a file where a directory should be")
-        for name, node in below:
-            then.append(
-                Directory(node, f"{path}/{name}", place[name] if place is not None else None, is_hidden=is_hidden)
-            )
-        if self._inspector is not None and place is not None:
-            self._is_in_doubt = self._is_in_doubt or not place.is_known
-            self._inspector.meet(stored[len(self._release) + 1 :], document)
-
-    def _read(self, stored: StoredRef, node: Node) -> StoredObject | None:
-        path = object_path(stored)
-        try:
-            found = StoredObject.read(self._files.data(node), path)
-        except Damaged as damage:
-            self._find("error", path, damage.why)
-            return None
-        except ObjectError as error:
-            self._find("error", path, error.message)
-            return None
-        if found.links:
-            self._listed[stored] = found.links
-        if found.target:
-            self._targets[stored] = found.target
-            self._check_ends(stored)
-        else:
-            self._documents += 1
-        return found
-
-    def _check_reachable(self, stored: StoredRef) -> None:
-        """A document is unreachable where its ref, read as any other ref, leads elsewhere."""
-        self._is_in_doubt = True
-        shown = self._tree.layout.shown(stored)
-        try:
-            ref = Ref.parse(shown)
-        except RefError as error:
-            self._find("warning", shown, f"its path is no ref: {error.message}")
-            return
-        try:
-            reached: StoredRef | None = self._tree.locate(ref).stored
-        except LinkCycle:
-            reached = None
-        except (Damaged, ObjectError):
-            return  # reported where it stands
-        if reached != stored:
-            leads = f"its ref leads to '{self._tree.layout.shown(reached)}'" if reached else "its ref leads in a circle"
-            self._find("error", shown, f"the document is unreachable: {leads}")
-
-    def _check_ends(self, stored: StoredRef) -> None:
-        """A link that leads in a circle leads nowhere."""
-        self._is_in_doubt = True
-        shown = self._tree.layout.shown(stored)
-        try:
-            self._tree.locate(Ref.parse(shown))
-        except LinkCycle:
-            self._find("error", shown, "the link leads in a circle")
-        except (RefError, Damaged, ObjectError):
-            pass  # reported where it stands, or followed by nobody
+def _readable(tree: StoreTree, stored: StoredRef) -> StoredObject | None:
+    """The object at a stored ref; None where there is none, or one that cannot be read."""
+    try:
+        return tree.object(stored)
+    except (Damaged, ObjectError):
+        return None

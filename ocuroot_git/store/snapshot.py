@@ -122,6 +122,13 @@ class Snapshot:
             self._prefixes[tree] = (backend, prefix)
         return self._trees[side]
 
+    def side_or_none(self, side: Side) -> StoreTree | None:
+        """As `side`; None where there is no such store."""
+        try:
+            return self.side(side)
+        except StoreError:
+            return None
+
     def tree(self, ref: Ref) -> StoreTree:
         """The tree of the store that a ref belongs to."""
         return self.side("intent" if ref.is_intent else "state")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from support import damaged
+from support.raw_objects import plant, write_object
 from support.repositories import Repo
 
 from ocuroot_git.formats.layout import Damaged, Layout, StoredObject, StoredRef, object_path, split_target
@@ -18,7 +19,7 @@ from ocuroot_git.formats.refs import Ref, RefError, unsafe_name
 from ocuroot_git.git.objects import ObjectError, Oid
 from ocuroot_git.git.repository import Repository
 from ocuroot_git.git.tree_reader import EXECUTABLE
-from ocuroot_git.store import fsck
+from ocuroot_git.store import fsck, fsck_pass
 from ocuroot_git.store.fsck import Checker
 from ocuroot_git.store.tree import LinkCycle, StoreTree
 
@@ -138,7 +139,7 @@ def tree_of(repository: Repository, content: damaged.Content, side: Any = None) 
 def test_finds_what_looking_up_each_object_finds(drawn: Repository, few: int, content: damaged.Content) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fsck, "_FEW", few)
-        patch.setattr(fsck, "_WIDE", 3)
+        patch.setattr(fsck_pass, "_WIDE", 3)
         tree = tree_of(drawn, content)
         checker = Checker(tree)
         naive = Naive(tree)
@@ -149,7 +150,7 @@ def test_finds_what_looking_up_each_object_finds(drawn: Repository, few: int, co
 
 @pytest.fixture
 def many_releases(drawn: Repository, monkeypatch: pytest.MonkeyPatch) -> StoreTree:
-    monkeypatch.setattr(fsck, "_WIDE", 300)
+    monkeypatch.setattr(fsck_pass, "_WIDE", 300)
     content: damaged.Content = {".ocuroot-store": b'{"version": 1}', "refs": {}}
     for number in range(300):
         document = {"kind": "ref", "body": number} if number % 7 else {"kind": "blob"}
@@ -161,14 +162,14 @@ def test_the_second_process_may_fail(many_releases: StoreTree, monkeypatch: pyte
     """What it would have found is found by the first."""
     whole = found_by(Checker(many_releases))
     assert len(whole) == len(range(0, 300, 7))
-    first, report = os.getpid(), fsck.Pass.report
+    first, report = os.getpid(), fsck_pass.Pass.report
 
-    def fail(self: fsck.Pass) -> str:
+    def fail(self: fsck_pass.Pass) -> str:
         if os.getpid() != first:
             raise MemoryError
         return report(self)
 
-    monkeypatch.setattr(fsck.Pass, "report", fail)
+    monkeypatch.setattr(fsck_pass.Pass, "report", fail)
     assert found_by(Checker(many_releases)) == whole
 
 
@@ -177,3 +178,78 @@ def test_progress_goes_from_the_first_to_the_last(many_releases: StoreTree, monk
     told: list[tuple[int, int]] = []
     Checker(many_releases, lambda begun, total: told.append((begun, total))).run()
     assert told == [(number, 300) for number in range(0, 300, 3)]
+
+
+# What has changed since a commit
+
+
+@pytest.fixture
+def team(store: Repo) -> Repo:
+    lines = [f"set r/-/p/@{number}/custom/x {number}\nset r/-/p/@{number} 1\n" for number in range(1, 4)]
+    store.ocuroot("update", "--stdin", input="".join(lines) + "link @/custom/link r/-/p/@1/custom/x\n")
+    store.git("tag", "before", "state")
+    return store
+
+
+def since(repo: Repo) -> tuple[list[str], str]:
+    done = repo.run("fsck", "--since", "before")
+    assert done.stderr.endswith("what did not change was not read: 'git ocuroot fsck' checks it all\n")
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_since_reads_what_changed(team: Repo) -> None:
+    assert since(team)[0] == []
+    assert "checked 0 documents and 0 links among what changed since 'before'" in since(team)[1]
+    plant(team, "refs/r/-/p/@2/custom/x", "100644", "@object.json", write_object(team, "blob", b"{"))
+    plant(team, "refs/r/-/p/@3", "120000", "sub", write_object(team, "blob", b"elsewhere"))
+    found, said = since(team)
+    assert [line for line in found if "refs/" in line] == [
+        "error: refs/r/-/p/@2/custom/x/@object.json: bad JSON: line 1, column 2: expecting property name enclosed in "
+        "double quotes",
+        "error: refs/r/-/p/@3/sub: it is a symbolic link",
+    ]
+    assert not [line for line in found if "@1" in line] and "checked 3 documents" in said
+
+
+def test_since_sees_links_of_what_did_not_change(team: Repo) -> None:
+    """A link dangles that was not touched; a list still names a link that is gone; documents hide below a new link."""
+    link = write_object(team, "blob", b'{"kind": "link", "body": "r/-/p/@1"}')
+    plant(team, "refs/r/-/p/@2", "100644", "@object.json", link)
+    assert (
+        "error: r/-/p/@2/custom/x: the document is unreachable: its ref leads to 'r/-/p/@1/custom/x'" in since(team)[0]
+    )
+    team.git("update-ref", "refs/heads/state", "before")
+    plant(team, "refs/r/-/p/@1", "100644", "custom", write_object(team, "blob", b"in the way"))
+    assert "warning: @/custom/link: dangling link: there is no 'r/-/p/@1/custom/x'" in since(team)[0]
+    team.git("update-ref", "refs/heads/state", "before")
+    plant(team, "refs/@", "100644", "custom", write_object(team, "blob", b"in the way"))
+    gone = "warning: r/-/p/@1/custom/x: it lists '@/custom/link', which does not link to it"
+    assert gone in since(team)[0]
+
+
+def test_since_knows_what_new_links_lead_to(team: Repo) -> None:
+    team.ocuroot("update", "--stdin", input="link @/custom/other r/-/p/@2/custom/x\nset r/-/p/@1/custom/y 1\n")
+    assert since(team)[0] == [line for line in since(team)[0] if "commit is" in line or "a JSON object" in line]
+    team.git("tag", "-f", "before", "state")
+    content = json.dumps({"kind": "ref", "links": ["@/custom/other"], "body": 1}).encode()
+    plant(team, "refs/r/-/p/@3/custom/x", "100644", "@object.json", write_object(team, "blob", content))
+    listed = "warning: r/-/p/@3/custom/x: it lists '@/custom/other', which does not link to it"
+    assert listed in since(team)[0]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(before=damaged.releases_with_a_fault(), now=damaged.releases_with_a_fault())
+def test_since_finds_what_was_not_to_be_found_before(
+    drawn: Repository, before: damaged.Content, now: damaged.Content
+) -> None:
+    """But for documents and links that did not change, and whose refs lead elsewhere because of another path's."""
+    tree_before, tree = tree_of(drawn, before), tree_of(drawn, now)
+    seen = set(found_by(Checker(tree, before=tree_before)))
+    whole, known = set(found_by(Checker(tree))), set(found_by(Checker(tree_before)))
+    assert seen <= whole
+    new = {found for found in whole - known - seen if "leads" not in found[2]}
+    assert not new
+
+
+def test_since_an_unknown_revision(team: Repo) -> None:
+    assert team.run("fsck", "--since", "nowhere").stderr == "fatal: bad revision 'nowhere'\n"

@@ -12,16 +12,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ...formats.layout import Side
     from ...store.fsck import Finding
+    from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree
     from ..context import Context
 
 
-def run(context: Context, *, at: str | None, json: bool) -> int:
+def run(context: Context, *, at: str | None, since: str | None, json: bool) -> int:
     from ...delivery.check import check_model, inspect_releases
     from ...store.combine import find_leftovers
 
     snapshot = context.snapshot(at)
+    before = context.snapshot(since) if since is not None else None
     errors = 0
     checked: list[StoreTree] = []
     certain: dict[str, set[int]] = {}
@@ -34,17 +37,26 @@ def run(context: Context, *, at: str | None, json: bool) -> int:
         checked.append(tree)
         place, directory = snapshot.place(tree)
         with Meter(context.terminal, "Checking directories") as meter:
-            checker = Checker(tree, meter, inspect_releases(tree, side))
+            checker = Checker(tree, meter, inspect_releases(tree, side), _as_it_was(tree, side, before))
             findings = checker.run()
         errors += _report(context, findings, json=json)
         certain.update(checker.certain)
         where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where
-        context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links")
-    errors += _report(context, check_model(snapshot, certain), json=json)
+        which = f" among what changed since '{since}'" if since is not None else ""
+        context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links{which}")
+    errors += _report(context, check_model(snapshot, certain, before), json=json)
     if at is None and not context.settings.offline:
         for place in snapshot.versions:
             errors += _report(context, find_leftovers(snapshot, place), json=json)
+    if since is not None:
+        context.terminal.remark("what did not change was not read: 'git ocuroot fsck' checks it all")
     return 1 if errors else 0
+
+
+def _as_it_was(tree: StoreTree, side: Side, before: Snapshot | None) -> StoreTree | None:
+    """The store of a side as it was; None where it counts as new, being of another dialect."""
+    was = before.side_or_none(side) if before is not None else None
+    return was if was is not None and was.layout.dialect == tree.layout.dialect else None
 
 
 def _report(context: Context, findings: Iterable[Finding], *, json: bool) -> int:
@@ -69,6 +81,11 @@ COMMAND = Command(
     run,
     (
         Option("--at", metavar="<rev>", help="check the stores as they were at a revision (state~3, an id)"),
+        Option(
+            "--since",
+            metavar="<rev>",
+            help="read only what is new or has changed since a revision, such as what a fetch brought: state@{1}",
+        ),
         Option("--json", help="print a JSON line for each finding: severity, where (a ref or a path), what"),
         Option("-z", help="end records with NUL"),
     ),
