@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...formats.documents import dump
-from ...formats.layout import SIDES
+from ...formats.layout import SIDES, STORE_FILE
 from ...store.fsck import Checker
 from ..options import READING, Command, Option
 from ..progress import Meter
@@ -54,9 +54,9 @@ def run(context: Context, *, at: str | None, since: str | None, json: bool) -> i
 
 
 def _as_it_was(tree: StoreTree, side: Side, before: Snapshot | None) -> StoreTree | None:
-    """The store of a side as it was; None where it counts as new, being of another dialect."""
+    """The store of a side as it was; None where it counts as new: it was not there, or said something else of itself."""
     was = before.side_or_none(side) if before is not None else None
-    return was if was is not None and was.layout.dialect == tree.layout.dialect else None
+    return was if was is not None and was.file(STORE_FILE) == tree.file(STORE_FILE) else None
 
 
 def _report(context: Context, findings: Iterable[Finding], *, json: bool) -> int:
