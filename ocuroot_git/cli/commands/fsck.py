@@ -54,7 +54,7 @@ def run(context: Context, *, at: str | None, since: str | None, json: bool) -> i
 
 
 def _as_it_was(tree: StoreTree, side: Side, before: Snapshot | None) -> StoreTree | None:
-    """The store of a side as it was; None where it counts as new: it was not there, or said something else of itself."""
+    """The store of a side as it was; None where it was not there, or said something else of itself: all is new then."""
     was = before.side_or_none(side) if before is not None else None
     return was if was is not None and was.file(STORE_FILE) == tree.file(STORE_FILE) else None
 
