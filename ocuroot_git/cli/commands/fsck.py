@@ -84,7 +84,7 @@ COMMAND = Command(
         Option(
             "--since",
             metavar="<rev>",
-            help="read only what is new or has changed since a revision, such as what a fetch brought: state@{1}",
+            help="read only what is new or has changed since a revision (state@{1})",
         ),
         Option("--json", help="print a JSON line for each finding: severity, where (a ref or a path), what"),
         Option("-z", help="end records with NUL"),
