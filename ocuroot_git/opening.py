@@ -70,6 +70,7 @@ class _Surroundings:
         self._last_name: str | None = None
         self._memory: Memory | None = None
         self.derived: dict[str, dict[str, Any]] = {}
+        self.progress: Callable[[int, int], None] | None = None
 
     def place(self, side: Side) -> tuple[Backend, str]:
         location = self._settings.location(side)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..formats.operation import Operation
     from ..store.snapshot import Snapshot
     from .options import CommonOptions
+    from .progress import Meter
     from .terminal import Terminal
 
 LARGE = 1 << 20
@@ -42,6 +43,7 @@ class Context:
         self._settings: Settings | None = None
         self._stores: Stores | None = None
         self._warned = False
+        self._meter: Meter | None = None
 
     @property
     def stores(self) -> Stores:
@@ -51,6 +53,8 @@ class Context:
 
             self._stores = stores_of(self.settings)
             self._stores.repeated = self._tell_repeated
+            if self.terminal.shows_progress:
+                self._stores.surroundings.progress = self._show_progress
         return self._stores
 
     @property
@@ -131,6 +135,17 @@ class Context:
     def _tell_repeated(self, carried: Carried) -> None:
         name, commit = carried.operation.name, carried.commit[:12]
         self.terminal.remark(f"operation '{name}' was carried out before, in commit {commit}")
+
+    def _show_progress(self, done: int, total: int) -> None:
+        from .progress import Meter
+
+        if self._meter is None:
+            self._meter = Meter(self.terminal, "Reading packages")
+        if done < total:
+            self._meter(done, total)
+        else:
+            self._meter.__exit__()
+            self._meter = None
 
     def check_size(self, text: str) -> None:
         """Warn, once, of a document that is better kept elsewhere (design 5.4)."""

@@ -73,7 +73,7 @@ def summary_of(snapshot: Snapshot, progress: Progress | None = None, *, fills_in
     """
     intent = intent_tree(snapshot) if snapshot.has_intent() else None
     survey = _of_snapshot(snapshot, state_tree(snapshot), intent)
-    survey.progress, survey.fills_index = progress, fills_index
+    survey.progress, survey.fills_index = progress or survey.progress, fills_index
     return survey.of_all()
 
 
@@ -88,6 +88,7 @@ def _of_snapshot(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree 
     survey.has_ids = all(snapshot.place(tree)[0].repository is not None for tree in survey.bases if tree is not None)
     survey.here = surroundings.derived.setdefault(kind_of(survey.bases), {})
     survey.memory = surroundings.memory if survey.has_ids else None
+    survey.progress = surroundings.progress
     return survey
 
 
@@ -281,7 +282,11 @@ class _Survey:
             size = -(-len(packages) // _PIECES)  # neighbours stay together: they lie together in a pack
             pieces = [numbers[first : first + size] for first in range(0, len(numbers), size)]
             tell = self.progress or (lambda read, of: None)
-            texts = in_two(pieces, read, lambda piece: tell(pieces[piece][0], len(numbers)))
+            tell(0, len(numbers))
+            try:
+                texts = in_two(pieces, read, lambda piece: tell(pieces[piece][0], len(numbers)))
+            finally:
+                tell(len(numbers), len(numbers))
         for text in texts:
             number, _, rest = text.partition(" ")
             yield int(number), rest

@@ -65,6 +65,9 @@ if TYPE_CHECKING:
         derived: dict[str, dict[str, Any]]
         """What this process has derived from trees, by its kind and their ids: see `memory.Memory`."""
 
+        progress: Callable[[int, int], None] | None
+        """Told how many packages of how many are read, where that may take long; with both the same at the end."""
+
         def note_write(self) -> None:
             """Take note that something was written: under the name of this repository, if that was needed."""
 
