@@ -184,7 +184,8 @@ class Command:
         return to_bytes(dump(self._described) + "\n") if self._options.with_description else b""
 
     def environment(self, output_file: str) -> dict[str, str]:
-        found = _environment(self._options.environ, self._described, output_file)
+        found = _environment(self._options.environ, self._described)
+        found["OCUROOT_OUTPUT"] = output_file
         for name, value in self._described["inputs"].items():
             found[variable_name(name)] = value if isinstance(value, str) else dump(value, None)
         return found
@@ -241,7 +242,8 @@ class FunctionCall:
         return to_bytes(dump(request, None))
 
     def environment(self, output_file: str) -> dict[str, str]:
-        return _environment(self._options.environ, self._described, output_file)
+        # Without the file of outputs: what a command writes there could be a secret, which only the function knows.
+        return _environment(self._options.environ, self._described)
 
     def reader(self, output: Output, log: LogWriter) -> Output:
         from ..packages.calling import Answers
@@ -323,9 +325,9 @@ def perform(action: Action, log: LogWriter, output: Output, *, timeout: float | 
         return performed
 
 
-def _environment(environ: Mapping[str, str], described: Fields, output_file: str) -> dict[str, str]:
+def _environment(environ: Mapping[str, str], described: Fields) -> dict[str, str]:
     found = {name: value for name, value in environ.items() if not name.startswith(_OWN)}
-    found.update(OCUROOT_RELEASE=described["release"], OCUROOT_RUN=described["run"], OCUROOT_OUTPUT=output_file)
+    found.update(OCUROOT_RELEASE=described["release"], OCUROOT_RUN=described["run"])
     if described["type"] != vocabulary.CALL:
         found["OCUROOT_ENVIRONMENT"] = described["name"]
     return found

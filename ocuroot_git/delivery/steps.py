@@ -10,14 +10,21 @@ from . import model, vocabulary
 from .inputs import fill
 from .model import Function
 from .queries import read_function, read_step
+from .vocabulary import ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from ..store.snapshot import Snapshot
     from ..store.transaction import Transaction
     from .addresses import RunRef
     from .fields import Fields
     from .model import Inputs
+
+
+MOST_FUNCTIONS: Final = 100
+"""Functions of one run; more of them follow from each other without end."""
 
 
 def last_step(snapshot: Snapshot, run: RunRef) -> tuple[int, Function]:
@@ -29,8 +36,10 @@ def last_step(snapshot: Snapshot, run: RunRef) -> tuple[int, Function]:
 
 
 def add_step(tx: Transaction, run: RunRef, fn: Fields, inputs: Inputs) -> list[str]:
-    """Let a run go on with another function; gives the names of the inputs it still waits for."""
+    """Let a run go on with another function; gives the names of the inputs it still waits for. Raises ModelError."""
     number, before = last_step(tx, run)
+    if number >= MOST_FUNCTIONS:
+        raise ModelError(f"'{run}' went on with {number} functions, and asks for more: does one ask for itself?")
     if number > 1:
         _enter(tx, run, number, before, vocabulary.COMPLETE)
     filled, missing = fill(tx, inputs)

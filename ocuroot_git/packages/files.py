@@ -11,6 +11,7 @@ import stat
 
 from ..backends.base import node_at
 from ..formats.refs import is_dot_git
+from ..git.tree_reader import EXECUTABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class CommitFiles:
             raise FilesError(f"there is no file '{path}'")
         if self._repository.is_tree(node):
             raise FilesError(f"'{path}' is a directory")
+        directory, _, name = path.rpartition("/")
+        odd = dict(self._repository.oddities(node_at(self._repository, self._root, directory))).get(name, EXECUTABLE)
+        if odd != EXECUTABLE:
+            raise FilesError(f"cannot read '{path}': {odd}")
         return _text(self._repository.data(node), path)
 
     def names(self, path: str) -> list[str]:

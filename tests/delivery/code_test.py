@@ -12,6 +12,8 @@ import pytest
 from support.delivering import copy_of, prepare, want_environment, work_any
 from support.repositories import Repo, begin
 
+from ocuroot_git.cli.main import main
+
 TASKS = """
 def build():
     write("out/log.txt", "built")
@@ -163,6 +165,25 @@ def test_next_waits_for_what_is_not_there(shop: Repo) -> None:
     assert shop.value("//one.ocu.star/@/call/t#output") == {"a": 5}
     assert messages(shop, "//one.ocu.star/@1/call/t/1/logs") == ["first", "second 5 2"]
     assert shop.run("fsck").returncode == 0
+
+
+def test_functions_that_ask_for_each_other_without_end(shop: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ocuroot_git.delivery import steps
+
+    monkeypatch.setattr(steps, "MOST_FUNCTIONS", 3)
+    write(shop, "one.ocu.star", "def t():\n    return next(t)\ntask(t, 't')\n")
+    shop.ocuroot("release", "new", "one.ocu.star")
+    monkeypatch.chdir(shop.path)
+    assert main(["-q", "run", "exec", "//one.ocu.star/@/call/t"], os.environ) == 1
+    assert "went on with 3 functions" in messages(shop, "//one.ocu.star/@1/call/t/1/logs")[-1]
+    assert shop.ocuroot("match", "**/call/t/1/status/*").endswith("/status/failed")
+
+
+def test_a_link_in_a_commit_is_named(shop: Repo) -> None:
+    (shop.path / "link.ocu.star").symlink_to("web/release.ocu.star")
+    write(shop, "x", "")
+    done = shop.run("release", "new", "link.ocu.star")
+    assert done.returncode != 0 and "cannot read 'link.ocu.star': it is a symbolic link" in done.stderr
 
 
 def test_the_function_of_an_older_commit_runs_with_its_files(shop: Repo) -> None:
