@@ -13,11 +13,14 @@ from ..delivery import addresses, vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Final
+    from collections.abc import Iterable, Iterator
+    from typing import Any, Final, TypeVar
 
     from ..delivery.addresses import RunRef
     from ..delivery.executor import RunResult
     from .terminal import Terminal
+
+    Item = TypeVar("Item")
 
 
 _PATIENCE: Final = "1"
@@ -45,6 +48,12 @@ class Meter:
     def __exit__(self, *error: object) -> None:
         if self._is_drawn:
             self._terminal.redraw("")
+
+    def counted(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The same items; how many were taken is shown."""
+        for number, item in enumerate(items):
+            self(number)
+            yield item
 
     def __call__(self, done: int, total: int = 0) -> None:
         now = time.monotonic()

@@ -14,7 +14,7 @@ from ..progress import Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ...formats.layout import Side
     from ...store.tree import StoreTree
@@ -30,7 +30,7 @@ def run(context: Context, directory: str, *, at: str | None) -> int:
     single = len(set(trees.values())) == 1
     with Meter(context.terminal, "Writing files") as meter:
         try:
-            written = target.fill(_counted(_all_files(trees, single=single), meter))
+            written = target.fill(meter.counted(_all_files(trees, single=single)))
         except RefMoved:
             raise Fatal(f"'{directory}' is not empty", hint="name a directory that does not exist yet") from None
     context.terminal.remark(f"Wrote {written} files to '{directory}'")
@@ -43,12 +43,6 @@ def _all_files(trees: Mapping[Side, StoreTree], *, single: bool) -> Iterator[tup
     for side, tree in trees.items():
         if not single or side == "state":
             yield from store_files(tree, "" if single else f"{side}/")
-
-
-def _counted(contents: Iterable[tuple[str, bytes]], meter: Meter) -> Iterator[tuple[str, bytes]]:
-    for number, content in enumerate(contents):
-        meter(number)
-        yield content
 
 
 COMMAND = Command(

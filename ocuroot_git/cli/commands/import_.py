@@ -14,6 +14,7 @@ from ...store.copy import files_below, sides_in
 from ...store.retry import Retry
 from ...sync.remotes import find_shared
 from ..options import Command, Option
+from ..progress import Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def run(context: Context, directory: str, *, message: str | None) -> int:
     for name, root in stores:
         side = SIDES[1] if name == "intent" else SIDES[0]
         place, prefix = _destination(context.stores, side, name)
-        contents = dict(files_below(source.files, root, ""))
+        with Meter(context.terminal, "Reading files") as meter:
+            contents = dict(meter.counted(files_below(source.files, root, "")))
         layout = Layout.read(contents[STORE_FILE], f"'{directory}'").of_side(side)
         files.setdefault(place, {}).update({prefix + path: data for path, data in contents.items()})
         imported.update({layout.shown(ref): side for ref in map(stored_ref, contents) if ref is not None})
