@@ -207,6 +207,42 @@ def test_a_change_waits_for_one_that_was_killed_and_makes_both(contended: Conten
     assert contended.waiting() == []
 
 
+def test_stores_in_directories_of_one_branch(tmp_path: Path) -> None:
+    """Paths are of the branch, and only those below the directories of the writer's own stores count."""
+    with serving(tmp_path, "file") as world:
+        contended = Contended(world, world.bare())
+        config = ("ocuroot.state.prefix=a/state", "ocuroot.intent.prefix=a/intent")
+        one, two = (contended.clone(name, *config) for name in ("one", "two"))
+        for clone in (one, two):
+            clone.git("config", "ocuroot.intent.remote", world.url())
+        one.ocuroot("init", "-q", "--dialect", "3")
+        left = contended.leave(one, "set", "+/custom/a", "1")
+        files = contended.text(left)["files"]
+        assert isinstance(files, dict) and list(files) == ["a/intent/refs/@/custom/a/@object.json"]
+        other = contended.clone("other", "ocuroot.state.prefix=b")
+        other.run("init", "-q")
+        contended.put({**contended.text(left), "files": {f"b/{path}": data for path, data in files.items()}})
+        two.ocuroot("set", "+/custom/b", "2")
+        assert (value(two, "+/custom/a"), value(two, "+/custom/b")) == ("1", "2")
+        assert len(contended.waiting()) == 1
+        assert two.run("fsck", "-q").returncode == 0
+
+
+def test_a_shallow_cache_gets_the_history_it_needs(contended: Contended) -> None:
+    """A job's clone knows the newest commit alone, and what waits was made on an older one."""
+    one, two = contended.clone("one"), contended.clone("two")
+    contended.leave(one, "set", "+/custom/a", "1")
+    # A program that does not combine, as the first version.
+    two.git("config", "ocuroot.combine", "false")
+    two.ocuroot("set", "+/custom/b", "2")
+    two.ocuroot("set", "+/custom/b", "3")
+    fresh = contended.clone("fresh")
+    fresh.ocuroot("set", "+/custom/c", "4")
+    assert [value(fresh, f"+/custom/{name}") for name in "abc"] == ["1", "3", "4"]
+    assert contended.waiting() == []
+    assert len(fresh.ocuroot("log", "--json").splitlines()) >= 4
+
+
 def test_what_no_longer_holds_is_not_made(contended: Contended) -> None:
     one, two = contended.clone("one"), contended.clone("two")
     left = contended.leave(one, "set", "--if-absent", "+/custom/a", "1")
