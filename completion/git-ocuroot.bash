@@ -27,7 +27,7 @@ _git_ocuroot ()
             case $command in
         package) __gitcomp 'new schema show lint' ;;
         release) __gitcomp 'new list show' ;;
-        run) __gitcomp 'start log finish cancel exec retry dismiss' ;;
+        run) __gitcomp 'start log logs finish cancel exec retry dismiss' ;;
         work) __gitcomp 'list any' ;;
             esac
             return
@@ -59,6 +59,7 @@ _git_ocuroot ()
     'release show') __gitcomp "--json --package --release --offline --max-age --quiet --verbose --help" ;;
     'run start') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
     'run log') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
+    'run logs') __gitcomp "--follow --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'run finish') __gitcomp "--status --output --outputs --tag --force --package --release --operation --quiet --verbose --help" ;;
     'run cancel') __gitcomp "--force --package --release --operation --quiet --verbose --help" ;;
     'run exec') __gitcomp "--timeout --package --release --operation --quiet --verbose --help" ;;

@@ -182,4 +182,5 @@ def _open_remote(settings: Settings, location: StoreLocation, remote: str) -> Ba
         settings.access,
         settings.timeout,
         combines=settings.combines(url, name),
+        live_logs=settings.live_logs,
     )

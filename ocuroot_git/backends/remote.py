@@ -55,6 +55,7 @@ class Remote:
         timeout: float,
         *,
         combines: bool = False,
+        live_logs: bool = False,
     ) -> None:
         self.location = location
         self._config = config
@@ -69,6 +70,8 @@ class Remote:
         """Whether no earlier answer will do: a write begins with the tip as it is, whatever reads may make do with."""
         self._rejected: tuple[Oid | None, int] = (None, 0)
         self._combines = combines
+        self.live_logs = live_logs
+        """Whether what runs print goes to the remote while they go on."""
         self._outbox: Outbox | None = None
 
     # What it is
@@ -155,6 +158,10 @@ class Remote:
         self._refresh()
         if self._cache.fetch_history():
             self._cache.reopen()  # libgit2 reads once where history ends
+
+    def fetch_commits(self, oid: Oid) -> None:
+        """Fetch a commit of another reference, and all before it, with what is in them."""
+        self._cache.fetch_commits(oid)
 
     def deepen(self) -> bool:
         """Fetch some of the commits before those that are here, once; whether any were missing."""

@@ -163,6 +163,12 @@ class RemoteCache:
                 self._fetch([self.reference], "--refetch", "--no-filter", "--depth=1")
         self.needs_maintenance = True
 
+    def fetch_commits(self, oid: Oid) -> None:
+        """Fetch a commit, all before it, and all that is in them."""
+        with self.lock():
+            self._fetch([], "--no-filter", wanted=[oid])
+        self.needs_maintenance = True
+
     def deepen(self) -> bool:
         """Fetch some of the commits before those that are here, once; whether any were missing."""
         tip = self.known()

@@ -125,6 +125,11 @@ class Settings:
         return not is_pushed_elsewhere and all(is_without_accounts(self.config.rewritten(url)) for url in urls)
 
     @property
+    def live_logs(self) -> bool:
+        """Whether what runs of a remote store print goes there while they go on (`ocuroot.liveLogs`)."""
+        return self.config.get_bool("ocuroot.liveLogs")
+
+    @property
     def may_index_history(self) -> bool:
         """Whether a commit-graph of our own may be written (`ocuroot.historyIndex`, by default it may)."""
         return self.config.get("ocuroot.historyIndex") is None or self.config.get_bool("ocuroot.historyIndex")

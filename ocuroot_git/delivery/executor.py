@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from ..errors import Error
-from . import actions, claims, finish, runs, vocabulary
+from . import actions, claims, finish, live, runs, vocabulary
 from .addresses import RunRef, WorkRef
 from .claims import ClaimLost, Executor
 from .log_writer import LogWriter
@@ -150,8 +150,11 @@ def _claim(
     Where an earlier process did so under the name of the operation, only the run is given.
     """
 
+    taken: list[Claim] = []
+
     def start(over: Claim | None) -> Started:
         found: list[Started] = []
+        taken[:] = [over] if over is not None else []
 
         def claim(tx: Transaction) -> str:
             run = runs.start(tx, work, number, executor=executor, over=over)
@@ -161,7 +164,15 @@ def _claim(
         ref = stores.transact(claim, command="run start", message=f"start {work}", operation=operation)
         return found[0] if found and found[0][0].ref == ref else (RunRef.parse(ref), None)
 
-    return claims.taking_over(stores, start, options.stop, options.warn, over)
+    started = claims.taking_over(stores, start, options.stop, options.warn, over)
+    for claim in taken:
+        reference = live.reference_of(stores.surroundings, started[0], claim.owner)
+        if reference is not None:
+            try:
+                reference.remove()
+            except Error as error:
+                options.warn(f"cannot remove '{reference.reference}': {error.message}")
+    return started
 
 
 def _taken_up(stores: Stores, run: RunRef, options: ExecutionOptions, executor: Executor) -> Started | RunResult | None:

@@ -61,10 +61,16 @@ class LogWriter:
         self._lines = {stream: Lines(self._waiting, stream) for stream in (1, 2)}
         path = live.path_of(stores.surroundings, run, executor.name) if executor is not None else None
         self._file = live.LiveFile(path) if path is not None else None
+        self._reference = live.reference_of(stores.surroundings, run, executor.name) if executor is not None else None
+        self._unpublished = Log()
+        """What others cannot follow yet."""
+        self._publish_pause = _FIRST_FLUSH
+        self._is_published = False
         self._pause = _FIRST_FLUSH if path is None else _SPOOLED_AFTER
         self._look_pause = _LOOK_NEAR if _is_near(stores) else _LOOK_FAR
         now = time.monotonic()
         self._flush_at = now + self._pause
+        self._publish_at = now + self._publish_pause if self._reference is not None else float("inf")
         self._renew_at = now + executor.renew_after if executor is not None else float("inf")
         self._look_at = now + self._look_pause if executor is not None else float("inf")
         self._asked_to_stop = False
@@ -102,6 +108,8 @@ class LogWriter:
         """
         if time.monotonic() >= self._flush_at and not self._waiting.is_empty:
             self._flush()
+        if time.monotonic() >= self._publish_at:
+            self._publish()
         if time.monotonic() >= self._renew_at:
             self._renew()
         elif time.monotonic() >= self._look_at:
@@ -110,7 +118,9 @@ class LogWriter:
             self.told_to_stop = "it was cancelled"
             raise EndCommand(self.told_to_stop)
         now = time.monotonic()
-        due = min(self._renew_at, self._look_at, self._flush_at if not self._waiting.is_empty else now + 1)
+        due = min(
+            self._renew_at, self._look_at, self._publish_at, self._flush_at if not self._waiting.is_empty else now + 1
+        )
         return max(due - now, 0)
 
     def append(self, tx: Transaction) -> None:
@@ -130,6 +140,11 @@ class LogWriter:
                 self._file.remove()
             except OSError as error:
                 self._warn(f"cannot remove '{self._file.path}': {error.strerror}")
+        if self._reference is not None and self._is_published:
+            try:
+                self._reference.remove()
+            except Error as error:
+                self._warn(f"cannot remove '{self._reference.reference}': {error.message}")
 
     def _flush(self) -> None:
         """Bring what is waiting into the file, or, where there is none, into the store."""
@@ -151,12 +166,26 @@ class LogWriter:
         for lines in self._lines.values():
             lines.log = self._waiting
         self._unrecorded.extend(new)
+        if self._reference is not None:
+            self._unpublished.extend(new)
         if self._file is not None:
             try:
                 self._file.append(new, self._unrecorded)
             except OSError as error:
                 self._warn(f"cannot write '{self._file.path}', the log is in memory alone: {error.strerror}")
                 self._file = None  # from now on it goes into the store as it comes
+
+    def _publish(self) -> None:
+        """Send what is new to where others can follow it. That is a help to them: it never ends a run."""
+        reference, new = self._reference, self._unpublished
+        self._publish_at = time.monotonic() + self._publish_pause
+        if reference is None or new.is_empty:
+            return
+        self._is_published = True
+        if self._try("write the live log to", lambda: live.publish(reference, self._run, new)):
+            self._unpublished = Log()
+        self._publish_pause = min(self._publish_pause * 1.5, _LONGEST_PAUSE)
+        self._publish_at = time.monotonic() + self._publish_pause
 
     def _renew(self) -> None:
         executor = self._executor

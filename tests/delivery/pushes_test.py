@@ -146,5 +146,84 @@ def test_what_ends_within_a_second_is_one_push(job: Repo, tmp_path: Path, combin
     assert job.run("fsck", "-q").returncode == 0
 
 
+@pytest.fixture
+def reader(job: Repo, tmp_path: Path) -> Repo:
+    """Another repository with the same remote store. Both follow what runs print."""
+    reader = Repo(tmp_path / "reader")
+    reader.path.mkdir()
+    reader.git("init", "-q")
+    reader.git("commit", "-q", "--allow-empty", "-m", "code")
+    for repo in (job, reader):
+        repo.git("config", "ocuroot.repoAlias", "shop")
+        repo.git("config", "ocuroot.state.remote", str(tmp_path / "remote.git"))
+        repo.git("config", "ocuroot.liveLogs", "true")
+    return reader
+
+
+def live_references(top: Path) -> list[str]:
+    return Repo(top / "remote.git").git("for-each-ref", "--format=%(refname)", "refs/ocuroot/live/").split()
+
+
+def wait_for_reference(top: Path) -> str:
+    deadline = time.monotonic() + 60
+    while not live_references(top):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return live_references(top)[0]
+
+
+def test_others_follow_a_run_that_goes_on(job: Repo, reader: Repo, tmp_path: Path) -> None:
+    script = f"echo one; while [ ! -e {tmp_path}/go ]; do sleep 0.1; done; echo two"
+    running = begin(job, "run", "exec", BUILD, "--", "sh", "-c", script)
+    wait_for_reference(tmp_path)
+    assert reader.ocuroot("run", "logs", RUN) == "one"
+    following = begin(reader, "run", "logs", "--follow", RUN)
+    assert following.stdout is not None
+    (tmp_path / "go").touch()
+    assert running.wait(timeout=60) == 0
+    out, err = following.communicate(timeout=60)
+    assert (out, err, following.returncode) == ("one\ntwo\n", "", 0)
+    assert live_references(tmp_path) == []
+    assert messages(job) == ["one", "two"]
+    assert reader.ocuroot("run", "logs", BUILD) == "one\ntwo"
+
+
+def test_the_live_log_of_a_killed_run_is_taken_over(job: Repo, reader: Repo, tmp_path: Path) -> None:
+    job.git("config", "ocuroot.lease", "2")
+    reader.git("config", "ocuroot.lease", "2")
+    victim = begin(job, "run", "exec", BUILD, "--", "sh", "-c", "echo first; sleep 60")
+    wait_for_reference(tmp_path)
+    victim.kill()
+    victim.wait()
+    done = reader.run("run", "exec", BUILD, "--", "echo", "second")
+    assert done.returncode == 0, done.stderr
+    assert messages(reader) == ["first", "second"]
+    assert live_references(tmp_path) == []
+
+
+def test_a_live_log_that_was_left_is_named(job: Repo, reader: Repo, tmp_path: Path) -> None:
+    victim = begin(job, "run", "exec", BUILD, "--", "sh", "-c", "echo first; sleep 60")
+    left = wait_for_reference(tmp_path)
+    assert left not in reader.run("fsck").stdout
+    victim.kill()
+    victim.wait()
+    reader.ocuroot("run", "cancel", "--force", RUN)
+    assert messages(reader) == ["first"]
+    done = reader.run("fsck")
+    assert done.returncode == 0
+    assert f"warning: {left}: the log of '{RUN}', which has ended" in done.stdout
+
+
+def test_a_local_run_is_followed_in_its_file(shop: Repo, tmp_path: Path) -> None:
+    script = f"echo one; while [ ! -e {tmp_path}/go ]; do sleep 0.1; done; echo two"
+    running = begin(shop, "run", "exec", BUILD, "--", "sh", "-c", script)
+    wait_for_line(shop, "one")
+    assert shop.ocuroot("run", "logs", RUN) == "one"
+    following = begin(shop, "run", "logs", "-f", RUN)
+    (tmp_path / "go").touch()
+    assert running.wait(timeout=60) == 0
+    assert following.communicate(timeout=60)[0] == "one\ntwo\n"
+
+
 def subjects(top: Path) -> list[str]:
     return Repo(top / "remote.git").git("log", "--format=%s", "state").splitlines()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context, *, at: str | None, since: str | None, json: bool) -> int:
+    from ...delivery import live
     from ...delivery.check import check_model, inspect_releases
     from ...store.combine import find_leftovers
 
@@ -48,6 +49,7 @@ def run(context: Context, *, at: str | None, since: str | None, json: bool) -> i
     if at is None and not context.settings.offline:
         for place in snapshot.versions:
             errors += _report(context, find_leftovers(snapshot, place), json=json)
+        errors += _report(context, live.leftovers(snapshot), json=json)
     if since is not None:
         context.terminal.remark("what did not change was not read: 'git ocuroot fsck' checks it all")
     return 1 if errors else 0
