@@ -196,10 +196,7 @@ class Directory:
         return None
 
     def create(self, changes: Changes) -> Version:
-        try:
-            os.makedirs(self.path, exist_ok=True)
-        except OSError as error:
-            raise Fatal(f"cannot make the directory '{self.path}': {error.strerror}") from None
+        self._make()
         with self.write_lock():
             if os.listdir(self.path) not in ([], [_TEMPORARY]):
                 raise RefMoved(self.path)
@@ -213,8 +210,8 @@ class Directory:
         cannot be written, and what `contents` raises.
         """
         is_new = not os.path.lexists(self.path)
+        self._make()
         try:
-            os.makedirs(self.path, exist_ok=True)
             with self.write_lock():
                 if os.listdir(self.path) not in ([], [_TEMPORARY]):
                     raise RefMoved(self.path)
@@ -225,6 +222,12 @@ class Directory:
                     raise
         except OSError as error:
             raise Fatal(f"cannot write '{error.filename or self.path}': {error.strerror}") from None
+
+    def _make(self) -> None:
+        try:
+            os.makedirs(self.path, exist_ok=True)
+        except OSError as error:
+            raise Fatal(f"cannot make the directory '{self.path}': {error.strerror}") from None
 
     def write_lock(self) -> AbstractContextManager[None]:
         """Wait until no other process writes here, and keep others waiting: by a lock on the directory, not a file."""
