@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,11 @@ from support.repositories import Repo
 from ocuroot_git.packages.calling import Answers, command
 
 
-def begin(repo: Repo, name: str, inputs: dict[str, Any], line: int, path: str, **asked: Any) -> subprocess.Popen[bytes]:
+@contextmanager
+def begun(
+    repo: Repo, name: str, inputs: dict[str, Any], line: int = 1, path: str = "p.ocu.star", **asked: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The process that calls a function; whatever it left is gone at the end."""
     position = f"{path.rpartition('/')[2]}:{line}:1"
     request = {
         "repository": str(repo.path),
@@ -45,7 +50,19 @@ def begin(repo: Repo, name: str, inputs: dict[str, Any], line: int, path: str, *
     assert process.stdin is not None
     process.stdin.write(json.dumps(request).encode())
     process.stdin.close()
-    return process
+    assert process.stdout is not None
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        process.wait()
+
+
+def line_of(process: subprocess.Popen[bytes]) -> Any:
+    assert process.stdout is not None
+    return json.loads(process.stdout.readline())
 
 
 Entries = list[tuple[str, int, dict[str, str]]]
@@ -53,12 +70,12 @@ Entries = list[tuple[str, int, dict[str, str]]]
 
 def ask(repo: Repo, name: str, /, *, line: int = 1, path: str = "p.ocu.star", **inputs: Any) -> tuple[Any, Entries]:
     """What a function gives, and what was printed on the way."""
-    process = begin(repo, name, inputs, line, path)
-    assert process.stdout is not None
     entries: Entries = []
     answers = Answers(lambda message, stream, attributes: entries.append((message, stream, attributes)))
-    answers.feed(process.stdout.read())
-    status = process.wait()
+    with begun(repo, name, inputs, line, path) as process:
+        assert process.stdout is not None
+        answers.feed(process.stdout.read())
+        status = process.wait()
     assert answers.result is not None and status == (1 if "error" in answers.result else 0)
     return answers.result, entries
 
@@ -114,9 +131,8 @@ def test_a_private_function_of_a_module(repo: Repo) -> None:
     commit(repo, 'load("lib/m.star", "g")\ntask(g, "t", inputs = {"x": 1})\n')
     result, _ = ask(repo, "_f", path="p.ocu.star", x=5)
     assert "function _f/p.ocu.star:1:1 not found" in result["error"]
-    process = begin(repo, "_f", {"x": 5}, 1, "p.ocu.star", function={"name": "_f", "pos": "lib/m.star:1:1"})
-    assert process.stdout is not None and b'"x": 5' in process.stdout.read()
-    process.wait()
+    with begun(repo, "_f", {"x": 5}, function={"name": "_f", "pos": "lib/m.star:1:1"}) as process:
+        assert line_of(process)["done"]["outputs"] == {"x": 5}
 
 
 def test_what_fails(repo: Repo) -> None:
@@ -202,35 +218,30 @@ def test_secrets_are_told_nowhere(repo: Repo) -> None:
 
 def test_output_comes_while_the_function_runs(repo: Repo) -> None:
     commit(repo, 'def f():\n    host.shell("echo now; sleep 30")\n')
-    process = begin(repo, "f", {}, 1, "p.ocu.star")
-    assert process.stdout is not None
-    before = time.monotonic()
-    assert json.loads(process.stdout.readline())["message"] == "now"
-    assert time.monotonic() - before < 20
-    os.killpg(process.pid, signal.SIGTERM)
-    assert json.loads(process.stdout.readline()) == {"error": "it was ended by SIGTERM", "hint": None}
-    assert process.wait() == 1
+    with begun(repo, "f", {}) as process:
+        before = time.monotonic()
+        assert line_of(process)["message"] == "now"
+        assert time.monotonic() - before < 20
+        os.killpg(process.pid, signal.SIGTERM)
+        assert line_of(process) == {"error": "it was ended by SIGTERM", "hint": None}
+        assert process.wait() == 1
 
 
 def test_an_endless_function_can_be_ended(repo: Repo) -> None:
     commit(repo, "def f():\n    for i in range(1000000000):\n        if i == 1:\n            print('begun')\n")
-    process = begin(repo, "f", {}, 1, "p.ocu.star")
-    assert process.stdout is not None
-    process.stdout.readline()
-    os.killpg(process.pid, signal.SIGTERM)
-    assert "SIGTERM" in json.loads(process.stdout.readline())["error"]
-    process.wait(20)
+    with begun(repo, "f", {}) as process:
+        line_of(process)
+        os.killpg(process.pid, signal.SIGTERM)
+        assert "SIGTERM" in line_of(process)["error"]
+        process.wait(20)
 
 
 def test_what_is_left_in_the_background_is_not_waited_for(repo: Repo) -> None:
     commit(repo, 'def f():\n    r = host.shell("sleep 60 & echo done")\n    return done(outputs = {"x": r.stdout})\n')
     before = time.monotonic()
-    process = begin(repo, "f", {}, 1, "p.ocu.star")
-    assert process.stdout is not None
-    said = [json.loads(process.stdout.readline()) for _ in range(2)]
-    assert said[1]["done"]["outputs"] == {"x": "done\n"} and time.monotonic() - before < 30
-    process.wait()
-    os.killpg(process.pid, signal.SIGKILL)
+    with begun(repo, "f", {}) as process:
+        said = [line_of(process) for _ in range(2)]
+        assert said[1]["done"]["outputs"] == {"x": "done\n"} and time.monotonic() - before < 30
 
 
 class Echo(BaseHTTPRequestHandler):
