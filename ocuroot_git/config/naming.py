@@ -67,6 +67,8 @@ def name_of(settings: Named) -> Name:
     given = settings.environ.get(_URL_VARIABLE)
     url, source = (given, _URL_VARIABLE) if given else (settings.config.remote_url("origin"), URL_OF_ORIGIN)
     by_url = name_of_url(settings.config.rewritten(url)) if url else ""
+    if given and not by_url:
+        by_url = given  # the original takes it as it stands, and people give it without a scheme
     if by_url:
         # Where refs cannot bear it, another clone would have another name: so none is made up.
         return Name(_checked(by_url, f"no name can be made of {source}: "), source)

@@ -72,6 +72,8 @@ def test_what_the_original_takes_from_the_environment(shared: Repo, monkeypatch:
     assert shared.ocuroot("resolve", "//x/@1") == "example.com/team/shop/-/x/@1"
     monkeypatch.setenv("OCU_REPO_URL_OVERRIDE", "https://example.com/other.git")
     assert shared.ocuroot("resolve", "//x/@1") == "example.com/other/-/x/@1"
+    monkeypatch.setenv("OCU_REPO_URL_OVERRIDE", "example.com/without/scheme")
+    assert shared.ocuroot("resolve", "//x/@1") == "example.com/without/scheme/-/x/@1"
     monkeypatch.setenv("OCU_CFG_repo_alias", "mine")
     assert shared.ocuroot("resolve", "//x/@1") == "mine/-/x/@1"
     monkeypatch.setenv("OCU_CFG_repo_alias", "a//b")
