@@ -45,25 +45,25 @@ if TYPE_CHECKING:
 
 
 class Difference:
-    """An intent that state does not follow: `status` (A, M, D), its ref, the ref in state, and both documents."""
+    """An intent that state does not follow: `status` (A, M, D), its ref, the ref in state, and both documents.
 
-    __slots__ = ("actual", "ref", "state", "status", "wanted")
+    `is_idle` where there is nothing in state that it could be about: the intent is for a release that was pruned.
+    """
+
+    __slots__ = ("actual", "is_idle", "ref", "state", "status", "wanted")
 
     def __init__(self, ref: str, state: str, wanted: Document, actual: Document) -> None:
+        """Each document comes in a tuple, because it may itself be null; None stands for one that is not there."""
         self.status = "D" if wanted is None else "A" if actual is None else "M"
         self.ref = ref
         self.state = state
         self.wanted = wanted[0] if wanted is not None else None
         self.actual = actual[0] if actual is not None else None
+        self.is_idle = wanted is None and actual is None
 
     @property
     def kind(self) -> str:
         return Ref.parse(self.ref).type
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is nothing in state that it could be about: the intent is for a release that was pruned."""
-        return self.wanted is None and self.actual is None and self.status == "D"
 
 
 class Heads(Record):

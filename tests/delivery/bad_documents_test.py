@@ -340,3 +340,11 @@ def test_what_an_error_undoes(whole: Repo) -> None:
         ["git", "log", "-1", "--format=%b", "state"], cwd=whole.path, capture_output=True, text=True, check=True
     )
     assert "+/custom/b" not in message.stdout
+
+
+def test_a_document_that_is_null_is_one(store: Repo) -> None:
+    store.ocuroot("update", "--stdin", input="set @/custom/nothing null\n")
+    assert store.ocuroot("diff") == "+/custom/nothing"
+    assert store.run("work", "list").stdout.startswith("ready")
+    assert store.ocuroot("apply", "--all") == "D\t+/custom/nothing"
+    assert store.run("get", "@/custom/nothing").returncode == 1
