@@ -19,7 +19,6 @@ from .queries import (
     environments,
     last_run,
     last_runs_of,
-    packages,
     read_function,
     read_release,
     read_run,
@@ -175,16 +174,14 @@ def _next_number(tx: Transaction, package: str) -> int:
 # Showing
 
 
-def listing(snapshot: Snapshot, only: list[str], problems: Problems) -> list[Fields]:
-    """The releases of packages (of all where none is named), in order, with how their work stands."""
-    require_own_dialect(snapshot, "list releases")
+def listing(snapshot: Snapshot, package: str, problems: Problems) -> list[Fields]:
+    """The releases of a package, in order, with how their work stands."""
     found = []
-    for package in only or packages(state_tree(snapshot)):
-        numbers = releases(snapshot, package, problems)
-        for number in numbers:
-            release = f"{package}/{STATE}{number}"
-            with problems.leave_out(release):
-                found.append(_line(snapshot, release, problems, newest=number == numbers[-1]))
+    numbers = releases(snapshot, package, problems)
+    for number in numbers:
+        release = f"{package}/{STATE}{number}"
+        with problems.leave_out(release):
+            found.append(_line(snapshot, release, problems, newest=number == numbers[-1]))
     return found
 
 

@@ -6,7 +6,7 @@ from ..formats.layout import DIALECTS, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid
 from ..store import remembered_walk
 from ..store.tree import StoreTree
-from . import index, overview, survey
+from . import index, overview, release_list, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class _Trees:
 
     def way_to_work_out(self, kind: str) -> WorkOut | None:
         """How entries of a kind are worked out; None for a kind that this version does not know."""
+        if kind == release_list.KIND:
+            return self._releases
         if kind.startswith(f"{remembered_walk.KIND}/"):
             return self._matches(kind[len(remembered_walk.KIND) + 1 :].split("/"))
         kinds = (index.KIND, self._facts), (survey.KIND, self._summary), (overview.KIND, self._package)
@@ -149,6 +151,11 @@ class _Trees:
                 nodes.append(node)
         path = bytes.fromhex(id_[2 * _LENGTH :]).decode(errors="surrogateescape")
         return (trees[0], trees[1]), (nodes[0], nodes[1]), path
+
+    def _releases(self, id_: str, data: bytes) -> bytes | None:
+        repository, node = self._find(id_[:_LENGTH])
+        name = bytes.fromhex(id_[_LENGTH:]).decode(errors="surrogateescape")
+        return _read(lambda: release_list.lines_alone(repository, Layout(1), name, node))
 
     def _matches(self, words: list[str]) -> WorkOut | None:
         sides: dict[str, Side | None] = {"-": None, "state": "state", "intent": "intent"}

@@ -15,9 +15,10 @@ from support.delivering import call, deploy, package, prepare, refused, release,
 from support.repositories import Repo
 
 import ocuroot_git
-from ocuroot_git.delivery import apply, diff, queue, releases
+from ocuroot_git.delivery import apply, diff, queue
 from ocuroot_git.delivery.check import check_model
 from ocuroot_git.delivery.problems import Problems
+from ocuroot_git.delivery.release_list import releases_of
 from ocuroot_git.store.snapshot import Snapshot
 
 GOOD, BAD = "shop/-/good", "shop/-/bad"
@@ -192,7 +193,7 @@ def seen(snapshot: Snapshot) -> tuple[dict[str, Any], Problems]:
     found = {
         "diff": [(one.ref, one.status) for one in diff.differences(snapshot, problems)],
         "todo": [(one.ref, one.state) for one in queue.items(snapshot, problems)],
-        "releases": [(one["ref"], one["work"]) for one in releases.listing(snapshot, [], problems)],
+        "releases": [(one["ref"], one["work"]) for one in releases_of(snapshot, [], problems)],
         "apply": [(one.ref, one.status) for one in apply.dry_run(snapshot, None, strict=False).acted],
     }
     return {key: [one for one in value if GOOD in one[0]] for key, value in found.items()}, problems

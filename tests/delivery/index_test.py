@@ -16,7 +16,7 @@ from support.delivering import package as definition
 from support.repositories import Repo
 
 import ocuroot_git
-from ocuroot_git.delivery import apply, diff, index, queries, queue, releases, remembered, summary, survey
+from ocuroot_git.delivery import apply, diff, index, queries, queue, release_list, remembered, summary, survey
 from ocuroot_git.delivery.child_command import Signals
 from ocuroot_git.delivery.executor import ExecutionOptions
 from ocuroot_git.delivery.problems import Problems
@@ -56,7 +56,7 @@ def answers(snapshot: Snapshot) -> dict[str, Any]:
         "todo": [one.to_document() for one in queue.items(snapshot, problems)],
         "ops": list(survey.ops(snapshot, problems)),
         "deployed": queries.deployments(snapshot, problems),
-        "releases": releases.listing(snapshot, [], problems),
+        "releases": release_list.releases_of(snapshot, [], problems),
         "applied": apply.dry_run(snapshot, None, strict=False).to_document(),
         "matches": [snapshot.match(glob) for glob in ("**/custom/*", "**/@1/**", "+/**")],
         "problems": problems.to_document(),
@@ -69,6 +69,7 @@ def without(stores: ocuroot_git.Stores, monkeypatch: pytest.MonkeyPatch) -> dict
     known = {*queries.packages(snapshot.side("state")), *queries.packages(snapshot.side("intent"))}
     with monkeypatch.context() as patch:
         patch.setattr(index, "facts_of", lambda snapshot, tree, packages: dict.fromkeys(packages))
+        patch.setattr(release_list, "_remembered", lambda snapshot, names: {})
         patch.setattr(survey._Survey, "summary", lambda self, *place: summary.Summary(unread=sorted(known)))
         return answers(snapshot)
 

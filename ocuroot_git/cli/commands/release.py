@@ -158,14 +158,14 @@ def _file_at(context: Context, commit: Oid, path: str) -> bytes | None:
 
 
 def listing(context: Context, *paths: str, json: bool) -> int:
-    from ...delivery import releases
     from ...delivery.problems import Problems
+    from ...delivery.release_list import releases_of
     from ..reports import report_problems
 
     repo = context.stores.base.repo
     packages = [package_ref(repo, text) if "/-/" not in text else str(Ref.parse(text)) for text in paths]
     problems = Problems()
-    found = releases.listing(context.snapshot(), packages, problems)
+    found = releases_of(context.snapshot(), packages, problems)
     terminal = context.terminal
     terminal.start_pager()
     for line in found:
