@@ -72,7 +72,7 @@ class _Surroundings:
         self.derived: dict[str, dict[str, Any]] = {}
         self.progress: Callable[[int, int], None] | None = None
 
-    def place(self, side: Side) -> tuple[Backend, str]:
+    def backend(self, side: Side) -> tuple[Backend, str]:
         location = self._settings.location(side)
         if location not in self._backends:
             self._backends[location] = open_backend(self._settings, location)

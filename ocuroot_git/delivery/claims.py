@@ -66,11 +66,11 @@ def lease_of(stores: Stores) -> float:
 
 def newest_time(snapshot: Snapshot) -> float:
     """When the newest commit of the state store was made, by the clock of who made it; 0 where there is none."""
-    place, _ = snapshot.place(snapshot.side("state"))
-    oid = snapshot.version(place).oid
-    if place.repository is None or oid is None:
+    backend, _ = snapshot.backend_of(snapshot.side("state"))
+    oid = snapshot.version(backend).oid
+    if backend.repository is None or oid is None:
         return 0
-    return float(place.repository.commit(oid).committer.time)
+    return float(backend.repository.commit(oid).committer.time)
 
 
 def now(snapshot: Snapshot) -> float:

@@ -260,7 +260,7 @@ def transact_both(
     After a crash between the two, the intent asks for what the state does not yet say, and is asked again; the other
     way round, a deployment without an intent would look like one to be taken down.
     """
-    if stores.where("state")[0] == stores.where("intent")[0]:
+    if stores.backend("state")[0] == stores.backend("intent")[0]:
 
         def change(tx: Transaction) -> Result:
             change_intent(tx)

@@ -91,7 +91,7 @@ def facts_of(snapshot: Snapshot, tree: StoreTree, packages: Iterable[str]) -> di
         tree.is_read_whole = True
         changed = changed_in(tree)
     found: dict[str, Facts | None] = dict.fromkeys(packages)
-    if snapshot.place(base)[0].repository is None:
+    if snapshot.backend_of(base)[0].repository is None:
         return found
     ids: dict[str, str] = {}
     for package in found:

@@ -42,7 +42,7 @@ def path_of(surroundings: Surroundings, run: RunRef, owner: str) -> str | None:
     That is so for a store in a directory, where a write is neither a commit nor a push.
     """
     directory = surroundings.own_directory
-    if directory is None or surroundings.place("state")[0].repository is None:
+    if directory is None or surroundings.backend("state")[0].repository is None:
         return None
     return os.path.join(directory, "live", f"{_digest(run, owner)}.jsonl")
 
@@ -52,7 +52,7 @@ def reference_of(surroundings: Surroundings, run: RunRef, owner: str) -> LiveRef
     from ..backends.live_reference import LiveReference
     from ..backends.remote import Remote
 
-    backend = surroundings.place("state")[0]
+    backend = surroundings.backend("state")[0]
     if not isinstance(backend, Remote) or not backend.live_logs:
         return None
     return LiveReference(backend, _digest(run, owner))
@@ -75,7 +75,7 @@ def leftovers(snapshot: Snapshot) -> Iterator[Finding]:
     from ..backends.remote import Remote
     from ..store.fsck import Finding
 
-    backend = snapshot.surroundings.place("state")[0]
+    backend = snapshot.surroundings.backend("state")[0]
     for name, message in live_references(backend).items() if isinstance(backend, Remote) else ():
         ref = message.partition("\n")[0].removeprefix(_SUBJECT)
         try:

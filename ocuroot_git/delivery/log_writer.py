@@ -233,7 +233,7 @@ def _is_near(stores: Stores) -> bool:
     """Whether looking at the store asks no other machine."""
     from ..backends.remote import Remote
 
-    return not isinstance(stores.where("state")[0], Remote)
+    return not isinstance(stores.backend("state")[0], Remote)
 
 
 def require_open(status: str, run: RunRef) -> None:

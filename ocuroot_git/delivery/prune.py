@@ -68,7 +68,7 @@ def prune(stores: Stores, globs: list[str], keep: Keep, operation: Operation | N
     Raises Fatal where the store keeps no history, in which they would stay; OldDialect; NotFound for a glob that no
     package matches. Packages and releases of which something cannot be read are left out, and reported.
     """
-    is_one_place = stores.where("state")[0] == stores.where("intent")[0]
+    is_one_place = stores.backend("state")[0] == stores.backend("intent")[0]
 
     def change(tx: Transaction) -> Fields:
         result = _prune(tx, globs, keep)
@@ -144,7 +144,7 @@ def _check_place(snapshot: Snapshot) -> None:
     require_own_dialect(snapshot, "prune releases")
     if snapshot.has_intent() and intent_tree(snapshot).layout.spells_intents_as_state:
         raise OldDialect("cannot prune releases: the intent store is of another dialect than the state store")
-    backend, _ = snapshot.surroundings.place("state")
+    backend, _ = snapshot.surroundings.backend("state")
     if backend.repository is None:
         raise Fatal(
             f"cannot prune {backend.where}: it keeps no history, in which the releases would stay",
@@ -154,13 +154,13 @@ def _check_place(snapshot: Snapshot) -> None:
 
 def _commit(snapshot: Snapshot) -> str:
     """The commit of the state store that a snapshot reads."""
-    backend, _ = snapshot.surroundings.place("state")
+    backend, _ = snapshot.surroundings.backend("state")
     return snapshot.version(backend).oid or ""
 
 
 def _intent_commit(snapshot: Snapshot) -> str:
     """The commit of the intent store, where that lies in a place of its own and keeps history."""
-    (state, _), (intent, _) = snapshot.surroundings.place("state"), snapshot.surroundings.place("intent")
+    (state, _), (intent, _) = snapshot.surroundings.backend("state"), snapshot.surroundings.backend("intent")
     return "" if state == intent else snapshot.version(intent).oid or ""
 
 

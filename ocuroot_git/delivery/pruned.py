@@ -70,7 +70,7 @@ def was_pruned(snapshot: Snapshot, ref: Ref) -> NotFound | None:
 
 def _where(snapshot: Snapshot, ref: Ref, entry: Pruned) -> str:
     """The next step for whoever asked for what was pruned."""
-    backend, _ = snapshot.surroundings.place("intent" if ref.is_intent else "state")
+    backend, _ = snapshot.surroundings.backend("intent" if ref.is_intent else "state")
     commit = entry.of(ref.is_intent)
     if backend.repository is not None and not backend.files.is_partial:
         try:

@@ -54,7 +54,7 @@ def lines_alone(files: Files, layout: Layout, package: str, node: Node) -> bytes
 def _remembered(snapshot: Snapshot, names: list[str]) -> dict[str, list[Fields]]:
     """What is listed of packages, by name: of those of which it is remembered, or can be."""
     tree = state_tree(snapshot)
-    if isinstance(tree, Draft) or tree.files.is_partial or snapshot.place(tree)[0].repository is None:
+    if isinstance(tree, Draft) or tree.files.is_partial or snapshot.backend_of(tree)[0].repository is None:
         return {}
     memory = snapshot.surroundings.memory
     if memory is None or survey.summary_of(snapshot).is_entangled:

@@ -77,7 +77,7 @@ class _Trees:
     def __init__(self, stores: Stores) -> None:
         self._repositories: list[Repository] = []
         for side in SIDES:
-            repository = stores.where(side)[0].repository
+            repository = stores.backend(side)[0].repository
             if repository is not None and repository not in self._repositories:
                 self._repositories.append(repository)
         self._summaries: dict[str, dict[str, Summary]] = {}

@@ -85,7 +85,9 @@ def summary_of_trees(snapshot: Snapshot, state: StoreTree | None, intent: StoreT
 def _of_snapshot(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> _Survey:
     surroundings = snapshot.surroundings
     survey = _Survey(state, intent)
-    survey.has_ids = all(snapshot.place(tree)[0].repository is not None for tree in survey.bases if tree is not None)
+    survey.has_ids = all(
+        snapshot.backend_of(tree)[0].repository is not None for tree in survey.bases if tree is not None
+    )
     survey.here = surroundings.derived.setdefault(kind_of(survey.bases), {})
     survey.memory = surroundings.memory if survey.has_ids else None
     survey.progress = surroundings.progress

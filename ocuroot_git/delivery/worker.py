@@ -66,7 +66,7 @@ def prepare(stores: Stores, code: Code | None) -> tuple[dict[str, Fatal], Proble
     return applied.errors, applied.problems
 
 
-def _place(run: RunRef) -> str:
+def _target(run: RunRef) -> str:
     """What runs of must follow each other, in the order in which they were made: one package in one environment."""
     return run.work.current if run.work.kind == vocabulary.DEPLOY else run.work.ref
 
@@ -108,7 +108,7 @@ class Worker:
         """Work until nothing is ready, or until asked to stop. Raises what went wrong that is no run's fault."""
         stores = self._open_stores()
         require_own_dialect(stores.snapshot(), "do work")
-        if self._jobs > 1 and isinstance(stores.where("state")[0], Remote):
+        if self._jobs > 1 and isinstance(stores.backend("state")[0], Remote):
             self._together = Together(lambda: len(self._running))
         self._watch = claims.Watch(claims.lease_of(stores))
         try:
@@ -131,7 +131,7 @@ class Worker:
         errors, self.summary.problems = prepare(stores, self._options.actions.code)
         self.summary.errors.update(errors)
         ready: list[tuple[RunRef, Claim | None]] = []
-        places = {_place(run) for run in self._running}
+        targets = {_target(run) for run in self._running}
         snapshot = stores.snapshot()
         before, self._watched = self._watched, {}
         for item in run_items(snapshot, self.summary.problems):
@@ -146,9 +146,9 @@ class Worker:
                     self._watched[run] = remaining
                     if run not in before:
                         self._display.note(f"{run}: its claim ran out; watching for {remaining:.0f} s if it is renewed")
-            if is_ready and _place(run) not in places:
+            if is_ready and _target(run) not in targets:
                 ready.append((run, item.claim))
-                places.add(_place(run))
+                targets.add(_target(run))
         return ready
 
     def _do(self, ready: list[tuple[RunRef, Claim | None]]) -> None:

@@ -37,7 +37,7 @@ def write(
     retry: Retry,
     snapshot: Snapshot,
     transaction: Transaction,
-    place: Backend,
+    backend: Backend,
     push: Push,
     files: dict[str, bytes | None],
     message: str,
@@ -47,40 +47,40 @@ def write(
 
     Raises RefMoved where the race was lost; the change waits from then on, if others can make it.
     """
-    outbox, version = place.outbox, snapshot.version(place)
-    others = _others(outbox, retry, snapshot, place) if outbox is not None else {}
+    outbox, version = backend.outbox, snapshot.version(backend)
+    others = _others(outbox, retry, snapshot, backend) if outbox is not None else {}
     is_crowded = outbox is not None and any(outbox.began(name) > time.time() - LATELY for name in others)
-    if is_crowded and retry.tries == 1 and _let_wait(retry, snapshot, transaction, place, result, others):
-        raise _not_yet(place)  # to race with who makes those would be in the way of all
+    if is_crowded and retry.tries == 1 and _let_wait(retry, snapshot, transaction, backend, result, others):
+        raise _not_yet(backend)  # to race with who makes those would be in the way of all
     if not push.add(files, message):
         return
     own = push.version.oid
     assert own is not None
     retry.pushed[own] = result
-    retry.along[own] = [other for other in retry.companions if _add(push, snapshot, place, other)]
+    retry.along[own] = [other for other in retry.companions if _add(push, snapshot, backend, other)]
     if retry.waiting is not None:
         push.take_out(retry.waiting)
     if outbox is not None and others and version.oid is not None:
-        _make_others(push, outbox, place, others, version.oid, retry.operation.name)
+        _make_others(push, outbox, backend, others, version.oid, retry.operation.name)
     try:
         push.send(f"ocuroot: {message.partition(chr(10))[0]}")
     except RefMoved as moved:
         if moved.refusal is None:
-            _let_wait(retry, snapshot, transaction, place, result, others)
+            _let_wait(retry, snapshot, transaction, backend, result, others)
         raise
     retry.waiting = None
     retry.note_made(own)
 
 
-def _add(push: Push, snapshot: Snapshot, place: Backend, companion: Companion) -> bool:
+def _add(push: Push, snapshot: Snapshot, backend: Backend, companion: Companion) -> bool:
     """Make another change of this process on top of a push; whether it was. What fails is tried again by itself."""
-    transaction = Transaction(Snapshot(snapshot.surroundings, {**snapshot.versions, place: push.version}))
+    transaction = Transaction(Snapshot(snapshot.surroundings, {**snapshot.versions, backend: push.version}))
     try:
         companion.result = companion.change(transaction)
         files: dict[str, bytes | None] = {}
         for tree, changes in transaction.changes():
-            there, directory = transaction.place(tree)
-            if there != place:
+            there, directory = transaction.backend_of(tree)
+            if there != backend:
                 return False
             files.update({directory + path: data for path, data in changes.items()})
         text = compose(transaction.touched, companion.command, [companion.operation], companion.message)
@@ -91,8 +91,8 @@ def _add(push: Push, snapshot: Snapshot, place: Backend, companion: Companion) -
         return False
 
 
-def _not_yet(place: Backend) -> RefMoved:
-    moved = RefMoved(place.where)
+def _not_yet(backend: Backend) -> RefMoved:
+    moved = RefMoved(backend.where)
     moved.is_sent = True
     return moved
 
@@ -104,13 +104,13 @@ def _let_wait(
     retry: Retry,
     snapshot: Snapshot,
     transaction: Transaction,
-    place: Backend,
+    backend: Backend,
     result: object,
     others: dict[str, WaitingChange],
 ) -> bool:
     """Let a change wait, unless it does so already as it is now; whether it waits."""
-    change = _change_of(retry, snapshot, transaction, place)
-    outbox = place.outbox
+    change = _change_of(retry, snapshot, transaction, backend)
+    outbox = backend.outbox
     if change is None or outbox is None:
         return retry.waiting is not None
     what = (change.objects, change.names, change.files)
@@ -123,21 +123,21 @@ def _let_wait(
     return True
 
 
-def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, place: Backend) -> WaitingChange | None:
+def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, backend: Backend) -> WaitingChange | None:
     """What a transaction read and writes, so that it can wait; None where it cannot.
 
     It cannot where it read what others change all the time, or what another branch holds, and where it is large.
     """
-    version, outbox = snapshot.version(place), place.outbox
+    version, outbox = snapshot.version(backend), backend.outbox
     if outbox is None or version.oid is None:
         return None
     objects: dict[str, Oid | None] = {}
     names: dict[str, str] = {}
     files: dict[str, bytes | None] = {}
     for draft in transaction.drafts():
-        there, directory = snapshot.place(draft.base)
+        there, directory = snapshot.backend_of(draft.base)
         read = transaction.what_was_read(draft)
-        if read is None or there != place:
+        if read is None or there != backend:
             return None
         objects |= {directory + path: oid for path, oid in read[0].items()}
         objects[directory + STORE_FILE] = _oid(draft.base, STORE_FILE)
@@ -159,7 +159,7 @@ def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, place
         files=files,
     )
     try:
-        WaitingChange.read(change.to_bytes()).check_files(_directories(snapshot, place))
+        WaitingChange.read(change.to_bytes()).check_files(_directories(snapshot, backend))
     except BadChange:
         return None  # such as a document of another program whose path is no ref: nobody else is asked to write that
     return change
@@ -168,7 +168,7 @@ def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, place
 # What waits of others
 
 
-def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, place: Backend) -> dict[str, WaitingChange]:
+def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, backend: Backend) -> dict[str, WaitingChange]:
     """The changes of others that wait and may be made, if what they read is still so; by name, the oldest first."""
     found = {}
     directories: list[str] | None = None
@@ -181,7 +181,7 @@ def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, place: Backend) ->
     for name, text in waiting.items():
         if name == retry.waiting or outbox.is_stuck(name):
             continue
-        directories = directories or _directories(snapshot, place)
+        directories = directories or _directories(snapshot, backend)
         try:
             change = WaitingChange.read(text)
             change.check_files(directories)
@@ -193,25 +193,25 @@ def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, place: Backend) ->
 
 
 def _make_others(
-    push: Push, outbox: Outbox, place: Backend, others: dict[str, WaitingChange], tip: Oid, own: str
+    push: Push, outbox: Outbox, backend: Backend, others: dict[str, WaitingChange], tip: Oid, own: str
 ) -> None:
     """Make the changes of others on top of a push, each in a commit of its own."""
     history = outbox.history(tip, {Oid(change.base) for change in others.values()})
     others = {name: change for name, change in others.items() if Oid(change.base) in history}
-    _prefetch(place, push, others.values())
+    _prefetch(backend, push, others.values())
     made = {own}
     for name, change in others.items():
         operation = change.operation.name
         if operation in history[Oid(change.base)]:
             push.take_out(name)  # it was made: a server that was killed has left it there
-        elif operation not in made and len(made) <= MOST_AT_ONCE and _make(push, place, change):
+        elif operation not in made and len(made) <= MOST_AT_ONCE and _make(push, backend, change):
             push.take_out(name)
             made.add(operation)
 
 
-def _make(push: Push, place: Backend, change: WaitingChange) -> bool:
+def _make(push: Push, backend: Backend, change: WaitingChange) -> bool:
     """Make a change, if all that it read is still so; whether it was made."""
-    tree = StoreTree(place.files, push.version.root, Layout())
+    tree = StoreTree(backend.files, push.version.root, Layout())
     try:
         return (
             all(_oid(tree, path) == oid for path, oid in change.objects.items())
@@ -222,11 +222,11 @@ def _make(push: Push, place: Backend, change: WaitingChange) -> bool:
         return False  # a file where a directory should be, or nothing that is left: its writer is to be told that
 
 
-def _prefetch(place: Backend, push: Push, changes: Iterable[WaitingChange]) -> None:
+def _prefetch(backend: Backend, push: Push, changes: Iterable[WaitingChange]) -> None:
     """Fetch the directories on the way to what changes read, a level at a time, where the store is partial."""
-    if not place.files.is_partial:
+    if not backend.files.is_partial:
         return
-    tree = StoreTree(place.files, push.version.root, Layout())
+    tree = StoreTree(backend.files, push.version.root, Layout())
     levels: dict[int, set[str]] = {}
     for change in changes:
         for path in [*change.objects, *(f"{path}/" for path in change.names)]:
@@ -234,15 +234,15 @@ def _prefetch(place: Backend, push: Push, changes: Iterable[WaitingChange]) -> N
                 levels.setdefault(depth, set()).add(path[:end])
     for _, paths in sorted(levels.items()):
         nodes = (tree.node(path) for path in paths)
-        place.files.prefetch([node for node in nodes if node is not None and place.files.is_tree(node)])
+        backend.files.prefetch([node for node in nodes if node is not None and backend.files.is_tree(node)])
 
 
-def _directories(snapshot: Snapshot, place: Backend) -> list[str]:
+def _directories(snapshot: Snapshot, backend: Backend) -> list[str]:
     """The directories of a branch in which stores of ours lie: empty for its top, else with a `/` at the end."""
     found = []
     for side in SIDES:
-        if snapshot.surroundings.place(side)[0] == place and (side == "state" or snapshot.has_intent()):
-            found.append(snapshot.place(snapshot.side(side))[1])
+        if snapshot.surroundings.backend(side)[0] == backend and (side == "state" or snapshot.has_intent()):
+            found.append(snapshot.backend_of(snapshot.side(side))[1])
     return found
 
 
@@ -258,12 +258,12 @@ def _digest(names: Iterable[str]) -> str:
     return sha1("\0".join(sorted(names)).encode(errors="surrogateescape")).hexdigest()
 
 
-def find_leftovers(snapshot: Snapshot, place: Backend) -> Iterator[Finding]:
+def find_leftovers(snapshot: Snapshot, backend: Backend) -> Iterator[Finding]:
     """What lies in the outbox of a branch that nobody will make: what its writer left there, and what is no change.
 
     Raises RemoteError.
     """
-    outbox = place.outbox
+    outbox = backend.outbox
     if outbox is None:
         return
     for name, text in outbox.refreshed().items():
@@ -271,7 +271,7 @@ def find_leftovers(snapshot: Snapshot, place: Backend) -> Iterator[Finding]:
         try:
             change = WaitingChange.read(text) if text is not None else None
             if change is not None:
-                change.check_files(_directories(snapshot, place))
+                change.check_files(_directories(snapshot, backend))
             if change is None:
                 what = f"it is no change of at most {MOST_BYTES} bytes"
             elif change.expires < time.time():

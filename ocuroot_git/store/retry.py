@@ -50,7 +50,7 @@ class Retry:
         self.message = message
         self.operation = operation
         self.tries = 0
-        self.place: Backend | None = None
+        self.backend: Backend | None = None
         """Where the last try wrote."""
         self._failure: Fatal | None = None
         """Why the answer to a try was lost, so that it may have been written; None where no answer was."""
@@ -77,23 +77,23 @@ class Retry:
         """How many others wait before it."""
         self._began = self._took = 0.0
 
-    def write_to(self, snapshot: Snapshot, place: Backend) -> None:
+    def write_to(self, snapshot: Snapshot, backend: Backend) -> None:
         """Take note that the change is about to be written on top of what a snapshot reads."""
-        self.place = place
+        self.backend = backend
         # A name that was made up for this change is nowhere yet. What was searched already needs no second look.
-        self._searched.setdefault(place, snapshot.version(place).oid)
+        self._searched.setdefault(backend, snapshot.version(backend).oid)
 
     def after(self, moved: RefMoved, tell: Callable[[str], object] | None) -> None:
         """Take note that a try was not answered by success, and wait until it is time to look what became of it.
 
         `tell` is told that it is tried again.
         """
-        assert self.place is not None
+        assert self.backend is not None
         self._is_open = self._is_open or moved.is_sent
         self._failure = moved.failure or self._failure
         self._refusal, self._unless_moved = moved.refusal, moved.unless_moved
         self._took = max(self._took, min(time.monotonic() - self._began, _LONGEST_TURN))
-        pause = self.place.pause(self.tries) if self.waiting is None else 0.0
+        pause = self.backend.pause(self.tries) if self.waiting is None else 0.0
         if self._refusal is None and time.monotonic() + pause > self._deadline:
             self._refusal = self._given_up(str(moved), self.timeout)
         if self._refusal is None:
@@ -124,7 +124,7 @@ class Retry:
         """
         from random import random
 
-        outbox = self.place.outbox if self.place is not None else None
+        outbox = self.backend.outbox if self.backend is not None else None
         tip: Oid | None = None
         in_vain = 0
         while outbox is not None and in_vain <= _MOST_IN_VAIN:
@@ -164,35 +164,35 @@ class Retry:
         Whatever a remote answered: a request that was carried out may have been sent again by the transport, and the
         second answer then says that another writer was faster. Raises the error to end with where there is one.
         """
-        if self.place is None or not (self._is_open or self.waiting or self._refusal is not None):
+        if self.backend is None or not (self._is_open or self.waiting or self._refusal is not None):
             return None
-        before = self._searched[self.place]
+        before = self._searched[self.backend]
         try:
-            found = self.find(snapshot, (self.place,))
+            found = self.find(snapshot, (self.backend,))
         except RemoteError as error:
             raise self.explained(self._refusal or error) from None
         if found is not None:
             self.waiting = None
             return found
         self._is_open = False
-        moved = snapshot.version(self.place).oid != before
+        moved = snapshot.version(self.backend).oid != before
         if self._refusal is not None and not (self._unless_moved and moved):
             raise self._refusal
         self._refusal = None
         return None
 
-    def find(self, snapshot: Snapshot, places: Iterable[Backend]) -> tuple[Backend, Carried] | None:
+    def find(self, snapshot: Snapshot, backends: Iterable[Backend]) -> tuple[Backend, Carried] | None:
         """The operation as one of the places carries it, if it was carried out (P4).
 
         Raises Conflict where its name was given to something else.
         """
-        for place in places:
-            version = snapshot.version(place)
-            found = place.find_operation(self.operation.name, version, self._searched.get(place))
+        for backend in backends:
+            version = snapshot.version(backend)
+            found = backend.find_operation(self.operation.name, version, self._searched.get(backend))
             if found is not None:
                 self._check_same(found)
-                return place, found
-            self._searched[place] = version.oid
+                return backend, found
+            self._searched[backend] = version.oid
         return None
 
     def explained(self, error: Error) -> Error:
@@ -215,7 +215,7 @@ class Retry:
     def _given_up(self, what: str, timeout: float) -> Error:
         if self._failure is not None:
             return self.unknown(self._failure)
-        lock = self.place.held_lock() if self.place is not None else None
+        lock = self.backend.held_lock() if self.backend is not None else None
         if lock is not None:
             return Conflict(
                 f"another process held '{what}' for {timeout:g} s; nothing changed",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     class Surroundings(Protocol):
         """What stores ask of the world around them, each when it is first needed; `open` gives it to them."""
 
-        def place(self, side: Side) -> tuple[Backend, str]:
+        def backend(self, side: Side) -> tuple[Backend, str]:
             """The backend of a store and its configured directory there (empty: the top, or to be found there)."""
 
         def opened(self) -> list[Backend]:
@@ -136,7 +136,7 @@ class Snapshot:
         """The tree of the store that a ref belongs to."""
         return self.side("intent" if ref.is_intent else "state")
 
-    def place(self, tree: StoreTree) -> tuple[Backend, str]:
+    def backend_of(self, tree: StoreTree) -> tuple[Backend, str]:
         """Where a tree of this snapshot lies: its backend, and its directory there with a `/` at the end, or empty."""
         return self._prefixes[tree]
 
@@ -257,7 +257,7 @@ class Snapshot:
         glob, excluded = Glob(*globs), Glob(*exclude)
         refs = []
         for tree, only in self._searched(side):
-            remembers = self.place(tree)[0].repository is not None
+            remembers = self.backend_of(tree)[0].repository is not None
             refs += match_refs(tree, glob, only, lambda: self.surroundings.memory if remembers else None)  # noqa: B023
         if not excluded.start.dead:
             refs = [ref for ref in refs if not excluded.matches(ref)]
@@ -316,7 +316,7 @@ class Snapshot:
     # Opening
 
     def _open(self, side: Side) -> tuple[StoreTree, Backend, str]:
-        backend, prefix = self.surroundings.place(side)
+        backend, prefix = self.surroundings.backend(side)
         version = self.version(backend)
         root, name = version.root, backend.where
         if root is None:

@@ -41,9 +41,9 @@ class Stores:
 
     # Where
 
-    def where(self, side: Side) -> tuple[Backend, str]:
+    def backend(self, side: Side) -> tuple[Backend, str]:
         """The backend of a store and its configured directory there (empty: the top)."""
-        return self.surroundings.place(side)
+        return self.surroundings.backend(side)
 
     @property
     def base(self) -> Ref:
@@ -69,7 +69,7 @@ class Stores:
         versions: dict[Backend, Version] = {}
         if at is not None:
             for side in SIDES:
-                backend, _ = self.where(side)
+                backend, _ = self.backend(side)
                 if backend not in versions:
                     versions[backend] = backend.read(at)
         return Snapshot(self.surroundings, versions)
@@ -135,7 +135,7 @@ class Stores:
             operation = Operation(checked_name(operation))
         retry = Retry(command, message, operation, self.surroundings.timeout)
         retry.companions = list(companions)
-        backends = [self.where(side)[0] for side in SIDES]
+        backends = [self.backend(side)[0] for side in SIDES]
         try:
             for backend in backends:
                 backend.prepare_write()
@@ -162,7 +162,7 @@ class Stores:
         if not operation.is_named:
             return False
         retry = Retry(command, None, operation, self.surroundings.timeout)
-        return retry.find(self.snapshot(), {self.where(side)[0]: None for side in SIDES}) is not None
+        return retry.find(self.snapshot(), {self.backend(side)[0]: None for side in SIDES}) is not None
 
     def transaction(
         self, message: str | None = None, *, command: str = "update"
@@ -207,7 +207,7 @@ class Stores:
 
         from .transaction import Transaction
 
-        backends = {self.where("state")[0], self.where("intent")[0]}
+        backends = {self.backend("state")[0], self.backend("intent")[0]}
         with ExitStack() as turns:
             # In one order everywhere, lest two writers wait for each other.
             for backend in sorted(backends, key=lambda backend: backend.where):
@@ -232,7 +232,7 @@ class Stores:
             if failed is not None:
                 for backend in backends if isinstance(failed, ObjectError) else ():
                     if backend.may_be_collected():  # what `git gc` deleted is about to be written again
-                        retry.place = backend
+                        retry.backend = backend
                         raise RefMoved(backend.where)
                 raise failed
             self._write(retry, snapshot, transaction, result)
@@ -242,7 +242,7 @@ class Stores:
         self,
         retry: Retry,
         snapshot: Snapshot,
-        place: Backend,
+        backend: Backend,
         carried: Carried,
         change: Callable[[Transaction], Result],
     ) -> Result:
@@ -250,17 +250,17 @@ class Stores:
         self.surroundings.note_write()
         retry.note_made(carried.commit)
         is_known, result = retry.known_result(carried.commit)
-        return result if is_known else self._first_result(snapshot, place, carried, change)  # type: ignore[return-value]
+        return result if is_known else self._first_result(snapshot, backend, carried, change)  # type: ignore[return-value]
 
     def _take_back(self, retry: Retry, change: Callable[[Transaction], Result], end: Result | Error) -> Result:
         """End with a result or an error, once nobody can make any more what still waits; if nobody has made it yet."""
-        place, name = retry.place, retry.waiting
-        assert place is not None and place.outbox is not None
+        backend, name = retry.backend, retry.waiting
+        assert backend is not None and backend.outbox is not None
         try:
             if name is not None:
-                place.outbox.take_back(name)
+                backend.outbox.take_back(name)
             snapshot = self.snapshot()
-            done = retry.find(snapshot, (place,))
+            done = retry.find(snapshot, (backend,))
         except Error as error:
             raise retry.unknown(error) from None
         retry.waiting = None
@@ -293,7 +293,7 @@ class Stores:
 
         by_backend: dict[Backend, dict[str, bytes | None]] = {}
         for tree, changes in transaction.changes():
-            backend, directory = snapshot.place(tree)
+            backend, directory = snapshot.backend_of(tree)
             by_backend.setdefault(backend, {}).update({directory + path: data for path, data in changes.items()})
         if len(by_backend) > 1:
             raise Fatal(

@@ -22,33 +22,33 @@ if TYPE_CHECKING:
     from .remote_branch import SharingSettings
 
 
-def each_place(stores: Stores, settings: SharingSettings, remote: str | None) -> Iterator[tuple[str, Sharing | None]]:
+def each_backend(stores: Stores, settings: SharingSettings, remote: str | None) -> Iterator[tuple[str, Sharing | None]]:
     """The places of the stores in words, each with how to share it; None for a remote store, which was refreshed.
 
     `remote` names the remote, where the one that is configured is not meant. Raises Fatal for what cannot be shared.
     """
-    for place in dict.fromkeys(stores.where(side)[0] for side in SIDES):
-        if isinstance(place, Remote):
-            place.refresh()
-            yield place.where, None
-        elif isinstance(place, Branch):
-            yield place.where, Sharing(settings, place, remote_of(settings, place, remote))
+    for backend in dict.fromkeys(stores.backend(side)[0] for side in SIDES):
+        if isinstance(backend, Remote):
+            backend.refresh()
+            yield backend.where, None
+        elif isinstance(backend, Branch):
+            yield backend.where, Sharing(settings, backend, remote_of(settings, backend, remote))
         else:
-            raise Fatal(f"{place.where} is shared with nobody", hint="a store on a branch can be")
+            raise Fatal(f"{backend.where} is shared with nobody", hint="a store on a branch can be")
 
 
-def standing(settings: SharingSettings, place: Backend) -> dict[str, Document]:
+def standing(settings: SharingSettings, backend: Backend) -> dict[str, Document]:
     """How a place stands to its remote as of the last contact: for `status`; empty where it has none."""
-    if isinstance(place, Remote):
-        return {"remote": place.location.name, "last_contact": _time(place.last_contact)}
-    if not isinstance(place, Branch):
+    if isinstance(backend, Remote):
+        return {"remote": backend.location.name, "last_contact": _time(backend.last_contact)}
+    if not isinstance(backend, Branch):
         return {}
     try:
-        theirs = RemoteBranch(settings, place, remote_of(settings, place, None))
+        theirs = RemoteBranch(settings, backend, remote_of(settings, backend, None))
     except Fatal:
         return {}  # there is no remote, or none that is meant
     found: dict[str, Document] = {"remote": theirs.remote, "last_contact": _time(theirs.last_contact)}
-    here, there = place.read().oid, theirs.known()
+    here, there = backend.read().oid, theirs.known()
     if here is not None and there is not None:
         ahead, behind = theirs.distance(here, there)
         found |= {"ahead": ahead, "behind": behind, "diverged": bool(ahead and behind)}

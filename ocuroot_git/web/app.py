@@ -67,7 +67,7 @@ class View:
             stores = self._local.stores = self._open_stores()
             stores.surroundings.derived = self._derived
             for side in SIDES:
-                stores.where(side)[0].files.prepare_walk()
+                stores.backend(side)[0].files.prepare_walk()
         for known in self._derived.values():
             if len(known) > _MOST_DERIVED:
                 known.clear()  # what is still wanted comes back from the memory of the repository
@@ -91,9 +91,9 @@ def tip_of(snapshot: Snapshot) -> str:
     """What changes with every change of the stores: their commits. A directory has none, and changes by the clock."""
     parts = []
     for side in SIDES:
-        place, _ = snapshot.surroundings.place(side)
-        oid = snapshot.version(place).oid
-        parts.append(oid or ("-" if place.repository is not None else f"{time.time() // 2:.0f}"))
+        backend, _ = snapshot.surroundings.backend(side)
+        oid = snapshot.version(backend).oid
+        parts.append(oid or ("-" if backend.repository is not None else f"{time.time() // 2:.0f}"))
     return parts[0] if parts[0] == parts[1] else "+".join(parts)
 
 
@@ -162,11 +162,11 @@ def _add_raw(app: Flask, view: View) -> None:
 
 
 def _latest(facts: Facts) -> Page:
-    place, _ = facts.snapshot.place(facts.state)
-    oid = facts.snapshot.version(place).oid
-    if place.repository is None or oid is None:
+    backend, _ = facts.snapshot.backend_of(facts.state)
+    oid = facts.snapshot.version(backend).oid
+    if backend.repository is None or oid is None:
         return {"changes": []}
-    return {"changes": changes.commit_page(facts.snapshot, place, oid, 8)["commits"]}
+    return {"changes": changes.commit_page(facts.snapshot, backend, oid, 8)["commits"]}
 
 
 def _search(facts: Facts) -> Page:
@@ -188,13 +188,16 @@ def _commits(facts: Facts) -> Page:
     side: Side = "intent" if _text("side") == "intent" and facts.intent is not None else "state"
     tree = facts.side(side)
     assert tree is not None
-    place, _ = facts.snapshot.place(tree)
-    oid = _start() or facts.snapshot.version(place).oid
-    if place.repository is None or oid is None:
-        raise NotFound(f"{place.where} has no history", hint="a store on a branch has one")
-    changes.fetch_history(place)
-    other = facts.intent is not None and facts.snapshot.place(facts.intent)[0] != facts.snapshot.place(facts.state)[0]
-    page = changes.commit_page(facts.snapshot, place, oid)
+    backend, _ = facts.snapshot.backend_of(tree)
+    oid = _start() or facts.snapshot.version(backend).oid
+    if backend.repository is None or oid is None:
+        raise NotFound(f"{backend.where} has no history", hint="a store on a branch has one")
+    changes.fetch_history(backend)
+    other = (
+        facts.intent is not None
+        and facts.snapshot.backend_of(facts.intent)[0] != facts.snapshot.backend_of(facts.state)[0]
+    )
+    page = changes.commit_page(facts.snapshot, backend, oid)
     return {**page, "side": side, "sides": ["state", "intent"] if other else [], "is_start": _start() is None}
 
 
@@ -204,10 +207,10 @@ def _commit(facts: Facts, text: str) -> Page:
         raise NotFound(f"'{text.removesuffix('.json')}' is no id of a commit")
     trees = [facts.state] if facts.intent is None else [facts.state, facts.intent]
     for tree in trees:
-        place, _ = facts.snapshot.place(tree)
-        if place.repository is not None:
-            changes.fetch_history(place)
-            found = changes.one_commit(facts.snapshot, place, oid)
+        backend, _ = facts.snapshot.backend_of(tree)
+        if backend.repository is not None:
+            changes.fetch_history(backend)
+            found = changes.one_commit(facts.snapshot, backend, oid)
             if found["changes"] or tree is trees[-1]:
                 return {**found, "page": lists.paged(found.pop("changes"), _number(), 100)}
     raise NotFound(f"there is no commit '{oid}'")
@@ -288,8 +291,8 @@ def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> st
         at=view.at,
         now=datetime.now(timezone.utc),
         repository=facts.snapshot.base.repo,
-        where=facts.snapshot.place(facts.state)[0].where,
-        has_history=facts.snapshot.place(facts.state)[0].repository is not None,
+        where=facts.snapshot.backend_of(facts.state)[0].where,
+        has_history=facts.snapshot.backend_of(facts.state)[0].repository is not None,
     )
 
 

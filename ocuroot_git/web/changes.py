@@ -35,9 +35,9 @@ _MOST_CHANGES = 5000
 _PREVIEW = 4
 
 
-def fetch_history(place: Backend) -> None:
+def fetch_history(backend: Backend) -> None:
     """Let a place that holds no more than the newest commit, as a remote store does, fetch those before it."""
-    need = getattr(place, "need_history", None)
+    need = getattr(backend, "need_history", None)
     if need is not None:
         need()
 
@@ -55,26 +55,26 @@ def describe(commit: Commit) -> dict[str, Any]:
     }
 
 
-def commit_page(snapshot: Snapshot, place: Backend, start: Oid, count: int = COMMITS_PER_PAGE) -> dict[str, Any]:
+def commit_page(snapshot: Snapshot, backend: Backend, start: Oid, count: int = COMMITS_PER_PAGE) -> dict[str, Any]:
     """`count` commits from `start` on with the first refs each changed; `next` is where to go on."""
-    repository = place.repository
+    repository = backend.repository
     assert repository is not None
     found: list[dict[str, Any]] = []
     oid: Oid | None = start
     while oid is not None and len(found) < count:
         commit = repository.commit(oid)
         parent, oid, _ = _parent(repository, commit)
-        changes = list(islice(_changes(snapshot, place, commit, parent), _PREVIEW + 1))
+        changes = list(islice(_changes(snapshot, backend, commit, parent), _PREVIEW + 1))
         found.append({**describe(commit), "changes": changes[:_PREVIEW], "more": len(changes) > _PREVIEW})
     return {"commits": found, "next": oid}
 
 
-def one_commit(snapshot: Snapshot, place: Backend, oid: Oid) -> dict[str, Any]:
+def one_commit(snapshot: Snapshot, backend: Backend, oid: Oid) -> dict[str, Any]:
     """One commit with the refs that it changed, sorted, and its parent."""
-    assert place.repository is not None
-    commit = place.repository.commit(oid)
-    parent, parent_oid, is_cut = _parent(place.repository, commit)
-    changes = list(islice(_changes(snapshot, place, commit, parent), _MOST_CHANGES + 1))
+    assert backend.repository is not None
+    commit = backend.repository.commit(oid)
+    parent, parent_oid, is_cut = _parent(backend.repository, commit)
+    changes = list(islice(_changes(snapshot, backend, commit, parent), _MOST_CHANGES + 1))
     return {
         **describe(commit),
         "message": commit.message,
@@ -87,7 +87,7 @@ def one_commit(snapshot: Snapshot, place: Backend, oid: Oid) -> dict[str, Any]:
 
 def document_history(
     snapshot: Snapshot,
-    place: Backend,
+    backend: Backend,
     start: Oid,
     path: str,
     *,
@@ -99,7 +99,7 @@ def document_history(
     `next` is the commit to go on from, None at the beginning of history, or where a commit cannot be read: `problem`
     says why. Where there is a commit-graph that knows the changes of older commits, all of them are looked at.
     """
-    repository = place.repository
+    repository = backend.repository
     assert repository is not None
     repository.commit(start)  # that there is none is the answer, and no gap in the history
     found: list[dict[str, Any]] = []
@@ -136,10 +136,10 @@ def _parent(repository: Repository, commit: Commit) -> tuple[Commit | None, Oid 
         return None, None, True
 
 
-def _changes(snapshot: Snapshot, place: Backend, commit: Commit, parent: Commit | None) -> Iterator[dict[str, str]]:
+def _changes(snapshot: Snapshot, backend: Backend, commit: Commit, parent: Commit | None) -> Iterator[dict[str, str]]:
     """The refs that a commit changed, of whichever store of the place, in no order."""
-    homes = [(snapshot.place(tree)[1], tree) for tree in _trees(snapshot, place)]
-    for letter, path in changed_paths(place.files, parent.root if parent is not None else None, commit.root):
+    homes = [(snapshot.backend_of(tree)[1], tree) for tree in _trees(snapshot, backend)]
+    for letter, path in changed_paths(backend.files, parent.root if parent is not None else None, commit.root):
         for directory, tree in homes:
             stored = stored_ref(path.removeprefix(directory)) if path.startswith(directory) else None
             if stored is not None:
@@ -147,11 +147,11 @@ def _changes(snapshot: Snapshot, place: Backend, commit: Commit, parent: Commit 
                 break
 
 
-def _trees(snapshot: Snapshot, place: Backend) -> list[StoreTree]:
+def _trees(snapshot: Snapshot, backend: Backend) -> list[StoreTree]:
     found = [snapshot.side("state")]
     if snapshot.has_intent() and snapshot.side("intent") is not found[0]:
         found.append(snapshot.side("intent"))
-    return [tree for tree in found if snapshot.place(tree)[0] == place]
+    return [tree for tree in found if snapshot.backend_of(tree)[0] == backend]
 
 
 def _body(repository: Repository, root: Node | None, path: str) -> Any:

@@ -120,8 +120,8 @@ def page(facts: Facts, text: str, number: int) -> Page:
     pruned = _pruned(facts, subject)
     if not _is_there(subject, kind, extra) and pruned is None:
         raise NotFound(f"there is nothing at '{text}'")
-    place, directory = facts.snapshot.place(subject.tree)
-    version = facts.snapshot.version(place)
+    backend, directory = facts.snapshot.backend_of(subject.tree)
+    version = facts.snapshot.version(backend)
     made: Page = {
         "ref": text,
         "resolved": subject.shown,
@@ -139,9 +139,9 @@ def page(facts: Facts, text: str, number: int) -> Page:
         **_edges(subject),
         **extra,
     }
-    if subject.object is not None and place.repository is not None and version.oid is not None:
+    if subject.object is not None and backend.repository is not None and version.oid is not None:
         path = directory + object_path(subject.stored)
-        made["history"] = document_history(facts.snapshot, place, version.oid, path, most=10, look_at=300)
+        made["history"] = document_history(facts.snapshot, backend, version.oid, path, most=10, look_at=300)
     return made
 
 
@@ -159,15 +159,15 @@ def _pruned(facts: Facts, subject: Subject) -> str | None:
 def history(facts: Facts, text: str, start: Oid | None) -> Page:
     """The history of the document at a ref, a page at a time, with what each commit changed in it."""
     subject = Subject(facts, text)
-    place, directory = facts.snapshot.place(subject.tree)
-    oid = start or facts.snapshot.version(place).oid
-    if place.repository is None or oid is None:
-        raise NotFound(f"{place.where} has no history")
-    fetch_history(place)
+    backend, directory = facts.snapshot.backend_of(subject.tree)
+    oid = start or facts.snapshot.version(backend).oid
+    if backend.repository is None or oid is None:
+        raise NotFound(f"{backend.where} has no history")
+    fetch_history(backend)
     path = directory + object_path(subject.stored)
-    found = document_history(facts.snapshot, place, oid, path, most=20)
+    found = document_history(facts.snapshot, backend, oid, path, most=20)
     for entry in found["entries"]:
-        entry["difference"] = change_of(place.repository, entry["commit"], path)
+        entry["difference"] = change_of(backend.repository, entry["commit"], path)
     is_there = subject.object is not None
     return {"ref": text, "resolved": subject.shown, "exists": is_there, "is_start": start is None, **found}
 

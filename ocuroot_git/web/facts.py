@@ -130,8 +130,8 @@ class Facts:
         """Which version of the stores this is; None in a directory, where nothing says whether it is still so."""
         versions = []
         for tree in (self.state, self.intent or self.state):
-            place, directory = self.snapshot.place(tree)
-            versions.append((self.snapshot.version(place).oid, directory))
+            backend, directory = self.snapshot.backend_of(tree)
+            versions.append((self.snapshot.version(backend).oid, directory))
         return None if None in (oid for oid, _ in versions) else tuple(versions)
 
     # Documents of the state store, by stored ref
@@ -228,7 +228,7 @@ class Facts:
 
     def _key(self, tree: StoreTree, node: Node | None) -> str | None:
         """The id of a tree; None where there is none to keep things under, as in a directory."""
-        if node is None or self.snapshot.place(tree)[0].repository is None:
+        if node is None or self.snapshot.backend_of(tree)[0].repository is None:
             return None
         return tree.files.oid(node)
 

@@ -108,7 +108,7 @@ def test_a_repository_of_one_s_own(repo: Repo, make_repo: Callable[..., Repo], m
 
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     with pytest.raises(Fatal, match="belongs to another user"):
-        open_stores(str(repo.path)).where("state")
+        open_stores(str(repo.path)).backend("state")
 
 
 def test_the_user_may_say_what_the_file_may_not(repo: Repo, marks: Path) -> None:

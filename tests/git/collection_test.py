@@ -135,7 +135,7 @@ def test_the_first_commit_and_a_replay_are_written_again(
     from ocuroot_git.config.settings import Settings
     from ocuroot_git.formats.layout import STORE_FILE, Layout
     from ocuroot_git.opening import stores_of
-    from ocuroot_git.sync.remotes import each_place
+    from ocuroot_git.sync.remotes import each_backend
 
     hub, other = make_repo("hub", "--bare"), make_repo("other")
     for repo in (store, other):
@@ -144,14 +144,14 @@ def test_the_first_commit_and_a_replay_are_written_again(
     monkeypatch.chdir(other.path)
     settings = Settings(".", os.environ, "", "")
     stores = stores_of(settings)
-    stores.where("state")[0].create({STORE_FILE: Layout(1).store_file()})
+    stores.backend("state")[0].create({STORE_FILE: Layout(1).store_file()})
     assert stolen[0] >= 3
     assert other.git("rev-parse", "state") == store.git("rev-parse", "state")
     sound(other)
     other.ocuroot("set", "+/custom/here", "1")
     store.ocuroot("set", "+/custom/there", "1")
     store.ocuroot("push", "-q")
-    for _, sharing in each_place(stores, settings, None):
+    for _, sharing in each_backend(stores, settings, None):
         assert sharing is not None and sharing.push(None).replayed
     assert stolen[0] > 4
     assert other.ocuroot("match", "**").split() == ["+/custom/here", "+/custom/there"]

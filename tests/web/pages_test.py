@@ -216,7 +216,7 @@ def test_what_git_knows_of_older_commits_is_found_at_once(store: Repo, monkeypat
     browser = Browser(application(store.path))
     first = browser.json("/history/+/custom/old")
     assert (first["entries"], first["next"]) == ([], store.git("rev-parse", "state~20"))
-    repository = stores.where("state")[0].repository
+    repository = stores.backend("state")[0].repository
     assert repository is not None
     graph = stores.surroundings.commit_graph(repository)
     tip = store.oid("state")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...sync.remotes import each_place
+from ...sync.remotes import each_backend
 from ..options import Command
 
 TYPE_CHECKING = False
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context, remote: str | None = None) -> int:
-    for where, sharing in each_place(context.stores, context.settings, remote):
+    for where, sharing in each_backend(context.stores, context.settings, remote):
         if sharing is None:
             context.terminal.remark(f"{where}: up to date with the remote")
             continue

@@ -36,19 +36,19 @@ def run(context: Context, *, at: str | None, since: str | None, json: bool) -> i
         if tree in checked:
             continue
         checked.append(tree)
-        place, directory = snapshot.place(tree)
+        backend, directory = snapshot.backend_of(tree)
         with Meter(context.terminal, "Checking directories") as meter:
             checker = Checker(tree, meter, inspect_releases(tree, side), _as_it_was(tree, side, before))
             findings = checker.run()
         errors += _report(context, findings, json=json)
         certain.update(checker.certain)
-        where = f"{place.where}, directory '{directory.rstrip('/')}'" if directory else place.where
+        where = f"{backend.where}, directory '{directory.rstrip('/')}'" if directory else backend.where
         which = f" among what changed since '{since}'" if since is not None else ""
         context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links{which}")
     errors += _report(context, check_model(snapshot, certain, before), json=json)
     if at is None and not context.settings.offline:
-        for place in snapshot.versions:
-            errors += _report(context, find_leftovers(snapshot, place), json=json)
+        for backend in snapshot.versions:
+            errors += _report(context, find_leftovers(snapshot, backend), json=json)
         errors += _report(context, live.leftovers(snapshot), json=json)
     if since is not None:
         context.terminal.remark("what did not change was not read: 'git ocuroot fsck' checks it all")

@@ -34,20 +34,20 @@ def run(context: Context, directory: str, *, message: str | None) -> int:
     imported: dict[str, str] = {}
     for name, root in stores:
         side = SIDES[1] if name == "intent" else SIDES[0]
-        place, prefix = _destination(context.stores, side, name)
+        backend, prefix = _destination(context.stores, side, name)
         with Meter(context.terminal, "Reading files") as meter:
             contents = dict(meter.counted(files_below(source.files, root, "")))
         layout = Layout.read(contents[STORE_FILE], f"'{directory}'").of_side(side)
-        files.setdefault(place, {}).update({prefix + path: data for path, data in contents.items()})
+        files.setdefault(backend, {}).update({prefix + path: data for path, data in contents.items()})
         imported.update({layout.shown(ref): side for ref in map(stored_ref, contents) if ref is not None})
-    for place in files:
-        _refuse_where_shared(context, place)
+    for backend in files:
+        _refuse_where_shared(context, backend)
     operation = context.operation("import", arguments=_fingerprint(files))
     message = compose(imported, "import", [operation], message)
-    for place, contents_there in files.items():
-        if _fill(context, place, contents_there, message, operation):
+    for backend, contents_there in files.items():
+        if _fill(context, backend, contents_there, message, operation):
             context.terminal.remark(
-                f"Imported '{directory}' to {place.where}: {len(imported)} documents and links in all"
+                f"Imported '{directory}' to {backend.where}: {len(imported)} documents and links in all"
             )
     return 0
 
@@ -66,26 +66,28 @@ def _fingerprint(files: dict[Backend, dict[str, bytes | None]]) -> str:
 
 def _destination(stores: Stores, side: Side, directory: str) -> tuple[Backend, str]:
     """The place of one of the stores, and the directory there: its own where two stores share a place."""
-    place, prefix = stores.where(side)
-    shared = stores.where("state") == stores.where("intent")
+    backend, prefix = stores.backend(side)
+    shared = stores.backend("state") == stores.backend("intent")
     parts = [prefix, directory if shared else ""]
     below = "/".join(filter(None, parts))
-    return place, f"{below}/" if below else ""
+    return backend, f"{below}/" if below else ""
 
 
-def _refuse_where_shared(context: Context, place: Backend) -> None:
+def _refuse_where_shared(context: Context, backend: Backend) -> None:
     """Raise StoreError where a remote has the store that is not here: one made beside it would hide it."""
-    if not isinstance(place, Branch) or place.read().oid is not None:
+    if not isinstance(backend, Branch) or backend.read().oid is not None:
         return
-    found = find_shared(context.settings, place)
+    found = find_shared(context.settings, backend)
     if found is not None:
         raise StoreError(
-            f"{place.where} exists already, as '{found[0]}': a store is imported as a whole, into a new one",
+            f"{backend.where} exists already, as '{found[0]}': a store is imported as a whole, into a new one",
             hint="name another: git -c ocuroot.state.branch=<branch> ocuroot import <directory>",
         )
 
 
-def _fill(context: Context, place: Backend, files: dict[str, bytes | None], message: str, operation: Operation) -> bool:
+def _fill(
+    context: Context, backend: Backend, files: dict[str, bytes | None], message: str, operation: Operation
+) -> bool:
     """Make the store with its first commit, which only says what it is, and add all else in a second.
 
     Gives False where that was done before, by an import of this name. As for every other write, an answer of a remote
@@ -100,33 +102,33 @@ def _fill(context: Context, place: Backend, files: dict[str, bytes | None], mess
         snapshot = stores.snapshot()
         if retry.look_back(snapshot) is not None:
             return True
-        version = snapshot.version(place)
-        is_there = _holds_something(place, version)
-        if is_there and operation.is_named and place.repository is not None:
-            done = retry.find(snapshot, (place,))
+        version = snapshot.version(backend)
+        is_there = _holds_something(backend, version)
+        if is_there and operation.is_named and backend.repository is not None:
+            done = retry.find(snapshot, (backend,))
             if done is not None:
                 stores.repeated(done[1])
                 return False
-        retry.write_to(snapshot, place)
+        retry.write_to(snapshot, backend)
         try:
             if not is_there:
                 is_begun = True
-                version = place.create(first)
-            elif not is_begun or dict(files_below(place.files, version.root, "")) != first:
+                version = backend.create(first)
+            elif not is_begun or dict(files_below(backend.files, version.root, "")) != first:
                 raise StoreError(
-                    f"{place.where} exists already: a store is imported as a whole, into a new one",
+                    f"{backend.where} exists already: a store is imported as a whole, into a new one",
                     hint="name another: git -c ocuroot.state.branch=<branch> ocuroot import <directory>",
                 )
-            with place.write_lock():
-                place.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
+            with backend.write_lock():
+                backend.write(version, files, message, f"ocuroot: {message.partition(chr(10))[0]}")
             return True
         except RefMoved as moved:
             retry.after(moved, settings.tell)
 
 
-def _holds_something(place: Backend, version: Version) -> bool:
+def _holds_something(backend: Backend, version: Version) -> bool:
     root = version.root
-    return root is not None and (place.repository is not None or bool(list(place.files.children(root))))
+    return root is not None and (backend.repository is not None or bool(list(backend.files.children(root))))
 
 
 COMMAND = Command(

@@ -51,13 +51,16 @@ def run(
         if wanted[side] or remotes[side]:
             settings.configure(side, branch=wanted[side], remote=remotes[side])
     layout = Layout(int(dialect))
-    made = {place: _make(context, place, layout) for place in {context.stores.where(side)[0]: None for side in SIDES}}
+    made = {
+        backend: _make(context, backend, layout)
+        for backend in {context.stores.backend(side)[0]: None for side in SIDES}
+    }
     for side in SIDES:
-        place = context.stores.where(side)[0]
-        if isinstance(place, Branch) and (wanted[side] or side == "state"):
-            _configure(settings, f"ocuroot.{side}.branch", place.name)
-        elif isinstance(place, Remote) and (named := remotes[side]):
-            _configure(settings, f"ocuroot.{side}.branch", place.location.branch)
+        backend = context.stores.backend(side)[0]
+        if isinstance(backend, Branch) and (wanted[side] or side == "state"):
+            _configure(settings, f"ocuroot.{side}.branch", backend.name)
+        elif isinstance(backend, Remote) and (named := remotes[side]):
+            _configure(settings, f"ocuroot.{side}.branch", backend.location.branch)
             _configure(settings, f"ocuroot.{side}.remote", named)
             if has_secret(named):
                 context.terminal.warning(
@@ -67,8 +70,8 @@ def run(
     if name.source != URL_OF_ORIGIN and not settings.config.stored(ALIAS_KEY):
         _write_config(settings, ALIAS_KEY, name.text)  # it holds here alone, and must not change with the surroundings
     remember_name(repository, name.text)
-    for place, what in made.items():
-        context.terminal.remark(f"{what} {place.where}")
+    for backend, what in made.items():
+        context.terminal.remark(f"{what} {backend.where}")
     return 0
 
 
@@ -77,48 +80,48 @@ def _configure(settings: Settings, key: str, value: str) -> None:
         _write_config(settings, key, value)
 
 
-def _make(context: Context, place: Backend, layout: Layout) -> str:
+def _make(context: Context, backend: Backend, layout: Layout) -> str:
     """Make a store at a place where there is none; says what was done, for a sentence with the place."""
     deadline = time.monotonic() + context.settings.timeout
     refusal: Fatal | None = None
     while True:
-        root = place.read().root
-        if root is not None and (place.repository is not None or place.files.children(root)):
+        root = backend.read().root
+        if root is not None and (backend.repository is not None or backend.files.children(root)):
             break
         if refusal is not None:
             raise refusal
         try:
-            return _create(context, place, layout)
+            return _create(context, backend, layout)
         except RefMoved as moved:
             refusal = moved.refusal
             # Another process made the same first commit, or is about to and holds the lock of the branch.
             if time.monotonic() > deadline:
                 raise Conflict(f"lost the race for '{moved}'; nothing changed", hint="try again") from None
         _pause()
-    sides = [place.files.child(root, side) for side in SIDES]
-    if not is_store(place.files, root) and not all(is_store(place.files, side) for side in sides):
+    sides = [backend.files.child(root, side) for side in SIDES]
+    if not is_store(backend.files, root) and not all(is_store(backend.files, side) for side in sides):
         raise StoreError(
-            f"{place.where} exists, and is no store: it has no '{STORE_FILE}'",
+            f"{backend.where} exists, and is no store: it has no '{STORE_FILE}'",
             hint="name another branch: git ocuroot init --branch <branch>",
         )
     return "There is a store already on"
 
 
-def _create(context: Context, place: Backend, layout: Layout) -> str:
+def _create(context: Context, backend: Backend, layout: Layout) -> str:
     """Make a store at a place where there is nothing, as `_make` does. Raises RefMoved."""
-    found = find_shared(context.settings, place) if isinstance(place, Branch) else None
-    if found is not None and isinstance(place, Branch):
+    found = find_shared(context.settings, backend) if isinstance(backend, Branch) else None
+    if found is not None and isinstance(backend, Branch):
         tracking, oid = found
-        place.adopt(oid, f"ocuroot: branch from {tracking}")
+        backend.adopt(oid, f"ocuroot: branch from {tracking}")
         return f"Took the store of '{tracking}' as"
-    place.create(_first_files(context, place, layout))
+    backend.create(_first_files(context, backend, layout))
     return "Made a store on"
 
 
-def _first_files(context: Context, place: Backend, layout: Layout) -> dict[str, bytes | None]:
+def _first_files(context: Context, backend: Backend, layout: Layout) -> dict[str, bytes | None]:
     """The files of the first commit: in dialect 3 state and intent are two trees, below each other or on their own."""
-    sides = [side for side in SIDES if context.stores.where(side)[0] == place]
-    prefixes = {side: context.stores.where(side)[1] for side in sides}
+    sides = [side for side in SIDES if context.stores.backend(side)[0] == backend]
+    prefixes = {side: context.stores.backend(side)[1] for side in sides}
     files: dict[str, bytes | None] = {}
     for side in sides:
         prefix = prefixes[side] + "/" if prefixes[side] else ""

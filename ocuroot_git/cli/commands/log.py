@@ -33,9 +33,9 @@ _MOST_CHANGES: Final = 100
 
 def run(context: Context, *patterns: str, limit: int | None, changes: int | None, json: bool, at: str | None) -> int:
     for side in SIDES:
-        place, _ = context.stores.where(side)
-        if isinstance(place, Remote):
-            place.need_history()
+        backend, _ = context.stores.backend(side)
+        if isinstance(backend, Remote):
+            backend.need_history()
     snapshot = context.snapshot(at)
     if limit == 0:
         return 0
@@ -103,12 +103,12 @@ def _newest_first(context: Context, snapshot: Snapshot, wanted: Wanted, most: in
                 trees.append(tree)
     histories = []
     for tree in trees:
-        place, directory = snapshot.place(tree)
-        start = snapshot.version(place).oid
-        if place.repository is None or start is None:
-            raise Fatal(f"{place.where} has no history", hint="a store on a branch has one")
+        backend, directory = snapshot.backend_of(tree)
+        start = snapshot.version(backend).oid
+        if backend.repository is None or start is None:
+            raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
         graph = snapshot.surroundings.commit_graph
-        histories.append(ref_changes(place.repository, start, tree, directory, wanted, graph=graph, most=most))
+        histories.append(ref_changes(backend.repository, start, tree, directory, wanted, graph=graph, most=most))
     if len(histories) == 1:
         yield from histories[0]
         return

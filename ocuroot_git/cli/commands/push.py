@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...sync.remotes import each_place
+from ...sync.remotes import each_backend
 from ..arguments import CHOICES, choice_of
 from ..options import Command
 from ..reports import report_sharing
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context, remote: str | None = None, *, ours: bool, theirs: bool) -> int:
-    for where, sharing in each_place(context.stores, context.settings, remote):
+    for where, sharing in each_backend(context.stores, context.settings, remote):
         if sharing is None:
             context.terminal.remark(f"{where}: nothing to push, what is written there is there at once")
         else:

@@ -74,20 +74,20 @@ def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:
 
 def _describe(context: Context, snapshot: Snapshot, side: Side, refs: dict[Side, int]) -> dict[str, Document]:
     location = context.settings.location(side)
-    place, _ = context.stores.where(side)
-    found: dict[str, Document] = {"place": place.where, "configured_by": location.source, "exists": True}
+    backend, _ = context.stores.backend(side)
+    found: dict[str, Document] = {"place": backend.where, "configured_by": location.source, "exists": True}
     try:
         tree = snapshot.side(side)
     except NoStore as error:
         return {**found, "exists": False, "problem": error.message, "hint": error.hint}
-    place, directory = snapshot.place(tree)
+    backend, directory = snapshot.backend_of(tree)
     return {
         **found,
         "directory": directory.rstrip("/"),
         "dialect": tree.layout.dialect,
-        "tip": snapshot.version(place).oid,
+        "tip": snapshot.version(backend).oid,
         "refs": refs.get(side),
-        "sharing": standing(context.settings, place),
+        "sharing": standing(context.settings, backend),
     }
 
 
