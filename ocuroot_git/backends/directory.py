@@ -374,8 +374,8 @@ def _write_new(top: str, contents: Iterable[tuple[str, bytes]], where: str) -> i
 
 def _length_in_common(one: list[str], other: list[str]) -> int:
     length = 0
-    for here, there in zip(one, other):
-        if here != there:
+    for old, new in zip(one, other):
+        if old != new:
             break
         length += 1
     return length

@@ -114,7 +114,7 @@ def evaluate(
         # The library converts what the last expression gives, which fails for a function: hence the None.
         module = run.evaluate(prelude, run.text + "\n\nNone", _builtins(run, environ, shell))
         run.read_globals(module)
-        return run.said
+        return run.settings
 
     need_library(filename)
     return RepoFile(in_child(work, filename, seconds))
@@ -145,7 +145,7 @@ class _Run:
         self.filename = filename
         self.bounds = bounds
         self.shift = shift  # lines put before the user's own
-        self.said: dict[str, Any] = {"printed": []}  # by the fields of RepoFile
+        self.settings: dict[str, Any] = {"printed": []}  # by the fields of RepoFile
         self.problem: tuple[str, str | None] | None = None
         self.hidden: Collection[str] = ()
 
@@ -227,10 +227,10 @@ class _Run:
                 value = module[name]
             except starlark.StarlarkError:  # a function, as our own repo_alias is
                 value = None if name == "repo_alias" else ...
-            if value is None or field in self.said:
+            if value is None or field in self.settings:
                 continue
             try:
-                self.said[field] = self.check_field(field, value, name)
+                self.settings[field] = self.check_field(field, value, name)
             except ValueError as error:
                 import re
 
@@ -288,19 +288,19 @@ def _builtins(
     run: _Run, environ: Mapping[str, str], shell: Callable[[str], ShellResult] | None
 ) -> dict[str, Callable[..., object]]:
     """The functions that the prelude takes from Python, by their names there without the underscores."""
-    said = run.said
+    settings = run.settings
 
     def ocuroot(version: object) -> None:
-        said["requires"] = run.check_field("requires", version, "ocuroot: the version")
+        settings["requires"] = run.check_field("requires", version, "ocuroot: the version")
 
     def repo_alias(alias: object) -> None:
-        said["repo_alias"] = run.check_field("repo_alias", alias, "repo_alias: the alias")
+        settings["repo_alias"] = run.check_field("repo_alias", alias, "repo_alias: the alias")
 
     def remotes(remotes: object) -> None:
-        said["remotes"] = run.check_field("remotes", remotes, "remotes")
+        settings["remotes"] = run.check_field("remotes", remotes, "remotes")
 
     def trigger() -> None:
-        said["has_trigger"] = True
+        settings["has_trigger"] = True
 
     def store_git(
         remote_url: object,
@@ -319,10 +319,10 @@ def _builtins(
         return store
 
     def store_set(state: object, intent: object = None) -> None:
-        if "state" in said:
+        if "state" in settings:
             run.wrong("store.set is called a second time")
-        said["state"] = run.check_store(state, "store.set: the state store")
-        said["intent"] = None if intent is None else run.check_store(intent, "store.set: the intent store")
+        settings["state"] = run.check_store(state, "store.set: the state store")
+        settings["intent"] = None if intent is None else run.check_store(intent, "store.set: the intent store")
 
     def host_env() -> object:
         return {utf8(name): utf8(value) for name, value in environ.items()}
@@ -366,4 +366,4 @@ def _builtins(
 
     own: list[Callable[..., object]] = [ocuroot, repo_alias, remotes, trigger, store_git, store_fs, store_set]
     own += [host_env, host_os, host_arch, closed, absent]
-    return {"print": said["printed"].append, "run": run_shell, **{function.__name__: function for function in own}}
+    return {"print": settings["printed"].append, "run": run_shell, **{function.__name__: function for function in own}}

@@ -261,16 +261,16 @@ class FunctionCall:
         return read
 
     def result(self, ended: CommandExit, outputs: Fields) -> Performed:
-        said = self._answers.result if self._answers is not None else None
-        if ended.why or said is None:
+        answer = self._answers.result if self._answers is not None else None
+        if ended.why or answer is None:
             why = ended.why or f"the process that called the function ended with status {ended.status}"
             return Performed(vocabulary.FAILED, ended.status or 128, why, outputs)
-        if "error" in said:
-            hint = f" ({said['hint']})" if said["hint"] else ""
-            return Performed(vocabulary.FAILED, 1, f"{said['error']}{hint}", outputs)
-        if "next" in said:
-            return Performed(vocabulary.RUNNING, 0, outputs=outputs, following=said["next"])
-        done = said["done"]
+        if "error" in answer:
+            hint = f" ({answer['hint']})" if answer["hint"] else ""
+            return Performed(vocabulary.FAILED, 1, f"{answer['error']}{hint}", outputs)
+        if "next" in answer:
+            return Performed(vocabulary.RUNNING, 0, outputs=outputs, following=answer["next"])
+        done = answer["done"]
         given = {**outputs, **done["outputs"]}
         try:
             tags = [_tag(tag) for tag in done["tags"]]

@@ -227,8 +227,8 @@ def _apply_environment(tx: Transaction, difference: Difference, problems: Proble
 
 def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> None:
     """Cancel what is pending for an environment, take down what is there, and let it go when nothing is left."""
-    there = deployments(tx, problems, only=name)
-    if there:
+    deployed_there = deployments(tx, problems, only=name)
+    if deployed_there:
         require_own_dialect(tx, "take down what is deployed there")
     if state_tree(tx).layout.writes_deliveries:
         for package in packages(state_tree(tx)):
@@ -237,7 +237,7 @@ def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> No
                 runs.cancel_pending(
                     tx, package, name, vocabulary.BY_ENVIRONMENT, lambda run: read_run(tx, run).type != DOWN
                 )
-                if (package, name) in there:
+                if (package, name) in deployed_there:
                     _take_down(tx, work, vocabulary.BY_ENVIRONMENT)
     finish.remove_deserted(tx, name)
 

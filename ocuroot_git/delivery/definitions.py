@@ -53,8 +53,8 @@ def read_definition(
     except FilesError as error:
         raise NotFound(str(error)) from None
     if is_starlark(path) and not text.lstrip().startswith("{"):  # JSON under the name of code goes on to be JSON
-        said = evaluate(files, path, environments=as_code_sees(known), permissions=permissions)
-        return Definition(said.definition, said.environments, said.printed)
+        evaluated = evaluate(files, path, environments=as_code_sees(known), permissions=permissions)
+        return Definition(evaluated.definition, evaluated.environments, evaluated.printed)
     return Definition(fields_of(parse_package(text, f"'{path}'"), f"'{path}'"), [], [], text)
 
 

@@ -51,12 +51,12 @@ def _is_followed(snapshot: Snapshot, run: RunRef) -> bool:
     if failed is None:
         return False
     try:
-        there = deployed(snapshot, package, name)
+        current = deployed(snapshot, package, name)
     except BAD:
-        there = None  # reported where deployments are read
-    others = [(there, vocabulary.COMPLETE)] if there is not None else []
+        current = None  # reported where deployments are read
+    others = [(current, vocabulary.COMPLETE)] if current is not None else []
     # Where nothing is deployed, what was taken down there is found among all that ever completed.
-    for status in (*_BEGUN, *(() if there is not None else (vocabulary.COMPLETE,))):
+    for status in (*_BEGUN, *(() if current is not None else (vocabulary.COMPLETE,))):
         others += [(other, status) for other in runs_in(snapshot, package, name, status)]
     for other, status in others:
         if other != run:

@@ -149,8 +149,8 @@ class _Remembered:
     def __init__(self, snapshot: Snapshot, names: Collection[str], progress: Progress | None) -> None:
         state, *others = _trees(snapshot)
         self._trees = state, others[0] if others else state if snapshot.has_intent() else None
-        there = [tree for tree in self._trees if tree is not None]
-        self._is_of_use = all(snapshot.backend_of(tree)[0].repository is not None for tree in there)
+        trees = [tree for tree in self._trees if tree is not None]
+        self._is_of_use = all(snapshot.backend_of(tree)[0].repository is not None for tree in trees)
         if self._is_of_use:
             # Where much is to be read, this reads all of both stores in one pass, for the index too. And it says
             # whether a link above packages makes that what lies in them is not all there is to know.

@@ -114,13 +114,13 @@ def _collect(process: Popen[bytes], family: _Group | _Processes, seconds: float,
     import selectors
 
     assert process.stdout is not None and process.stderr is not None
-    said: dict[int, list[bytes]] = {process.stdout.fileno(): [], process.stderr.fileno(): []}
-    out, err = said.values()
+    pieces: dict[int, list[bytes]] = {process.stdout.fileno(): [], process.stderr.fileno(): []}
+    out, err = pieces.values()
     began = heard = time.monotonic()
     ended: float | None = None
     status: int | None = None
     with selectors.DefaultSelector() as selector:
-        for fd in said:
+        for fd in pieces:
             selector.register(fd, selectors.EVENT_READ)
 
         def read(pause: float) -> None:
@@ -128,7 +128,7 @@ def _collect(process: Popen[bytes], family: _Group | _Processes, seconds: float,
             for key, _ in selector.select(pause):
                 piece = os.read(int(key.fd), 1 << 16)
                 if piece:
-                    said[int(key.fd)].append(piece)
+                    pieces[int(key.fd)].append(piece)
                     heard = time.monotonic()
                 else:
                     selector.unregister(key.fd)

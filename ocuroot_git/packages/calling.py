@@ -58,11 +58,11 @@ class Answers:
 
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            said = json.loads(line)
-            if "message" in said:
-                self._entry(said["message"], said["stream"], said["attributes"])
+            report = json.loads(line)
+            if "message" in report:
+                self._entry(report["message"], report["stream"], report["attributes"])
             else:
-                self.result = said
+                self.result = report
 
 
 def main() -> int:
@@ -75,8 +75,8 @@ def main() -> int:
     for descriptor in (0, 1, 2):  # the library reports a panic on stderr
         os.dup2(null, descriptor)
 
-    def answer(said: Fields) -> None:
-        answers.write(json.dumps(said) + "\n")
+    def answer(report: Fields) -> None:
+        answers.write(json.dumps(report) + "\n")
         answers.flush()
 
     result = _call(request, answer)

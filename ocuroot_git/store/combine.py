@@ -79,8 +79,8 @@ def _add(push: Push, snapshot: Snapshot, backend: Backend, companion: Companion)
         companion.result = companion.change(transaction)
         files: dict[str, bytes | None] = {}
         for tree, changes in transaction.changes():
-            there, directory = transaction.backend_of(tree)
-            if there != backend:
+            its_backend, directory = transaction.backend_of(tree)
+            if its_backend != backend:
                 return False
             files.update({directory + path: data for path, data in changes.items()})
         text = compose(transaction.touched, companion.command, [companion.operation], companion.message)
@@ -135,9 +135,9 @@ def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, backe
     names: dict[str, str] = {}
     files: dict[str, bytes | None] = {}
     for draft in transaction.drafts():
-        there, directory = snapshot.backend_of(draft.base)
+        its_backend, directory = snapshot.backend_of(draft.base)
         read = transaction.what_was_read(draft)
-        if read is None or there != backend:
+        if read is None or its_backend != backend:
             return None
         objects |= {directory + path: oid for path, oid in read[0].items()}
         objects[directory + STORE_FILE] = _oid(draft.base, STORE_FILE)

@@ -173,8 +173,8 @@ class Pass:
             elif place is not None:
                 self._find("error", f"{path}/{name}", "it is a file where a directory should be")
         for name, node in below:
-            there, before = place[name] if place is not None else None, known.get(name)
-            entered = Directory(node, f"{path}/{name}", there, is_hidden=is_hidden, before=before)
+            its_place, before = place[name] if place is not None else None, known.get(name)
+            entered = Directory(node, f"{path}/{name}", its_place, is_hidden=is_hidden, before=before)
             if not self._is_as_before(node, before):
                 then.append(entered)
             elif self._is_release(entered):

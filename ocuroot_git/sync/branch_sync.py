@@ -69,17 +69,17 @@ class Sharing:
 
     def _fetch_once(self) -> SyncResult:
         result = SyncResult()
-        there = self.remote_branch.fetch()
-        here = self.branch.read().oid
-        if here is None:
-            self.remote_branch.check_store(there)
-            self.branch.adopt(there, f"ocuroot: branch from {self.remote}/{self.branch.name}")
+        theirs = self.remote_branch.fetch()
+        ours = self.branch.read().oid
+        if ours is None:
+            self.remote_branch.check_store(theirs)
+            self.branch.adopt(theirs, f"ocuroot: branch from {self.remote}/{self.branch.name}")
             result.made = True
             return result
-        there, result.ahead, result.behind = self.remote_branch.standing(here, there)
+        theirs, result.ahead, result.behind = self.remote_branch.standing(ours, theirs)
         if result.behind and not result.ahead:
-            self.remote_branch.check_store(there)
-            self.branch.move(here, there, f"ocuroot: fast-forward to {self.remote}")
+            self.remote_branch.check_store(theirs)
+            self.branch.move(ours, theirs, f"ocuroot: fast-forward to {self.remote}")
             result.moved, result.behind = result.behind, 0
         return result
 
@@ -93,16 +93,16 @@ class Sharing:
         tries = 0
         failed: Exception | None = None
         while True:
-            here = self.branch.read()
+            ours = self.branch.read()
             known = self.remote_branch.known()
             if fetch_first or tries or known is None:
                 try:
                     known = self.remote_branch.fetch_if_any()
                 except TransportError as error:
                     raise failed or error from None
-            if failed is not None and not self._has_arrived(here.oid, known):
+            if failed is not None and not self._has_arrived(ours.oid, known):
                 raise failed
-            if here.oid is None:
+            if ours.oid is None:
                 if known is None:
                     raise Fatal(f"there is no {self.branch.where}, neither here nor on '{self.remote}'")
                 self.branch.adopt(known, f"ocuroot: branch from {self.remote}/{self.branch.name}")
@@ -110,7 +110,7 @@ class Sharing:
                 return result
             tries += 1
             try:
-                if self._push_once(here, known, choice, result):
+                if self._push_once(ours, known, choice, result):
                     return result
             except TransportError as error:
                 failed = error  # which may be the answer to a request that was carried out, and sent again on the way
@@ -120,28 +120,28 @@ class Sharing:
 
     # Pushing
 
-    def _push_once(self, here: Version, known: Oid | None, choice: Choice, result: SyncResult) -> bool:
+    def _push_once(self, ours: Version, known: Oid | None, choice: Choice, result: SyncResult) -> bool:
         """Push once; whether that was it. Raises what cannot be tried again."""
-        assert here.oid is not None
+        assert ours.oid is not None
         self._failure = None
-        target = here.oid
+        target = ours.oid
         replay: Replay | None = None
         ahead, behind = 1, 0
         if known is not None:
-            known, ahead, behind = self.remote_branch.standing(here.oid, known)
+            known, ahead, behind = self.remote_branch.standing(ours.oid, known)
         if known is not None and behind:
             self.remote_branch.check_store(known)
-            if ahead and self._has_arrived(here.oid, known):
+            if ahead and self._has_arrived(ours.oid, known):
                 target = known
             elif ahead:
-                self.remote_branch.check_not_rewritten(here.oid, known)
-                replay = Replay(self.remote_branch, here, known, choice)
+                self.remote_branch.check_not_rewritten(ours.oid, known)
+                replay = Replay(self.remote_branch, ours, known, choice)
                 target = replay.commit
                 result.replayed = len(replay.changes)
             else:
                 target = known
         if target != known:
-            self._sent = here.oid, target
+            self._sent = ours.oid, target
             failure = self.remote_branch.transport.push(target, self.branch.reference)
             if failure is not None:
                 if self._may_try_again(failure, known):
@@ -154,8 +154,8 @@ class Sharing:
             self.repository.written = True
         self.remote_branch.touch()
         try:
-            if target != here.oid:
-                self.branch.move(here.oid, target, f"ocuroot: sync with {self.remote}")
+            if target != ours.oid:
+                self.branch.move(ours.oid, target, f"ocuroot: sync with {self.remote}")
                 if replay is not None:
                     replay.keep(self.remote_branch)
                 result.moved = behind
@@ -176,9 +176,9 @@ class Sharing:
             return Conflict(f"{failure.message} ({tries} tries in {self._timeout:g} s)")
         return Conflict(f"lost the race for '{self.remote}' {tries} times in {self._timeout:g} s")
 
-    def _has_arrived(self, here: Oid | None, known: Oid | None) -> bool:
+    def _has_arrived(self, ours: Oid | None, known: Oid | None) -> bool:
         """Whether all that is here was pushed and is on the remote, whatever that answered."""
-        if self._sent is None or known is None or self._sent[0] != here:
+        if self._sent is None or known is None or self._sent[0] != ours:
             return False
         return self.remote_branch.is_ancestor(self._sent[1], known)
 

@@ -90,8 +90,8 @@ def _merge_file(
     elif _equal(was, theirs):
         winner = ours
     else:
-        said = _value(ours), _value(theirs)
-        result = _choose(merged, ref, *said, mine, yours, choice)
+        values = _value(ours), _value(theirs)
+        result = _choose(merged, ref, *values, mine, yours, choice)
         winner = ours if result is mine else theirs
     return None if winner is None else winner.with_links(links).to_bytes()
 

@@ -75,14 +75,14 @@ class RemoteBranch:
 
     def fetch(self) -> Oid:
         """Bring the remote-tracking branch up to date; gives where it stands. Raises Fatal where there is no branch."""
-        there = self.fetch_if_any()
-        if there is None:
+        theirs = self.fetch_if_any()
+        if theirs is None:
             is_here = self.branch.read().oid is not None
             raise Fatal(
                 f"there is no branch '{self.branch.name}' on '{self.remote}'",
                 hint=f"'git ocuroot push {self.remote}' makes it" if is_here else "'git ocuroot init' makes a store",
             )
-        return there
+        return theirs
 
     def fetch_if_any(self) -> Oid | None:
         """As `fetch`; None where the remote has no such branch, and had none. Not forced: see P7."""
@@ -103,45 +103,45 @@ class RemoteBranch:
         if not exists:
             return None
         self.touch()
-        there = self.known()
-        self.repository.written = self.repository.written or there != known
-        return there
+        theirs = self.known()
+        self.repository.written = self.repository.written or theirs != known
+        return theirs
 
     def look(self) -> Oid | None:
         """Fetch the branch, and give where it stands; None where the remote has none.
 
         Raises TransportError where that cannot be told, StoreError for a branch that is no store.
         """
-        there = self.fetch_if_any()
-        if there is not None:
-            self.check_store(there)
-        return there
+        theirs = self.fetch_if_any()
+        if theirs is not None:
+            self.check_store(theirs)
+        return theirs
 
-    def distance(self, here: Oid, there: Oid) -> tuple[int, int]:
+    def distance(self, ours: Oid, theirs: Oid) -> tuple[int, int]:
         """How many commits we are ahead, and behind."""
-        said = self.git("rev-list", "--left-right", "--count", f"{here}...{there}", "--").split()
-        return int(said[0]), int(said[1])
+        counts = self.git("rev-list", "--left-right", "--count", f"{ours}...{theirs}", "--").split()
+        return int(counts[0]), int(counts[1])
 
-    def standing(self, here: Oid, there: Oid) -> tuple[Oid, int, int]:
+    def standing(self, ours: Oid, theirs: Oid) -> tuple[Oid, int, int]:
         """The remote's branch, and how many commits we are ahead of it and behind.
 
         In a shallow clone as much of the remote's history is fetched as it takes to tell.
         """
-        ahead, behind = self.distance(here, there)
+        ahead, behind = self.distance(ours, theirs)
         more = _FIRST_DEEPENING
-        while ahead and behind and self._common(here, there) is None and self._where_cut(there) is not None:
+        while ahead and behind and self._common(ours, theirs) is None and self._where_cut(theirs) is not None:
             self.transport.fetch([f"{self.branch.reference}:{self.tracking}"], f"--deepen={more}")
             more *= 4
-            there = self.known() or there
-            ahead, behind = self.distance(here, there)
-        return there, ahead, behind
+            theirs = self.known() or theirs
+            ahead, behind = self.distance(ours, theirs)
+        return theirs, ahead, behind
 
-    def parting_point(self, here: Oid, known: Oid) -> Oid:
+    def parting_point(self, ours: Oid, known: Oid) -> Oid:
         """The commit at which the two parted. Raises Fatal for histories that have none."""
-        base = self._common(here, known)
+        base = self._common(ours, known)
         if base is not None:
             return base
-        cut = self._where_cut(here)
+        cut = self._where_cut(ours)
         if cut is not None:
             raise self.rewritten(cut)
         raise Fatal(
@@ -149,20 +149,20 @@ class RemoteBranch:
             hint=f"to take theirs: git branch -m {self.branch.name} <another-name> && git ocuroot fetch {self.remote}",
         )
 
-    def _common(self, here: Oid, there: Oid) -> Oid | None:
+    def _common(self, ours: Oid, theirs: Oid) -> Oid | None:
         """The newest commit that two have in common, as far as their histories are here."""
         try:
-            return Oid(self.git("merge-base", here, there))
+            return Oid(self.git("merge-base", ours, theirs))
         except GitError:
             return None
 
-    def check_not_rewritten(self, here: Oid, there: Oid) -> None:
+    def check_not_rewritten(self, ours: Oid, theirs: Oid) -> None:
         """Whether the remote's branch still has all of it that ours is built on, as far as its reflog tells (P7)."""
         try:
-            fork = Oid(self.git("merge-base", "--fork-point", self.tracking, here))
+            fork = Oid(self.git("merge-base", "--fork-point", self.tracking, ours))
         except GitError:
             return  # its reflog knows nothing of ours, or there is none
-        if not self.is_ancestor(fork, there):
+        if not self.is_ancestor(fork, theirs):
             raise self.rewritten(fork)
 
     def is_ancestor(self, older: Oid, newer: Oid) -> bool:

@@ -48,9 +48,9 @@ def standing(settings: SharingSettings, backend: Backend) -> dict[str, Document]
     except Fatal:
         return {}  # there is no remote, or none that is meant
     found: dict[str, Document] = {"remote": theirs.remote, "last_contact": _time(theirs.last_contact)}
-    here, there = backend.read().oid, theirs.known()
-    if here is not None and there is not None:
-        ahead, behind = theirs.distance(here, there)
+    ours, tip = backend.read().oid, theirs.known()
+    if ours is not None and tip is not None:
+        ahead, behind = theirs.distance(ours, tip)
         found |= {"ahead": ahead, "behind": behind, "diverged": bool(ahead and behind)}
     return found
 
@@ -82,7 +82,7 @@ def find_shared(settings: SharingSettings, branch: Branch) -> tuple[str, Oid] | 
     found: dict[str, Oid] = {}
     for remote in () if settings.offline else settings.remotes_for(branch.name):
         try:
-            there = RemoteBranch(settings, branch, remote).look()
+            tip = RemoteBranch(settings, branch, remote).look()
         except TransportError as error:
             if settings.tracking_branch(branch.name) is None:
                 raise Fatal(
@@ -90,8 +90,8 @@ def find_shared(settings: SharingSettings, branch: Branch) -> tuple[str, Oid] | 
                     hint="'--offline' makes one without asking",
                 ) from None
             break  # the one that was fetched before will do
-        if there is not None:
-            found[f"{remote}/{branch.name}"] = there
+        if tip is not None:
+            found[f"{remote}/{branch.name}"] = tip
     if len(set(found.values())) > 1:
         raise Fatal(f"there are several stores: {', '.join(found)}", hint="take one: git ocuroot fetch <remote>")
     if found:

@@ -22,27 +22,27 @@ class Replay:
 
     __slots__ = ("_tree", "_writer", "changes", "commit")
 
-    def __init__(self, remote_branch: RemoteBranch, here: Version, there: Oid, choice: Choice) -> None:
+    def __init__(self, remote_branch: RemoteBranch, ours: Version, theirs: Oid, choice: Choice) -> None:
         """Make the commit, with `there` as its parent, of all that was changed in `here` since the two parted.
 
         Raises Conflict where both sides changed a document and `choice` does not decide, Fatal for unrelated histories.
         """
-        assert here.oid is not None
+        assert ours.oid is not None
         branch, repository = remote_branch.branch, remote_branch.repository
-        base = remote_branch.parting_point(here.oid, there)
-        self._tree: Node = repository.root(there)
+        base = remote_branch.parting_point(ours.oid, theirs)
+        self._tree: Node = repository.root(theirs)
         self._writer = branch.writer
-        merged = merge_trees(repository, repository.root(base), here.root, self._tree, choice)
+        merged = merge_trees(repository, repository.root(base), ours.root, self._tree, choice)
         if merged.conflicts:
             raise _conflict(merged.conflicts, remote_branch.remote)
         self.changes: Changes = merged.changes
-        self.commit = there
+        self.commit = theirs
         if self.changes:
             self._writer.begin_write()
             tree = self._writer.edit(self._tree, self.changes)
             refs = [split(path)[1] or path for path in sorted(self.changes)]
-            message = _message(remote_branch, base, here.oid, refs)
-            self.commit = branch.committer.commit(self._writer, tree, [there], message)
+            message = _message(remote_branch, base, ours.oid, refs)
+            self.commit = branch.committer.commit(self._writer, tree, [theirs], message)
 
     def keep(self, remote_branch: RemoteBranch) -> None:
         """See that all objects of the commit stay, to which the branch leads now. Raises Fatal."""
@@ -50,10 +50,10 @@ class Replay:
             remote_branch.branch.keep(self.commit, self.changes, lambda: self._writer.edit(self._tree, self.changes))
 
 
-def _message(remote_branch: RemoteBranch, base: Oid, here: Oid, refs: list[str]) -> str:
+def _message(remote_branch: RemoteBranch, base: Oid, ours: Oid, refs: list[str]) -> str:
     """The message of a replay: it says what was replayed, and bears the names of all operations in it (P4)."""
     log = ("log", "--no-show-signature", "--reverse", "--encoding=UTF-8", "--format=%B%x00")
-    text = remote_branch.git(*log, f"{base}..{here}", "--")
+    text = remote_branch.git(*log, f"{base}..{ours}", "--")
     messages = [message.lstrip("\n") for message in text.split("\0") if message.strip()]
     operations = [operation for message in messages for operation in operations_of(message)]
     subject = messages[0].partition("\n")[0] if len(messages) == 1 else f"replay {len(messages)} commits"

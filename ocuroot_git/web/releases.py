@@ -79,13 +79,13 @@ def tags(stored: str, found: StoredObject | None) -> list[str]:
 
 def _phases(facts: Facts, stored: str, body: Page) -> list[Page]:
     """The phases of a release, with the name, status and newest run of each piece of work. From names alone."""
-    there = {("deploy" if one.word == "deploy" else CALL, one.name): one for one in facts.release(stored).work}
+    by_name = {("deploy" if one.word == "deploy" else CALL, one.name): one for one in facts.release(stored).work}
     made = []
     for name, specs in lenient.phases(body):
         work = []
         for spec in specs:
-            for one in _names_of(facts, spec, there):
-                known = there.pop((spec.kind, one), None)
+            for one in _names_of(facts, spec, by_name):
+                known = by_name.pop((spec.kind, one), None)
                 ref = f"{stored}/{known.below if known is not None else f'{spec.kind}/{one}'}"
                 work.append(
                     {
@@ -98,7 +98,7 @@ def _phases(facts: Facts, stored: str, body: Page) -> list[Page]:
                     }
                 )
         made.append({"name": name, "work": work})
-    if there:
+    if by_name:
         rest = [
             {
                 "kind": kind,
@@ -108,17 +108,17 @@ def _phases(facts: Facts, stored: str, body: Page) -> list[Page]:
                 "status": one.status,
                 "started": True,
             }
-            for (kind, name), one in sorted(there.items())
+            for (kind, name), one in sorted(by_name.items())
         ]
         made.append({"name": "" if not made else "other work", "work": rest})
     return made
 
 
-def _names_of(facts: Facts, spec: lenient.Spec, there: dict[tuple[str, str], Any]) -> list[str]:
+def _names_of(facts: Facts, spec: lenient.Spec, by_name: dict[tuple[str, str], Any]) -> list[str]:
     """The work that a definition stands for: itself, or a deployment to each environment that it selects."""
     if spec.selector is None:
         return [spec.name] if spec.name else []
-    deployed = {name for kind, name in there if kind == DEPLOY}
+    deployed = {name for kind, name in by_name if kind == DEPLOY}
     known = {*facts.names(facts.state, f"{STATE}/environment"), *deployed}
     bodies = {name: facts.body(f"{STATE}/environment/{name}") for name in known}
     return sorted(name for name, body in bodies.items() if body is not None and spec.matches(body))

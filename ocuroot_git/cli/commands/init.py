@@ -152,11 +152,11 @@ def _pause() -> None:
 def _check_branch(settings: Settings, side: str, branch: str | None) -> None:
     if not branch:
         return
-    said = settings.location(side).source  # type: ignore[arg-type]
-    if said.startswith("OCUROOT_"):
+    source = settings.location(side).source  # type: ignore[arg-type]
+    if source.startswith("OCUROOT_"):
         raise Fatal(
-            f"the environment names the {side} store ({said}), and would win over the configuration",
-            hint=f"unset {said}",
+            f"the environment names the {side} store ({source}), and would win over the configuration",
+            hint=f"unset {source}",
         )
     run_git(["check-ref-format", "--branch", branch], settings.environ)
 

@@ -37,8 +37,8 @@ def listing(context: Context, *, json: bool) -> int:
 def _line(context: Context, item: QueueItem) -> str:
     state = context.terminal.paint(f"{item.state:<8}", _COLOURS[item.state])
     what = f"{item.kind} {item.type}" if item.type else item.kind
-    said = [f"'git ocuroot run retry {item.ref}' tries it again"] if item.state == "failed" else item.reasons
-    reasons = f"\t{', '.join(said)}" if said else ""
+    remarks = [f"'git ocuroot run retry {item.ref}' tries it again"] if item.state == "failed" else item.reasons
+    reasons = f"\t{', '.join(remarks)}" if remarks else ""
     return f"{state} {what:<9} {context.terminal.name(item.ref)}{reasons}"
 
 
@@ -119,8 +119,8 @@ def _summarise(context: Context, summary: WorkSummary) -> bool:
             counts[item.state] = counts.get(item.state, 0) + 1
     failed = [item.ref for item in items if item.state == FAILED]
     report_failures(context.terminal, [ref for ref in failed if ref not in ended])
-    words = [f"{count} {what}" for what, count in counts.items()]
-    context.terminal.remark(f"runs: {', '.join(words)}" if words else "nothing to do")
+    parts = [f"{count} {what}" for what, count in counts.items()]
+    context.terminal.remark(f"runs: {', '.join(parts)}" if parts else "nothing to do")
     return bool(failed)
 
 
