@@ -23,7 +23,7 @@ class Replay:
     __slots__ = ("_tree", "_writer", "changes", "commit")
 
     def __init__(self, remote_branch: RemoteBranch, ours: Version, theirs: Oid, choice: Choice) -> None:
-        """Make the commit, with `there` as its parent, of all that was changed in `here` since the two parted.
+        """Make the commit, with `theirs` as its parent, of all that was changed in `ours` since the two parted.
 
         Raises Conflict where both sides changed a document and `choice` does not decide, Fatal for unrelated histories.
         """
