@@ -203,7 +203,8 @@ def test_budget(filled: Repo, arguments: tuple[str, ...], budget: int) -> None:
     names = loaded(filled, *arguments)
     assert not names & HEAVY
     assert len(names) <= budget, sorted(names)
-    assert len(names) > budget - 10, "the budget is far above what is loaded: lower it"
+    # Versions of Python differ in what their own modules load.
+    assert len(names) > budget - 16, "the budget is far above what is loaded: lower it"
 
 
 @pytest.mark.parametrize("arguments", [("get", "+/custom/x"), ("match", "+/**"), ("parse", "+/custom/x")])
