@@ -127,7 +127,7 @@ class Remote:
     @property
     def last_contact(self) -> float | None:
         """When the remote was last asked for the branch, in seconds since the epoch; None: never."""
-        return self._cache.last_contact
+        return self._cache.contact.time
 
     # Reading
 
@@ -242,7 +242,7 @@ class Remote:
             raise self._moved(failure, old)
         self._cache.needs_maintenance = True
         self._rejected = (None, 0)
-        self._cache.touch()
+        self._cache.contact.note()
         try:
             with self._cache.lock():  # else a fetch of another process here meets the lock of the branch
                 self.object_writer.move(self.reference, old, new, reason, self.committer.identities()[1])

@@ -12,6 +12,7 @@ import time
 
 from ..errors import Fatal
 from ..git.config import Config, start_config
+from ..git.contact import Contact
 from ..git.environment import with_config, without_repository
 from ..git.failures import UNWANTED, TransportError
 from ..git.program import GitError, run
@@ -88,22 +89,9 @@ class RemoteCache:
         self._repository = None
 
     @property
-    def last_contact(self) -> float | None:
-        """When the remote was last asked for the branch, in seconds since the epoch; None: never."""
-        try:
-            return os.stat(self._contact_file).st_mtime
-        except OSError:
-            return None
-
-    @property
-    def _contact_file(self) -> str:
-        return os.path.join(self.path, "ocuroot-contact", self._location.branch, "at")
-
-    def touch(self) -> None:
-        """Take note that the remote has answered."""
-        os.makedirs(os.path.dirname(self._contact_file), exist_ok=True)
-        with open(self._contact_file, "wb"):
-            os.utime(self._contact_file)
+    def contact(self) -> Contact:
+        """When the remote was last asked for the branch."""
+        return Contact(os.path.join(self.path, "ocuroot-contact", self._location.branch, "at"))
 
     def known(self) -> Oid | None:
         """Where the branch stood at the last contact."""
@@ -135,7 +123,7 @@ class RemoteCache:
                     f"{self.where} is gone; it was at {known[:12]} at the last contact", hint=self._how_to_forget()
                 )
         self.needs_maintenance = self.needs_maintenance or self.known() != known
-        self.touch()
+        self.contact.note()
 
     def _explained(self, error: TransportError, known: Oid | None) -> Fatal:
         """Why the tip could not be fetched."""

@@ -152,7 +152,7 @@ class Sharing:
         if self._sent is not None:
             result.pushed = max(1, ahead)
             self.repository.written = True
-        self.remote_branch.touch()
+        self.remote_branch.contact.note()
         try:
             if target != ours.oid:
                 self.branch.move(ours.oid, target, f"ocuroot: sync with {self.remote}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from ..errors import Fatal
+from ..git.contact import Contact
 from ..git.failures import TransportError
 from ..git.objects import Oid
 from ..git.program import GitError, run
@@ -66,12 +67,11 @@ class RemoteBranch:
         return self.repository.tip(self.tracking)
 
     @property
-    def last_contact(self) -> float | None:
-        """When the remote was last asked by these commands, in seconds since the epoch; None: never."""
-        try:
-            return os.stat(self._contact_file).st_mtime
-        except OSError:
-            return None
+    def contact(self) -> Contact:
+        """When the remote was last asked by these commands."""
+        return Contact(
+            os.path.join(self.repository.common_dir, "ocuroot", "contact", self.remote, self.branch.name, "at")
+        )
 
     def fetch(self) -> Oid:
         """Bring the remote-tracking branch up to date; gives where it stands. Raises Fatal where there is no branch."""
@@ -102,7 +102,7 @@ class RemoteBranch:
             )
         if not exists:
             return None
-        self.touch()
+        self.contact.note()
         theirs = self.known()
         self.repository.written = self.repository.written or theirs != known
         return theirs
@@ -213,12 +213,6 @@ class RemoteBranch:
         if self.known() != oid:
             self.git("update-ref", "-m", "ocuroot: push", self.tracking, oid)
 
-    def touch(self) -> None:
-        """Take note that the remote has answered."""
-        os.makedirs(os.path.dirname(self._contact_file), exist_ok=True)
-        with open(self._contact_file, "wb"):
-            os.utime(self._contact_file)
-
     def _is_shallow(self) -> bool:
         return bool(self._ends())
 
@@ -239,7 +233,3 @@ class RemoteBranch:
     def git(self, *arguments: str) -> str:
         """What a git command prints in the user's repository. Raises GitError."""
         return run(["-C", self._directory, *arguments], self.branch.environ).decode(errors="replace").strip()
-
-    @property
-    def _contact_file(self) -> str:
-        return os.path.join(self.repository.common_dir, "ocuroot", "contact", self.remote, self.branch.name, "at")

@@ -47,7 +47,7 @@ def standing(settings: SharingSettings, backend: Backend) -> dict[str, Document]
         theirs = RemoteBranch(settings, backend, remote_of(settings, backend, None))
     except Fatal:
         return {}  # there is no remote, or none that is meant
-    found: dict[str, Document] = {"remote": theirs.remote, "last_contact": _time(theirs.last_contact)}
+    found: dict[str, Document] = {"remote": theirs.remote, "last_contact": _time(theirs.contact.time)}
     ours, tip = backend.read().oid, theirs.known()
     if ours is not None and tip is not None:
         ahead, behind = theirs.distance(ours, tip)
