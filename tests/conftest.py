@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.program import PROGRAM
+from support.remote_stores import World, serving
 from support.repositories import SHOP_INSTRUCTIONS, Repo, end_what_was_begun
 
 from ocuroot_git.config.trust import CI_VARIABLES
@@ -127,3 +128,24 @@ def shop_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(shop_template: Path, tmp_path: Path) -> Repo:
     """A repository with the store that `SHOP_INSTRUCTIONS` make, on the branch `state`."""
     return Repo(Path(shutil.copytree(shop_template, tmp_path / "shop")))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[World]:
+    """Repositories at a `file://` remote."""
+    with serving(tmp_path, "file") as made:
+        yield made
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[World]:
+    """Repositories at a remote that `git daemon` serves."""
+    with serving(tmp_path, "daemon") as made:
+        yield made
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[World]:
+    """Repositories at a remote that is served over HTTP."""
+    with serving(tmp_path, "http") as made:
+        yield made

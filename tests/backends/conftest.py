@@ -15,21 +15,3 @@ KINDS = ["file", "daemon", "http"]
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     with serving(tmp_path, request.param) as made:
         yield made
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Iterator[World]:
-    with serving(tmp_path, "file") as made:
-        yield made
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[World]:
-    with serving(tmp_path, "daemon") as made:
-        yield made
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[World]:
-    with serving(tmp_path, "http") as made:
-        yield made

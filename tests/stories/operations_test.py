@@ -12,24 +12,12 @@ from pathlib import Path
 import pytest
 from support.delivering import call, package
 from support.program import PROGRAM
-from support.remote_stores import HEADER, World, fails, hook, operations, serving
+from support.remote_stores import HEADER, World, fails, hook, operations
 from support.repositories import Repo
 from support.servers import Relay, relay
 
 FAULTS = ["repeat", "close"]
 PACKAGE = json.dumps(package([call("build")]))
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[World]:
-    with serving(tmp_path, "http") as made:
-        yield made
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Iterator[World]:
-    with serving(tmp_path, "file") as made:
-        yield made
 
 
 class Between:

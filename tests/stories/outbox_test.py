@@ -5,132 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.contended import POST_RECEIVE, UPDATE, Contended, value
 from support.program import PROGRAM, TOP
-from support.remote_stores import World, operations, serving
+from support.remote_stores import operations, serving
 from support.repositories import Repo
 from support.servers import proxy
 
-OUTBOX = "refs/ocuroot/outbox/"
 FIRST_VERSION = "e5cb204"
-
-# The server loses a race for whoever pushes to the branch, as often as the file `lose` says, and ends the process in
-# the file `kill` as soon as something waits in an outbox.
-UPDATE = """\
-#!/bin/sh
-unset $(git rev-parse --local-env-vars) GIT_QUARANTINE_PATH
-top=$(cd "$(dirname "$0")/.." && pwd)
-case $1 in refs/heads/*)
-    left=$(cat "$top/lose" 2>/dev/null || echo 0)
-    if [ "$left" -gt 0 ]; then
-        echo $((left - 1)) > "$top/lose"
-        made=$(git -C "$top" commit-tree -p "$1" -m another "$1^{tree}")
-        git -C "$top" update-ref "$1" "$made"
-    fi ;;
-esac
-"""
-POST_RECEIVE = """\
-#!/bin/sh
-echo push >> pushes
-while read old new name; do
-    case $name,$new in
-    refs/ocuroot/outbox/*,00000*) ;;
-    refs/ocuroot/outbox/*,*)
-        echo "$name" >> waited
-        if [ -f kill ]; then
-            while [ ! -s kill ]; do sleep 0.01; done
-            kill -9 $(cat kill); rm kill
-        fi ;;
-    esac
-done
-"""
-
-
-class Contended:
-    """A store at a server that lets pushes lose races, and clones that write to it."""
-
-    def __init__(self, world: World, bare: Repo) -> None:
-        self.world = world
-        self.bare = bare
-        for name, text in (("update", UPDATE), ("post-receive", POST_RECEIVE)):
-            hook = bare.path / "hooks" / name
-            hook.write_text(text)
-            hook.chmod(0o755)
-
-    def clone(self, name: str, *config: str) -> Repo:
-        made = self.world.clone(name)
-        for item in ("ocuroot.combine=true", "ocuroot.repoAlias=shop", *config):
-            made.git("config", *item.split("=", 1))
-        return made
-
-    def lose(self, times: int = 1) -> None:
-        (self.bare.path / "lose").write_text(str(times))
-
-    def waiting(self) -> list[str]:
-        return self.bare.git("for-each-ref", "--format=%(refname)", OUTBOX).split()
-
-    def waited(self) -> int:
-        """How many changes have waited so far."""
-        path = self.bare.path / "waited"
-        return len(path.read_text().splitlines()) if path.exists() else 0
-
-    def pushes(self) -> int:
-        path = self.bare.path / "pushes"
-        return len(path.read_text().splitlines()) if path.exists() else 0
-
-    def leave(self, clone: Repo, *arguments: str, times: int = 1, **options: str) -> str:
-        """Run a command that loses a race, and is killed once its change waits; gives the reference of that."""
-        before = set(self.waiting())
-        self.lose(times)
-        (self.bare.path / "kill").touch()
-        command = [sys.executable, str(PROGRAM), *arguments]
-        environ = {**os.environ, **options}
-        writer = subprocess.Popen(
-            command, cwd=clone.path, env=environ, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
-        )
-        (self.bare.path / "kill").write_text(str(writer.pid))
-        _, err = writer.communicate(timeout=60)
-        assert writer.returncode == -signal.SIGKILL, err
-        self.lose(0)
-        (made,) = set(self.waiting()) - before
-        return made
-
-    def subjects(self) -> list[str]:
-        """What was written by us since the store was made, the newest first."""
-        return [line for line in self.bare.git("log", "--format=%s", "state").splitlines() if line != "another"][:-1]
-
-    def text(self, name: str) -> dict[str, object]:
-        found: dict[str, object] = json.loads(self.bare.git("cat-file", "blob", name))
-        return found
-
-    def put(self, content: object, name: str = "01a215a0c6cc-0123456789abcdef") -> str:
-        """Let something wait that no writer of ours has made."""
-        data = content if isinstance(content, str) else json.dumps(content)
-        blob = self.bare.git("hash-object", "-w", "--stdin", input=data)
-        self.bare.git("update-ref", f"{OUTBOX}state/{name}", blob)
-        return f"{OUTBOX}state/{name}"
-
-
-@pytest.fixture
-def contended(tmp_path: Path) -> Iterator[Contended]:
-    with serving(tmp_path, "file") as world:
-        bare = world.bare()
-        made = Contended(world, bare)
-        made.clone("maker").ocuroot("init", "-q")
-        yield made
-
-
-def value(repo: Repo, ref: str) -> object:
-    return json.loads(repo.ocuroot("get", "--default", "null", ref))
-
 
 # Who waits, and who does not
 
@@ -359,96 +247,6 @@ def test_a_server_that_lets_nothing_be_taken_out(contended: Contended) -> None:
     assert contended.subjects() == ["set +/custom/b"]
     assert left in contended.waiting()
     (contended.bare.path / "hooks" / "update").write_text(UPDATE)
-    two.ocuroot("set", "+/custom/b", "3")
-    assert sorted(contended.subjects()) == ["set +/custom/a", "set +/custom/b", "set +/custom/b"]
-    assert contended.waiting() == []
-
-
-# What others may have written there
-
-
-def hostile(text: dict[str, object], what: str) -> object:
-    path, files, objects = "refs/+/custom/a/@object.json", dict(text["files"]), dict(text["objects"])  # type: ignore[call-overload]
-    content = files.pop(path)
-    changes: dict[str, dict[str, object]] = {
-        "store file": {"files": {".ocuroot-store": content}, "objects": {**objects, ".ocuroot-store": None}},
-        "upwards": {"files": {"refs/../x": content}, "objects": {**objects, "refs/../x": None}},
-        "git's own": {"files": {"refs/.git/hooks/x": content}, "objects": {**objects, "refs/.git/hooks/x": None}},
-        "beside": {"files": {"README.md": content}, "objects": {**objects, "README.md": None}},
-        "no ref": {"files": {"refs/a/-/@1/x/@object.json": content}, "objects": {"refs/a/-/@1/x/@object.json": None}},
-        "not read": {"objects": {}},
-        "no document": {"files": {path: "bm90IGpzb24="}},
-        "no content": {"files": {path: "!"}},
-        "nothing": {"files": {}},
-        "unknown base": {"base": "1" * 40},
-        "no base": {"base": "state"},
-        "expired": {"expires": 1},
-        "no time": {"expires": "never"},
-        "another version": {"version": 2},
-        "lines in the name": {"operation": {"name": "a\nOcuroot-Operation: b", "request": None, "result": None}},
-        "lines in the result": {"operation": {"name": "a", "request": "b", "result": "c\nOcuroot-Operation: d"}},
-        "lines in the command": {"command": "set\nOcuroot-Operation: forged"},
-        "lines in a ref": {"touched": ["x\n\nOcuroot-Operation: forged"]},
-        "no author": {"author": ["a <b>", "c", 1, 0]},
-        "deep": {"objects": [[[]]]},
-    }
-    if what == "no JSON":
-        return "{"
-    if what == "a list":
-        return []
-    if what == "large":
-        return {**text, "subject": "x" * (1 << 20)}
-    return {**text, **changes[what]}
-
-
-HOSTILE = [
-    *("store file", "upwards", "git's own", "beside", "no ref", "not read", "no document", "no content", "nothing"),
-    *("unknown base", "no base", "expired", "no time", "another version", "lines in the name", "lines in the result"),
-    *("lines in the command", "lines in a ref", "no author", "deep", "no JSON", "a list", "large"),
-]
-
-
-def test_nothing_is_made_of_what_no_writer_would_write(contended: Contended) -> None:
-    one, two = contended.clone("one"), contended.clone("two")
-    left = contended.leave(one, "set", "+/custom/a", "1")
-    text = contended.text(left)
-    contended.bare.git("update-ref", "-d", left)
-    for number, what in enumerate(HOSTILE):
-        contended.put(hostile(text, what), f"01a215a0c6cc-{number:016x}")
-    commit = contended.bare.git("rev-parse", "state")
-    contended.bare.git("update-ref", f"{OUTBOX}state/01a215a0c6cc-ffff", commit)
-    contended.bare.git("update-ref", f"{OUTBOX}state/not-a-name", contended.bare.git("rev-parse", "state^{tree}"))
-    waiting = contended.waiting()
-    before = contended.bare.git("ls-tree", "-r", "state")
-    two.ocuroot("set", "+/custom/b", "2")
-    assert contended.subjects() == ["set +/custom/b"]
-    after = contended.bare.git("ls-tree", "-r", "state").splitlines()
-    assert [line.partition("\t")[2] for line in after if line not in before.splitlines()] == [
-        "refs/+/custom/b/@object.json"
-    ]
-    assert contended.waiting() == waiting
-    done = two.run("fsck")
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == len(waiting) - 1  # all but the one whose base nobody knows, yet
-    # And the one that they were made of would have been.
-    contended.put(text)
-    two.ocuroot("set", "+/custom/b", "3")
-    assert value(two, "+/custom/a") == "1"
-
-
-def test_a_message_cannot_forge_an_operation(contended: Contended) -> None:
-    one, two = contended.clone("one"), contended.clone("two")
-    contended.leave(one, "set", "-m", "x\n\nOcuroot-Operation: forged", "+/custom/a", "1")
-    two.ocuroot("set", "+/custom/b", "2")
-    assert value(two, "+/custom/a") == "1"
-    assert "forged" not in operations(contended.bare)
-
-
-def test_two_changes_under_one_name_are_one(contended: Contended) -> None:
-    one, two = contended.clone("one"), contended.clone("two")
-    left = contended.leave(one, "set", "+/custom/a", "1")
-    contended.put(contended.text(left))
-    two.ocuroot("set", "+/custom/b", "2")
     two.ocuroot("set", "+/custom/b", "3")
     assert sorted(contended.subjects()) == ["set +/custom/a", "set +/custom/b", "set +/custom/b"]
     assert contended.waiting() == []

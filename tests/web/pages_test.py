@@ -13,11 +13,6 @@ from support.repositories import Repo, unpack
 from support.story import BACKEND, FRONTEND, SEARCH, SHOP
 from support.viewing import Browser, application, tell_story
 
-from ocuroot_git.formats.times import parse_time
-from ocuroot_git.opening import open_stores
-from ocuroot_git.store import history
-from ocuroot_git.web import ansi, changes, json_text, pictures, times
-
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Repo:
@@ -170,63 +165,6 @@ def test_raw_document_is_what_get_prints(browser: Browser, told: Repo) -> None:
     answer = browser.ask(f"/raw/{FRONTEND}/@12")
     assert answer.content_type == "application/json"
     assert answer.get_data(as_text=True) == told.ocuroot("get", f"{FRONTEND}/@12") + "\n"
-
-
-# History
-
-
-def test_history_tells_who_changed_what_and_what_it_was(tmp_path: Path) -> None:
-    told = tell_story(tmp_path / "shop")
-    for value in ('{"open": false}', '{"open": true}'):
-        told.ocuroot("set", "--format", "json", "+/custom/gate", value)
-    told.ocuroot("delete", "+/custom/gate")
-    browser = Browser(application(told.path))
-    entries = browser.json("/history/+/custom/gate")["entries"]
-    assert [(one["status"], one["command"], one["author"]) for one in entries] == [
-        ("D", "delete", "Test"),
-        ("M", "set", "Test"),
-        ("A", "set", "Test"),
-    ]
-    assert entries[1]["difference"][1:3] == [["-", '  "open": false'], ["+", '  "open": true']]
-    commits = browser.json("/commits")["commits"]
-    assert [one["subject"] for one in commits][:3] == ["delete +/custom/gate"] + ["set +/custom/gate"] * 2
-    commit = browser.json(f"/commit/{commits[0]['commit']}")
-    assert commit["page"]["items"] == [{"status": "D", "ref": "+/custom/gate"}]
-    # Nothing of it is left, and every link to it still leads somewhere.
-    assert browser.ask("/ref/+/custom/gate").status_code == 404
-    assert "There is no such document now" in browser.get("/history/+/custom/gate")
-
-
-def test_long_history_goes_on_from_page_to_page(store: Repo) -> None:
-    for number in range(23):
-        store.ocuroot("set", "+/custom/counter", str(number))
-    browser = Browser(application(store.path))
-    first = browser.json("/history/+/custom/counter")
-    assert len(first["entries"]) == 20
-    second = browser.json(f"/history/+/custom/counter?from={first['next']}")
-    assert (len(second["entries"]), second["next"]) == (3, None)
-
-
-def test_what_git_knows_of_older_commits_is_found_at_once(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "_ASK_AFTER", 10)
-    monkeypatch.setattr(changes, "MOST_COMMITS", 20)
-    stores = open_stores(str(store.path))
-    for number in range(40):
-        stores.set("+/custom/old" if number in (3, 9) else "+/custom/new", number)
-    browser = Browser(application(store.path))
-    first = browser.json("/history/+/custom/old")
-    assert (first["entries"], first["next"]) == ([], store.git("rev-parse", "state~20"))
-    repository = stores.backend("state")[0].repository
-    assert repository is not None
-    graph = stores.surroundings.commit_graph(repository)
-    tip = store.oid("state")
-    assert graph.changed(tip, ["refs"], write=tip)
-    found = browser.json("/history/+/custom/old")
-    assert [(one["status"], one["commit"]) for one in found["entries"]] == [
-        ("M", store.git("rev-parse", "state~30")),
-        ("A", store.git("rev-parse", "state~36")),
-    ]
-    assert (found["next"], found["problem"]) == (None, "")
 
 
 # Stores of every kind
@@ -454,53 +392,3 @@ def test_long_log_begins_at_its_end_and_links_to_each_line(store: Repo) -> None:
     assert "line 2499" in page and "line 1999" not in page
     assert '<li id="L1">' in browser.get(f"/ref/{run}/logs?page=1")
     assert len(browser.get(f"/log/{run}/logs").splitlines()) == 2500
-
-
-# Words
-
-
-def test_relative_times_name_the_largest_unit() -> None:
-    now = parse_time("2026-01-05T09:00:00Z")
-    assert now is not None
-    for text, wanted in (
-        ("2026-01-05T08:59:31Z", "just now"),
-        ("2026-01-05T08:58:59Z", "1 minute ago"),
-        ("2026-01-05T11:00:00Z", "in 2 hours"),
-        ("2025-12-05T09:00:00Z", "1 month ago"),
-    ):
-        moment = parse_time(text)
-        assert moment is not None and times.relative(moment, now) == wanted
-
-
-@pytest.mark.parametrize(
-    ("line", "pieces"),
-    [
-        ("plain", [("plain", "")]),
-        ("\x1b[31mred\x1b[0m not", [("red", "ansi-red"), (" not", "")]),
-        ("\x1b[1;92mok\x1b[22m!", [("ok", "ansi-green ansi-bold"), ("!", "ansi-green")]),
-        ("\x1b[38;5;1mr\x1b[38;2;1;2;3mt\x1b[39m.", [("r", "ansi-red"), ("t", ""), (".", "")]),
-        ("\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\", [("click", "")]),
-        ("\x1b]0;title\x07text\x1b[2K\x1b[1A\r\x08", [("text", "")]),
-        ("\x1b[31", []),
-        ("tab\tkept", [("tab\tkept", "")]),
-    ],
-)
-def test_escape_sequences_become_classes_or_nothing(line: str, pieces: list[tuple[str, str]]) -> None:
-    assert ansi.pieces(line) == pieces
-    assert ansi.plain(line) == "".join(text for text, _ in pieces)
-
-
-def test_document_lines_are_those_of_get() -> None:
-    document = {"a": [1, {"b": None}, []], "c": {}, "d": "x\ny"}
-    shown = json_text.lines(document, lambda text: "")
-    assert "\n".join("".join(piece.text for piece in line) for line in shown) == json.dumps(document, indent=2)
-
-
-def test_pipeline_lines_start_and_end_at_the_middles_of_cards() -> None:
-    total = pictures.height([2, 1])
-    assert total == 2 * pictures.CARD + pictures.GAP
-    assert pictures.connections(2, 1, total) == [
-        "M0 44C14 44 14 96 28 96",
-        "M0 148C14 148 14 96 28 96",
-        "M28 96C42 96 42 96 56 96",
-    ]

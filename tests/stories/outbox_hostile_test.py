@@ -1,0 +1,93 @@
+"""What waits in an outbox may be anybody's: nothing is made of what no writer would write (design 8.10)."""
+
+from __future__ import annotations
+
+from support.contended import OUTBOX, Contended, value
+from support.remote_stores import operations
+
+
+def hostile(text: dict[str, object], what: str) -> object:
+    path, files, objects = "refs/+/custom/a/@object.json", dict(text["files"]), dict(text["objects"])  # type: ignore[call-overload]
+    content = files.pop(path)
+    changes: dict[str, dict[str, object]] = {
+        "store file": {"files": {".ocuroot-store": content}, "objects": {**objects, ".ocuroot-store": None}},
+        "upwards": {"files": {"refs/../x": content}, "objects": {**objects, "refs/../x": None}},
+        "git's own": {"files": {"refs/.git/hooks/x": content}, "objects": {**objects, "refs/.git/hooks/x": None}},
+        "beside": {"files": {"README.md": content}, "objects": {**objects, "README.md": None}},
+        "no ref": {"files": {"refs/a/-/@1/x/@object.json": content}, "objects": {"refs/a/-/@1/x/@object.json": None}},
+        "not read": {"objects": {}},
+        "no document": {"files": {path: "bm90IGpzb24="}},
+        "no content": {"files": {path: "!"}},
+        "nothing": {"files": {}},
+        "unknown base": {"base": "1" * 40},
+        "no base": {"base": "state"},
+        "expired": {"expires": 1},
+        "no time": {"expires": "never"},
+        "another version": {"version": 2},
+        "lines in the name": {"operation": {"name": "a\nOcuroot-Operation: b", "request": None, "result": None}},
+        "lines in the result": {"operation": {"name": "a", "request": "b", "result": "c\nOcuroot-Operation: d"}},
+        "lines in the command": {"command": "set\nOcuroot-Operation: forged"},
+        "lines in a ref": {"touched": ["x\n\nOcuroot-Operation: forged"]},
+        "no author": {"author": ["a <b>", "c", 1, 0]},
+        "deep": {"objects": [[[]]]},
+    }
+    if what == "no JSON":
+        return "{"
+    if what == "a list":
+        return []
+    if what == "large":
+        return {**text, "subject": "x" * (1 << 20)}
+    return {**text, **changes[what]}
+
+
+HOSTILE = [
+    *("store file", "upwards", "git's own", "beside", "no ref", "not read", "no document", "no content", "nothing"),
+    *("unknown base", "no base", "expired", "no time", "another version", "lines in the name", "lines in the result"),
+    *("lines in the command", "lines in a ref", "no author", "deep", "no JSON", "a list", "large"),
+]
+
+
+def test_nothing_is_made_of_what_no_writer_would_write(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    text = contended.text(left)
+    contended.bare.git("update-ref", "-d", left)
+    for number, what in enumerate(HOSTILE):
+        contended.put(hostile(text, what), f"01a215a0c6cc-{number:016x}")
+    commit = contended.bare.git("rev-parse", "state")
+    contended.bare.git("update-ref", f"{OUTBOX}state/01a215a0c6cc-ffff", commit)
+    contended.bare.git("update-ref", f"{OUTBOX}state/not-a-name", contended.bare.git("rev-parse", "state^{tree}"))
+    waiting = contended.waiting()
+    before = contended.bare.git("ls-tree", "-r", "state")
+    two.ocuroot("set", "+/custom/b", "2")
+    assert contended.subjects() == ["set +/custom/b"]
+    after = contended.bare.git("ls-tree", "-r", "state").splitlines()
+    assert [line.partition("\t")[2] for line in after if line not in before.splitlines()] == [
+        "refs/+/custom/b/@object.json"
+    ]
+    assert contended.waiting() == waiting
+    done = two.run("fsck")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(waiting) - 1  # all but the one whose base nobody knows, yet
+    # And the one that they were made of would have been.
+    contended.put(text)
+    two.ocuroot("set", "+/custom/b", "3")
+    assert value(two, "+/custom/a") == "1"
+
+
+def test_a_message_cannot_forge_an_operation(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    contended.leave(one, "set", "-m", "x\n\nOcuroot-Operation: forged", "+/custom/a", "1")
+    two.ocuroot("set", "+/custom/b", "2")
+    assert value(two, "+/custom/a") == "1"
+    assert "forged" not in operations(contended.bare)
+
+
+def test_two_changes_under_one_name_are_one(contended: Contended) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    contended.put(contended.text(left))
+    two.ocuroot("set", "+/custom/b", "2")
+    two.ocuroot("set", "+/custom/b", "3")
+    assert sorted(contended.subjects()) == ["set +/custom/a", "set +/custom/b", "set +/custom/b"]
+    assert contended.waiting() == []
