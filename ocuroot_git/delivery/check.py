@@ -155,7 +155,7 @@ def _check_dependencies(function: Function) -> None:
 
 
 class _Inspector:
-    """Whether a release is certainly what `_check_release` finds nothing in, told from its documents as they are met.
+    """Whether a release is certainly what `_check_releases` finds nothing in, told from its documents as they are met.
 
     The check of the store sees to it that no link is among them, and that each is what its ref leads to.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..errors import Error
+from ..errors import Error, RemoteError
 from ..formats.documents import DocumentError, dump, parse, to_bytes
 from . import vocabulary
 from .addresses import RunRef
@@ -172,7 +172,7 @@ def take_over(tx: Transaction, run: RunRef) -> None:
         left = read(tx, run)
         if left.is_empty:
             left = read_remote(tx, run)[1]
-    except BAD:
+    except (*BAD, RemoteError):
         return  # what cannot be read must not keep a run from being ended
     if not left.is_empty:
         log = Log.read(tx.get(run.logs, None))

@@ -67,7 +67,7 @@ class LogWriter:
         self._publish_pause = _FIRST_FLUSH
         self._is_published = False
         self._pause = _FIRST_FLUSH if path is None else _SPOOLED_AFTER
-        self._look_pause = _LOOK_NEAR if _is_near(stores) else _LOOK_FAR
+        self._shortest_look = self._look_pause = _LOOK_NEAR if _is_near(stores) else _LOOK_FAR
         now = time.monotonic()
         self._flush_at = now + self._pause
         self._publish_at = now + self._publish_pause if self._reference is not None else float("inf")
@@ -209,8 +209,8 @@ class LogWriter:
             claim = claims.require_claim(self._stores.snapshot(), self._run, executor.name)
             self._asked_to_stop = bool(claim.cancel)
 
-        near = _LOOK_NEAR if _is_near(self._stores) else _LOOK_FAR
-        self._look_pause = near if self._try("read", look) else min(self._look_pause * 2, _LONGEST_LOOK)
+        was_read = self._try("read", look)
+        self._look_pause = self._shortest_look if was_read else min(self._look_pause * 2, _LONGEST_LOOK)
         self._look_at = time.monotonic() + self._look_pause
 
     def _try(self, what: str, act: Callable[[], object]) -> bool:

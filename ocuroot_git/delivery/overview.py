@@ -170,7 +170,7 @@ class _Remembered:
 
     def _key(self, name: str) -> str:
         ids = (tree.tree_id(f"{REFS}/{name}") if tree is not None else None for tree in self._trees)
-        return "".join(id_ or ABSENT for id_ in ids) + name.encode(errors="surrogateescape").hex()
+        return survey.key_of((id_ or ABSENT for id_ in ids), name)
 
     def read_alone(self, name: str, of_state: Facts, of_intent: Facts) -> Package | None:
         """A package out of its own trees; None where that cannot be done."""

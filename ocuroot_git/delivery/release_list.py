@@ -26,7 +26,6 @@ KIND: Final = "releases/1"
 
 _MANY: Final = 8
 """Packages to be read from which on two processes share the work."""
-_PIECES: Final = 64
 _KEYS: Final = {"ref", "package", "commit", "time", "tags", "newest", "work"}
 
 
@@ -60,7 +59,7 @@ def _remembered(snapshot: Snapshot, names: list[str]) -> dict[str, list[Fields]]
     if memory is None or survey.summary_of(snapshot).is_entangled:
         return {}
     nodes = {name: tree.node(f"{REFS}/{name}") for name in names}
-    keys = {name: tree.files.oid(node) + name.encode(errors="surrogateescape").hex() for name, node in nodes.items()}
+    keys = {name: survey.key_of([tree.files.oid(node)], name) for name, node in nodes.items()}
     data = memory.get(KIND, keys.values())
     unknown = [name for name, key in keys.items() if key not in data]
 
@@ -84,10 +83,9 @@ def _read_all(count: int, read: Callable[[list[int]], list[str]]) -> list[str]:
     numbers = list(range(count))
     if count < _MANY:
         return read(numbers)
-    from ..store.forked_walk import in_two
+    from ..store.forked_walk import in_pieces, in_two
 
-    size = -(-count // _PIECES)  # neighbours stay together: they lie together in a pack
-    return in_two([numbers[first : first + size] for first in range(0, count, size)], read)
+    return in_two(in_pieces(numbers), read)
 
 
 def _lines(data: bytes) -> list[Fields] | None:

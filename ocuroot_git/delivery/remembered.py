@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-    WorkOut = Callable[[str, bytes], bytes | None]
+    WorkOut = Callable[[str], bytes | None]
     """Gives what should be remembered under an id, where this is remembered; None for what can be no such entry."""
 
 _LENGTH: Final = len(ABSENT)
@@ -58,7 +58,7 @@ def check(stores: Stores, memory: Memory, tell: Callable[[int, int], None]) -> C
             done += 1
             tell(done, total)
             try:
-                if id_ in known and work_out(id_, known[id_]) == known[id_]:
+                if id_ in known and work_out(id_) == known[id_]:
                     checked.right += 1
                 else:
                     checked.wrong.append((kind, id_))
@@ -93,15 +93,15 @@ class _Trees:
             if kind.startswith(f"{name}/"):
                 dialects = kind[len(name) + 1 :].split("/")
                 if all(dialect == "-" or dialect in map(str, DIALECTS) for dialect in dialects):
-                    return ways(kind, dialects)
+                    return ways(dialects)
         return None
 
-    def _facts(self, kind: str, dialects: list[str]) -> WorkOut | None:
+    def _facts(self, dialects: list[str]) -> WorkOut | None:
         if len(dialects) != 1 or dialects[0] == "-":
             return None
         layout = Layout(int(dialects[0]))
 
-        def work_out(id_: str, data: bytes) -> bytes | None:
+        def work_out(id_: str) -> bytes | None:
             if len(id_) != _LENGTH:
                 return None
             repository, node = self._find(id_)
@@ -109,22 +109,22 @@ class _Trees:
 
         return work_out
 
-    def _summary(self, kind: str, dialects: list[str]) -> WorkOut | None:
+    def _summary(self, dialects: list[str]) -> WorkOut | None:
         if len(dialects) != 2:
             return None
-        here = self._summaries.setdefault(kind, {})
+        here = self._summaries.setdefault("/".join(dialects), {})
 
-        def work_out(id_: str, data: bytes) -> bytes | None:
+        def work_out(id_: str) -> bytes | None:
             bases, nodes, path = self._both(id_, dialects)
             return _read(lambda: survey.summary_of_nodes(bases, path, nodes, here).to_bytes())
 
         return work_out
 
-    def _package(self, kind: str, dialects: list[str]) -> WorkOut | None:
+    def _package(self, dialects: list[str]) -> WorkOut | None:
         if len(dialects) != 2 or dialects[0] == "-":
             return None
 
-        def work_out(id_: str, data: bytes) -> bytes | None:
+        def work_out(id_: str) -> bytes | None:
             (state, intent), nodes, name = self._both(id_, dialects)
             assert state is not None
             package = _read(lambda: overview.package_alone((state, intent), nodes, name))
@@ -149,12 +149,12 @@ class _Trees:
                 repository, node = self._find(oid) if oid != ABSENT else (self._repositories[0], None)
                 trees.append(StoreTree(repository, None, Layout(int(dialect), side)))
                 nodes.append(node)
-        path = bytes.fromhex(id_[2 * _LENGTH :]).decode(errors="surrogateescape")
+        path = survey.path_of_key(id_, 2)
         return (trees[0], trees[1]), (nodes[0], nodes[1]), path
 
-    def _releases(self, id_: str, data: bytes) -> bytes | None:
+    def _releases(self, id_: str) -> bytes | None:
         repository, node = self._find(id_[:_LENGTH])
-        name = bytes.fromhex(id_[_LENGTH:]).decode(errors="surrogateescape")
+        name = survey.path_of_key(id_, 1)
         return _read(lambda: release_list.lines_alone(repository, Layout(1), name, node))
 
     def _matches(self, words: list[str]) -> WorkOut | None:
@@ -163,7 +163,7 @@ class _Trees:
             return None
         layout = Layout(int(words[0]), sides[words[1]])
 
-        def work_out(id_: str, data: bytes) -> bytes | None:
+        def work_out(id_: str) -> bytes | None:
             repository, node = self._find(id_[:_LENGTH])
             return _read(lambda: remembered_walk.work_out(repository, layout, id_[_LENGTH:], node))
 

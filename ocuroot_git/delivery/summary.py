@@ -128,7 +128,7 @@ def read_package(
         own_intent = own_state
         if intent is not state:
             own_intent = PackageTree(intent.files, nodes[1], intent.layout, package)
-        _compare(summary, Confined(own_state, own_intent), package, facts, customs)
+        _compare(summary, Confined(own_state, own_intent), package, customs)
     return summary
 
 
@@ -141,9 +141,7 @@ def by_side(layout: Layout, side: int, counts: tuple[int, int], *, is_one: bool)
     return (0, counts[1]) if side else (counts[0], 0)
 
 
-def _compare(
-    summary: Summary, confined: Confined, package: str, facts: list[Facts | None], customs: list[Customs]
-) -> None:
+def _compare(summary: Summary, confined: Confined, package: str, customs: list[Customs]) -> None:
     """Find out where both sides of a package differ, and whether that can be told of it alone."""
     problems = Problems()
     state, intent = confined.side("state"), confined.side("intent")

@@ -19,7 +19,7 @@ from .summary import Summary, by_side, read_package
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Final
 
     from ..backends.base import Node
@@ -41,10 +41,8 @@ KIND: Final = "summary/1"
 
 _MANY: Final = 8
 """Packages to be read from which on it pays that libgit2 keeps nothing of them."""
-_PIECES: Final = 64
-"""Parts of the work that two processes share: enough that both end at about the same time."""
 _MOST_HERE: Final = 1 << 16
-"""Overviews that one process keeps: a page that is open for weeks sees many."""
+"""Summaries that one process keeps: a page that is open for weeks sees many."""
 
 
 class _Directory:
@@ -99,6 +97,16 @@ def summary_of_nodes(bases: Bases, path: str, nodes: Nodes, here: dict[str, Summ
     survey = _Survey(*bases)
     survey.here = here
     return survey.summary(path, nodes)
+
+
+def key_of(ids: Iterable[str], path: str) -> str:
+    """The id of a remembered entry: the ids of its trees, and their path, since refs within documents may say it."""
+    return "".join(ids) + path.encode(errors="surrogateescape").hex()
+
+
+def path_of_key(key: str, trees: int) -> str:
+    """The path in an id that `key_of` made of so many trees."""
+    return bytes.fromhex(key[trees * len(ABSENT) :]).decode(errors="surrogateescape")
 
 
 def kind_of(bases: Bases) -> str:
@@ -202,12 +210,11 @@ class _Survey:
                 wanted[key].summary = self.here[key] = known
 
     def _key(self, directory: _Directory) -> str:
-        """The ids of the trees, and the path, since refs within documents may say it."""
         ids = [
             tree.files.oid(node) if tree is not None and node is not None else ABSENT
             for tree, node in zip(self.bases, directory.nodes)
         ]
-        return "".join(ids) + directory.path.encode(errors="surrogateescape").hex()
+        return key_of(ids, directory.path)
 
     def _list(self, directory: _Directory) -> None:
         """Find out what lies in a directory: whether it is a package, and the directories below."""
@@ -279,10 +286,9 @@ class _Survey:
         if len(packages) < _MANY or any(tree is not None and tree.files.is_partial for tree in self.bases):
             texts = read(numbers)
         else:
-            from ..store.forked_walk import in_two
+            from ..store.forked_walk import in_pieces, in_two
 
-            size = -(-len(packages) // _PIECES)  # neighbours stay together: they lie together in a pack
-            pieces = [numbers[first : first + size] for first in range(0, len(numbers), size)]
+            pieces = in_pieces(numbers)
             tell = self.progress or (lambda read, of: None)
             tell(0, len(numbers))
             try:

@@ -6,7 +6,7 @@ import copy
 import threading
 import time
 
-from ..errors import Error, RemoteError
+from ..errors import Error, Fatal, RemoteError
 from ..store.retry import Companion
 from ..store.stores import Stores
 
@@ -66,6 +66,11 @@ class Together:
                     for other in left:  # what keeps one from being written keeps all
                         other.error = copy.copy(first.error)
                     left = []
+        except BaseException as fault:
+            for write in left:  # what was not written must not be taken for written
+                if write.error is None and not write.companion.is_made:
+                    write.error = Fatal(f"not written, because of a fault in another: {fault!r}")
+            raise
         finally:
             with self._changed:
                 for write in batch:

@@ -102,6 +102,7 @@ class Worker:
         self._counts: dict[WorkRef, int] = {}
         self._watched: dict[RunRef, float] = {}
         self._together: Together | None = None
+        self._fault: BaseException | None = None
         self.summary = WorkSummary()
 
     def run(self) -> WorkSummary:
@@ -112,7 +113,7 @@ class Worker:
             self._together = Together(lambda: len(self._running))
         self._watch = claims.Watch(claims.lease_of(stores))
         try:
-            while not self._options.stop.count:
+            while not self._is_stopped():
                 ready = self._look(stores)
                 if not ready and not self._running:
                     if not self._watched:
@@ -124,7 +125,13 @@ class Worker:
             while self._running:
                 self._collect()
             stores.finish()
+        if self._fault is not None:
+            raise self._fault
         return self.summary
+
+    def _is_stopped(self) -> bool:
+        """Whether nothing more is to be begun; what runs is waited for."""
+        return bool(self._options.stop.count) or self._fault is not None
 
     def _look(self, stores: Stores) -> list[tuple[RunRef, Claim | None]]:
         """Apply and handle what there is, and find the runs that are ready, each with the claim to be taken over."""
@@ -154,7 +161,7 @@ class Worker:
     def _do(self, ready: list[tuple[RunRef, Claim | None]]) -> None:
         """Execute runs; comes back when one ended and there is a hand free for what may be ready by then."""
         waiting = list(ready)
-        while not self._options.stop.count:
+        while not self._is_stopped():
             while waiting and len(self._running) < self._jobs:
                 self._begin(*waiting.pop(0))
             if not self._running:
@@ -204,4 +211,4 @@ class Worker:
             self._left_alone.add(run)
             self.summary.errors[run.ref] = result
         else:
-            raise result
+            self._fault = self._fault or result

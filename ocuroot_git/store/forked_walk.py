@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 _SIGKILL: Final = 9  # the module `signal` would bring `enum` with it
 
 
+def in_pieces(items: list[Piece], most: int = 64) -> list[list[Piece]]:
+    """The items in at most so many lists, for two processes to end at about the same time.
+
+    Neighbours stay together: they lie together in a pack.
+    """
+    size = max(-(-len(items) // most), 1)
+    return [items[first : first + size] for first in range(0, len(items), size)]
+
+
 def in_two(
     pieces: list[list[Piece]], work: Work[Piece], progress: Callable[[int], None] = lambda number: None
 ) -> list[str]:

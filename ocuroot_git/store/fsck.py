@@ -142,17 +142,17 @@ class Checker:
             part.read(piece)
             return [part.report()]
 
+        from .forked_walk import in_pieces, in_two
+
         total = len(waiting)
-        size = max(-(-total // _PIECES), 1)  # neighbours stay together: they lie together in a pack
-        pieces = [waiting[first : first + size] for first in range(0, total, size)]
+        pieces = in_pieces(waiting, _PIECES)
+        size = len(pieces[0]) if pieces else 0
         waiting.clear()
         if total < _FEW or self.tree.files.is_partial:
             for number, piece in enumerate(pieces):
                 self._progress(number * size, total)
                 yield from work(piece)
             return
-        from .forked_walk import in_two
-
         yield from in_two(pieces, work, lambda number: self._progress(number * size, total))
 
     def _take(self, report: str) -> Iterator[Finding]:

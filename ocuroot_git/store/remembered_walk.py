@@ -28,8 +28,6 @@ store is added, and its side where it has a tree of its own."""
 
 _FEWEST: Final = 8
 """Units from which on it pays: where a few hold everything, each commit changes one of them."""
-_PIECES: Final = 64
-"""Parts of a shared walk: enough that the two processes end at about the same time."""
 _LARGEST: Final = 1 << 16
 """Bytes of refs of one unit that are remembered: to read more than that again would be to walk in another place."""
 _LONGEST: Final = 2000
@@ -127,18 +125,14 @@ def _key(files: Files, rules: Rules, unit: Unit) -> str:
 def _walk(units: list[Unit], numbers: list[int], files: Files) -> dict[int, list[str]]:
     """What matches in the units of these numbers, by two processes where there is much, less the paths of the units."""
 
+    from .forked_walk import in_pieces, in_two
+
     def walk(piece: list[int]) -> list[str]:
         return [f"{number}{suffix}" for number in piece for suffix in _suffixes(units[number], files)]
 
     found: dict[int, list[str]] = {number: [] for number in numbers}
-    size = max(-(-len(numbers) // _PIECES), 1)  # neighbours stay together: they lie together in a pack
-    pieces = [numbers[first : first + size] for first in range(0, len(numbers), size)]
-    if len(pieces) < _FEWEST:
-        texts = [text for piece in pieces for text in walk(piece)]
-    else:
-        from .forked_walk import in_two
-
-        texts = in_two(pieces, walk)
+    pieces = in_pieces(numbers)
+    texts = in_two(pieces, walk) if len(pieces) >= _FEWEST else [text for piece in pieces for text in walk(piece)]
     for text in texts:
         number, slash, rest = text.partition("/")
         found[int(number)].append(slash + rest)

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _WIDE: Final = 2000
 """Directories of one level from which on a walk is a large one: worth preparing for, and sharing."""
-_PIECES: Final = 64
-"""Parts of a shared walk: enough that the two processes end at about the same time."""
 
 
 class Entry:
@@ -101,10 +99,9 @@ class _Walk:
             units = take_units(self._todo, self._above, self._rules.glob)
             names += names_in(units, self._files, self._rules, remembered) if units else []
         if self._todo:
-            from .forked_walk import in_two
+            from .forked_walk import in_pieces, in_two
 
-            size = -(-len(self._todo) // _PIECES)  # neighbours stay together: they lie together in a pack
-            pieces = [self._todo[first : first + size] for first in range(0, len(self._todo), size)]
+            pieces = in_pieces(self._todo)
             self._todo.clear()
             names += map(StoredRef, in_two(pieces, lambda piece: [stored for stored, _ in self._visit(piece, piece)]))
         return names

@@ -68,7 +68,7 @@ class View:
             stores.surroundings.derived = self._derived
             for side in SIDES:
                 stores.backend(side)[0].files.prepare_walk()
-        for known in self._derived.values():
+        for known in list(self._derived.values()):  # other threads add to it
             if len(known) > _MOST_DERIVED:
                 known.clear()  # what is still wanted comes back from the memory of the repository
         return stores.snapshot(self.at)
@@ -211,8 +211,9 @@ def _commit(facts: Facts, text: str) -> Page:
         if backend.repository is not None:
             changes.fetch_history(backend)
             found = changes.one_commit(facts.snapshot, backend, oid)
-            if found["changes"] or tree is trees[-1]:
-                return {**found, "page": lists.paged(found.pop("changes"), _number(), 100)}
+            listed = found.pop("changes")
+            if listed or tree is trees[-1]:
+                return {**found, "page": lists.paged(listed, _number(), 100)}
     raise NotFound(f"there is no commit '{oid}'")
 
 

@@ -91,7 +91,7 @@ def document_history(
     start: Oid,
     path: str,
     *,
-    most: int = COMMITS_PER_PAGE,
+    most: int,
     look_at: int | None = None,
 ) -> dict[str, Any]:
     """The commits from `start` on that changed the file at `path`: at most `most`, of `look_at` looked at (1000).

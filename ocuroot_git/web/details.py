@@ -64,7 +64,7 @@ class Subject:
             return
         self._read()
         if self.object is None and not self.problem:
-            self._read_unresolved(facts, parsed)
+            self._read_unresolved(parsed)
 
     def _read(self) -> None:
         try:
@@ -72,7 +72,7 @@ class Subject:
         except Damaged as error:
             self.problem = error.message
 
-    def _read_unresolved(self, facts: Facts, parsed: Ref) -> None:
+    def _read_unresolved(self, parsed: Ref) -> None:
         """Where links lead to nothing: the link itself, or the document at just this ref that they hide."""
         target = self.shown
         for stored in self.tree.layout.spellings(parsed):

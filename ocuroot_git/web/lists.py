@@ -138,10 +138,10 @@ def environment_names(facts: Facts) -> list[str]:
     for package in packages[:_PACKAGES_ASKED]:
         if package.numbers:
             segment = facts.state.layout.release_segment(package.numbers[-1])
-            for backend, (_, specs) in enumerate(lenient.phases(facts.body(f"{package.ref}/{segment}"))):
+            for position, (_, specs) in enumerate(lenient.phases(facts.body(f"{package.ref}/{segment}"))):
                 for spec in specs:
                     for name in [spec.name] if spec.selector is None else [n for n in known if spec.matches(known[n])]:
-                        rank[name] = max(backend, rank.get(name, 0))
+                        rank[name] = max(position, rank.get(name, 0))
     names = {*known, *(name for package in packages for name in package.deployed)}
     return sorted(names, key=lambda name: (rank.get(name, 1000), version_key(name)))
 

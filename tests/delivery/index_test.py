@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from support.delivering import call, prepare, release
+from support.delivering import Silent, call, prepare, release
 from support.delivering import package as definition
 from support.repositories import Repo
 
@@ -233,15 +233,6 @@ def test_a_transaction_sees_its_own_changes_beside_what_is_remembered(store: Rep
     with stores.transaction() as tx:
         tx.set("r/-/a/+1/custom/x", 1)
         assert [one.ref for one in diff.differences(tx)] == ["r/-/a/+1/custom/x"]
-
-
-class Silent:
-    """A display that shows nothing."""
-
-    def begun(self, run: object) -> None: ...
-    def output(self, run: object, stream: int, data: bytes) -> None: ...
-    def ended(self, result: object) -> None: ...
-    def note(self, text: str) -> None: ...
 
 
 def test_after_a_run_only_its_package_is_read_again(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.delivering import (
+    Silent,
     call,
     commits,
     deploy,
@@ -23,6 +25,11 @@ from support.delivering import (
     work_any,
 )
 from support.repositories import Repo, begin
+
+import ocuroot_git
+from ocuroot_git.delivery.child_command import Signals
+from ocuroot_git.delivery.executor import ExecutionOptions
+from ocuroot_git.delivery.worker import Worker
 
 
 def test_applying_twice_changes_nothing_the_second_time(store: Repo) -> None:
@@ -282,3 +289,39 @@ def test_names_of_environments(store: Repo, name: str) -> None:
     prepare(store, name)
     web = release(store, package([deploy(environments={})]))
     assert work_any(store) == [f"complete\t{web}/deploy/{name}/1"]
+
+
+class Faulty(Silent):
+    """Breaks when it is told of the first two runs."""
+
+    def __init__(self) -> None:
+        self.told = 0
+        self.results: list[object] = []
+
+    def begun(self, run: object) -> None:
+        self.told += 1
+        if self.told < 3:
+            raise RuntimeError("a fault of the program")
+
+    def ended(self, result: object) -> None:
+        self.results.append(result)
+
+
+def test_faults_in_some_runs_leave_none_of_the_others_unheard(store: Repo) -> None:
+    prepare(store)
+    for number in range(3):
+        release(store, package([call("build", "sleep 1")]), f"p{number}")
+    display = Faulty()
+    with Signals() as stop:
+        options = ExecutionOptions(
+            environ=dict(os.environ),
+            directory=str(store.path),
+            top=str(store.path),
+            stop=stop,
+            output=display.output,
+            warn=display.note,
+        )
+        worker = Worker(lambda: ocuroot_git.open(str(store.path)), options, display, 3)
+        with pytest.raises(RuntimeError, match="a fault of the program"):
+            worker.run()
+    assert len(display.results) == len(worker.summary.results) == 1
