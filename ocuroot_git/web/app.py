@@ -211,9 +211,8 @@ def _commit(facts: Facts, text: str) -> Page:
         if backend.repository is not None:
             changes.fetch_history(backend)
             found = changes.one_commit(facts.snapshot, backend, oid)
-            listed = found.pop("changes")
-            if listed or tree is trees[-1]:
-                return {**found, "page": lists.paged(listed, _number(), 100)}
+            if found["changes"] or tree is trees[-1]:
+                return {**found, "page": lists.paged(found["changes"], _number(), 100)}
     raise NotFound(f"there is no commit '{oid}'")
 
 
