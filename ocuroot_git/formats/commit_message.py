@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..errors import Fatal
 from .documents import DocumentError, dump, parse
-from .operation import Operation
+from .operation import Operation, Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ MOST_LISTED: Final = 1000
 """Refs named in a commit message; the commit's own changes name them all."""
 _COMMAND: Final = "Ocuroot-Command"
 _OPERATION: Final = "Ocuroot-Operation"
+_ACTOR: Final = "Ocuroot-Actor"
+_RUN: Final = "Ocuroot-Run"
+_REASON: Final = "Ocuroot-Reason"
 _REQUEST: Final = "Ocuroot-Request"
 _RESULT: Final = "Ocuroot-Result"
 _MADE_BY_GIT: Final = ("Signed-off-by: ", "(cherry picked from commit ")
@@ -40,7 +43,11 @@ def compose(touched: Iterable[str], command: str, operations: Sequence[Operation
         listed.append(f"… and {len(refs) - MOST_LISTED} more")
     lines = [subject, "", *listed, "", f"{_COMMAND}: {command}"]
     for operation in operations:
+        operation.origin.check()
         lines.append(operation_line(operation.name))
+        for key, value in zip((_ACTOR, _RUN, _REASON), operation.origin.values()):
+            if value is not None:
+                lines.append(f"{key}: {value}")
         if operation.request is not None:
             lines.append(f"{_REQUEST}: {operation.request}")
         if operation.result is not None:
@@ -68,7 +75,44 @@ def operations_of(message: str) -> list[Operation]:
             found[-1].request = value
         elif found and key == _RESULT:
             found[-1].result = value
+        elif found and key in (_ACTOR, _RUN, _REASON):
+            origin = found[-1].origin
+            if key == _ACTOR:
+                origin.actor = value or None
+            elif key == _RUN:
+                origin.run = value or None
+            else:
+                origin.reason = value or None
     return found
+
+
+def origin_of(message: str) -> Origin:
+    """Where the change of a commit comes from, as its trailers say.
+
+    Where a commit carries several operations, as one that replays many does, what they do not agree on is None: each
+    has its own in `operations_of`.
+    """
+    values = [operation.origin.values() for operation in operations_of(message)]
+    agreed = (set(column) for column in zip(*values))
+    return Origin(*(column.pop() if len(column) == 1 else None for column in agreed))
+
+
+def actor_of(message: str) -> str | None:
+    """Who asked for the change of a commit (`github:ann`, `local:ann@example.org`); None where no trailer says it.
+
+    Then its author is as good a guess as there is.
+    """
+    return origin_of(message).actor
+
+
+def run_of(message: str) -> str | None:
+    """The URL of the run of a CI system in which a commit was made, or None."""
+    return origin_of(message).run
+
+
+def reason_of(message: str) -> str | None:
+    """Why the change of a commit was made, as its `-m` said, or None."""
+    return origin_of(message).reason
 
 
 def operation_name(message: str) -> str | None:

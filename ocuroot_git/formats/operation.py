@@ -1,9 +1,14 @@
-"""Operations: writes that bear a name, by which one that was carried out already is known again (design 8.5, 8.9)."""
+"""Operations: writes that bear a name, by which one that was carried out already is known again (design 8.5, 8.9).
+
+And their origins: who asked for each, in which run of a CI system, and why (design 12).
+"""
 
 from __future__ import annotations
 
 from ..errors import Fatal
+from ..redaction import redact
 from .documents import dump, to_bytes
+from .printable import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,17 +18,69 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME: Final = 200
 _HASH_DIGITS: Final = 32
+_LONGEST_ACTOR: Final = 200
+_LONGEST_URL: Final = 2000
+_LONGEST_REASON: Final = 1000
+
+
+class Origin:
+    """Where a change comes from: who asked for it (`github:ann`), the URL of the run of a CI system, and why.
+
+    What is not known is None. Each is one printable line, as a trailer can hold it.
+    """
+
+    __slots__ = ("actor", "reason", "run")
+
+    def __init__(self, actor: str | None = None, run: str | None = None, reason: str | None = None) -> None:
+        self.actor = actor
+        self.run = run
+        self.reason = reason
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origin) and self.values() == other.values()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def of(cls, actor: str | None = None, run: str | None = None, reason: str | None = None) -> Origin:
+        """An origin of what the environment and the user say, whatever that is.
+
+        It is made one printable line, without secrets. What is too long to be an actor or a URL is left out, a reason
+        is cut.
+        """
+        actor, run, reason = _one_line(actor), _one_line(redact(run or "")), _one_line(redact(reason or ""))
+        if reason is not None and len(reason) > _LONGEST_REASON:
+            reason = f"{reason[: _LONGEST_REASON - 1]}…"
+        is_actor = actor is not None and len(actor) <= _LONGEST_ACTOR
+        is_url = run is not None and len(run) <= _LONGEST_URL and run.startswith(("https://", "http://"))
+        return cls(actor if is_actor else None, run if is_url else None, reason)
+
+    def values(self) -> tuple[str | None, str | None, str | None]:
+        """Actor, run and reason."""
+        return self.actor, self.run, self.reason
+
+    def check(self) -> None:
+        """Raise Fatal unless `of` could have made it, so that a trailer holds it as it is."""
+        limits = (_LONGEST_ACTOR, _LONGEST_URL, _LONGEST_REASON)
+        for value, longest in zip(self.values(), limits):
+            if value is not None and (len(value) > longest or value != _one_line(value)):
+                raise Fatal(f"{value[:100]!r} says nothing of where a change comes from")
+
+
+def _one_line(text: str | None) -> str | None:
+    """A text with a space for each run of white space, and what no terminal shows escaped; None for none."""
+    return escaped(" ".join(text.split())) or None if text else None
 
 
 class Operation:
-    """One change: its name, and where they are known what was asked for and what came of it.
+    """One change: its name, where it comes from, and where they are known what was asked for and what came of it.
 
     `is_named` tells a name that somebody gave, and may use again, from one that was made up for this write. Under the
     former, `request` is the hash of what was asked for, so that something else under the same name is noticed, and
     `result` the JSON text of what the change gave, None where that is null.
     """
 
-    __slots__ = ("is_named", "name", "request", "result")
+    __slots__ = ("is_named", "name", "origin", "request", "result")
 
     def __init__(
         self, name: str, request: str | None = None, *, is_named: bool = True, result: str | None = None
@@ -32,6 +89,7 @@ class Operation:
         self.request = request
         self.is_named = is_named
         self.result = result
+        self.origin = Origin()
 
     def step(self, name: str) -> Operation:
         """An operation of its own for a part of this one that is written somewhere else."""
