@@ -328,12 +328,12 @@ class Transaction(Snapshot):
                 )
 
     def _delete_links(self, draft: Draft, stored: StoredRef, gone: StoredObject) -> None:
-        """Delete the links to an object that was deleted, and the links to those."""
+        """Delete the links to an object that was deleted, or to a part of it, and the links to those."""
         todo = [(stored, link) for link in gone.links]
         while todo:
             target, link = todo.pop()
             content = draft.object(link)
-            if content is not None and content.target == target:
+            if content is not None and content.target is not None and split_target(content.target)[0] == target:
                 draft.put_object(link, None)
                 self._touch("unlink", draft, link)
                 todo += [(link, further) for further in content.links]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.raw_objects import plant, write_object
 from support.repositories import Repo
 
 import ocuroot_git
@@ -278,6 +279,32 @@ def test_deleting_a_document_deletes_the_links_to_it(stores: Stores) -> None:
     assert stores.match("**") == ["a/-/b/@", "a/-/b/@1", "a/-/b/@v1", "c/-/d/@x"]
     stores.delete("c/-/d/@x")
     assert stores.match("**") == []
+
+
+@pytest.mark.parametrize("verb", ["delete", "unlink", "remove"])
+def test_links_to_a_part_of_what_goes_go_as_well(store: Repo, stores: Stores, verb: str) -> None:
+    """We make no such links, but other programs do; whatever takes away their end takes them away."""
+    with stores.transaction() as tx:
+        tx.set("a/-/b/@1", {"output": {"x": 1}})
+        tx.set("a/-/b/@2", 2)
+        tx.link("a/-/b/@", "a/-/b/@1")
+        tx.link("c/-/d/@part", "a/-/b/@1" if verb == "delete" else "a/-/b/@")
+        tx.link("c/-/d/@behind", "c/-/d/@part")
+    links = {
+        "part": {"body": "a/-/b/@1#output/x" if verb == "delete" else "a/-/b/@#output/x", "links": ["c/-/d/@behind"]},
+        "behind": {"body": "c/-/d/@part#y"},
+    }
+    for name, content in links.items():
+        file = write_object(store, "blob", json.dumps({"kind": "link", **content}).encode())
+        plant(store, f"refs/c/-/d/@{name}", "100644", "@object.json", file)
+    assert stores.get("c/-/d/@part") == 1
+    with stores.transaction() as tx:
+        if verb == "unlink":
+            tx.unlink("a/-/b/@")
+        else:
+            getattr(tx, verb)("a/-/b/@1")
+    assert stores.match("**") == [*(["a/-/b/@1"] if verb == "unlink" else []), "a/-/b/@2"]
+    assert "link" not in store.run("fsck").stdout
 
 
 def test_links_that_are_refused(stores: Stores) -> None:
