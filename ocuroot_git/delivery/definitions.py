@@ -46,7 +46,7 @@ def read_definition(
 ) -> Definition:
     """What the file at a path defines; `known` are the environments there are.
 
-    Raises NotFound where there is no file, PackageError for code that is wrong, Fatal for JSON that is.
+    Raises NotFound where there is no file, PackageError for code or JSON that is wrong, Fatal for JSON of another kind.
     """
     try:
         text = files.read(within("", path))
@@ -55,7 +55,7 @@ def read_definition(
     if is_starlark(path) and not text.lstrip().startswith("{"):  # JSON under the name of code goes on to be JSON
         evaluated = evaluate(files, path, environments=as_code_sees(known), permissions=permissions)
         return Definition(evaluated.definition, evaluated.environments, evaluated.printed)
-    return Definition(fields_of(parse_package(text, f"'{path}'"), f"'{path}'"), [], [], text)
+    return Definition(fields_of(parse_package(text, path), f"'{path}'"), [], [], text)
 
 
 def as_code_sees(known: dict[str, Environment]) -> list[Fields]:
@@ -156,25 +156,26 @@ def _short(work: str) -> str:
     return "/".join(work.rsplit("/", 2)[1:])
 
 
-def read_package(text: str, where: str) -> Document:
+def read_package(text: str, file: str) -> Document:
     """The definition of a package from JSON text, if a package has that shape.
 
-    Raises Fatal, which names `where` it came from, and the line and column of the field that is wrong.
+    Raises PackageError, with the `file` that it came from and the line and column of each thing that is wrong.
     """
-    document = parse_package(text, where)
-    for error in problems_of(document, "r/-/p/@1"):
-        line, column = position(text, error.path)
-        raise ModelError(f"{where}: line {line}, column {column}: {error.message.removeprefix('the package: ')}")
+    document = parse_package(text, file)
+    problems = [_problem(file, text, error) for error in problems_of(document, "r/-/p/@1")]
+    if problems:
+        raise PackageError(problems)
     return document
 
 
-def parse_package(text: str, where: str) -> Document:
-    """The definition of a package from JSON text, whatever its shape. Raises Fatal as `read_package` does."""
+def parse_package(text: str, file: str) -> Document:
+    """The definition of a package from JSON text, whatever its shape. Raises PackageError as `read_package` does."""
     from ..formats.documents import DocumentError, parse
 
     try:
         return parse(text)
     except DocumentError as error:
-        raise Fatal(
-            f"{where}: {error.message}", hint='a package is JSON: {"phases": [{"name", "work": […]}]}'
+        raise PackageError(
+            [Problem(file, error.line, error.column, f"bad JSON: {error.why}")],
+            hint=error.hint or 'a package is JSON: {"phases": [{"name", "work": […]}]}',
         ) from None

@@ -42,7 +42,16 @@ _LONGEST_INT: Final = 4300
 
 
 class DocumentError(Fatal, ValueError):
-    """A text is not the JSON of a document; the message names line and column (both counted from 1)."""
+    """A text is not the JSON of a document: `why`, and at which `line` and `column`, both counted from 1; 0: unknown.
+
+    The message names all of it.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, why: str = "", line: int = 0, column: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.why = why or message.removeprefix("bad JSON: ")
+        self.line = line
+        self.column = column
 
 
 class Number(float):
@@ -76,7 +85,9 @@ def parse(text: str) -> Document:
     """
     if not text.isascii():
         if text.startswith("\ufeff"):
-            raise DocumentError("bad JSON: it begins with a byte order mark (BOM)", hint="save it as UTF-8 without one")
+            raise DocumentError(
+                "bad JSON: it begins with a byte order mark (BOM)", hint="save it as UTF-8 without one", line=1, column=1
+            )
         try:
             text.encode()
         except UnicodeEncodeError as error:
@@ -141,7 +152,7 @@ def parse_bytes(data: bytes, *, nested: int = MOST_NESTED) -> Document:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
-        raise DocumentError(f"bad JSON: line {line}, column {column}: not valid UTF-8") from None
+        raise _error_at(line, column, "not valid UTF-8") from None
 
 
 def dump(value: Document, indent: int | None = 2, *, nested: int = MOST_NESTED + 3) -> str:
@@ -406,7 +417,11 @@ def _locate(text: str, refused: _Refused) -> int:
 def _error(text: str, at: int, why: str) -> DocumentError:
     line = text.count("\n", 0, at) + 1
     column = at - text.rfind("\n", 0, at)
-    return DocumentError(f"bad JSON: line {line}, column {column}: {why}")
+    return _error_at(line, column, why)
+
+
+def _error_at(line: int, column: int, why: str) -> DocumentError:
+    return DocumentError(f"bad JSON: line {line}, column {column}: {why}", why=why, line=line, column=column)
 
 
 def _lower(text: str) -> str:

@@ -125,8 +125,13 @@ def test_lint_json(shop: Repo) -> None:
     assert all(re.match(r"bad\.json:1:\d+: phase ", line) for line in done.stdout.splitlines())
     (shop.path / "bad.json").write_text(json.dumps(package([call("a"), call("a")])))
     assert "named twice" in shop.run("package", "lint", "bad.json").stdout
-    (shop.path / "bad.json").write_text('{"phases": [}')
-    assert shop.run("package", "lint", "bad.json").stdout.startswith("bad.json: ")
+    (shop.path / "bad.json").write_text('{"phases":\n [}')
+    assert shop.run("package", "lint", "bad.json").stdout == "bad.json:2:3: bad JSON: a value is expected here\n"
+    done = shop.run("package", "show", "bad.json")
+    assert done.returncode == 128
+    assert done.stderr.startswith("fatal: bad.json:2:3: bad JSON: a value is expected here\nhint: a package is JSON: {")
+    (shop.path / "bad.json").write_bytes(b"\xef\xbb\xbf{}")
+    assert shop.run("package", "lint", "bad.json").stdout.startswith("bad.json:1:1: bad JSON: it begins with a byte ")
     (shop.path / "bad.json").write_text('{"phases": []}')
     assert shop.run("package", "lint", "bad.json").stdout == "bad.json: it has no phases\n"
 

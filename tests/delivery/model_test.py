@@ -174,17 +174,18 @@ def test_the_package_may_be_a_file_of_the_commit(store: Repo) -> None:
     store.git("commit", "-qm", "packages")
     (store.path / "web.json").write_text("changed since")
     assert store.ocuroot("release", "new", "web.json") == "shop/-/web.json/@1"
-    why = "bad JSON: line 1, column 1: a value is expected here"
-    refused(store, 128, f"does not define the package in JSON: {why}\n", "release", "new", "web.txt")
+    hint = "hint: --package names a file that defines the package in JSON, '-' is stdin\n"
+    why = "fatal: web.txt:1:1: bad JSON: a value is expected here\n"
+    assert refused(store, 128, why, "release", "new", "web.txt") == why + hint
     assert store.ocuroot("release", "new", "web.ocu.star") == "shop/-/web.ocu.star/@1", "JSON, whatever its name"
     for content, why in (
-        (b"\xff", "it is not UTF-8"),
-        (b"\xef\xbb\xbf{}", "bad JSON: it begins with a byte order mark"),
+        (b"\xff", "fatal: cannot read 'odd.json': it is not UTF-8\n"),
+        (b"\xef\xbb\xbf{}", "fatal: odd.json:1:1: bad JSON: it begins with a byte order mark (BOM)\n"),
     ):
         (store.path / "odd.json").write_bytes(content)
         store.git("add", ".")
         store.git("commit", "-qm", "odd")
-        refused(store, 128, f"define the package in JSON: {why}", "release", "new", "odd.json")
+        assert refused(store, 128, why, "release", "new", "odd.json") == why + hint
     refused(store, 1, "has no file 'none'", "release", "new", "none")
 
 

@@ -118,26 +118,26 @@ def _commit(context: Context, repo: str | None, revision: str) -> Oid:
 def _definition(context: Context, named: str, path: str, commit: Oid | None) -> Document:
     """The package: from the file that was named, from stdin, or from the file at its path in a commit."""
     from ...delivery.definitions import read_package
+    from ...packages.evaluate import PackageError
 
     if named == "-":
-        return read_package(context.read_value("-"), "standard input")
+        return read_package(context.read_value("-"), "<stdin>")
     if named:
         try:
             with open(named, encoding="utf-8") as file:
-                return read_package(file.read(), f"'{named}'")
+                return read_package(file.read(), named)
         except (OSError, UnicodeDecodeError) as error:
             raise Fatal(f"cannot read '{named}': {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
     data = _file_at(context, commit, path) if commit is not None else None
     if data is None:
         raise NotFound(f"the commit has no file '{path}'", hint="--package names the file that defines the package")
+    hint = "--package names a file that defines the package in JSON, '-' is stdin"
     try:
-        return read_package(data.decode(), f"'{path}'")
-    except (Fatal, UnicodeDecodeError) as error:
-        why = error.message.removeprefix(f"'{path}': ") if isinstance(error, Fatal) else "it is not UTF-8"
-        raise Fatal(
-            f"'{path}' does not define the package in JSON: {why}",
-            hint="--package names a file that does, '-' is stdin",
-        ) from None
+        return read_package(data.decode(), path)
+    except UnicodeDecodeError:
+        raise Fatal(f"cannot read '{path}': it is not UTF-8", hint=hint) from None
+    except PackageError as error:
+        raise PackageError(error.problems, hint=hint) from None
 
 
 def _path_in(context: Context, commit: Oid, path: str) -> str:
