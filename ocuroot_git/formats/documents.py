@@ -86,7 +86,10 @@ def parse(text: str) -> Document:
     if not text.isascii():
         if text.startswith("\ufeff"):
             raise DocumentError(
-                "bad JSON: it begins with a byte order mark (BOM)", hint="save it as UTF-8 without one", line=1, column=1
+                "bad JSON: it begins with a byte order mark (BOM)",
+                hint="save it as UTF-8 without one",
+                line=1,
+                column=1,
             )
         try:
             text.encode()

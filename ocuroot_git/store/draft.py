@@ -126,18 +126,28 @@ class Draft(StoreTree):
         """Make the same changes to a newer tree. Raises Conflict unless all that was read there is still the same."""
         for path, data in self.seen.items():
             if newer.base.file(path) != data:
-                raise Conflict(f"'{path}' was changed meanwhile by another writer")
+                raise self._changed(path)
         for path, names in self.listed.items():
             if sorted(newer.base.names(path)) != names:
-                raise Conflict(f"'{path}' was changed meanwhile by another writer")
+                raise self._changed(path)
         for path in ([REFS] if self.is_read_whole else []) + [path.removesuffix("/") for path in self._dropped]:
             if newer.base.tree_id(path) != self.base.tree_id(path):
-                raise Conflict(f"'{path}' was changed meanwhile by another writer")
+                raise self._changed(path)
         for path, data in self.changes.items():
             if path.endswith("/"):
                 newer.drop(path.removesuffix("/"))
             else:
                 newer.put(path, data)
+
+    def _changed(self, path: str) -> Conflict:
+        """The error for a file or directory that is another now: it names the ref at, or below, which that is."""
+        ref = stored_ref(path)
+        if ref is not None:
+            return Conflict(f"'{self.layout.shown(ref)}' was changed meanwhile by another writer")
+        if path.startswith(f"{REFS}/"):
+            above = self.layout.shown(StoredRef(path.removeprefix(f"{REFS}/")))
+            return Conflict(f"what is below '{above}' was changed meanwhile by another writer")
+        return Conflict(f"'{path}' was changed meanwhile by another writer")
 
     def documents_below(self, stored: StoredRef) -> Iterator[StoredRef]:
         """The stored refs of the documents, not the links, below a stored ref."""

@@ -16,10 +16,12 @@ from .replay import Replay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..backends.base import Version
     from ..backends.branch import Branch
     from ..git.objects import Oid
-    from .merge import Choice
+    from .merge import Choice, Layouts
     from .remote_branch import SharingSettings
 
 
@@ -38,10 +40,11 @@ class SyncResult:
 
 
 class Sharing:
-    """One local branch and one remote."""
+    """One local branch and one remote. `layouts` are those of the stores on the branch, asked for where they count."""
 
-    def __init__(self, settings: SharingSettings, branch: Branch, remote: str) -> None:
+    def __init__(self, settings: SharingSettings, branch: Branch, remote: str, layouts: Callable[[], Layouts]) -> None:
         self.branch = branch
+        self._layouts = layouts
         self.remote = remote
         self.repository = branch.repository
         self.remote_branch = RemoteBranch(settings, branch, remote)
@@ -135,7 +138,7 @@ class Sharing:
                 target = known
             elif ahead:
                 self.remote_branch.check_not_rewritten(ours.oid, known)
-                replay = Replay(self.remote_branch, ours, known, choice)
+                replay = Replay(self.remote_branch, ours, known, choice, self._layouts())
                 target = replay.commit
                 result.replayed = len(replay.changes)
             else:

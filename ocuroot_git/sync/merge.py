@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from ..backends.base import file_at
 from ..formats.documents import dump, same
-from ..formats.layout import REFS, StoredObject, object_path, split_target, stored_ref
+from ..formats.layout import REFS, Layout, StoredObject, object_path, split_target, stored_ref
 from ..store.history import changed_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Literal
 
     from ..formats.layout import StoredRef
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
 
     Choice = Literal["ours", "theirs"] | None
     """Which side wins where both changed a document to different values; None: neither."""
+    Layouts = Mapping[str, Layout]
+    """How the stores of a branch spell refs, by the directory each lies in: empty for the top, else with a `/`."""
 
 
 class ValueConflict:
-    """A document that both sides changed to different values: its ref, or the path of another file, and the values."""
+    """A document that both sides changed to different values: its ref, or the path of another file, and the values.
+
+    All as people are shown them.
+    """
 
     __slots__ = ("ours", "theirs", "where")
 
@@ -46,7 +52,12 @@ class Merged:
 
 
 def merge_trees(
-    repository: Repository, base: Node | None, ours: Node | None, theirs: Node | None, choice: Choice
+    repository: Repository,
+    base: Node | None,
+    ours: Node | None,
+    theirs: Node | None,
+    choice: Choice,
+    layouts: Layouts,
 ) -> Merged:
     """Merge our changes since `base` into their tree."""
     merged = Merged()
@@ -59,7 +70,7 @@ def merge_trees(
             continue
         yours = file_at(repository, theirs, path)
         if mine != yours:
-            result = _merge_file(merged, path, file_at(repository, base, path), mine, yours, choice)
+            result = _merge_file(merged, path, file_at(repository, base, path), mine, yours, choice, layouts)
             if result != yours:
                 merged.changes[path] = result
     if not merged.conflicts:
@@ -76,13 +87,26 @@ def split(path: str) -> tuple[str, StoredRef | None]:
     return "".join(f"{segment}/" for segment in segments[:at]), stored_ref("/".join(segments[at:]))
 
 
+def shown(path: str, layouts: Layouts) -> str:
+    """What a file of the branch is called before people: the ref of its object; its path where it holds none."""
+    top, ref = split(path)
+    return path if ref is None else layouts.get(top, Layout()).shown(ref)
+
+
 def _merge_file(
-    merged: Merged, path: str, base: bytes | None, mine: bytes | None, yours: bytes | None, choice: Choice
+    merged: Merged,
+    path: str,
+    base: bytes | None,
+    mine: bytes | None,
+    yours: bytes | None,
+    choice: Choice,
+    layouts: Layouts,
 ) -> bytes | None:
     """The content that two changes of one file come to; a conflict is recorded where nothing decides."""
-    _, ref = split(path)
+    top, ref = split(path)
+    where = shown(path, layouts)
     if ref is None:
-        return _choose(merged, path, _shown(mine), _shown(yours), mine, yours, choice)
+        return _choose(merged, where, _size(mine), _size(yours), mine, yours, choice)
     was, ours, theirs = _read(base, path), _read(mine, path), _read(yours, path)
     links = _merge_links(was, ours, theirs)
     if _equal(ours, theirs) or _equal(was, ours):
@@ -90,8 +114,8 @@ def _merge_file(
     elif _equal(was, theirs):
         winner = ours
     else:
-        values = _value(ours), _value(theirs)
-        result = _choose(merged, ref, *values, mine, yours, choice)
+        layout = layouts.get(top, Layout())
+        result = _choose(merged, where, _value(ours, layout), _value(theirs, layout), mine, yours, choice)
         winner = ours if result is mine else theirs
     return None if winner is None else winner.with_links(links).to_bytes()
 
@@ -152,13 +176,13 @@ def _equal(one: StoredObject | None, other: StoredObject | None) -> bool:
     return one.kind == other.kind and one.body_type == other.body_type and same(one.body, other.body)
 
 
-def _value(found: StoredObject | None) -> str:
+def _value(found: StoredObject | None, layout: Layout) -> str:
     if found is None:
         return "deleted"
-    return f"a link to '{found.target}'" if found.target is not None else dump(found.body, None)
+    return f"a link to '{layout.shown_target(found.target)}'" if found.target is not None else dump(found.body, None)
 
 
-def _shown(data: bytes | None) -> str:
+def _size(data: bytes | None) -> str:
     return "deleted" if data is None else f"{len(data)} bytes"
 
 

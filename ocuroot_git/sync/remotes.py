@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..backends.branch import Branch
 from ..backends.remote import Remote
 from ..errors import Fatal
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..backends.base import Backend
     from ..formats.documents import Document
+    from ..formats.layout import Layout
     from ..git.objects import Oid
     from ..store.stores import Stores
     from .remote_branch import SharingSettings
@@ -32,9 +35,25 @@ def each_backend(stores: Stores, settings: SharingSettings, remote: str | None) 
             backend.refresh()
             yield backend.where, None
         elif isinstance(backend, Branch):
-            yield backend.where, Sharing(settings, backend, remote_of(settings, backend, remote))
+            layouts = partial(_layouts, stores, backend)
+            yield backend.where, Sharing(settings, backend, remote_of(settings, backend, remote), layouts)
         else:
             raise Fatal(f"{backend.where} is shared with nobody", hint="a store on a branch can be")
+
+
+def _layouts(stores: Stores, branch: Branch) -> dict[str, Layout]:
+    """How the stores on a branch spell refs, by the directory each lies in; what cannot be opened is left out."""
+    found = {}
+    snapshot = stores.snapshot()
+    for side in SIDES:
+        try:
+            tree = snapshot.side(side)
+        except Fatal:
+            continue
+        backend, directory = snapshot.backend_of(tree)
+        if backend is branch:
+            found[directory] = tree.layout
+    return found
 
 
 def standing(settings: SharingSettings, backend: Backend) -> dict[str, Document]:

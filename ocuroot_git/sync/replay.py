@@ -7,13 +7,13 @@ import os
 from ..errors import Conflict
 from ..formats.commit_message import compose, operations_of
 from ..formats.operation import Operation
-from .merge import merge_trees, split
+from .merge import merge_trees, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..backends.base import Version
     from ..git.objects import Changes, Node, Oid
-    from .merge import Choice, ValueConflict
+    from .merge import Choice, Layouts, ValueConflict
     from .remote_branch import RemoteBranch
 
 
@@ -22,7 +22,9 @@ class Replay:
 
     __slots__ = ("_tree", "_writer", "changes", "commit")
 
-    def __init__(self, remote_branch: RemoteBranch, ours: Version, theirs: Oid, choice: Choice) -> None:
+    def __init__(
+        self, remote_branch: RemoteBranch, ours: Version, theirs: Oid, choice: Choice, layouts: Layouts
+    ) -> None:
         """Make the commit, with `theirs` as its parent, of all that was changed in `ours` since the two parted.
 
         Raises Conflict where both sides changed a document and `choice` does not decide, Fatal for unrelated histories.
@@ -32,7 +34,7 @@ class Replay:
         base = remote_branch.parting_point(ours.oid, theirs)
         self._tree: Node = repository.root(theirs)
         self._writer = branch.writer
-        merged = merge_trees(repository, repository.root(base), ours.root, self._tree, choice)
+        merged = merge_trees(repository, repository.root(base), ours.root, self._tree, choice, layouts)
         if merged.conflicts:
             raise _conflict(merged.conflicts, remote_branch.remote)
         self.changes: Changes = merged.changes
@@ -40,7 +42,7 @@ class Replay:
         if self.changes:
             self._writer.begin_write()
             tree = self._writer.edit(self._tree, self.changes)
-            refs = [split(path)[1] or path for path in sorted(self.changes)]
+            refs = [shown(path, layouts) for path in sorted(self.changes)]
             message = _message(remote_branch, base, ours.oid, refs)
             self.commit = branch.committer.commit(self._writer, tree, [theirs], message)
 

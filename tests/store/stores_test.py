@@ -225,10 +225,11 @@ def test_a_block_whose_grounds_changed_meanwhile_is_refused(
     filled: Repo, what: str, instruction: str, read: Any
 ) -> None:
     stores = ocuroot_git.open(str(filled.path))
-    with pytest.raises(Conflict), stores.transaction() as tx:
+    with pytest.raises(Conflict) as refused, stores.transaction() as tx:
         read(tx)
         tx.set("@/custom/mine", 5)
         filled.ocuroot("update", "--stdin", input=instruction + "\n")
+    assert "@object.json" not in str(refused.value) and "refs/" not in str(refused.value)
     assert stores.get("@/custom/mine") != 5
     assert filled.ocuroot("fsck", "-q") == ""
 
@@ -290,7 +291,7 @@ def test_links_to_a_part_of_what_goes_go_as_well(store: Repo, stores: Stores, ve
         tx.link("a/-/b/@", "a/-/b/@1")
         tx.link("c/-/d/@part", "a/-/b/@1" if verb == "delete" else "a/-/b/@")
         tx.link("c/-/d/@behind", "c/-/d/@part")
-    links = {
+    links: dict[str, dict[str, Any]] = {
         "part": {"body": "a/-/b/@1#output/x" if verb == "delete" else "a/-/b/@#output/x", "links": ["c/-/d/@behind"]},
         "behind": {"body": "c/-/d/@part#y"},
     }

@@ -97,6 +97,36 @@ def test_a_conflict_names_both_sides_and_moves_nothing(team: Team) -> None:
     assert team.two.value("@/custom/base") == {"n": 3}
 
 
+@pytest.mark.parametrize("places", ["directories", "branches"])
+def test_conflicts_and_replays_name_refs_as_they_are_shown(
+    team: Team, make_repo: Callable[..., Repo], places: str
+) -> None:
+    """In the dialects of late Ocuroot, intents are stored as state is: what people are told is what they type."""
+    bare = make_repo("late.git", "--bare")
+    clones = [make_repo("a"), make_repo("b")]
+    for clone in clones:
+        clone.git("remote", "add", "origin", f"file://{bare.path}")
+        separate = ["--intent-branch", "wanted"] if places == "branches" else []
+        clone.ocuroot("init", "-q", "--dialect", "3", *separate)
+        if clone is clones[0]:
+            clone.ocuroot("set", "-q", "+/custom/gate", "shut")
+            clone.ocuroot("push", "-q")
+    one, two = clones
+    one.ocuroot("sync", "-q")
+    for clone, value in ((one, "open"), (two, "locked")):
+        clone.ocuroot("set", "-q", "+/custom/gate", value)
+        clone.ocuroot("set", "-q", f"+/custom/{value}", value)
+    one.ocuroot("push", "-q")
+    done = two.run("sync", "-q")
+    assert (done.returncode, done.stderr.split("\n")[0]) == (
+        3,
+        """fatal: changed on both sides: '+/custom/gate' is "locked" here and "open" on 'origin'""",
+    )
+    two.ocuroot("sync", "-q", "--ours")
+    message = bare.git("log", "-1", "--format=%B", "wanted" if places == "branches" else "state")
+    assert message.splitlines()[2:4] == ["+/custom/gate", "+/custom/locked"]
+
+
 def test_theirs_wins_where_it_is_told_to(team: Team) -> None:
     update(team.one, 'set @/custom/base {"n": 2}')
     update(team.two, 'set @/custom/base {"n": 3}', "set @/custom/mine 1")
