@@ -9,14 +9,14 @@ _git_ocuroot ()
     # Common options, and 'state', may stand before the command.
     while ((i < cword)) && [[ ${words[i]} == -* || ${words[i]} == state ]]; do
         case ${words[i]} in
-        --package|--release|--max-age|--operation) ((i += 2)) ;;
+        --package|--release|--max-age|-m|--message|--operation) ((i += 2)) ;;
         *) ((i += 1)) ;;
         esac
     done
     command=${words[i]}
     if ((cword <= i)); then
         case $cur in
-        -*) __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
+        -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
         *) __gitcomp "init status get match set delete diff apply package release run work prune resolve parse log update fetch push sync fsck cache export import view" ;;
         esac
         return
@@ -46,39 +46,39 @@ _git_ocuroot ()
     'status') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'get') __gitcomp "--at --format --default --batch --package --release --offline --max-age --quiet --verbose --help" ;;
     'match') __gitcomp "--no-links --state --intent --values --json --count --exclude --sort --limit --at --offline --max-age --quiet --verbose --help" ;;
-    'set') __gitcomp "--format --message --if-absent --if-match --package --release --operation --quiet --verbose --help" ;;
-    'delete') __gitcomp "--message --if-match --package --release --operation --quiet --verbose --help" ;;
+    'set') __gitcomp "--format --if-absent --if-match --package --release --message --operation --quiet --verbose --help" ;;
+    'delete') __gitcomp "--if-match --package --release --message --operation --quiet --verbose --help" ;;
     'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
-    'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'package new') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
-    'package schema') __gitcomp "--package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
+    'package new') __gitcomp "--quiet --verbose --help" ;;
+    'package schema') __gitcomp "--quiet --verbose --help" ;;
     'package show') __gitcomp "--commit --json --offline --max-age --quiet --verbose --help" ;;
     'package lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;
-    'release new') __gitcomp "--repo --commit --package --tag --force --operation --quiet --verbose --help" ;;
+    'release new') __gitcomp "--repo --commit --package --tag --force --message --operation --quiet --verbose --help" ;;
     'release list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'release show') __gitcomp "--json --package --release --offline --max-age --quiet --verbose --help" ;;
-    'run start') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
-    'run log') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
+    'run start') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
+    'run log') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'run logs') __gitcomp "--follow --json --package --release --offline --max-age --quiet --verbose --help" ;;
-    'run finish') __gitcomp "--status --output --outputs --tag --force --package --release --operation --quiet --verbose --help" ;;
-    'run cancel') __gitcomp "--force --package --release --operation --quiet --verbose --help" ;;
-    'run exec') __gitcomp "--timeout --package --release --operation --quiet --verbose --help" ;;
-    'run retry') __gitcomp "--package --release --operation --quiet --verbose --help" ;;
-    'run dismiss') __gitcomp "--message --package --release --operation --quiet --verbose --help" ;;
+    'run finish') __gitcomp "--status --output --outputs --tag --force --package --release --message --operation --quiet --verbose --help" ;;
+    'run cancel') __gitcomp "--force --package --release --message --operation --quiet --verbose --help" ;;
+    'run exec') __gitcomp "--timeout --package --release --message --operation --quiet --verbose --help" ;;
+    'run retry') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
+    'run dismiss') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'work list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
-    'work any') __gitcomp "--dry-run --exec --jobs --offline --max-age --quiet --verbose --help" ;;
-    'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --operation --quiet --verbose --help" ;;
+    'work any') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
+    'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'parse') __gitcomp "--json --quiet --verbose --help" ;;
     'log') __gitcomp "--limit --changes --json --at --package --release --offline --max-age --quiet --verbose --help" ;;
-    'update') __gitcomp "--stdin --message --package --release --operation --quiet --verbose --help" ;;
+    'update') __gitcomp "--stdin --package --release --message --operation --quiet --verbose --help" ;;
     'fetch') __gitcomp "--quiet --verbose --help" ;;
     'push') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
     'sync') __gitcomp "--ours --theirs --quiet --verbose --help" ;;
     'fsck') __gitcomp "--at --since --json --offline --max-age --quiet --verbose --help" ;;
     'cache') __gitcomp "--stat --verify --clear --json --offline --max-age --quiet --verbose --help" ;;
     'export') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
-    'import') __gitcomp "--message --offline --quiet --verbose --help" ;;
+    'import') __gitcomp "--offline --message --quiet --verbose --help" ;;
     'view') __gitcomp "--port --host --no-browser --at --remote --offline --max-age --quiet --verbose --help" ;;
     esac
 }

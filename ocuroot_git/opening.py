@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .backends.base import Backend
     from .config.settings import StoreLocation
     from .formats.layout import Side
+    from .formats.operation import Origin
     from .git.commit_graph import CommitGraph
     from .git.repository import Repository
     from .store.memory import Memory
@@ -139,6 +140,13 @@ class _Surroundings:
     @property
     def timeout(self) -> float:
         return self._settings.timeout
+
+    @property
+    def origin(self) -> Origin:
+        from .formats.ci_systems import run_of_environment
+        from .formats.operation import Origin
+
+        return Origin.of(*run_of_environment(self._settings.environ), self._settings.access.reason)
 
     @property
     def tell(self) -> Callable[[str], None] | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from ..errors import RemoteError
-    from ..git.objects import Changes, Directory, Oid, Scope
+    from ..git.objects import Changes, Directory, Identity, Oid, Scope
     from ..git.repository import Repository
     from .operations import Carried
 
@@ -124,6 +124,9 @@ if TYPE_CHECKING:
         def write_lock(self) -> AbstractContextManager[None]:
             """What a writer holds from reading to writing; waits where only one can write at a time."""
 
+        def who_writes(self) -> Identity | None:
+            """Who makes the commits of this process, if git knows; None where there are no commits."""
+
         def prepare_write(self) -> None:
             """Start what a write will need, while the caller still reads."""
 
@@ -181,10 +184,10 @@ class Version:
 class Access:
     """How one command uses remote stores: whether at all, how old an answer may be, and how its write is named.
 
-    `tell` is told what is tried again, and why.
+    `reason` is why the command writes; `tell` is told what is tried again, and why.
     """
 
-    __slots__ = ("max_age", "offline", "operation", "tell")
+    __slots__ = ("max_age", "offline", "operation", "reason", "tell")
 
     def __init__(
         self,
@@ -192,9 +195,11 @@ class Access:
         offline: bool = False,
         max_age: float | None = None,
         operation: str | None = None,
+        reason: str | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self.tell = tell
         self.offline = offline
         self.max_age = max_age
         self.operation = operation
+        self.reason = reason

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..git.committer import Committer
     from ..git.config import Config
     from ..git.object_writer import ObjectWriter
-    from ..git.objects import Changes, Oid
+    from ..git.objects import Changes, Identity, Oid
     from ..git.repository import Repository
     from .base import Files, Node, Outbox
     from .operations import Carried
@@ -164,6 +164,9 @@ class Branch:
         from contextlib import nullcontext
 
         return nullcontext()
+
+    def who_writes(self) -> Identity | None:
+        return self.committer.known()
 
     def prepare_write(self) -> None:
         """Let git find out who writes while the caller still reads."""

@@ -251,6 +251,9 @@ class Directory:
         finally:
             os.close(descriptor)
 
+    def who_writes(self) -> None:
+        return None
+
     def prepare_write(self) -> None:
         pass
 

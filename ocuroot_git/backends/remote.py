@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..git.config import Config
     from ..git.object_writer import ObjectWriter
-    from ..git.objects import Changes, Oid
+    from ..git.objects import Changes, Identity, Oid
     from ..git.remote_access import RemoteLocation
     from ..git.repository import Repository
     from ..git.transport import Transport
@@ -201,6 +201,9 @@ class Remote:
     def ask_again(self) -> None:
         """Let the next reading ask for the tip, however fresh the last answer is."""
         self._must_ask = True
+
+    def who_writes(self) -> Identity | None:
+        return self.committer.known()
 
     def prepare_write(self) -> None:
         self._refuse_offline("write to")

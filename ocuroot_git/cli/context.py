@@ -69,6 +69,7 @@ class Context:
                 offline=options.offline,
                 max_age=options.max_age,
                 operation=options.operation,
+                reason=options.message,
                 tell=self.terminal.detail,
             )
             self._settings = Settings(".", self.environ, options.package, options.release, access)

@@ -240,7 +240,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 class CommonOptions:
     """The options that mean the same to every command that takes them. A command finds them in its Context."""
 
-    __slots__ = ("help", "max_age", "offline", "operation", "package", "quiet", "release", "verbose", "z")
+    __slots__ = ("help", "max_age", "message", "offline", "operation", "package", "quiet", "release", "verbose", "z")
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.package: str = values["package"]
@@ -248,6 +248,7 @@ class CommonOptions:
         self.offline: bool = values["offline"]
         self.max_age: int | None = values["max_age"]
         self.operation: str | None = values["operation"]
+        self.message: str | None = values["message"]
         self.quiet: bool = values["quiet"]
         self.verbose: bool = values["verbose"]
         self.help: bool = values["help"]
@@ -283,7 +284,12 @@ READING: Final = (
     Option("--max-age", metavar="<seconds>", number=True, help="fetch only if the last contact is longer ago"),
 )
 """For commands that may read without writing: a write asks the remote anyway."""
+MESSAGE: Final = Option(
+    "-m", "--message", metavar="<text>", help="why; the commit keeps it as the reason of the change"
+)
+"""For commands that write, in one change or in many."""
 WRITING: Final = (
+    MESSAGE,
     Option("--operation", metavar="<id>", help="the name of this write: run again under it, it has no second effect"),
 )
 """For commands that make one change, as far as the user sees."""

@@ -75,14 +75,14 @@ def operations_of(message: str) -> list[Operation]:
             found[-1].request = value
         elif found and key == _RESULT:
             found[-1].result = value
-        elif found and key in (_ACTOR, _RUN, _REASON):
-            origin = found[-1].origin
-            if key == _ACTOR:
-                origin.actor = value or None
-            elif key == _RUN:
-                origin.run = value or None
-            else:
-                origin.reason = value or None
+        elif found and key == _ACTOR:
+            found[-1].origin.actor = value
+        elif found and key == _RUN:
+            found[-1].origin.run = value
+        elif found and key == _REASON:
+            found[-1].origin.reason = value
+    for operation in found:
+        operation.origin = Origin.kept(*operation.origin.values())  # whoever wrote it
     return found
 
 

@@ -43,12 +43,16 @@ class Origin:
 
     @classmethod
     def of(cls, actor: str | None = None, run: str | None = None, reason: str | None = None) -> Origin:
-        """An origin of what the environment and the user say, whatever that is.
+        """An origin of what the environment and the user say, whatever that is: without secrets, as `kept`."""
+        return cls.kept(actor, redact(run or ""), redact(reason or ""))
 
-        It is made one printable line, without secrets. What is too long to be an actor or a URL is left out, a reason
-        is cut.
+    @classmethod
+    def kept(cls, actor: str | None, run: str | None, reason: str | None) -> Origin:
+        """An origin as a trailer can hold it: each is made one printable line.
+
+        What is too long to be an actor or a URL is left out, a reason is cut.
         """
-        actor, run, reason = _one_line(actor), _one_line(redact(run or "")), _one_line(redact(reason or ""))
+        actor, run, reason = _one_line(actor), _one_line(run), _one_line(reason)
         if reason is not None and len(reason) > _LONGEST_REASON:
             reason = f"{reason[: _LONGEST_REASON - 1]}…"
         is_actor = actor is not None and len(actor) <= _LONGEST_ACTOR
@@ -60,11 +64,9 @@ class Origin:
         return self.actor, self.run, self.reason
 
     def check(self) -> None:
-        """Raise Fatal unless `of` could have made it, so that a trailer holds it as it is."""
-        limits = (_LONGEST_ACTOR, _LONGEST_URL, _LONGEST_REASON)
-        for value, longest in zip(self.values(), limits):
-            if value is not None and (len(value) > longest or value != _one_line(value)):
-                raise Fatal(f"{value[:100]!r} says nothing of where a change comes from")
+        """Raise Fatal unless a trailer holds it as it is."""
+        if self != Origin.kept(*self.values()):
+            raise Fatal(f"bad origin of a change: {str(self.values())[:200]}")
 
 
 def _one_line(text: str | None) -> str | None:

@@ -8,13 +8,12 @@ before it is believed.
 from __future__ import annotations
 
 import base64
-import binascii
 
 from ..errors import Fatal
 from .commit_message import compose, operations_of
 from .documents import Document, DocumentError, dump, parse_bytes, to_bytes
 from .layout import DEPENDENCIES, Damaged, StoredObject, StoredRef, edge_end, stored_ref
-from .operation import Operation, checked_name
+from .operation import Operation, Origin, checked_name
 from .refs import Ref, RefError, unwritable_name
 
 TYPE_CHECKING = False
@@ -85,7 +84,12 @@ class WaitingChange:
             "command": self.command,
             "subject": self.subject,
             "touched": list(self.touched),
-            "operation": {"name": operation.name, "request": operation.request, "result": operation.result},
+            "operation": {
+                "name": operation.name,
+                "request": operation.request,
+                "result": operation.result,
+                "origin": list(operation.origin.values()),
+            },
             "objects": dict(self.objects),
             "names": dict(self.names),
             "files": {
@@ -124,7 +128,7 @@ class WaitingChange:
                     for path, text in _dict(content["files"]).items()
                 },
             )
-        except (KeyError, TypeError, binascii.Error) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise BadChange(f"it is not of the right shape ({type(error).__name__}: {error})") from None
         change._check()
         return change
@@ -184,12 +188,16 @@ def _operation(fields: dict[str, Document]) -> Operation:
         name = checked_name(_line(fields["name"]))
     except Fatal as error:
         raise BadChange(error.message) from None
-    return Operation(
+    operation = Operation(
         name,
         None if request is None else _line(request),
         is_named=request is not None,
         result=None if result is None else _text(result, most=MOST_BYTES),
     )
+    # The first version does not say where a change comes from, and does not mind that others do.
+    actor, run, reason = (None if value is None else _line(value) for value in _list(fields.get("origin", [None] * 3)))
+    operation.origin = Origin(actor, run, reason)
+    return operation
 
 
 def _author(value: Document) -> tuple[str, str, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .environment import exactly
-from .identity import Identities
+from .identity import NOBODY, Identities
 from .objects import Identity, Oid
 from .program import run
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .objects import Changes, Node
     from .repository import Repository
 
-_FIRST: Final = Identity("Ocuroot", "ocuroot@localhost", 1767225600, 0)
+_FIRST: Final = Identity(*NOBODY, 1767225600, 0)
 """Who makes the first commit of a store, everywhere and always: 2026-01-01T00:00:00Z."""
 _FIRST_MESSAGE: Final = "Create the store\n"
 
@@ -49,6 +49,11 @@ class Committer:
         self.prepare()
         assert self._identities is not None
         return self._identities.now()
+
+    def known(self) -> Identity | None:
+        """The committer of a commit made now; None where git knows of nobody."""
+        committer = self.identities()[1]
+        return None if (committer.name, committer.email) == NOBODY else committer
 
     @property
     def signs(self) -> bool:

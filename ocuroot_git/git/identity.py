@@ -10,8 +10,12 @@ from .program import GitError, start
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
     from .program import Child
+
+NOBODY: Final = ("Ocuroot", "ocuroot@localhost")
+"""Name and email where git knows of nobody."""
 
 
 class Identities:
@@ -51,7 +55,7 @@ class Identities:
             f"GIT_{role}_DATE" in self._environ
         ):  # it is more likely wrong than that nobody is known, and must not be lost
             raise GitError(["var", f"GIT_{role}_IDENT"], status, stderr)
-        return Identity("Ocuroot", "ocuroot@localhost", int(time.time()), 0)
+        return Identity(*NOBODY, int(time.time()), 0)
 
 
 def _parse_identity(out: bytes) -> Identity:

@@ -57,6 +57,8 @@ def write(
     own = push.version.oid
     assert own is not None
     retry.pushed[own] = result
+    for other in retry.companions:
+        other.operation.origin = retry.operation.origin
     retry.along[own] = [other for other in retry.companions if _add(push, snapshot, backend, other)]
     if retry.waiting is not None:
         push.take_out(retry.waiting)

@@ -6,6 +6,7 @@ Commits are compared with their first parents, tree by tree; equal subtrees have
 from __future__ import annotations
 
 from ..backends.base import node_at
+from ..formats.commit_message import actor_of
 from ..formats.layout import REFS, object_path, stored_ref
 
 TYPE_CHECKING = False
@@ -34,6 +35,11 @@ _ASK_AFTER: Final = 500
 """Commits after which, again and again, the commit-graph is asked whether it knows the rest."""
 _WRITE_AFTER: Final = 5000
 """Commits after which it pays to make it know the rest: the next one who asks need not walk them."""
+
+
+def actor_of_commit(commit: Commit) -> str:
+    """Who asked for the change that a commit made: as it says itself, else its author."""
+    return actor_of(commit.message) or commit.author.name
 
 
 def commits(repository: Repository, start: Oid) -> Iterator[Commit]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..backends.base import Backend, Version
     from ..formats.documents import Document
     from ..formats.layout import Side
+    from ..formats.operation import Origin
     from ..git.commit_graph import CommitGraph
     from ..git.repository import Repository
     from .memory import Memory
@@ -77,6 +78,10 @@ if TYPE_CHECKING:
         @property
         def timeout(self) -> float:
             """Seconds for which a lost race is tried again."""
+
+        @property
+        def origin(self) -> Origin:
+            """Where the changes of this process come from, as far as its environment and the user say."""
 
         @property
         def tell(self) -> Callable[[str], None] | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..backends.base import Backend, Version
     from ..backends.operations import Carried
     from ..formats.layout import ShownRef, Side
-    from ..formats.operation import Operation
+    from ..formats.operation import Operation, Origin
     from ..formats.refs import Ref
     from .retry import Companion, Retry
     from .snapshot import Surroundings
@@ -167,7 +167,7 @@ class Stores:
     def transaction(
         self, message: str | None = None, *, command: str = "update"
     ) -> AbstractContextManager[Transaction]:
-        """A transaction as a block: what is changed in it is written at its end, or nothing is.
+        """A transaction as a block: what is changed in it is written at its end, or nothing is. `message` says why.
 
         Where another writer was faster, the same changes are made to the new tree, provided that all that the block
         read, and what it changes, is still as it was; else Conflict is raised and nothing is changed.
@@ -185,17 +185,29 @@ class Stores:
         def block() -> Iterator[Transaction]:
             transaction = Transaction(self.snapshot())
             yield transaction
-            self.transact(transaction.replay, command=command, message=message)
+            self.transact(transaction.replay, command=command, message=message, operation=_because(message))
 
         return block()
 
     def set(self, ref: Ref | str, value: Document, *, message: str | None = None) -> None:
-        """Make the document at `ref` be `value`, in a transaction of its own."""
-        self.transact(lambda tx: tx.set(ref, value), command="set", message=message)
+        """Make the document at `ref` be `value`, in a transaction of its own. `message` says why."""
+        self.transact(lambda tx: tx.set(ref, value), command="set", message=message, operation=_because(message))
 
     def delete(self, ref: Ref | str, *, message: str | None = None) -> None:
-        """Delete the document at `ref` and the links to it, in a transaction of its own. Raises NotFound."""
-        self.transact(lambda tx: tx.delete(ref), command="delete", message=message)
+        """Delete the document at `ref` and the links to it, in a transaction of its own. `message` says why.
+
+        Raises NotFound.
+        """
+        self.transact(lambda tx: tx.delete(ref), command="delete", message=message, operation=_because(message))
+
+    def origin(self, backend: Backend) -> Origin:
+        """Where the changes of this process come from that it writes to a backend (design 12)."""
+        origin = self.surroundings.origin
+        if origin.actor is None:
+            committer = backend.who_writes()
+            if committer is not None:
+                return origin.kept(f"local:{committer.email or committer.name}", origin.run, origin.reason)
+        return origin
 
     def finish(self) -> None:
         """Let git tidy up the repositories that were written to; once, at the end of a process."""
@@ -302,6 +314,9 @@ class Stores:
             )
         for backend, files in by_backend.items():
             operation = retry.operation
+            origin = self.origin(backend)
+            origin.reason = operation.origin.reason or origin.reason
+            operation.origin = origin
             if operation.request is not None:
                 operation.result = recorded(result)
             text = compose(transaction.touched, retry.command, [operation], retry.message)
@@ -317,3 +332,12 @@ class Stores:
                 write(retry, snapshot, transaction, backend, push, files, text, result)
         if by_backend:
             self.surroundings.note_write()
+
+
+def _because(message: str | None) -> Operation:
+    """An operation without a name, whose reason is the message of its commit."""
+    from ..formats.operation import Operation, Origin
+
+    operation = Operation(os.urandom(16).hex(), is_named=False)
+    operation.origin = Origin.of(reason=message)
+    return operation

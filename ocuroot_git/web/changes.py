@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.base import file_at, node_at
 from ..errors import Error
-from ..formats.commit_message import command_of, operation_name
+from ..formats.commit_message import command_of, operation_name, origin_of
 from ..formats.documents import MISSING
 from ..formats.layout import StoredObject, stored_ref
 from ..formats.times import format_seconds
@@ -43,15 +43,20 @@ def fetch_history(backend: Backend) -> None:
 
 
 def describe(commit: Commit) -> dict[str, Any]:
-    """A commit as pages show it."""
+    """A commit as pages show it. `who` is the actor, in short; `run` is a link only if it is an address of the web."""
+    origin, subject = origin_of(commit.message), commit.message.partition("\n")[0]
     return {
         "commit": commit.oid,
         "time": format_seconds(commit.author.time),
         "author": commit.author.name,
         "email": commit.author.email,
-        "subject": commit.message.partition("\n")[0],
+        "subject": subject,
         "command": command_of(commit.message),
         "operation": operation_name(commit.message),
+        "actor": origin.actor,
+        "who": actor if (actor := origin.actor) and not actor.startswith("local:") else commit.author.name,
+        "run": origin.run,
+        "reason": origin.reason if origin.reason != subject else None,
     }
 
 

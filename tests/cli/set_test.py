@@ -20,6 +20,7 @@ def test_set(shop: Repo) -> None:
     assert message_of(shop) == (
         "Test <test@example.com> 2026-11-20 10:00:00 +0100\nTest <test@example.com>\n"
         "set +/custom/gate\n\n+/custom/gate\n\nOcuroot-Command: set\nOcuroot-Operation: <id 1>\n"
+        "Ocuroot-Actor: local:test@example.com\n"
     )
     assert (
         shop.git("show", "state:refs/+/custom/gate/@object.json") == '{\n  "kind": "ref",\n  "body": "open: [yes]"\n}'
@@ -164,7 +165,7 @@ def test_delete(shop: Repo) -> None:
     done = shop.run("delete", "+/environment/production", f"{SHOP}/+/deploy/production")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert shop.ocuroot("match", "--intent", "**") == ""
-    assert message_of(shop).split("\n")[2:-3] == [
+    assert message_of(shop).split("\n")[2:-4] == [
         "delete 3 refs",
         "",
         "+/environment/production",

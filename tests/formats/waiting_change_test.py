@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocuroot_git.formats.documents import dump
-from ocuroot_git.formats.operation import Operation
+from ocuroot_git.formats.operation import Operation, Origin
 from ocuroot_git.formats.waiting_change import MOST_BYTES, BadChange, WaitingChange
 
 PATH = "refs/+/custom/a/@object.json"
@@ -43,6 +43,28 @@ def test_what_is_written_is_read() -> None:
         assert getattr(read, name) == getattr(made, name), name
     assert (read.operation.name, read.operation.request, read.operation.result) == ("job", "abc", result)
     assert read.message() == made.message()
+
+
+def test_where_a_change_comes_from_goes_with_it() -> None:
+    operation = Operation("job")
+    operation.origin = Origin.of("github:zoë", "https://ci.example/1", "why")
+    read = WaitingChange.read(change(operation=operation).to_bytes())
+    assert read.operation.origin == operation.origin
+    content = json.loads(change(operation=operation).to_bytes())
+    del content["operation"]["origin"]  # as the first version writes it
+    assert WaitingChange.read(json.dumps(content).encode()).operation.origin == Origin()
+    for bad in (
+        [],
+        ["a"],
+        "abc",
+        None,
+        [1, None, None],
+        ["a\nOcuroot-Operation: x", None, None],
+        [None, None, "x" * 1001],
+    ):
+        content["operation"]["origin"] = bad
+        with pytest.raises(BadChange):
+            WaitingChange.read(json.dumps(content).encode())
 
 
 @given(st.binary(max_size=300))

@@ -19,6 +19,7 @@ from support.repositories import Repo
 from support.servers import proxy
 
 FIRST_VERSION = "e5cb204"
+CI = {"GITLAB_CI": "true", "GITLAB_USER_LOGIN": "zoë", "CI_PIPELINE_URL": "https://gitlab.example/1"}
 
 # Who waits, and who does not
 
@@ -70,8 +71,14 @@ def test_combining_is_asked_for_where_servers_have_accounts(tmp_path: Path) -> N
 
 def test_a_change_whose_writer_was_killed_is_made_once_by_the_next(contended: Contended) -> None:
     one, two = contended.clone("one"), contended.clone("two")
+    one.git("config", "user.name", "Zoë")
+    one.git("config", "user.email", "z@example.org")
     left = contended.leave(
-        one, "set", "-m", "for the holidays", "+/custom/a", "1", GIT_AUTHOR_NAME="Zoë", GIT_AUTHOR_EMAIL="z@example.org"
+        one,
+        *("set", "-m", "for the holidays", "+/custom/a", "1"),
+        GITLAB_CI="true",
+        GITLAB_USER_LOGIN="zoë",
+        CI_PIPELINE_URL="https://gitlab.example/1",
     )
     name = contended.text(left)["operation"]["name"]  # type: ignore[index]
     two.ocuroot("set", "+/custom/b", "2", env={**os.environ, "GIT_AUTHOR_NAME": "Ben", "GIT_AUTHOR_EMAIL": "b@x"})
@@ -80,6 +87,12 @@ def test_a_change_whose_writer_was_killed_is_made_once_by_the_next(contended: Co
     log = contended.bare.git("log", "-2", "--format=%an <%ae>|%s", "state").splitlines()
     assert log == ["Zoë <z@example.org>|for the holidays", "Ben <b@x>|set +/custom/b"]
     assert operations(contended.bare)[0] == name
+    keys = ("actor", "run", "reason")
+    origins = [[json.loads(line)[key] for key in keys] for line in two.ocuroot("log", "-2", "--json").splitlines()]
+    assert origins == [
+        ["gitlab:zoë", "https://gitlab.example/1", "for the holidays"],
+        ["local:test@example.com", None, None],
+    ]
     two.ocuroot("set", "+/custom/b", "3")
     assert operations(contended.bare).count(name) == 1
     assert two.ocuroot("fsck", "-q") == ""
@@ -358,3 +371,9 @@ def test_the_first_version_works_on_the_same_branch(contended: Contended, tmp_pa
     command = [sys.executable, "-c", script, str(tmp_path / "first"), "fsck", "-q"]
     done = subprocess.run(command, cwd=clones[0].path, check=False)
     assert done.returncode == 0
+    clones[0].ocuroot("set", "+/custom/told", "1", "-m", "why", "--operation", "job", env={**os.environ, **CI})
+    command[-2:] = ["set", "+/custom/told", "1", "-m", "why", "--operation", "job"]
+    assert subprocess.run(command, cwd=clones[1].path, check=False).returncode == 0
+    assert (
+        operations(contended.bare).count("job") == 1
+    )  # it reads our trailers, and leaves alone those it does not know

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,32 @@ def test_changes_of_both_sides_come_together(team: Team) -> None:
     assert len({*tips(team, team.one), *tips(team, team.two)}) == 1
     assert team.bare.git("log", "--merges", "--format=%h", "state") == ""
     assert team.one.run("fsck").returncode == 0
+
+
+def test_a_replay_keeps_who_asked_for_what_and_why(team: Team) -> None:
+    """Also where somebody else than this program wrote there what it would not."""
+    update(team.one, "set @/custom/a 1")
+    ci = {**os.environ, "CIRCLECI": "true", "CIRCLE_USERNAME": "ann", "CIRCLE_BUILD_URL": "https://ci.example/1"}
+    team.two.ocuroot("set", "+/custom/b", "1", "-m", "first", env=ci)
+    team.two.ocuroot("set", "+/custom/c", "1", "-m", "second", env=ci)
+    tree, evil = (
+        team.two.git("rev-parse", "state^{tree}"),
+        "x\n\nOcuroot-Operation: 9\nOcuroot-Reason: \x1b[2J" + "y" * 5000,
+    )
+    made = team.two.git("commit-tree", "-p", "state", tree, input=evil)
+    team.two.git("update-ref", "refs/heads/state", made)
+    team.one.ocuroot("push", "-q")
+    team.two.ocuroot("push", "-q")
+    message = team.bare.git("log", "-1", "--format=%B", "state")
+    assert [line for line in message.splitlines() if line.startswith("Ocuroot-R")][:4] == [
+        "Ocuroot-Run: https://ci.example/1",
+        "Ocuroot-Reason: first",
+        "Ocuroot-Run: https://ci.example/1",
+        "Ocuroot-Reason: second",
+    ]
+    assert "\x1b" not in message and len(message) < 4000
+    line = json.loads(team.two.ocuroot("log", "-1", "--json"))
+    assert (line["actor"], line["run"], line["reason"]) == (None, None, None)  # they do not agree
 
 
 def test_a_replay_keeps_the_names_of_operations(team: Team) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..context import Context
 
 
-def run(context: Context, *refs: str, message: str | None, if_match: str | None) -> int:
+def run(context: Context, *refs: str, if_match: str | None) -> int:
     expected = checked_oid(if_match)
     if expected is not None and len(refs) > 1:
         raise UsageError("--if-match goes with one ref")
@@ -25,7 +25,7 @@ def run(context: Context, *refs: str, message: str | None, if_match: str | None)
             transaction.delete(ref)
 
     operation = context.operation("delete")
-    context.stores.transact(change, command="delete", message=message, operation=operation)
+    context.stores.transact(change, command="delete", message=context.options.message, operation=operation)
     return 0
 
 
@@ -34,11 +34,9 @@ COMMAND = Command(
     "Delete intents, and the links to them: all of them, or none where one is not there.",
     "[<options>] <intent-ref>...",
     run,
-    (
-        Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
-        Option("--if-match", metavar="<oid>", help="only where the document is this blob"),
-    ),
+    (Option("--if-match", metavar="<oid>", help="only where the document is this blob"),),
     common=(*RELATIVE, *WRITING),
     least=1,
-    notes="Exit status: 0; 1 where one is not there; 3 where --if-match does not hold, or the race was lost.",
+    notes="What -m says is also the subject of the commit.\n"
+    "Exit status: 0; 1 where one is not there; 3 where --if-match does not hold, or the race was lost.",
 )

@@ -13,7 +13,7 @@ from ...git.objects import RefMoved
 from ...store.copy import files_below, sides_in
 from ...store.retry import Retry
 from ...sync.remotes import find_shared
-from ..options import Command, Option
+from ..options import MESSAGE, Command, Option
 from ..progress import Meter
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..context import Context
 
 
-def run(context: Context, directory: str, *, message: str | None) -> int:
+def run(context: Context, directory: str) -> int:
     if not os.path.isdir(directory):
         raise Fatal(f"there is no directory '{directory}'")
     source = Directory(directory)
@@ -43,8 +43,9 @@ def run(context: Context, directory: str, *, message: str | None) -> int:
     for backend in files:
         _refuse_where_shared(context, backend)
     operation = context.operation("import", arguments=_fingerprint(files))
-    message = compose(imported, "import", [operation], message)
     for backend, contents_there in files.items():
+        operation.origin = context.stores.origin(backend)
+        message = compose(imported, "import", [operation], context.options.message)
         if _fill(context, backend, contents_there, message, operation):
             context.terminal.remark(
                 f"Imported '{directory}' to {backend.where}: {len(imported)} documents and links in all"
@@ -136,10 +137,9 @@ COMMAND = Command(
     "Fill a new store from a directory that holds one: what 'export' wrote, or a store of Ocuroot's own.",
     "[-m <text>] [--offline] <directory>",
     run,
-    (
-        Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
-        Option("--offline", help="make the store without asking whether the remote has one"),
-    ),
+    (Option("--offline", help="make the store without asking whether the remote has one"),),
+    common=(MESSAGE,),
+    notes="What -m says is also the subject of the commit.",
     least=1,
     most=1,
 )

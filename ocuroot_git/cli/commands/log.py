@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...backends.remote import Remote
 from ...errors import Fatal, UsageError
-from ...formats.commit_message import command_of, operation_name
+from ...formats.commit_message import command_of, operation_name, origin_of
 from ...formats.documents import dump
 from ...formats.globs import Glob
 from ...formats.layout import REFS, SIDES
@@ -127,6 +127,7 @@ def _newest_first(context: Context, snapshot: Snapshot, wanted: Wanted, most: in
 
 
 def _line(commit: Commit, changes: list[RefChange], *, is_cut: bool) -> str:
+    origin = origin_of(commit.message)
     content: dict[str, Document] = {
         "commit": commit.oid,
         "time": _time(commit.author),
@@ -135,6 +136,9 @@ def _line(commit: Commit, changes: list[RefChange], *, is_cut: bool) -> str:
         "subject": commit.message.partition("\n")[0],
         "command": command_of(commit.message),
         "operation": operation_name(commit.message),
+        "actor": origin.actor,
+        "run": origin.run,
+        "reason": origin.reason,
         "changes": [{"status": letter, "ref": ref} for letter, ref in changes],
     }
     if is_cut:
@@ -149,11 +153,18 @@ def _show(context: Context, commit: Commit, changes: list[RefChange], *, is_cut:
     terminal.record(terminal.paint(f"commit {commit.oid}", "yellow"))
     terminal.record(f"Author:  {commit.author.name} <{commit.author.email}>")
     terminal.record(f"Date:    {_time(commit.author)}")
-    command = command_of(commit.message)
+    subject, command = commit.message.partition("\n")[0], command_of(commit.message)
     if command:
         terminal.record(f"Command: {command}")
+    origin = origin_of(commit.message)
+    if origin.actor not in (None, f"local:{commit.author.email}"):
+        terminal.record(f"Actor:   {origin.actor}")
+    if origin.run is not None:
+        terminal.record(f"Run:     {origin.run}")
+    if origin.reason not in (None, subject):
+        terminal.record(f"Reason:  {origin.reason}")
     terminal.record("")
-    terminal.record(f"    {commit.message.partition(chr(10))[0]}")
+    terminal.record(f"    {subject}")
     terminal.record("")
     colours = {"A": "green", "M": "cyan", "D": "red"}
     for letter, ref in changes:

@@ -6,7 +6,7 @@ import os
 
 from ...errors import Fatal, UsageError
 from ...formats.documents import dump
-from ..options import COMMON, READING, Command, Group, Option
+from ..options import READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,7 +175,6 @@ COMMAND = Group(
             "Write an example to start from: code with comments for a file '*.star', else JSON.",
             "[<options>] <file>",
             new,
-            common=COMMON,
             least=1,
             most=1,
             notes="A file that exists already is left as it is, which is an error.",
@@ -185,7 +184,6 @@ COMMAND = Group(
             "Print the JSON Schema (draft 2020-12) of packages in JSON, for editors and other tools.",
             "[<options>]",
             schema,
-            common=COMMON,
             most=0,
         ),
         Command(

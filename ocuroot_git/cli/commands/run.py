@@ -203,12 +203,12 @@ def retry(context: Context, reference: str) -> int:
     return 0
 
 
-def dismiss(context: Context, reference: str, *, message: str | None) -> int:
+def dismiss(context: Context, reference: str) -> int:
     from ...delivery import failures
     from ...delivery.queries import find_release, find_run
     from ...formats.refs import Ref
 
-    reason = message or ""
+    reason = context.options.message or ""
     snapshot = context.snapshot()
     if Ref.parse(reference).type:
         run = find_run(snapshot, reference)
@@ -334,11 +334,11 @@ Exit status: that of the command; 128 + n where signal n ended it; 124 after a t
             "to be dealt with. It has failed all the same, and can be retried.",
             "[<options>] (<run> | <release>)",
             dismiss,
-            (Option("-m", "--message", metavar="<reason>", help="why, kept with the run"),),
             common=(*RELATIVE, *WRITING),
             least=1,
             most=1,
-            notes="Exit status: 0; 1 where there is no such run; 3 where nothing failed.",
+            notes="What -m says is kept with the run as well.\n"
+            "Exit status: 0; 1 where there is no such run; 3 where nothing failed.",
         ),
     ),
 )

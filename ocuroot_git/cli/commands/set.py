@@ -21,7 +21,6 @@ def run(
     value: str,
     *,
     format: str | None,
-    message: str | None,
     if_absent: bool,
     if_match: str | None,
 ) -> int:
@@ -46,7 +45,7 @@ def run(
 
     held = {"stdin": document} if value == "-" else {}
     operation = context.operation("set", **held)
-    context.stores.transact(change, command="set", message=message, operation=operation)
+    context.stores.transact(change, command="set", message=context.options.message, operation=operation)
     return 0
 
 
@@ -98,7 +97,6 @@ COMMAND = Command(
     run,
     (
         Option("-f", "--format", choices=("string", "json", "starlark"), help="what the value is (default: string)"),
-        Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
         Option("--if-absent", help="only where there is no such document yet"),
         Option("--if-match", metavar="<oid>", help="only where the document is this blob"),
     ),
@@ -108,5 +106,6 @@ COMMAND = Command(
     most=2,
     notes="A value that begins with '-', and is no number, stands after '--'.\n"
     "An environment is an object with its name and attributes, which are strings.\n"
+    "What -m says is also the subject of the commit.\n"
     "Exit status: 0; 3 where --if-absent or --if-match does not hold, or the race was lost.",
 )

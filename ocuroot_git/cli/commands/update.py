@@ -29,7 +29,7 @@ ARGUMENTS = {
 }
 
 
-def run(context: Context, *, stdin: bool, message: str | None) -> int:
+def run(context: Context, *, stdin: bool) -> int:
     if not stdin:
         raise UsageError("update reads its instructions from stdin: give --stdin")
     records = list(context.terminal.read_records())
@@ -45,7 +45,7 @@ def run(context: Context, *, stdin: bool, message: str | None) -> int:
                 raise
 
     operation = context.operation("update", stdin=records)
-    context.stores.transact(change, command="update", message=message, operation=operation)
+    context.stores.transact(change, command="update", message=context.options.message, operation=operation)
     return 0
 
 
@@ -116,7 +116,6 @@ COMMAND = Command(
     (
         Option("--stdin", help="read the instructions from stdin"),
         Option("-z", help="arguments end with NUL: <verb> SP <ref> NUL [<argument> NUL]"),
-        Option("-m", "--message", metavar="<text>", help="the subject of the commit"),
     ),
     common=(*RELATIVE, *WRITING),
     most=0,
@@ -126,6 +125,7 @@ Instructions, one a line; a ref with spaces stands in double quotes:
     verify <ref> <oid>       verify <ref> absent
     link <ref> <target>      unlink <ref>
     depend <ref> <dep>       undepend <ref> <dep>
+What -m says is also the subject of the commit.
 Exit status: 0; 1 where something to be changed is not there; 3 where create or verify does not hold.
 """,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import UsageError
 from ...formats.documents import dump
-from ..options import READING, Command, Group, Option
+from ..options import MESSAGE, READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,9 +77,10 @@ def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
 
 def _open_stores(context: Context) -> Stores:
     """Stores for one thread."""
+    from ...backends.base import Access
     from ...opening import open_stores
 
-    return open_stores(".", environ=context.environ)
+    return open_stores(".", environ=context.environ, access=Access(reason=context.options.message))
 
 
 def _display(context: Context) -> Plain:
@@ -152,7 +153,7 @@ COMMAND = Group(
                 Option("--exec", metavar="<command>", help="run this (by sh) for each run, its description on stdin"),
                 Option("--jobs", metavar="<n>", number=True, default=1, help="runs at the same time (default: 1)"),
             ),
-            common=READING,
+            common=(*READING, MESSAGE),
             most=0,
             notes="Prints how each run ended. Exit status: 0; 1 where a run failed or an intent could not be applied.",
         ),
