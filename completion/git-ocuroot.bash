@@ -17,7 +17,7 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply package release run work prune resolve parse log update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply package release run logs work prune resolve parse log update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
@@ -59,12 +59,13 @@ _git_ocuroot ()
     'release show') __gitcomp "--json --package --release --offline --max-age --quiet --verbose --help" ;;
     'run start') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'run log') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
-    'run logs') __gitcomp "--follow --json --package --release --offline --max-age --quiet --verbose --help" ;;
+    'run logs') __gitcomp "--follow --failed --lines --timestamps --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'run finish') __gitcomp "--status --output --outputs --tag --force --package --release --message --operation --quiet --verbose --help" ;;
     'run cancel') __gitcomp "--force --package --release --message --operation --quiet --verbose --help" ;;
     'run exec') __gitcomp "--timeout --package --release --message --operation --quiet --verbose --help" ;;
     'run retry') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'run dismiss') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
+    'logs') __gitcomp "--follow --failed --lines --timestamps --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'work list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'work any') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
     'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;

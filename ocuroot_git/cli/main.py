@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "package": "show what a package defines, and check it",
     "release": "make releases, list and show them",
     "run": "carry out the work of a release and record it",
+    "logs": "show what runs have printed",
     "work": "show what is to be done, and do it",
     "prune": "take old releases out of the live tree",
     "resolve": "print the refs behind links",

@@ -219,9 +219,15 @@ class Terminal:
         mark = self._paint_mark() if pieces else ""
         shown = head
         for piece in pieces:
-            is_colour = piece.lstrip("0123456789;")[:1] == "m"
+            is_colour = piece.lstrip("0123456789;:")[:1] == "m"
             shown += f"{mark if is_colour else chr(27)}[{piece}"
         return f"{shown}{mark}[m" if mark and mark in shown else shown
+
+    def time(self, seconds: float) -> str:
+        """A moment as text, in the zone of the person at a terminal, else in UTC, to the microsecond."""
+        from ..formats.times import format_local, format_time
+
+        return format_local(seconds) if self.is_interactive else format_time(seconds)
 
     def _paint_mark(self) -> str:
         """What stands for ESC before a colour of ours until a line is printed: no text can hold it, being random."""

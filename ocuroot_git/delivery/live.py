@@ -20,7 +20,7 @@ from .queries import read_claim, read_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Final
 
     from ..backends.live_reference import LiveReference
@@ -122,46 +122,66 @@ def _lines(log: Log) -> bytes:
     return b"".join(to_bytes(dump(entry, None) + "\n") for entry in log.to_document())
 
 
-def read(snapshot: Snapshot, run: RunRef) -> Log:
-    """What a running run has printed that is not in its logs yet, as far as this repository knows; else nothing.
+class LiveLog:
+    """What an executor has printed of a run that is not recorded; asked again and again, it reads only what is new.
 
-    Raises BadDocument for a claim that cannot be read.
+    From the file where the run is executed in this repository, else from the reference at the remote.
     """
-    owner = read_claim(snapshot, run).owner
-    path = path_of(snapshot.surroundings, run, owner) if owner else None
-    return read_file(path) if path is not None else Log()
 
+    def __init__(self, owner: str = "") -> None:
+        self.owner = owner
+        """Who executes the run; empty where nobody is known to."""
+        self.log = Log()
+        self.is_far = False
+        """Whether asking again asks the remote."""
+        self._file = 0
+        self._at = 0
+        self._tip: Oid | None = None
 
-def read_file(path: str) -> Log:
-    """The log in a file; empty where there is none. A line that was cut off when its writer was killed is left out."""
-    try:
-        with open(path, "rb") as file:
-            return _parsed(file)
-    except FileNotFoundError:
-        return Log()
+    def refresh(self, snapshot: Snapshot, run: RunRef) -> None:
+        """Take in what came since. Raises BadDocument for a claim that cannot be read, RemoteError, OSError."""
+        owner = read_claim(snapshot, run).owner
+        if owner != self.owner:
+            self.__init__(owner)  # type: ignore[misc]  # what another has printed is recorded, or lost
+        path = path_of(snapshot.surroundings, run, owner) if owner else None
+        if path is not None and self._read_file(path):
+            self.is_far = False
+            return
+        reference = reference_of(snapshot.surroundings, run, owner) if owner else None
+        if reference is not None:
+            tip, data = reference.read(self._tip)
+            self.is_far = True
+            self._tip = tip or self._tip
+            self._take(data)
 
+    def _read_file(self, path: str) -> bool:
+        """Read on in a file, from its beginning where it is another by now; whether there is one.
 
-def _parsed(lines: Iterable[bytes]) -> Log:
-    entries = []
-    for line in lines:
+        A line that has no end is left for later: its writer is at it, or was killed.
+        """
         try:
-            entries.append(parse(line.decode(errors="replace")))
-        except DocumentError:
-            continue
-    return Log.read(entries)
+            with open(path, "rb") as file:
+                status = os.fstat(file.fileno())
+                if status.st_ino != self._file or status.st_size < self._at:
+                    self._file, self._at, self.log = status.st_ino, 0, Log()
+                file.seek(self._at)
+                data = file.read()
+        except FileNotFoundError:
+            return False
+        end = data.rfind(b"\n") + 1
+        self._at += end
+        self._take(data[:end])
+        return True
 
-
-def read_remote(snapshot: Snapshot, run: RunRef, known: Oid | None = None) -> tuple[Oid | None, Log]:
-    """What a running run has sent to the remote since the commit `known`, and the commit where that ends.
-
-    Raises RemoteError, BadDocument for a claim that cannot be read.
-    """
-    owner = read_claim(snapshot, run).owner
-    reference = reference_of(snapshot.surroundings, run, owner) if owner else None
-    if reference is None:
-        return None, Log()
-    tip, data = reference.read(known)
-    return tip, _parsed(data.splitlines())
+    def _take(self, data: bytes) -> None:
+        """Add the entries in lines of JSON; what is none, in a file that was cut short, is left out."""
+        entries = []
+        for line in data.splitlines():
+            try:
+                entries.append(parse(line.decode(errors="replace")))
+            except DocumentError:
+                continue
+        self.log.extend(Log.read(entries))
 
 
 def take_over(tx: Transaction, run: RunRef) -> None:
@@ -169,12 +189,11 @@ def take_over(tx: Transaction, run: RunRef) -> None:
     try:
         if read_function(tx, run).status != vocabulary.RUNNING:
             return
-        left = read(tx, run)
-        if left.is_empty:
-            left = read_remote(tx, run)[1]
-    except (*BAD, RemoteError):
+        left = LiveLog()
+        left.refresh(tx, run)
+    except (*BAD, RemoteError, OSError):
         return  # what cannot be read must not keep a run from being ended
-    if not left.is_empty:
+    if not left.log.is_empty:
         log = Log.read(tx.get(run.logs, None))
-        log.extend(left)
+        log.extend(left.log)
         tx.set(run.logs, log.to_document())

@@ -115,6 +115,12 @@ class Log:
         self._omitted_at = str(fields.get("timestamp", self._omitted_at))
 
 
+def number_of(entry: Document) -> int:
+    """How many entries of what was printed one stands for: itself, or those that were left out in its place."""
+    omitted = _omitted(entry)
+    return 1 if omitted is None else omitted[0]
+
+
 def _size(entry: Fields) -> int:
     """Bytes that an entry takes in the document. Those of other programs may be of any shape."""
     text = dump(entry)

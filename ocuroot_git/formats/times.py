@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import gmtime
+from time import gmtime, localtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ def format_seconds(seconds: float, minutes_east: int | None = None) -> str:
         return f"{local}Z"
     hours, minutes = divmod(abs(minutes_east), 60)
     return f"{local}{'-' if minutes_east < 0 else '+'}{hours:02}:{minutes:02}"
+
+
+def format_local(seconds: float) -> str:
+    """A moment down to seconds, in this process's time zone; in UTC where that knows no such moment."""
+    try:
+        return format_seconds(seconds, localtime(seconds).tm_gmtoff // 60)
+    except (OverflowError, ValueError, OSError):
+        return format_seconds(seconds)
 
 
 def _day_and_clock(seconds: float) -> str:

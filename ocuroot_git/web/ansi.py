@@ -1,20 +1,12 @@
-"""Terminal colours in logs, as pieces of text with classes of the style sheet. Pure.
+"""Escape sequences in logs, as pieces of text with classes of the style sheet. Pure.
 
-Grammar: `ESC [ numbers m` (SGR) sets colour and weight; every other escape sequence and every control character but
-the tab is dropped. Of the colours the sixteen by name are kept; the others of 256 and of true colour become plain.
+Of the colours the sixteen by name are kept; the others of 256 and of true colour become plain.
 """
 
 from __future__ import annotations
 
-import re
+from ..formats.escape_sequences import SEQUENCE, codes
 
-_SEQUENCE = re.compile(
-    "\x1b\\[([0-9;:]*)m"  # SGR, the one that is understood
-    "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]?"  # other control sequences
-    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # strings: titles, links
-    "|\x1b[ -/]*[0-~]?"  # other escapes
-    "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
 _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 
 
@@ -22,7 +14,7 @@ def pieces(line: str) -> list[tuple[str, str]]:
     """One line of a log as pairs of text and class names (empty: plain), escape sequences taken away."""
     found: list[tuple[str, str]] = []
     colour, bold, at = "", False, 0
-    for sequence in _SEQUENCE.finditer(line):
+    for sequence in SEQUENCE.finditer(line):
         _add(found, line[at : sequence.start()], colour, bold)
         at = sequence.end()
         if sequence[1] is not None:
@@ -31,30 +23,19 @@ def pieces(line: str) -> list[tuple[str, str]]:
     return found
 
 
-def plain(line: str) -> str:
-    """One line of a log without escape sequences."""
-    return _SEQUENCE.sub("", line)
-
-
 def _add(found: list[tuple[str, str]], text: str, colour: str, bold: bool) -> None:
     if text:
         found.append((text, " ".join(filter(None, (colour and f"ansi-{colour}", "ansi-bold" if bold else "")))))
 
 
 def _apply(numbers: str, colour: str, bold: bool) -> tuple[str, bool]:
-    codes = [int(number[:4] or 0) for number in numbers.replace(":", ";").split(";")]
-    while codes:
-        code = codes.pop(0)
+    for code, *further in codes(numbers):
         if code == 0:
             colour, bold = "", False
         elif code in (1, 22):
             bold = code == 1
-        elif code in (38, 48):
-            # 5;n is one of 256 colours, 2;r;g;b a true one: their numbers are no codes of their own.
-            skipped = 2 if codes[:1] == [5] else 4 if codes[:1] == [2] else 1
-            if code == 38:
-                colour = _NAMES[codes[1] % 8] if codes[:1] == [5] and len(codes) > 1 and codes[1] < 16 else ""
-            del codes[:skipped]
+        elif code == 38:
+            colour = _NAMES[further[1] % 8] if further[:1] == [5] and len(further) > 1 and further[1] < 16 else ""
         elif code == 39:
             colour = ""
         elif 30 <= code <= 37 or 90 <= code <= 97:

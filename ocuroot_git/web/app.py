@@ -53,7 +53,7 @@ class View:
         self._open_stores = open_stores
         self._local = threading.local()
         self.at = at
-        self.memory = Memory()
+        self.memory = Memory(is_fixed=at is not None)
         self._derived: dict[str, dict[str, Any]] = {}
         """What is derived from trees, by all threads: see `store.memory`."""
 
@@ -158,7 +158,11 @@ def _add_raw(app: Flask, view: View) -> None:
 
     @app.get("/tip")
     def tip() -> Response:
-        return Response(tip_of(view.snapshot()), content_type="text/plain; charset=utf-8")
+        """The tip, and a text that changes with the log of the run that the page shows, while it goes on."""
+        snapshot, run = view.snapshot(), _text("run")
+        log = view.memory.running_log(snapshot.side("state"), run) if run else None
+        now = tip_of(snapshot) + (f".{log.look(snapshot, run)[1]}" if log is not None else "")
+        return Response(now, content_type="text/plain; charset=utf-8")
 
 
 def _latest(facts: Facts) -> Page:
@@ -278,6 +282,8 @@ def _answer(view: View, template: str, read: Callable[[Facts], Page]) -> Respons
             response = Response(body, content_type="application/json")
         else:
             response = Response(_render(template, facts, view, tip, page))
+        if facts.running[0]:
+            return response  # a log that goes on is another without any commit
     response.set_etag(tag)
     return response
 
@@ -288,6 +294,7 @@ def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> st
         page=page,
         facts=facts,
         tip=tip,
+        running=facts.running,
         at=view.at,
         now=datetime.now(timezone.utc),
         repository=facts.snapshot.base.repo,

@@ -108,6 +108,8 @@ def leads_somewhere(facts: Facts, text: str) -> bool:
 def _is_there(subject: Subject, kind: str, extra: Page) -> bool:
     if subject.object is not None or subject.problem or subject.tree.node(f"{REFS}/{subject.stored}") is not None:
         return True
+    if kind == "log":
+        return bool(extra["log"]["is_running"] and extra["log"]["total"])  # it is recorded when the run has ended
     # An environment without a document may still have something deployed.
     return kind == "environment" and extra["environment"]["deployments"]["total"] > 0
 

@@ -12,9 +12,13 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ..delivery import lenient, overview
+from ..delivery.addresses import RunRef
 from ..delivery.problems import Problems
+from ..delivery.vocabulary import RUNNING, ModelError
 from ..formats.layout import REFS, Damaged, StoredObject
+from ..formats.refs import RefError
 from .background import Background
+from .live_logs import RunningLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable
@@ -32,6 +36,7 @@ Value = TypeVar("Value")
 _MOST_RELEASES = 100_000
 _MOST_PACKAGES = 20_000
 _MOST_VERSIONS = 4
+_MOST_RUNNING_LOGS = 16
 
 
 class Kept(Generic[Value]):
@@ -74,9 +79,11 @@ class AllUnfinished(NamedTuple):
 
 
 class Memory:
-    """What all requests share."""
+    """What all requests share. Of a revision that is fixed, no log goes on (`is_fixed`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_fixed: bool = False) -> None:
+        self._is_fixed = is_fixed
+        self._running_logs: Kept[RunningLog] = Kept(_MOST_RUNNING_LOGS)
         self.names: Kept[tuple[str, ...]] = Kept(_MOST_VERSIONS)
         self.packages: Kept[Packages] = Kept(_MOST_VERSIONS)
         self.releases: Kept[lenient.Release] = Kept(_MOST_RELEASES)
@@ -84,6 +91,16 @@ class Memory:
         self.background = Background()
         self.reading = threading.Lock()
         """Held while a whole store is read, so that the next request finds it read instead of reading it too."""
+
+    def running_log(self, state: StoreTree, run: str) -> RunningLog | None:
+        """What a run, by its stored ref, prints while it goes on; None where it does not, or is none."""
+        try:
+            RunRef.parse(run)
+        except (ModelError, RefError):
+            return None
+        if self._is_fixed or lenient.status_of(state, run) != RUNNING:
+            return None
+        return self._running_logs.get(run) or self._running_logs.put(run, RunningLog())
 
 
 class Facts:
@@ -103,6 +120,8 @@ class Facts:
         """What this request has asked for so far, and got: it waits once for what takes long."""
         self.is_whole = True
         """Whether all that was asked so far was known in time."""
+        self.running = ("", "")
+        """The run whose log is shown while it goes on, and a text that changes with that log; empty where none is."""
 
     def side(self, side: Side) -> StoreTree | None:
         return self.state if side == "state" else self.intent
@@ -214,6 +233,15 @@ class Facts:
     def unfinished_of(self, package: str) -> list[Unfinished]:
         """What is under way or has failed in one package."""
         return self.unfinished().by_package.get(package, [])
+
+    def running_log(self, run: str) -> tuple[list[Document], str] | None:
+        """What a run prints that is not recorded yet, and why that cannot be read; None for one that does not go on."""
+        log = self.memory.running_log(self.state, run)
+        if log is None:
+            return None
+        entries, version = log.look(self.snapshot, run)
+        self.running = (run, version)
+        return entries, log.problem
 
     # Releases
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.lenient import split_work
+from ..delivery.printed import lines_of, recorded_entries, without_secrets
 from ..delivery.vocabulary import CALL, DEPLOY, OPEN, PRUNED
 from ..errors import NotFound
+from ..formats.escape_sequences import plain
 from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.refs import STATE, version_key
-from .ansi import plain
 from .lists import package_row, paged, waits_for
 
 if TYPE_CHECKING:
@@ -255,21 +256,32 @@ def _in_releases(facts: Facts, release: str, word: str, name: str) -> Page:
 
 
 def log(facts: Facts, stored: str, number: int) -> Page:
-    """A log, by lines of output: time, text, stream. Page 0 is the last page, where a failure shows."""
-    lines = [
-        {"time": entry["time"], "text": line, "stream": entry["stream"], "is_first": at == 0}
-        for entry in lenient.log_entries(facts.body(stored))
-        for at, line in enumerate(entry["message"].removesuffix("\n").split("\n"))
+    """A log, by lines of output: time, text, stream. Page 0 is the last page, where a failure shows.
+
+    Of a run that goes on (`is_running`) it is what was printed so far; `problem` says why that cannot be read.
+    """
+    running = facts.running_log(stored.removesuffix("/logs"))
+    lines = list(lines_of([*recorded_entries(facts.body(stored)), *(running[0] if running is not None else ())]))
+    page = paged(lines, number or 1 << 30, LOG_LINES)
+    page["items"] = [
+        {"time": line.time, "text": without_secrets(line.text), "stream": line.stream, "is_first": line.is_first}
+        for line in page["items"]
     ]
-    return {"ref": stored, **paged(lines, number or 1 << 30, LOG_LINES)}
+    return {
+        "ref": stored,
+        "is_running": running is not None,
+        "problem": running[1] if running is not None else "",
+        **page,
+    }
 
 
 def log_text(facts: Facts, stored: str) -> str:
     """A log as plain text, a line of output a line: time, `err` for the stream of errors, text. Raises NotFound."""
-    if facts.state.object(StoredRef(stored)) is None:
+    running = facts.running_log(stored.removesuffix("/logs"))
+    entries = running[0] if running is not None else []
+    if not entries and facts.state.object(StoredRef(stored)) is None:
         raise NotFound(f"no such log: '{stored}'")
-    lines = []
-    for entry in lenient.log_entries(facts.body(stored)):
-        head = f"{entry['time']} {'err' if entry['stream'] == 2 else 'out'} "
-        lines += [f"{head}{plain(line)}\n" for line in entry["message"].removesuffix("\n").split("\n")]
-    return "".join(lines)
+    lines = lines_of([*recorded_entries(facts.body(stored)), *entries])
+    return "".join(
+        f"{line.time} {'err' if line.stream == 2 else 'out'} {without_secrets(plain(line.text))}\n" for line in lines
+    )

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from support.delivering import call, package, prepare, release
 from support.program import TOP
-from support.repositories import Repo
+from support.repositories import Repo, begin
 from support.story import BACKEND, FRONTEND
 from support.viewing import tell_story, viewed
 
@@ -272,3 +274,24 @@ def test_every_link_of_the_story_opens_in_the_browser(open_page: OpenPage, addre
     assert len(links) > 100
     dead = [link for link in sorted(links) if page.request.get(link).status != 200]
     assert [link for link in dead if "/nothing/" not in link] == []
+
+
+def test_open_page_follows_the_log_of_a_run_that_goes_on(open_page: OpenPage, store: Repo, tmp_path: Path) -> None:
+    prepare(store)
+    work = f"{release(store, package([call('build')]))}/call/build"
+    wait = "do sleep 0.05; done"
+    script = f"seq 200; while [ ! -e {tmp_path}/go ]; {wait}; echo more; while [ -e {tmp_path}/go ]; {wait}"
+    running = begin(store, "run", "exec", "-q", work, "--", "sh", "-c", script, stdout=subprocess.DEVNULL)
+    with viewed(store) as (base, _):
+        page = open_page(f"/ref/{work}/1", at=base.rstrip("/"))
+        page.wait_for_selector("#log >> text=200", timeout=20_000)
+        log = page.locator("#log")
+        log.evaluate("one => { one.scrollTop = one.scrollHeight; }")
+        (tmp_path / "go").touch()
+        page.wait_for_selector("#log >> text=more", timeout=20_000)
+        # Who reads the end of the log goes on to read its end.
+        assert log.evaluate("one => one.scrollHeight - one.scrollTop - one.clientHeight") < 5
+        (tmp_path / "go").unlink()
+        page.wait_for_selector("text=The run goes on", state="detached", timeout=20_000)
+        assert running.wait(timeout=20) == 0
+        assert page.evaluate("document.body.dataset.run") == ""

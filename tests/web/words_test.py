@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ocuroot_git.formats.escape_sequences import plain
 from ocuroot_git.formats.times import parse_time
 from ocuroot_git.web import ansi, json_text, pictures, times
 
@@ -38,7 +39,7 @@ def test_relative_times_name_the_largest_unit() -> None:
 )
 def test_escape_sequences_become_classes_or_nothing(line: str, pieces: list[tuple[str, str]]) -> None:
     assert ansi.pieces(line) == pieces
-    assert ansi.plain(line) == "".join(text for text, _ in pieces)
+    assert plain(line) == "".join(text for text, _ in pieces)
 
 
 def test_document_lines_are_those_of_get() -> None:

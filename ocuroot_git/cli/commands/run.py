@@ -8,6 +8,7 @@ import sys
 from ...errors import Fatal, UsageError
 from ...formats.documents import parse
 from ..options import READING, RELATIVE, WRITING, Command, Group, Option
+from . import logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,22 +53,6 @@ def log(context: Context, reference: str) -> int:
     except OSError:
         raise Fatal("cannot read the log from standard input: it is closed") from None
     append_from(context.stores, run, descriptor, context.terminal.warning, context.operation)
-    return 0
-
-
-def logs(context: Context, reference: str, *, follow: bool, json: bool) -> int:
-    from ...delivery.child_command import Signals
-    from ...delivery.follow import entries
-    from ...delivery.queries import find_run
-    from ...formats.documents import dump
-
-    run = find_run(context.snapshot(), reference)
-    with Signals() as stop:
-        for entry in entries(context.stores, run, stop, follow=follow):
-            if json:
-                context.terminal.json(dump(entry, None))
-            else:
-                context.terminal.record(str(entry.get("message", "")) if isinstance(entry, dict) else str(entry))
     return 0
 
 
@@ -252,20 +237,14 @@ COMMAND = Group(
         ),
         Command(
             "run logs",
-            "Print what a run has printed so far (the last run, where a piece of work is named).",
-            "[<options>] <run>",
-            logs,
-            (
-                Option("-f", "--follow", help="go on until the run has ended"),
-                Option("--json", help="print a JSON line for each entry: timestamp, message, stream, attributes"),
-                Option("-z", help="end records with NUL"),
-            ),
+            "The same as 'git ocuroot logs'.",
+            logs.COMMAND.arguments,
+            logs.run,
+            logs.OPTIONS,
             common=(*RELATIVE, *READING),
             least=1,
             most=1,
-            notes="While a run is executed, its log is a file of the repository in which that is done. Others see it "
-            "when it has ended; of a remote store while it goes on, where ocuroot.liveLogs is set for both.\n"
-            "Exit status: 0; 1 where there is no such run.",
+            notes=logs.NOTES,
         ),
         Command(
             "run finish",

@@ -78,6 +78,7 @@
     const foot = document.querySelector(".foot > p > a"), freshFoot = next.querySelector(".foot > p > a");
     if (foot && freshFoot) foot.replaceWith(freshFoot);
     document.title = next.title;
+    document.body.dataset.run = next.body.dataset.run ?? "";
     return next.body.dataset.tip;
   };
 
@@ -85,7 +86,8 @@
     if (document.hidden || busy) return EVERY;
     busy = true;
     try {
-      const answer = await fetch("/tip", { cache: "no-store" });
+      const run = document.body.dataset.run;  // one whose log goes on without any commit
+      const answer = await fetch(run ? `/tip?run=${encodeURIComponent(run)}` : "/tip", { cache: "no-store" });
       const now = (await answer.text()).trim();
       if (answer.ok && now !== tip && !isReading()) {
         const page = await fetch(location.href, { headers: { Accept: "text/html" } });
