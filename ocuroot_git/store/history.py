@@ -88,8 +88,11 @@ class Wanted:
         self.paths = paths if only is None else [object_path(ref) for ref in only]
 
 
-def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[Change]:
-    """The files that differ between two trees, either of which may be None, by path, always in the same order."""
+def changed_files(files: Files, old: Node | None, new: Node | None) -> Iterator[tuple[str, Node | None, Node | None]]:
+    """The files that differ between two trees, either of which may be None, always in the same order.
+
+    Each comes with its path and with what it was and is: None where there was or is no file.
+    """
     todo: list[tuple[str, Node | None, Node | None]] = [("", old, new)]
     while todo:
         above, before, after = todo.pop()
@@ -104,10 +107,16 @@ def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[
             new_tree = new_node if new_node is not None and files.is_tree(new_node) else None
             if old_tree is not None or new_tree is not None:
                 below.append((path + "/", old_tree, new_tree))
-            was, is_now = old_node is not None and old_tree is None, new_node is not None and new_tree is None
-            if was or is_now:
-                yield ("M" if was and is_now else "A" if is_now else "D"), path
+            was, is_now = None if old_tree is not None else old_node, None if new_tree is not None else new_node
+            if was is not None or is_now is not None:
+                yield path, was, is_now
         todo += reversed(below)
+
+
+def changed_paths(files: Files, old: Node | None, new: Node | None) -> Iterator[Change]:
+    """The files that differ between two trees, as `changed_files` has them, each with what became of it."""
+    for path, was, is_now in changed_files(files, old, new):
+        yield ("A" if was is None else "D" if is_now is None else "M"), path
 
 
 def changed_refs(files: Files, old: Node | None, new: Node | None, directory: str) -> Iterator[tuple[str, StoredRef]]:
