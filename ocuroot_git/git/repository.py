@@ -121,9 +121,38 @@ class Repository(TreeReader):
         """The parents of a commit, as far as they are here."""
         return tuple(Oid(parent) for parent in self.read_commit(oid).parent_ids)
 
+    def has(self, oid: Oid) -> bool:
+        """Whether an object is here; nothing is fetched for it."""
+        return bool(self.handle.odb.exists(self.core.Oid(hex=oid)))
+
+    def is_ancestor(self, older: Oid, newer: Oid) -> bool:
+        """Whether a commit is another, or in its history, as far as that is here."""
+        if older == newer:
+            return True
+        try:
+            return bool(self.handle.descendant_of(self.core.Oid(hex=newer), self.core.Oid(hex=older)))
+        except (KeyError, self.core.GitError) as error:
+            raise ObjectError(f"cannot follow the history of commit {newer}: {libgit2.clean(error)}") from None
+
+    def merge_base(self, one: Oid, other: Oid) -> Oid | None:
+        """A newest commit that is in the history of both, as far as these are here; or None."""
+        try:
+            base = self.handle.merge_base(self.core.Oid(hex=one), self.core.Oid(hex=other))
+        except (KeyError, self.core.GitError):
+            return None
+        return None if base is None else Oid(base)
+
+    def history_ends(self) -> set[str]:
+        """The commits at which history ends here, though it goes on elsewhere: this is a shallow clone."""
+        try:
+            with open(os.path.join(self.common_dir, "shallow"), encoding="ascii") as file:
+                return set(file.read().split())
+        except FileNotFoundError:
+            return set()
+
     def message_and_parents(self, oid: Oid) -> tuple[str, tuple[Oid, ...]] | None:
         """The message of a commit, and its parents; None where it is not here. Nothing is fetched for it."""
-        if not self.handle.odb.exists(self.core.Oid(hex=oid)):
+        if not self.has(oid):
             return None
         found = self.read_commit(oid)
         return found.raw_message.decode(errors="replace"), tuple(Oid(parent) for parent in found.parent_ids)

@@ -87,7 +87,7 @@ class RemoteBranch:
     def fetch_if_any(self) -> Oid | None:
         """As `fetch`; None where the remote has no such branch, and had none. Not forced: see P7."""
         known = self.known()
-        depth = ("--depth=1",) if known is None and self._is_shallow() else ()
+        depth = ("--depth=1",) if known is None and self.repository.history_ends() else ()
         refspec = f"{self.branch.reference}:{self.tracking}"
         try:
             exists = self.transport.fetch_branch(self.branch.reference, lambda: self.transport.fetch([refspec], *depth))
@@ -213,20 +213,9 @@ class RemoteBranch:
         if self.known() != oid:
             self.git("update-ref", "-m", "ocuroot: push", self.tracking, oid)
 
-    def _is_shallow(self) -> bool:
-        return bool(self._ends())
-
-    def _ends(self) -> set[str]:
-        """The commits at which history ends in this clone, though it goes on elsewhere."""
-        try:
-            with open(os.path.join(self.repository.common_dir, "shallow"), encoding="ascii") as file:
-                return set(file.read().split())
-        except FileNotFoundError:
-            return set()
-
     def _where_cut(self, oid: Oid) -> Oid | None:
         """Where the history of a commit ends in this clone, though it goes on elsewhere; None: all of it is here."""
-        ends = self._ends()
+        ends = self.repository.history_ends()
         first = self.git("rev-list", "--max-parents=0", oid, "--").split() if ends else []
         return next((Oid(oid) for oid in first if oid in ends), None)
 
