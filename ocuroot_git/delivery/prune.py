@@ -19,12 +19,15 @@ from .problems import Problems
 from .pruned import record_of, record_ref
 from .queries import OldDialect, intent_tree, require_own_dialect, state_tree
 from .retention import chosen_packages, plan
+from .shared_history import SharedHistory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from ..backends.base import Backend
     from ..formats.operation import Operation
+    from ..git.objects import Oid
     from ..store.stores import Stores
     from ..store.transaction import Transaction
     from .fields import Fields
@@ -34,13 +37,15 @@ if TYPE_CHECKING:
 class PruneResult:
     """What was pruned: by package the numbers of its releases (`1-40,42`), and the last `commit` that has them all.
 
-    `kept` are the old releases that stay, which only `dry_run` tells; `problems` what could not be read.
+    `kept` are the old releases that stay, `unshared` those of them that would go if they were pushed; both are empty
+    where this was carried out before. `problems` is what could not be read.
     """
 
     def __init__(self) -> None:
         self.gone: dict[str, str] = {}
         self.commit = ""
         self.kept: list[OldRelease] = []
+        self.unshared: list[OldRelease] = []
         self.problems = Problems()
 
     def releases(self) -> Iterator[str]:
@@ -62,46 +67,60 @@ class PruneResult:
         return result
 
 
-def prune(stores: Stores, globs: list[str], keep: Keep, operation: Operation | None = None) -> PruneResult:
+def prune(
+    stores: Stores,
+    globs: list[str],
+    keep: Keep,
+    operation: Operation | None = None,
+    tips: Mapping[Backend, Oid] | None = None,
+) -> PruneResult:
     """Take the releases of packages (of all, where no glob is given) away that are old and that nobody needs.
 
+    `tips` are the commits that others have of branches which are shared by hand: what they do not have stays.
     Raises Fatal where the store keeps no history, in which they would stay; OldDialect; NotFound for a glob that no
     package matches. Packages and releases of which something cannot be read are left out, and reported.
     """
     is_one_place = stores.backend("state")[0] == stores.backend("intent")[0]
+    made: list[PruneResult] = []
 
     def change(tx: Transaction) -> Fields:
-        result = _prune(tx, globs, keep)
+        result = _prune(tx, globs, keep, tips or {})
+        made[:] = [result]
         if is_one_place:
             forget_pruned(tx)
         return result.to_document()
 
     done = PruneResult.of_document(stores.transact(change, command="prune", operation=operation))
+    for result in made:
+        done.kept, done.unshared = result.kept, result.unshared
     if not is_one_place and stores.snapshot().has_intent():
         step = operation.step("intent") if operation is not None else None
         stores.transact(forget_pruned, command="prune", operation=step)
     return done
 
 
-def dry_run(snapshot: Snapshot, globs: list[str], keep: Keep) -> PruneResult:
+def dry_run(snapshot: Snapshot, globs: list[str], keep: Keep, tips: Mapping[Backend, Oid] | None = None) -> PruneResult:
     """What `prune` would do now; nothing is written."""
     result = PruneResult()
     _check_place(snapshot)
-    found = plan(snapshot, chosen_packages(snapshot, globs), keep, time.time(), result.problems)
+    shared = SharedHistory(snapshot, tips or {})
+    found = plan(snapshot, chosen_packages(snapshot, globs), keep, time.time(), result.problems, shared)
     result.gone = {package: _numbers(releases) for package, releases in found.gone.items()}
-    result.commit = _commit(snapshot)
-    result.kept = found.kept
+    result.commit = shared.commit("state")
+    result.kept, result.unshared = found.kept, found.unshared
     return result
 
 
-def _prune(tx: Transaction, globs: list[str], keep: Keep) -> PruneResult:
+def _prune(tx: Transaction, globs: list[str], keep: Keep, tips: Mapping[Backend, Oid]) -> PruneResult:
     result = PruneResult()
     _check_place(tx)
     chosen = chosen_packages(tx, globs)
     # Not by the transaction, which would keep all that is read: it is run again as a whole where another was faster.
     before = Snapshot(tx.surroundings, tx.versions)
-    found = plan(before, chosen, keep, time.time(), result.problems)
-    result.commit = _commit(tx)
+    shared = SharedHistory(before, tips)
+    found = plan(before, chosen, keep, time.time(), result.problems, shared)
+    result.kept, result.unshared = found.kept, found.unshared
+    result.commit = shared.commit("state")
     for package in chosen:
         releases = found.gone.get(package, [])
         with result.problems.leave_out(record_ref(package)), tx.all_or_nothing():
@@ -109,20 +128,20 @@ def _prune(tx: Transaction, globs: list[str], keep: Keep) -> PruneResult:
             for release in releases:
                 tx.remove(release.ref, release.ties)
             if releases:
-                _record(tx, package, releases, found.highest[package], result.commit)
+                _record(tx, package, releases, found.highest[package], shared)
                 result.gone[package] = _numbers(releases)
     return result
 
 
-def _record(tx: Transaction, package: str, releases: list[OldRelease], highest: int, commit: str) -> None:
+def _record(tx: Transaction, package: str, releases: list[OldRelease], highest: int, shared: SharedHistory) -> None:
     record = record_of(tx, package) or PrunedRecord(0, [])
     record.highest = max(record.highest, highest)
     entry = Pruned(
         spans_of(release.number for release in releases),
-        commit,
+        shared.commit("state"),
         format_time(time.time()),
         list(dict.fromkeys(shortened(one) for release in releases for one in release.commits)),
-        _intent_commit(tx),
+        "" if _is_one_place(tx) else shared.commit("intent"),
     )
     record.entries.append(entry)
     tx.set(record_ref(package), record.to_document())
@@ -152,16 +171,9 @@ def _check_place(snapshot: Snapshot) -> None:
         )
 
 
-def _commit(snapshot: Snapshot) -> str:
-    """The commit of the state store that a snapshot reads."""
-    backend, _ = snapshot.surroundings.backend("state")
-    return snapshot.version(backend).oid or ""
-
-
-def _intent_commit(snapshot: Snapshot) -> str:
-    """The commit of the intent store, where that lies in a place of its own and keeps history."""
+def _is_one_place(snapshot: Snapshot) -> bool:
     (state, _), (intent, _) = snapshot.surroundings.backend("state"), snapshot.surroundings.backend("intent")
-    return "" if state == intent else snapshot.version(intent).oid or ""
+    return state == intent
 
 
 def _numbers(releases: list[OldRelease]) -> str:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
+    from .shared_history import SharedHistory
 
 HOLD: Final = "hold"
 """A release with a custom document of this name, in state or intent, is held: it is not pruned."""
@@ -119,15 +120,21 @@ class OldRelease:
 
 
 class Plan:
-    """What is to go, by package, and what stays of the old releases; `highest` numbers in use, by package."""
+    """What is to go, by package, and what stays of the old releases; `highest` numbers in use, by package.
+
+    `unshared` are those that stay only because others do not have them as they are.
+    """
 
     def __init__(self) -> None:
         self.gone: dict[str, list[OldRelease]] = {}
         self.kept: list[OldRelease] = []
+        self.unshared: list[OldRelease] = []
         self.highest: dict[str, int] = {}
 
 
-def plan(snapshot: Snapshot, chosen: list[str], keep: Keep, now: float, problems: Problems) -> Plan:
+def plan(
+    snapshot: Snapshot, chosen: list[str], keep: Keep, now: float, problems: Problems, shared: SharedHistory
+) -> Plan:
     """Which releases of some packages may go. What cannot be read is added to the problems, and stays."""
     tree = state_tree(snapshot)
     made = Plan()
@@ -160,6 +167,9 @@ def plan(snapshot: Snapshot, chosen: list[str], keep: Keep, now: float, problems
             del old[ref]
     _find_intents(snapshot, old, problems)
     _find_waiting(snapshot, old, problems)
+    made.unshared = [one for one in old.values() if not one.reasons and not _is_shared(shared, one)]
+    for release in made.unshared:
+        release.reasons.append("it was not pushed as it is now")
     _keep_what_is_named(tree, old)
     for release in old.values():
         if release.reasons:
@@ -167,6 +177,11 @@ def plan(snapshot: Snapshot, chosen: list[str], keep: Keep, now: float, problems
         else:
             made.gone.setdefault(release.package, []).append(release)
     return made
+
+
+def _is_shared(shared: SharedHistory, release: OldRelease) -> bool:
+    """Whether others have a release, and the intents for it, as they are."""
+    return shared.has("state", release.ref) and shared.has("intent", f"{release.package}/{INTENT}{release.number}")
 
 
 def _is_older(release: OldRelease, moment: float) -> bool:

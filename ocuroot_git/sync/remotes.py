@@ -41,6 +41,22 @@ def each_backend(stores: Stores, settings: SharingSettings, remote: str | None) 
             raise Fatal(f"{backend.where} is shared with nobody", hint="a store on a branch can be")
 
 
+def shared_tips(stores: Stores, settings: SharingSettings) -> dict[Branch, tuple[str, Oid | None]]:
+    """For each local branch that is shared by hand the remote, and where its branch stood at the last contact.
+
+    None: there was none. No remote is asked. Branches that no one remote is meant for are left out.
+    """
+    found: dict[Branch, tuple[str, Oid | None]] = {}
+    for backend in dict.fromkeys(stores.backend(side)[0] for side in SIDES):
+        if isinstance(backend, Branch):
+            try:
+                theirs = RemoteBranch(settings, backend, remote_of(settings, backend, None))
+            except Fatal:
+                continue
+            found[backend] = theirs.remote, theirs.known()
+    return found
+
+
 def _layouts(stores: Stores, branch: Branch) -> dict[str, Layout]:
     """How the stores on a branch spell refs, by the directory each lies in; what cannot be opened is left out."""
     found = {}
