@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from ..git.config import Config
+    from .table import Cell, Column
 
 _COLOURS: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _C_ESCAPES: Final = {
@@ -118,6 +119,38 @@ class Terminal:
         if self.ends_with_nul or not self._needs_quotes(ref):
             return ref
         return '"' + "".join(map(self._c_quoted, ref)) + '"'
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+        """Print rows, each with a cell for each column: a text, or `(text, colour)` as `paint` takes it.
+
+        A person gets a table with titles that is no wider than the terminal: columns that `may_cut` lose the middle of
+        their texts, but never so much that two that differ look alike; where that is not enough, each row becomes a
+        paragraph. Elsewhere, and under `-z`, a row is a record without titles, all of it, its cells between tabs.
+        Cells are shown as they are, escaped: pass refs through `name`, and moments through `time`.
+
+        >>> terminal.table([Column("package", may_cut=True), Column("release")], [["shop/-/web", ("@2", "green")]])
+        """
+        texts = [cell if isinstance(cell, str) else cell[0] for row in rows for cell in row]
+        if self.is_interactive and not self.ends_with_nul:
+            from .table import laid_out
+
+            for line in laid_out(columns, rows, self.width, self.paint):
+                self.record(line)
+            return
+        cells = [escaped(text).replace("\t", "\\t") for text in texts]
+        for first in range(0, len(cells), len(columns)):
+            self.record("\t".join(cells[first : first + len(columns)]))
+
+    @property
+    def width(self) -> int:
+        """How many characters a line of stdout holds: as `COLUMNS` says, else the terminal; 80 where nobody knows."""
+        columns = self.environ.get("COLUMNS", "")
+        if columns.isascii() and columns.isdigit() and int(columns) > 0:
+            return int(columns)
+        try:
+            return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+        except (AttributeError, OSError, ValueError):
+            return 80
 
     def names(self, refs: Sequence[str]) -> None:
         """Print many refs, each as `name` gives it. Few need quotes, so whole batches are asked whether one does."""

@@ -1,4 +1,7 @@
-"""Times as documents and messages have them: RFC 3339, read and written (design 7). Pure: who asks knows the clock."""
+"""Times as documents, messages and people have them: RFC 3339, read and written (design 7, 12).
+
+Nothing here asks what time it is: who calls knows the clock.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,19 @@ def format_local(seconds: float) -> str:
         return format_seconds(seconds, localtime(seconds).tm_gmtoff // 60)
     except (OverflowError, ValueError, OSError):
         return format_seconds(seconds)
+
+
+_UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+def relative(seconds: float) -> str:
+    """How many seconds ago, in the largest unit that fits: `3 days ago`, `just now`; below zero `in 2 hours`."""
+    for unit, length in _UNITS:
+        count = int(abs(seconds) // length)
+        if count:
+            amount = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+            return f"{amount} ago" if seconds > 0 else f"in {amount}"
+    return "just now"
 
 
 def _day_and_clock(seconds: float) -> str:

@@ -5,23 +5,16 @@ from __future__ import annotations
 from datetime import timezone
 from typing import TYPE_CHECKING
 
+from ..formats import times
 from ..formats.times import parse_time
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-_UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
-
 
 def relative(moment: datetime, now: datetime) -> str:
-    """How long ago, or how far ahead, in the largest unit that fits: `3 days ago`, `in 2 hours`, `just now`."""
-    seconds = (now - moment).total_seconds()
-    for unit, length in _UNITS:
-        count = int(abs(seconds) // length)
-        if count:
-            amount = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-            return f"{amount} ago" if seconds > 0 else f"in {amount}"
-    return "just now"
+    """How long ago, or how far ahead, in the largest unit that fits."""
+    return times.relative((now - moment).total_seconds())
 
 
 def exact(moment: datetime) -> str:

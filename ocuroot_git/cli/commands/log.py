@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ...formats.documents import Document
     from ...formats.layout import ShownRef, StoredRef
-    from ...git.objects import Commit, Identity
+    from ...git.objects import Commit
     from ...store.history import Changed, RefChange
     from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree
@@ -130,7 +130,7 @@ def _line(commit: Commit, changes: list[RefChange], *, is_cut: bool) -> str:
     origin = origin_of(commit.message)
     content: dict[str, Document] = {
         "commit": commit.oid,
-        "time": _time(commit.author),
+        "time": format_seconds(commit.author.time),
         "author": commit.author.name,
         "email": commit.author.email,
         "subject": commit.message.partition("\n")[0],
@@ -152,7 +152,7 @@ def _show(context: Context, commit: Commit, changes: list[RefChange], *, is_cut:
         terminal.record("")
     terminal.record(terminal.paint(f"commit {commit.oid}", "yellow"))
     terminal.record(f"Author:  {commit.author.name} <{commit.author.email}>")
-    terminal.record(f"Date:    {_time(commit.author)}")
+    terminal.record(f"Date:    {terminal.time(commit.author.time)}")
     subject, command = commit.message.partition("\n")[0], command_of(commit.message)
     if command:
         terminal.record(f"Command: {command}")
@@ -171,11 +171,6 @@ def _show(context: Context, commit: Commit, changes: list[RefChange], *, is_cut:
         terminal.record(f"{terminal.paint(letter, colours[letter])}\t{terminal.name(ref)}")
     if is_cut:
         terminal.record("… and more: --changes=0 shows all")
-
-
-def _time(who: Identity) -> str:
-    """When a commit was written, in the writer's own zone."""
-    return format_seconds(who.time, who.offset)
 
 
 COMMAND = Command(

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...delivery.fields import Fields
     from ..context import Context
+    from ..table import Cell
 
 
 def new(
@@ -168,22 +169,28 @@ def listing(context: Context, *paths: str, json: bool) -> int:
     found = releases_of(context.snapshot(), packages, problems)
     terminal = context.terminal
     terminal.start_pager()
+    if not json and terminal.is_interactive and not terminal.ends_with_nul:
+        from ..table import Column
+
+        columns = [Column("release", may_cut=True), Column("tags"), Column("commit"), Column("made"), Column("work")]
+        terminal.table(columns, [_row(context, line) for line in found])
+        return report_problems(terminal, problems)
     for line in found:
         if json:
             terminal.json(dump(line, None))
-        elif terminal.ends_with_nul or not terminal.is_interactive:
-            terminal.record(terminal.name(line["ref"]))
         else:
-            terminal.record(_row(context, line))
+            terminal.record(terminal.name(line["ref"]))
     return report_problems(terminal, problems)
 
 
-def _row(context: Context, line: Fields) -> str:
-    paint = context.terminal.paint
-    tags = f" ({', '.join(line['tags'])})" if line["tags"] else ""
+def _row(context: Context, line: Fields) -> list[Cell]:
+    from ...formats.times import parse_seconds
+
     work = ", ".join(f"{count} {status}" for status, count in sorted(line["work"].items()))
-    when = str(line["time"] or "")[:19]
-    return f"{paint(line['ref'], 'bold')}{tags}  {paint(line['commit'][:12], 'yellow')}  {when}  {work}"
+    made = parse_seconds(line["time"])
+    when = "" if made is None else context.terminal.time(made)
+    ref = context.terminal.name(line["ref"])
+    return [(ref, "bold"), ", ".join(line["tags"]), (line["commit"][:12], "yellow"), when, work]
 
 
 def show(context: Context, release: str, *, json: bool) -> int:
