@@ -26,9 +26,9 @@ _git_ocuroot ()
         if ((cword == i + 1)); then
             case $command in
         package) __gitcomp 'new schema show lint' ;;
-        release) __gitcomp 'new list show' ;;
+        release) __gitcomp 'new continue retry lint list show' ;;
         run) __gitcomp 'start log logs finish cancel exec retry dismiss' ;;
-        work) __gitcomp 'list any' ;;
+        work) __gitcomp 'list any cascade continue ops' ;;
             esac
             return
         fi
@@ -55,6 +55,9 @@ _git_ocuroot ()
     'package show') __gitcomp "--commit --json --offline --max-age --quiet --verbose --help" ;;
     'package lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;
     'release new') __gitcomp "--repo --commit --package --tag --force --message --operation --quiet --verbose --help" ;;
+    'release continue') __gitcomp "--package --release --offline --max-age --message --quiet --verbose --help" ;;
+    'release retry') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
+    'release lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;
     'release list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'release show') __gitcomp "--json --package --release --offline --max-age --quiet --verbose --help" ;;
     'run start') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
@@ -68,6 +71,9 @@ _git_ocuroot ()
     'logs') __gitcomp "--follow --failed --lines --timestamps --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'work list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'work any') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
+    'work cascade') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
+    'work continue') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
+    'work ops') __gitcomp "--dry-run --offline --max-age --message --quiet --verbose --help" ;;
     'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'parse') __gitcomp "--json --quiet --verbose --help" ;;

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..delivery.code import Code
     from ..formats.documents import Document
     from ..formats.operation import Operation
+    from ..git.objects import Oid
     from ..store.snapshot import Snapshot
     from .options import CommonOptions
     from .progress import Meter
@@ -90,6 +91,10 @@ class Context:
     def top_directory(self) -> str:
         """Where the commands of releases run: where packages' paths begin, or here where there is no work tree."""
         return self.settings.root or os.getcwd()
+
+    def commit_here(self) -> Oid:
+        """The commit that is checked out, or the one that `OCU_REPO_COMMIT_OVERRIDE` names. Raises NotFound."""
+        return self.settings.repository.resolve(self.environ.get("OCU_REPO_COMMIT_OVERRIDE") or "HEAD")
 
     def code(self) -> AbstractContextManager[Code | None]:
         """A block with what evaluates and calls the packages of this repository that are code; None without one."""

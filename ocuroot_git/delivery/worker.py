@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 from ..backends.remote import Remote
 from ..errors import Conflict, Error, Fatal
-from . import apply, claims, releases, vocabulary
+from . import apply, cascade, claims, releases, vocabulary
 from .actions import NoCommand
 from .addresses import RunRef, WorkRef
 from .executor import RunResult, execute
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .code import Code
     from .executor import ExecutionOptions
     from .model import Claim
+    from .queue import QueueItem
 
     class Display(Protocol):
         """Who is told of what `work any` does, by several threads at once."""
@@ -47,22 +48,59 @@ MOST_RUNS: Final = 10
 """Runs of one piece of work by one `work any`; more of them follow from each other without end."""
 
 
-def prepare(stores: Stores, code: Code | None) -> tuple[dict[str, Fatal], Problems]:
-    """Apply all intents and handle all ops; gives the errors of intents that cannot be applied, and what was bad.
+class Scope:
+    """What a worker takes up: by default all that `work any` does.
+
+    `wanted` says of a run whether it is; None: all are. `intents` are applied first, `ops` are handled, and with
+    `cascades` deployments whose inputs changed are made again.
+    """
+
+    def __init__(
+        self,
+        wanted: Callable[[RunRef], bool] | None = None,
+        *,
+        intents: bool = True,
+        ops: bool = True,
+        cascades: bool = False,
+    ) -> None:
+        self._wanted = wanted
+        self.intents = intents
+        self.ops = ops
+        self.cascades = cascades
+
+    def has(self, item: QueueItem) -> bool:
+        """Whether something in the queue is taken up."""
+        if item.kind == "intent":
+            return self.intents
+        if item.kind == "op":
+            return self.ops
+        return self.has_run(RunRef.parse(item.ref))
+
+    def has_run(self, run: RunRef) -> bool:
+        """Whether a run is taken up."""
+        return self._wanted is None or self._wanted(run)
+
+
+def prepare(stores: Stores, code: Code | None, scope: Scope) -> tuple[dict[str, Fatal], Problems]:
+    """Apply intents, handle ops and make deployments again, as far as `scope` says so; gives the errors of intents that
+    cannot be applied, and what was bad.
 
     `code` evaluates packages that are code anew.
     """
-    applied = apply.apply(stores, None)
+    applied = apply.apply(stores, None) if scope.intents else apply.ApplyResult()
 
     def handle(tx: Transaction) -> Problems:
         problems = Problems()
-        for release, name in list(ops(tx, problems)):
+        for release, name in list(ops(tx, problems)) if scope.ops else ():
             if name == vocabulary.CHECK_ENVIRONMENTS:
                 with problems.leave_out(f"{release}/op/{name}"):
                     releases.handle_check_environments(tx, release, problems, code)
+        if scope.cascades:
+            cascade.redeploy_changed(tx, problems, scope.has_run)
         return problems
 
-    applied.problems.update(stores.transact(handle, command="work any"))
+    if scope.ops or scope.cascades:
+        applied.problems.update(stores.transact(handle, command="work any"))
     return applied.errors, applied.problems
 
 
@@ -90,9 +128,15 @@ class Worker:
     """Does what is ready until nothing is. `open_stores` gives each thread stores of its own, as libgit2 asks for."""
 
     def __init__(
-        self, open_stores: Callable[[], Stores], options: ExecutionOptions, display: Display, jobs: int
+        self,
+        open_stores: Callable[[], Stores],
+        options: ExecutionOptions,
+        display: Display,
+        jobs: int,
+        scope: Scope | None = None,
     ) -> None:
         self._open_stores = open_stores
+        self._scope = scope or Scope()
         self._options = options
         self._display = display
         self._jobs = jobs
@@ -135,7 +179,7 @@ class Worker:
 
     def _look(self, stores: Stores) -> list[tuple[RunRef, Claim | None]]:
         """Apply and handle what there is, and find the runs that are ready, each with the claim to be taken over."""
-        errors, self.summary.problems = prepare(stores, self._options.actions.code)
+        errors, self.summary.problems = prepare(stores, self._options.actions.code, self._scope)
         self.summary.errors.update(errors)
         ready: list[tuple[RunRef, Claim | None]] = []
         targets = {_target(run) for run in self._running}
@@ -143,7 +187,7 @@ class Worker:
         before, self._watched = self._watched, {}
         for item in run_items(snapshot, self.summary.problems):
             run = RunRef.parse(item.ref)
-            if run in self._left_alone or run in self._running:
+            if run in self._left_alone or run in self._running or not self._scope.has_run(run):
                 continue
             is_ready = item.state == READY
             if item.claim is not None:

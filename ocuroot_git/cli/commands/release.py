@@ -9,11 +9,12 @@ from ...errors import Fatal, NotFound
 from ...formats.documents import Document, dump
 from ...formats.refs import Ref, RefError
 from ...git.objects import Oid
-from ..options import READING, RELATIVE, WRITING, Command, Group, Option
+from ..options import MESSAGE, READING, RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...delivery.fields import Fields
+    from ...store.snapshot import Snapshot
     from ..context import Context
     from ..table import Cell
 
@@ -93,6 +94,56 @@ def _warn_of_changes(context: Context, path: str, commit: Oid) -> None:
         return
     if here != _file_at(context, commit, path):
         context.terminal.warning(f"'{path}' was changed here; it is released as it is in commit {commit[:12]}")
+
+
+def go_on(context: Context, reference: str) -> int:
+    from ...delivery.queries import find_release
+
+    return _execute(context, find_release(context.snapshot(), reference))
+
+
+def retry(context: Context, reference: str | None = None) -> int:
+    from ...delivery import runs
+    from ...delivery.queries import find_release
+
+    snapshot = context.snapshot()
+    release = find_release(snapshot, reference) if reference is not None else _release_here(context, snapshot)
+    context.stores.transact(
+        lambda tx: runs.retry_release(tx, release),
+        command="release retry",
+        message=f"retry {release}",
+        operation=context.operation("release retry"),
+    )
+    return _execute(context, release)
+
+
+def _execute(context: Context, release: str) -> int:
+    """Execute the runs of a release that are ready, until none is; gives the exit status."""
+    from ...delivery.worker import Scope
+    from .work import carry_out
+
+    return carry_out(context, Scope(lambda run: run.work.release == release, intents=False, ops=False))
+
+
+def _release_here(context: Context, snapshot: Snapshot) -> str:
+    """The newest release of the commit that is checked out. Raises NotFound for none, Fatal for several packages."""
+    from ...delivery.addresses import release_number
+
+    commit = context.commit_here()
+    marks = snapshot.match(f"{context.stores.base.repo}/-/**/@*/commit/{commit}", side="state")
+    releases = sorted({mark.rpartition("/commit/")[0] for mark in marks}, key=release_number)
+    if not releases:
+        raise NotFound(f"commit {commit[:12]} has no release", hint="'git ocuroot release list' shows those there are")
+    packages = {release.rpartition("/@")[0] for release in releases}
+    if len(packages) > 1:
+        raise Fatal(f"commit {commit[:12]} has releases of {len(packages)} packages", hint="name the release")
+    return releases[-1]
+
+
+def lint(context: Context, *files: str, commit: str | None) -> int:
+    from . import package
+
+    return package.lint(context, *files, commit=commit)
 
 
 def package_ref(repo: str, path: str) -> str:
@@ -273,6 +324,37 @@ COMMAND = Group(
             "else from the directory one is in): JSON, or code (*.star). Code may also\n"
             "register environments, which are then wanted and made, and printed.\n"
             "Exit status: 0; 1 for an unknown commit; 3 where the commit has a release already.",
+        ),
+        Command(
+            "release continue",
+            "Go on with a release: execute those of its runs that are ready, again and again until none is.",
+            "[<options>] <release>",
+            go_on,
+            common=(*RELATIVE, *READING, MESSAGE),
+            least=1,
+            most=1,
+            notes="Exit status: 0, also where it waits for something; 1 where there is no such release or a run of it "
+            "failed.",
+        ),
+        Command(
+            "release retry",
+            "Make new runs for those of a release that failed, and go on with it. Without <release>, the newest of the "
+            "commit that is checked out.",
+            "[<options>] [<release>]",
+            retry,
+            common=(*RELATIVE, *WRITING),
+            most=1,
+            notes="Exit status: 0; 1 where there is no such release or a run of it failed again; 3 where none had "
+            "failed.",
+        ),
+        Command(
+            "release lint",
+            "The same as 'git ocuroot package lint'.",
+            "[<options>] <file>...",
+            lint,
+            (Option("--commit", metavar="<rev>", help="as the package is in a commit (default: in the work tree)"),),
+            common=READING,
+            least=1,
         ),
         Command(
             "release list",

@@ -8,8 +8,9 @@ from ..options import MESSAGE, READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...delivery.addresses import RunRef
     from ...delivery.queue import QueueItem
-    from ...delivery.worker import WorkSummary
+    from ...delivery.worker import Scope, WorkSummary
     from ...store.stores import Stores
     from ..context import Context
     from ..progress import Plain
@@ -43,6 +44,51 @@ def _line(context: Context, item: QueueItem) -> str:
 
 
 def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
+    from ...delivery.worker import Scope
+
+    return carry_out(context, Scope(), dry_run=dry_run, exec=exec, jobs=jobs)
+
+
+def cascade(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
+    from ...delivery.worker import Scope
+
+    return carry_out(context, Scope(cascades=True), dry_run=dry_run, exec=exec, jobs=jobs)
+
+
+def go_on(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
+    from ...delivery.queries import read_release
+    from ...delivery.worker import Scope
+
+    commit = context.commit_here()
+    snapshot = context.snapshot()
+    here = context.stores.base.repo
+    is_of_commit: dict[str, bool] = {}
+
+    def wanted(run: RunRef) -> bool:
+        release = run.work.release
+        if release not in is_of_commit:
+            is_ours = release.partition("/-/")[0] == here
+            is_of_commit[release] = is_ours and read_release(snapshot, release).commit == commit
+        return is_of_commit[release]
+
+    scope = Scope(wanted, intents=False, ops=False, cascades=True)
+    return carry_out(context, scope, dry_run=dry_run, exec=exec, jobs=jobs)
+
+
+def handle_ops(context: Context, *, dry_run: bool) -> int:
+    from ...delivery.worker import Scope, prepare
+    from ..reports import report_problems
+
+    scope = Scope(lambda run: False, intents=False)
+    if dry_run:
+        return _dry_run(context, scope)
+    with context.code() as code:
+        _, problems = prepare(context.stores, code, scope)
+    return report_problems(context.terminal, problems)
+
+
+def carry_out(context: Context, scope: Scope, *, dry_run: bool = False, exec: str | None = None, jobs: int = 1) -> int:
+    """Do what is to be done and is in scope, until nothing of it is ready; gives the exit status."""
     from ...delivery.child_command import Signals
     from ...delivery.executor import ExecutionOptions
     from ...delivery.worker import Worker
@@ -50,7 +96,7 @@ def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
     if jobs < 1:
         raise UsageError("option '--jobs' takes a number above 0")
     if dry_run:
-        return _dry_run(context)
+        return _dry_run(context, scope)
     top = context.top_directory()
     display = _display(context)
     with context.code() as code, Signals() as stop:
@@ -66,10 +112,10 @@ def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
             with_description=bool(exec),
         )
         try:
-            result = Worker(lambda: _open_stores(context), options, display, jobs).run()
+            result = Worker(lambda: _open_stores(context), options, display, jobs, scope).run()
         finally:
             display.close()
-    has_failures = _summarise(context, result)
+    has_failures = _summarise(context, result, scope)
     if stop.signal:
         return 128 + stop.signal
     return 1 if result.failed or has_failures else 0
@@ -89,20 +135,20 @@ def _display(context: Context) -> Plain:
     return progress.Live(context.terminal) if context.terminal.is_interactive else progress.Plain(context.terminal)
 
 
-def _dry_run(context: Context) -> int:
+def _dry_run(context: Context, scope: Scope) -> int:
     from ...delivery import queue
     from ...delivery.problems import Problems
     from ..reports import report_problems
 
     problems = Problems()
     for item in queue.items(context.snapshot(), problems):
-        if item.state == queue.READY:
+        if item.state == queue.READY and scope.has(item):
             verb = {"intent": "apply", "op": "handle", "run": "execute"}[item.kind]
             context.terminal.record(f"{verb}\t{context.terminal.name(item.ref)}")
     return report_problems(context.terminal, problems)
 
 
-def _summarise(context: Context, summary: WorkSummary) -> bool:
+def _summarise(context: Context, summary: WorkSummary, scope: Scope) -> bool:
     """Say what is left; gives whether something has failed, now or before, and was not dealt with."""
     from ...delivery.queue import FAILED, run_items
     from ..reports import report_failures, report_problems
@@ -114,7 +160,7 @@ def _summarise(context: Context, summary: WorkSummary) -> bool:
     for result in summary.results:
         counts[result.status] = counts.get(result.status, 0) + 1
     ended = {result.run.ref for result in summary.results}
-    items = run_items(context.snapshot(), summary.problems)
+    items = [item for item in run_items(context.snapshot(), summary.problems) if scope.has(item)]
     for item in items:
         if item.ref not in ended:
             counts[item.state] = counts.get(item.state, 0) + 1
@@ -124,6 +170,13 @@ def _summarise(context: Context, summary: WorkSummary) -> bool:
     context.terminal.remark(f"runs: {', '.join(parts)}" if parts else "nothing to do")
     return bool(failed)
 
+
+_DRY_RUN = Option("--dry-run", help="only say what would be done first")
+_WORKING = (
+    _DRY_RUN,
+    Option("--exec", metavar="<command>", help="run this (by sh) for each run, its description on stdin"),
+    Option("--jobs", metavar="<n>", number=True, default=1, help="runs at the same time (default: 1)"),
+)
 
 COMMAND = Group(
     "work",
@@ -148,14 +201,43 @@ COMMAND = Group(
             "Several at once share the work: no run is executed twice.",
             "[<options>]",
             do,
-            (
-                Option("--dry-run", help="only say what would be done first"),
-                Option("--exec", metavar="<command>", help="run this (by sh) for each run, its description on stdin"),
-                Option("--jobs", metavar="<n>", number=True, default=1, help="runs at the same time (default: 1)"),
-            ),
+            _WORKING,
             common=(*READING, MESSAGE),
             most=0,
             notes="Prints how each run ended. Exit status: 0; 1 where a run failed or an intent could not be applied.",
+        ),
+        Command(
+            "work cascade",
+            "Do what 'work any' does, and make deployments again whose inputs would be filled otherwise now, whatever "
+            "changed them: outputs of other work, custom documents, or environments.",
+            "[<options>]",
+            cascade,
+            _WORKING,
+            common=(*READING, MESSAGE),
+            most=0,
+            notes="Exit status: as for 'work any'.",
+        ),
+        Command(
+            "work continue",
+            "Go on with the releases of the commit that is checked out: execute those of their runs that are ready, "
+            "again and again until none is, and make their deployments again whose inputs changed. Intents and ops "
+            "are left as they are.",
+            "[<options>]",
+            go_on,
+            _WORKING,
+            common=(*READING, MESSAGE),
+            most=0,
+            notes="OCU_REPO_COMMIT_OVERRIDE names another commit. Exit status: 0; 1 where a run of these failed.",
+        ),
+        Command(
+            "work ops",
+            "Handle ops: look for environments that releases have no work for yet, and make runs for them. Nothing is "
+            "executed.",
+            "[<options>]",
+            handle_ops,
+            (_DRY_RUN,),
+            common=(*READING, MESSAGE),
+            most=0,
         ),
     ),
 )
