@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..errors import Error, RemoteError
+from ..errors import Error, Fatal
 from ..formats.documents import DocumentError, dump, parse, to_bytes
 from . import vocabulary
 from .addresses import RunRef
@@ -139,7 +139,7 @@ class LiveLog:
         self._tip: Oid | None = None
 
     def refresh(self, snapshot: Snapshot, run: RunRef) -> None:
-        """Take in what came since. Raises BadDocument for a claim that cannot be read, RemoteError, OSError."""
+        """Take in what came since. Raises BadDocument for a claim, Fatal for a file that cannot be read."""
         owner = read_claim(snapshot, run).owner
         if owner != self.owner:
             self.__init__(owner)  # type: ignore[misc]  # what another has printed is recorded, or lost
@@ -168,6 +168,8 @@ class LiveLog:
                 data = file.read()
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise Fatal(f"cannot read '{path}': {error.strerror}") from None
         end = data.rfind(b"\n") + 1
         self._at += end
         self._take(data[:end])
@@ -191,7 +193,7 @@ def take_over(tx: Transaction, run: RunRef) -> None:
             return
         left = LiveLog()
         left.refresh(tx, run)
-    except (*BAD, RemoteError, OSError):
+    except (*BAD, Error):
         return  # what cannot be read must not keep a run from being ended
     if not left.log.is_empty:
         log = Log.read(tx.get(run.logs, None))

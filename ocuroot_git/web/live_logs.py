@@ -41,12 +41,12 @@ class RunningLog:
             return entries, sha1(words.encode(errors="replace")).hexdigest()[:12]
 
     def _refresh(self, snapshot: Snapshot, run: RunRef) -> None:
-        now = time.monotonic()
+        is_fresh = self._log.is_far and time.monotonic() - self._asked < _PAUSE
         try:
-            if self._log.is_far and now - self._asked < _PAUSE and self._log.owner == read_claim(snapshot, run).owner:
+            if is_fresh and self._log.owner == read_claim(snapshot, run).owner:
                 return
-            self._asked = now
             self._log.refresh(snapshot, run)
             self.problem = ""
-        except (*BAD, Error, OSError) as error:
+        except (*BAD, Error) as error:
             self.problem = str(getattr(error, "message", error))
+        self._asked = time.monotonic()  # not from before a remote that took its time

@@ -133,6 +133,21 @@ def test_a_claim_that_cannot_be_read_spoils_nothing_else(shop: Repo) -> None:
     assert "What it prints cannot be read: " in page and "owner is 3, not a string" in page
 
 
+def test_a_file_that_cannot_be_read_is_named(shop: Repo, tmp_path: Path) -> None:
+    running = start(shop, tmp_path)
+    wait_for(lambda: any((shop.path / ".git/ocuroot/live").glob("*")))
+    (file,) = (shop.path / ".git/ocuroot/live").glob("*")
+    file.unlink()
+    file.mkdir()
+    why = f"cannot read '{file}': Is a directory"
+    assert html.escape(why).replace("&#x27;", "&#39;") in Browser(application(shop.path)).get(f"/ref/{RUN}")
+    done = shop.run("logs", RUN)
+    assert (done.returncode, done.stderr) == (128, f"fatal: {why}\n")
+    (tmp_path / "end").touch()
+    assert running.wait(timeout=60) == 0
+    assert "red" in shop.ocuroot("logs", RUN), "the executor has it all the same"
+
+
 def test_an_old_revision_has_no_run_that_goes_on(shop: Repo, tmp_path: Path) -> None:
     running = start(shop, tmp_path)
     wait_for(lambda: any((shop.path / ".git/ocuroot/live").glob("*")))
