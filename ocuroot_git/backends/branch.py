@@ -87,7 +87,11 @@ class Branch:
 
     def read(self, at: str | None = None) -> Version:
         while True:
-            oid = self.repository.tip(self.reference) if at is None else self.repository.resolve(at)
+            oid = self.repository.tip(self.reference)
+            if at is not None:
+                from ..git.moments import commit_named
+
+                oid = commit_named(self.repository, self.environ, oid, at)
             try:
                 return Version(oid, None if oid is None else self.repository.root(oid))
             except ObjectError:

@@ -135,7 +135,11 @@ class Remote:
         self._refresh()
         if at is not None:
             self.need_history()
-        oid = self.known() if at is None else self.repository.resolve(at)
+        oid = self.known()
+        if at is not None:
+            from ..git.moments import commit_named
+
+            oid = commit_named(self.repository, self.committer.environ, oid, at)
         return Version(oid, None if oid is None else self.repository.root(oid))
 
     def known(self) -> Oid | None:

@@ -62,6 +62,17 @@ def absolute_glob(context: Context, glob: str) -> str:
     return glob
 
 
+def need_history(context: Context) -> None:
+    """Let remote stores fetch the commits before those that are here."""
+    from ..backends.remote import Remote
+    from ..formats.layout import SIDES
+
+    for side in SIDES:
+        backend, _ = context.stores.backend(side)
+        if isinstance(backend, Remote):
+            backend.need_history()
+
+
 def choice_of(*, ours: bool, theirs: bool) -> Choice:
     """Whose document is taken where both sides changed one. Raises UsageError where both are."""
     if ours and theirs:

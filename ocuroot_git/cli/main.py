@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "resolve": "print the refs behind links",
     "parse": "show the parts of a ref",
     "log": "show who changed what, and when",
+    "blame": "show who gave each field of a document its value",
     "update": "change documents and links of any kind, all or nothing",
     "fetch": "get what others wrote",
     "push": "give others what was written here",

@@ -257,10 +257,12 @@ class Terminal:
         return f"{shown}{mark}[m" if mark and mark in shown else shown
 
     def time(self, seconds: float) -> str:
-        """A moment as text, in the zone of the person at a terminal, else in UTC, to the microsecond."""
-        from ..formats.times import format_local, format_time
+        """A moment as text, in the zone of the person at a terminal, else in UTC; a float to the microsecond there."""
+        from ..formats.times import format_local, format_seconds, format_time
 
-        return format_local(seconds) if self.is_interactive else format_time(seconds)
+        if self.is_interactive:
+            return format_local(seconds)
+        return format_seconds(seconds) if isinstance(seconds, int) else format_time(seconds)
 
     def _paint_mark(self) -> str:
         """What stands for ESC before a colour of ours until a line is printed: no text can hold it, being random."""

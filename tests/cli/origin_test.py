@@ -22,7 +22,19 @@ CI = {
 }
 RUN = "https://***@github.example/octo/shop/actions/runs/7"
 READING = (
-    *("init", "status", "get", "match", "diff", "package new", "package schema", "package show", "package lint"),
+    *(
+        "blame",
+        "logs",
+        "init",
+        "status",
+        "get",
+        "match",
+        "diff",
+        "package new",
+        "package schema",
+        "package show",
+        "package lint",
+    ),
     *("release list", "release show", "run logs", "work list", "resolve", "parse", "log", "fetch", "push", "sync"),
     *("fsck", "cache", "export", "view"),
 )

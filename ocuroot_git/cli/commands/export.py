@@ -51,7 +51,13 @@ COMMAND = Command(
     "'intent' in it.",
     "[<options>] <directory>",
     run,
-    (Option("--at", metavar="<rev>", help="copy the stores as they were at a revision (state~3, an id)"),),
+    (
+        Option(
+            "--at",
+            metavar="<rev>",
+            help="copy the stores as they were at a revision (state~3, an id) or a date (yesterday)",
+        ),
+    ),
     common=READING,
     least=1,
     most=1,

@@ -82,7 +82,11 @@ COMMAND = Command(
     "[<options>]",
     run,
     (
-        Option("--at", metavar="<rev>", help="check the stores as they were at a revision (state~3, an id)"),
+        Option(
+            "--at",
+            metavar="<rev>",
+            help="check the stores as they were at a revision (state~3, an id) or a date (yesterday)",
+        ),
         Option(
             "--since",
             metavar="<rev>",

@@ -90,7 +90,11 @@ COMMAND = Command(
     "[<options>] <ref>...",
     run,
     (
-        Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
+        Option(
+            "--at",
+            metavar="<rev>",
+            help="read the stores as they were at a revision (state~3, an id) or a date (yesterday)",
+        ),
         Option("--format", choices=("json", "compact", "raw"), default="json", help="raw: a string without its quotes"),
         Option("--default", metavar="<json>", help="print this where there is no such document, and exit with 0"),
         Option("--batch", help="read refs from stdin, print a JSON line for each"),

@@ -100,7 +100,11 @@ COMMAND = Command(
             "--sort", choices=("ref", "version"), default="ref", help="version: numbers within refs count as numbers"
         ),
         Option("--limit", metavar="<n>", number=True, help="print the first <n> only"),
-        Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
+        Option(
+            "--at",
+            metavar="<rev>",
+            help="read the stores as they were at a revision (state~3, an id) or a date (yesterday)",
+        ),
         Option("-z", help="end records with NUL"),
     ),
     common=READING,

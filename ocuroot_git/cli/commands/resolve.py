@@ -27,7 +27,11 @@ COMMAND = Command(
     "[<options>] <ref>...",
     run,
     (
-        Option("--at", metavar="<rev>", help="read the stores as they were at a revision (state~3, an id)"),
+        Option(
+            "--at",
+            metavar="<rev>",
+            help="read the stores as they were at a revision (state~3, an id) or a date (yesterday)",
+        ),
         Option("--json", help="print a JSON line for each: the ref, and what it leads to"),
         Option("-z", help="end records with NUL"),
     ),

@@ -102,7 +102,11 @@ COMMAND = Command(
         Option("--port", metavar="<n>", number=True, help="listen at this port (default: 3000 or the next free one)"),
         Option("--host", metavar="<host>", default="127.0.0.1", help="listen at this address (default: 127.0.0.1)"),
         Option("--no-browser", help="print the address, and open no browser"),
-        Option("--at", metavar="<rev>", help="show the stores as they were at a revision (state~3, an id)"),
+        Option(
+            "--at",
+            metavar="<rev>",
+            help="show the stores as they were at a revision (state~3, an id) or a date (yesterday)",
+        ),
         Option("--remote", metavar="<remote>", help="show the state store that this remote has"),
     ),
     common=READING,

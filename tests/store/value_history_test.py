@@ -1,0 +1,113 @@
+"""Which commit gave a value: as a naive replay of the history says, through links and rewrites (design 12)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.repositories import Repo
+
+import ocuroot_git
+from ocuroot_git.errors import Error
+from ocuroot_git.formats.documents import MISSING, dump
+from ocuroot_git.store import history, value_history
+from ocuroot_git.store.stores import Stores
+from ocuroot_git.store.transaction import Transaction
+
+DOCUMENTS = ("@/custom/a", "@/custom/b/c", "r/-/p/@1", "r/-/p/@2", "r/-/p/@2/custom/x")
+LINKS = ("@/custom/l", "r/-/p/@v", "r/-/p/@")
+ASKED = (*DOCUMENTS, *LINKS, "r/-/p/@v/custom/x", "r/-/p/@/custom/x", "@/custom/l#k/n", "r/-/p/@#k")
+_VALUES = st.recursive(
+    st.sampled_from([0, 1, True, None, "x", 1.5]),
+    lambda below: (
+        st.dictionaries(st.sampled_from(["k", "n", "a/b", ""]), below, max_size=3) | st.lists(below, max_size=2)
+    ),
+    max_leaves=5,
+)
+_STEPS = st.one_of(
+    st.tuples(st.just("set"), st.sampled_from(DOCUMENTS), _VALUES),
+    st.tuples(st.just("delete"), st.sampled_from((*DOCUMENTS, *LINKS)), st.none()),
+    st.tuples(st.just("link"), st.sampled_from(LINKS), st.sampled_from((*DOCUMENTS, *LINKS))),
+    st.tuples(st.just("unlink"), st.sampled_from(LINKS), st.none()),
+)
+
+
+def leaves(value: Any, at: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
+    """The naive way: every end of the document by its keys, as JSON."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found: dict[tuple[str, ...], str] = {}
+    for key, item in inside:
+        found |= leaves(item, (*at, str(key)))
+    return found or {at: dump(value, None)}
+
+
+def naive(stores: Stores, repo: Repo, ref: str) -> tuple[list[str], dict[tuple[str, ...], str]]:
+    """The commits that changed the value, newest first, and the one that gave each end of it: by looking at all."""
+    changed: list[str] = []
+    blamed: dict[tuple[str, ...], str] = {}
+    before: dict[tuple[str, ...], str] = {}
+    text = ""
+    for oid in repo.git("rev-list", "--reverse", "--first-parent", "state").split():
+        try:
+            found = stores.snapshot(oid).look_up(ref)
+            value = found.value if found.found else MISSING
+        except Error:
+            value = MISSING
+        now = {} if value is MISSING else leaves(value)
+        now_text = "" if value is MISSING else dump(value, None)
+        if now_text != text:
+            changed.insert(0, oid)
+        blamed = {at: blamed[at] if before.get(at) == end else oid for at, end in now.items()}
+        before, text = now, now_text
+    return changed, blamed
+
+
+def act(transaction: Transaction, verb: str, ref: str, value: Any) -> None:
+    try:
+        with transaction.all_or_nothing():
+            getattr(transaction, verb)(ref, *(() if verb in ("delete", "unlink") else (value,)))
+    except Error:
+        pass  # a link to nothing, or a deletion of it
+
+
+@pytest.mark.parametrize("ask_after", [3, 500])
+@settings(
+    max_examples=int(os.environ.get("EXAMPLES", 6)),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=st.lists(st.lists(_STEPS, min_size=1, max_size=3), min_size=3, max_size=14))
+def test_it_is_what_a_replay_says(
+    store_template: Path, ask_after: int, steps: list[list[tuple[str, str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "_ASK_AFTER", ask_after)
+    monkeypatch.setattr(value_history, "_WRITE_AFTER", ask_after)
+    with tempfile.TemporaryDirectory() as top:
+        repo = Repo(Path(shutil.copytree(store_template, Path(top) / "repo")))
+        stores = ocuroot_git.open(str(repo.path))
+        for batch in steps:
+            with stores.transaction() as transaction:
+                for step in batch:
+                    act(transaction, *step)
+        snapshot = stores.snapshot()
+        for ref in ASKED:
+            changed, blamed = naive(stores, repo, ref)
+            named = snapshot.absolute(ref)
+            assert [change.commit.oid for change in value_history.value_changes(snapshot, named)] == changed, ref
+            got = [(commit.oid, dump(value, None)) for _, value, commit in value_history.blame(snapshot, named)]
+            now = snapshot.look_up(ref)
+            ends = leaves(now.value) if now.found else {}
+            assert got == [(blamed[at], end) for at, end in ends.items()], ref
+
+
+def test_fields_have_names_of_their_own() -> None:
+    value = {"": {"a": 1}, "a": 2, "b/c": {}, "d": [[], None], "~": "x"}
+    paths = [("", "a"), ("a",), ("b/c",), ("d", "0"), ("d", "1"), ("~",)]
+    assert list(value_history.fields_of(value)) == paths
+    assert value_history.fields_of("x") == {(): "x"} and value_history.fields_of({"": "x"}) == {("",): "x"}
