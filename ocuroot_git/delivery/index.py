@@ -9,16 +9,16 @@ damaged is worked out again, and `fsck` asks nothing of what is remembered.
 from __future__ import annotations
 
 from ..formats.documents import dump, parse_bytes, to_bytes
-from ..formats.layout import OBJECT_FILE, REFS
+from ..formats.layout import REFS
 from ..formats.refs import INTENT, STATE
 from ..git.objects import ObjectError
 from ..store.draft import Draft
 from .fields import Record
-from .vocabulary import CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
+from .release_facts import CUSTOM, directories, read_release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import Final
 
     from ..backends.base import Files, Node
@@ -26,17 +26,13 @@ if TYPE_CHECKING:
     from ..store.memory import Memory
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
+    from .release_facts import KnownReleases, ReleaseFacts
 
-    Customs = dict[str, tuple[Node, Node]]
-    """The nodes of a release and of the custom documents in it, by the name of the release's directory."""
+    Customs = dict[str, tuple[ReleaseFacts, Node]]
+    """What releases that have custom documents say, and their nodes, by the names of their directories."""
 
 KIND: Final = "package/4"
 """Its number is raised whenever the meaning of what is remembered changes; the dialect of the store is added to it."""
-CUSTOM: Final = "custom"
-OP: Final = "op"
-
-_WORDS: Final = (CUSTOM, DEPLOY, OP)
-_SETTLED: Final = (COMPLETE, CANCELLED, FAILED_RETRIED)
 _MANY: Final = 8
 """Packages to be read from which on it pays that libgit2 keeps nothing of them."""
 
@@ -157,97 +153,37 @@ def _known(snapshot: Snapshot, tree: StoreTree, ids: dict[str, str]) -> dict[str
     return here
 
 
-def read(files: Files, layout: Layout, package: Node, customs: Customs | None = None) -> Facts:
+def read(
+    files: Files,
+    layout: Layout,
+    package: Node,
+    customs: Customs | None = None,
+    releases: KnownReleases | None = None,
+) -> Facts:
     """What the names below a package's tree say. Raises ObjectError.
 
-    `customs` takes up where releases have custom documents, for those who go on to compare them.
+    `customs` takes up what there is to tell of releases that have custom documents, for those who go on to compare
+    them. `releases` are those of which it is remembered what they say, and take up the others.
     """
-    releases = []
+    numbers = []
     unsettled = set()
     below = set()
     counts = {STATE: 0, INTENT: 0}
-    words = layout.work_types
-    for head, release in _directories(files, package):
+    for head, node in directories(files, package):
         if head[0] not in "@+":
             continue
+        if releases is not None:
+            release = releases.find(files, layout, head, node)
+        else:
+            release = read_release(files, layout, head, node)
+        counts[head[0]] += release.count
+        below.update([f"{head}/{word}" for word in release.words])
+        if customs is not None and CUSTOM in release.words:
+            customs[head] = (release, node)
         number = layout.release_number(head)
-        has_document = has_work = False
-        count = 0
-        for node in files.children(release):
-            name = files.name(node)
-            if not files.is_tree(node):
-                if name == OBJECT_FILE:
-                    has_document = True
-                    count += 1
-                continue
-            if name in _WORDS:
-                below.add(f"{head}/{name}")
-                if name == CUSTOM and customs is not None:
-                    customs[head] = (release, node)
-            if number is not None and name in words:
-                has_work = True
-                is_settled, found = _read_work(files, node)
-                count += found
-                if not is_settled:
-                    unsettled.add(number)
-            else:
-                count += files.count(node, OBJECT_FILE)
-        counts[head[0]] += count
-        if number is not None and (has_document or has_work):
-            releases.append(number)
-            if not has_document:
+        if number is not None and (release.has_document or release.has_work):
+            numbers.append(number)
+            if not (release.has_document and release.is_settled):
                 unsettled.add(number)
-    numbers = tuple(sorted({*releases})), tuple(sorted(unsettled))
-    return Facts(*numbers, frozenset(below), (counts[STATE], counts[INTENT]))
-
-
-def _read_work(files: Files, kind: Node) -> tuple[bool, int]:
-    """Of the work of one kind in a release: whether all has ended, and how many documents and links there are."""
-    is_settled, count = True, 0
-    for node in files.children(kind):
-        if files.is_tree(node):
-            is_settled_here, found = _read_runs(files, node)
-            is_settled = is_settled and is_settled_here
-            count += found
-        elif files.name(node) == OBJECT_FILE:
-            count += 1
-    return is_settled, count
-
-
-def _read_runs(files: Files, work: Node) -> tuple[bool, int]:
-    """Whether the last run of a piece of work has ended, and not by failing, as far as names tell; and the count."""
-    last, of_last, is_regular, count = 0, None, True, 0
-    for node in files.children(work):
-        name = files.name(node)
-        if not files.is_tree(node):
-            count += name == OBJECT_FILE
-            continue
-        if name.isascii() and name.isdigit():
-            if name[0] == "0" or len(name) > 9:
-                is_regular = False
-            elif int(name) > last:
-                last, node, of_last = int(name), of_last, node  # the one before is counted below
-        if node is not None:
-            count += files.count(node, OBJECT_FILE)
-    has_document, statuses = False, []
-    # In other dialects work may have no runs of its own, but a status; that has been counted above.
-    for node in files.children(work if of_last is None else of_last):
-        name = files.name(node)
-        if not files.is_tree(node):
-            if name == OBJECT_FILE:
-                has_document = True
-                count += of_last is not None
-            continue
-        if of_last is not None:
-            count += files.count(node, OBJECT_FILE)
-        if name == "status":
-            statuses = [status for status, _ in _directories(files, node)]
-    if not last and not statuses:
-        return is_regular, count
-    return is_regular and has_document and len(statuses) == 1 and statuses[0] in _SETTLED, count
-
-
-def _directories(files: Files, tree: Node) -> Iterator[tuple[str, Node]]:
-    for node in files.children(tree):
-        if files.is_tree(node):
-            yield files.name(node), node
+    sorted_numbers = tuple(sorted({*numbers})), tuple(sorted(unsettled))
+    return Facts(*sorted_numbers, frozenset(below), (counts[STATE], counts[INTENT]))

@@ -16,8 +16,9 @@ from ..git.objects import ABSENT
 from ..store.confined import Confined, Outside, PackageTree
 from . import compare, index, lenient, queries, queue, survey
 from .addresses import RunRef, release_number
-from .index import CUSTOM, Facts
+from .index import Facts
 from .problems import Problems
+from .release_facts import CUSTOM
 from .vocabulary import DEPLOY, FAILED, OPEN
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from ..formats.layout import DIALECTS, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid
 from ..store import remembered_walk
 from ..store.tree import StoreTree
-from . import index, overview, release_list, survey
+from . import index, overview, release_facts, release_list, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-    WorkOut = Callable[[str], bytes | None]
-    """Gives what should be remembered under an id, where this is remembered; None for what can be no such entry."""
+    WorkOut = Callable[[str, bytes], bytes | None]
+    """Gives what should be remembered under an id, where that is what is; None for what can be no such entry."""
 
 _LENGTH: Final = len(ABSENT)
 
@@ -58,7 +58,7 @@ def check(stores: Stores, memory: Memory, tell: Callable[[int, int], None]) -> C
             done += 1
             tell(done, total)
             try:
-                if id_ in known and work_out(id_) == known[id_]:
+                if id_ in known and work_out(id_, known[id_]) == known[id_]:
                     checked.right += 1
                 else:
                     checked.wrong.append((kind, id_))
@@ -88,6 +88,8 @@ class _Trees:
             return self._releases
         if kind.startswith(f"{remembered_walk.KIND}/"):
             return self._matches(kind[len(remembered_walk.KIND) + 1 :].split("/"))
+        if kind.startswith(f"{release_facts.KIND}/"):
+            return self._release_facts(kind[len(release_facts.KIND) + 1 :].split("/"))
         kinds = (index.KIND, self._facts), (survey.KIND, self._summary), (overview.KIND, self._package)
         for name, ways in kinds:
             if kind.startswith(f"{name}/"):
@@ -101,7 +103,7 @@ class _Trees:
             return None
         layout = Layout(int(dialects[0]))
 
-        def work_out(id_: str) -> bytes | None:
+        def work_out(id_: str, _: bytes) -> bytes | None:
             if len(id_) != _LENGTH:
                 return None
             repository, node = self._find(id_)
@@ -114,7 +116,7 @@ class _Trees:
             return None
         here = self._summaries.setdefault("/".join(dialects), {})
 
-        def work_out(id_: str) -> bytes | None:
+        def work_out(id_: str, _: bytes) -> bytes | None:
             bases, nodes, path = self._both(id_, dialects)
             return _read(lambda: survey.summary_of_nodes(bases, path, nodes, here).to_bytes())
 
@@ -124,7 +126,7 @@ class _Trees:
         if len(dialects) != 2 or dialects[0] == "-":
             return None
 
-        def work_out(id_: str) -> bytes | None:
+        def work_out(id_: str, _: bytes) -> bytes | None:
             (state, intent), nodes, name = self._both(id_, dialects)
             assert state is not None
             package = _read(lambda: overview.package_alone((state, intent), nodes, name))
@@ -152,10 +154,16 @@ class _Trees:
         path = survey.path_of_key(id_, 2)
         return (trees[0], trees[1]), (nodes[0], nodes[1]), path
 
-    def _releases(self, id_: str) -> bytes | None:
+    def _releases(self, id_: str, _: bytes) -> bytes | None:
         repository, node = self._find(id_[:_LENGTH])
         name = survey.path_of_key(id_, 1)
         return _read(lambda: release_list.lines_alone(repository, Layout(1), name, node))
+
+    def _release_facts(self, words: list[str]) -> WorkOut | None:
+        if len(words) != 2 or words[0] not in map(str, DIALECTS) or words[1] not in SIDES:
+            return None
+        layout = Layout(int(words[0]))
+        return lambda _, data: _read(lambda: release_facts.work_out(layout, data, self._find))
 
     def _matches(self, words: list[str]) -> WorkOut | None:
         sides: dict[str, Side | None] = {"-": None, "state": "state", "intent": "intent"}
@@ -163,7 +171,7 @@ class _Trees:
             return None
         layout = Layout(int(words[0]), sides[words[1]])
 
-        def work_out(id_: str) -> bytes | None:
+        def work_out(id_: str, _: bytes) -> bytes | None:
             repository, node = self._find(id_[:_LENGTH])
             return _read(lambda: remembered_walk.work_out(repository, layout, id_[_LENGTH:], node))
 

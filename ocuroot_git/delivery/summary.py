@@ -6,7 +6,7 @@ It is found out from the trees of the package alone, and its name, so that it ma
 from __future__ import annotations
 
 from ..formats.documents import dump, parse
-from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredObject, StoredRef
+from ..formats.layout import OBJECT_FILE, REFS, StoredRef
 from ..formats.refs import INTENT, STATE, Ref
 from ..store.confined import Confined, Outside, PackageTree
 from . import compare, index
@@ -14,17 +14,19 @@ from .compare import Heads, TooFew
 from .fields import Record
 from .problems import Problems
 from .queries import intent_tree, state_tree
+from .release_facts import OP
 from .vocabulary import DEPLOY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..backends.base import Files, Node
+    from ..backends.base import Node
     from ..formats.layout import Layout
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .index import Customs, Facts
+    from .release_facts import KnownReleases
 
     Nodes = tuple[Node | None, Node | None]
     """What a directory is in the state store and in the intent store."""
@@ -96,11 +98,16 @@ class Summary(Record):
 
 
 def read_package(
-    trees: tuple[StoreTree | None, StoreTree | None], package: str, nodes: Nodes, on_the_way: list[Facts | None]
+    trees: tuple[StoreTree | None, StoreTree | None],
+    package: str,
+    nodes: Nodes,
+    on_the_way: list[Facts | None],
+    releases: tuple[KnownReleases | None, KnownReleases | None] = (None, None),
 ) -> Summary:
     """What a package holds itself, without those below it, from its nodes alone. Raises ObjectError.
 
-    `on_the_way` takes up what the index says of it in each of the trees that are not the same.
+    `on_the_way` takes up what the index says of it in each of the trees that are not the same; `releases`
+    are those that are remembered, and take up those that are there.
     """
     facts: list[Facts | None] = [None, None]
     customs: list[Customs] = [{}, {}]
@@ -111,7 +118,7 @@ def read_package(
         if side and tree is trees[0]:
             facts[1], customs[1] = facts[0], customs[0]
             continue
-        read = facts[side] = index.read(tree.files, tree.layout, node, customs[side])
+        read = facts[side] = index.read(tree.files, tree.layout, node, customs[side], releases[side])
         found = by_side(tree.layout, side, read.counts, is_one=trees[0] is trees[1])
         counts = (counts[0] + found[0], counts[1] + found[1])
     on_the_way += [facts[0], facts[1] if trees[1] is not trees[0] else None]
@@ -120,7 +127,7 @@ def read_package(
     if of_state is not None:
         if of_state.unsettled:
             summary.unsettled[package] = list(of_state.unsettled)
-        if any(below.endswith(f"/{index.OP}") for below in of_state.below):
+        if any(below.endswith(f"/{OP}") for below in of_state.below):
             summary.ops.append(package)
     state, intent = trees
     if state is not None and intent is not None:
@@ -191,41 +198,17 @@ def _alike(state: StoreTree, intent: StoreTree, customs: list[Customs]) -> set[s
     """The releases (`3`) whose custom documents are the same files on both sides, all of them documents that can be
     read, so that there is nothing to compare."""
     found = set()
-    for name, (release, documents) in customs[0].items():
-        other = customs[1].get(f"{INTENT}{name[1:]}")
+    for name, (release, node) in customs[0].items():
+        other, other_node = customs[1].get(f"{INTENT}{name[1:]}") or (None, None)
         if name[0] != STATE or other is None or state.layout.release_number(name) is None:
             continue
-        if state.files.oid(documents) == intent.files.oid(other[1]) and (
-            _is_no_link(state.files, release)
-            and _is_no_link(intent.files, other[0])
-            and _are_plain(state.files, documents)
+        if release.find_custom(state.files, node) == other.find_custom(intent.files, other_node) and (
+            release.find_no_link(state.files, node)
+            and other.find_no_link(intent.files, other_node)
+            and release.find_plain(state.files, node)
         ):
             found.add(name[1:])
     return found
-
-
-def _is_no_link(files: Files, directory: Node) -> bool:
-    """Whether a directory has no object, or a document that can be read."""
-    node = files.child(directory, OBJECT_FILE)
-    return node is None or (not files.is_tree(node) and _is_document(files.data(node)))
-
-
-def _are_plain(files: Files, directory: Node) -> bool:
-    """Whether all objects in a directory and below it are documents that can be read."""
-    for node in files.children(directory):
-        if files.is_tree(node):
-            if files.name(node) == OBJECT_FILE or not _are_plain(files, node):
-                return False
-        elif files.name(node) != OBJECT_FILE or not _is_document(files.data(node)):
-            return False
-    return True
-
-
-def _is_document(data: bytes) -> bool:
-    try:
-        return StoredObject.read(data, "").kind == "ref"
-    except Damaged:
-        return False
 
 
 def deployments_of(snapshot: Snapshot, package: str) -> list[tuple[str, str]]:

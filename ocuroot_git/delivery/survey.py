@@ -8,13 +8,14 @@ by those who ask. An entry that is damaged is worked out again, and `fsck` asks 
 
 from __future__ import annotations
 
-from ..formats.layout import OBJECT_FILE, REFS, Damaged, link_target
+from ..formats.layout import OBJECT_FILE, REFS, SIDES, Damaged, link_target
 from ..formats.refs import INTENT, STATE
 from ..git.objects import ABSENT, ObjectError
 from ..store.draft import Draft
-from . import index
+from . import index, release_facts
 from .problems import STRICT, Problems
 from .queries import intent_tree, last_runs_of, ops_of, releases, state_tree
+from .release_facts import KnownReleases
 from .summary import Summary, by_side, read_package
 
 TYPE_CHECKING = False
@@ -262,10 +263,14 @@ class _Survey:
                 if tree is not None:
                     tree.files.prepare_walk()
         facts: tuple[dict[str, str], dict[str, str]] = ({}, {})
-        for number, text in self._texts(known):
+        releases: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
+        for number, text in self._texts(known, self._known_releases(known)):
             text, *on_the_way = text.split("\n")
             read = Summary.of_text(text)
-            for found, one, node, tree in zip(facts, on_the_way, known[number].nodes, self.bases):
+            for of_side, one in zip(releases, on_the_way):
+                if one:
+                    of_side[key_of((), known[number].path)] = one.encode()
+            for found, one, node, tree in zip(facts, on_the_way[2:], known[number].nodes, self.bases):
                 if one and tree is not None and node is not None and self.memory is not None:
                     found[tree.files.oid(node)] = one
             if read is None:
@@ -275,13 +280,30 @@ class _Survey:
         for tree, texts in zip(self.bases, facts):
             if tree is not None and self.memory is not None:
                 index.keep(self.memory, tree.layout, texts)
+        for side, tree, entries in zip(SIDES, self.bases, releases):
+            if tree is not None and self.memory is not None:
+                self.memory.put(release_facts.kind_of(tree.layout, side), entries)
 
-    def _texts(self, packages: list[_Directory]) -> Iterator[tuple[int, str]]:
+    def _known_releases(self, packages: list[_Directory]) -> list[list[KnownReleases | None]]:
+        """What is remembered of the releases of packages in both stores; None where nothing can be."""
+        known: list[list[KnownReleases | None]] = [[None, None] for _ in packages]
+        keys = [key_of((), directory.path) for directory in packages]
+        for number, (side, tree) in enumerate(zip(SIDES, self.bases)):
+            if tree is None or self.memory is None or (number and self._is_one):
+                continue
+            entries = self.memory.get(release_facts.kind_of(tree.layout, side), keys)
+            for pair, key in zip(known, keys):
+                pair[number] = KnownReleases(entries.get(key, b""))
+        return known
+
+    def _texts(
+        self, packages: list[_Directory], releases: list[list[KnownReleases | None]]
+    ) -> Iterator[tuple[int, str]]:
         """The summaries of packages as texts, with their numbers; empty for one that cannot be read."""
         numbers = list(range(len(packages)))
 
         def read(piece: list[int]) -> list[str]:
-            return [f"{number} {self._read_package(packages[number])}" for number in piece]
+            return [f"{number} {self._read_package(packages[number], releases[number])}" for number in piece]
 
         if len(packages) < _MANY or any(tree is not None and tree.files.is_partial for tree in self.bases):
             texts = read(numbers)
@@ -299,15 +321,16 @@ class _Survey:
             number, _, rest = text.partition(" ")
             yield int(number), rest
 
-    def _read_package(self, directory: _Directory) -> str:
-        """The summary as a text, and on a line for each store what the index says, if anything."""
+    def _read_package(self, directory: _Directory, releases: list[KnownReleases | None]) -> str:
+        """The summary as a text, and on a line for each store what to remember of releases, and what the index says."""
         facts: list[Facts | None] = []
         try:
-            summary = read_package(self.bases, directory.path, directory.nodes, facts)
+            summary = read_package(self.bases, directory.path, directory.nodes, facts, (releases[0], releases[1]))
         except ObjectError:
             return ""
         kept = facts if self.fills_index else []
-        return "\n".join([summary.to_text(), *(one.to_text() if one is not None else "" for one in kept)])
+        of_releases = [one.to_text() if one is not None else "" for one in releases]
+        return "\n".join([summary.to_text(), *of_releases, *(one.to_text() if one is not None else "" for one in kept)])
 
     def _put_together(self, directory: _Directory) -> None:
         summary = Summary() if directory.summary is None else directory.summary

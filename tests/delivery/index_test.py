@@ -16,7 +16,18 @@ from support.delivering import package as definition
 from support.repositories import Repo
 
 import ocuroot_git
-from ocuroot_git.delivery import apply, diff, index, queries, queue, release_list, remembered, summary, survey
+from ocuroot_git.delivery import (
+    apply,
+    diff,
+    index,
+    queries,
+    queue,
+    release_facts,
+    release_list,
+    remembered,
+    summary,
+    survey,
+)
 from ocuroot_git.delivery.child_command import Signals
 from ocuroot_git.delivery.executor import ExecutionOptions
 from ocuroot_git.delivery.problems import Problems
@@ -119,8 +130,10 @@ def change(tx: ocuroot_git.Transaction, package: str, number: int, what: str, is
             tx.unlink(link)
 
 
-@pytest.mark.parametrize("is_remembered", [True, False])
-def test_answers_are_the_same(store: Repo, monkeypatch: pytest.MonkeyPatch, is_remembered: bool) -> None:
+@pytest.mark.parametrize(("is_remembered", "fewest"), [(True, 64), (True, 0), (False, 0)])
+def test_answers_are_the_same(store: Repo, monkeypatch: pytest.MonkeyPatch, is_remembered: bool, fewest: int) -> None:
+    """Also where every package is remembered release by release, as otherwise only those of many are."""
+    monkeypatch.setattr(release_facts, "FEWEST", fewest)
     if not is_remembered:
         store.git("config", "ocuroot.cacheSize", "0")
 
@@ -154,9 +167,9 @@ def test_only_what_changed_is_read_again(store: Repo, monkeypatch: pytest.Monkey
     read: list[str] = []
     whole = summary.read_package
 
-    def noted(trees: Any, package: str, nodes: Any, on_the_way: Any) -> Any:
+    def noted(trees: Any, package: str, *rest: Any) -> Any:
         read.append(package)
-        return whole(trees, package, nodes, on_the_way)
+        return whole(trees, package, *rest)
 
     monkeypatch.setattr(survey, "read_package", noted)
     assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before
@@ -164,6 +177,69 @@ def test_only_what_changed_is_read_again(store: Repo, monkeypatch: pytest.Monkey
     stores.set("r/-/a/@1/custom/x", 2)
     answers(ocuroot_git.open(str(store.path)).snapshot())
     assert read == ["r/-/a"]
+
+
+def test_of_many_releases_only_those_that_changed_are_read_again(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = ocuroot_git.open(str(store.path))
+    with stores.transaction() as tx:
+        for number in range(1, 34):
+            for what in ("release", "complete", "custom", "wanted custom"):
+                change(tx, "r/-/a", number, what, True)
+    answers(stores.snapshot())
+    read: list[str] = []
+    whole, whole_custom = release_facts.read_release, release_facts._are_plain
+
+    def noted(files: Any, layout: Any, head: str, release: Any) -> Any:
+        read.append(head)
+        return whole(files, layout, head, release)
+
+    def noted_custom(files: Any, directory: Any) -> Any:
+        read.append(files.oid(directory))
+        return whole_custom(files, directory)
+
+    monkeypatch.setattr(release_facts, "read_release", noted)
+    monkeypatch.setattr(release_facts, "_are_plain", noted_custom)
+    stores.set("r/-/a/@7/custom/y", 2)
+    snapshot = ocuroot_git.open(str(store.path)).snapshot()
+    assert [one.ref for one in diff.differences(snapshot)] == ["r/-/a/+7/custom/y"]
+    assert read == ["@7"]
+    stores.set("r/-/a/+7/custom/y", 2)
+    assert diff.differences(ocuroot_git.open(str(store.path)).snapshot()) == []
+    tree = queries.state_tree(ocuroot_git.open(str(store.path)).snapshot())
+    custom = tree.node("refs/r/-/a/@7/custom")
+    assert read == ["@7", "+7", *map(tree.files.oid, (custom, *tree.files.children(custom)))]
+    store.ocuroot("cache", "--verify")
+
+
+@pytest.mark.parametrize("damage", [b"", b";", b"@1", b"@1 x", b"\xff;@1 y 1---- 1  ", b"@1 {oid} 11111 x  ", b"{oid}"])
+def test_releases_of_another_shape_are_read_again(store: Repo, monkeypatch: pytest.MonkeyPatch, damage: bytes) -> None:
+    monkeypatch.setattr(release_facts, "FEWEST", 0)
+    stores = ocuroot_git.open(str(store.path))
+    with stores.transaction() as tx:
+        change(tx, "r/-/a", 1, "release", True)
+        change(tx, "r/-/a", 1, "pending", True)
+    tree = queries.state_tree(stores.snapshot())
+    memory = Memory(str(store.path / ".git" / "ocuroot" / FILE))
+    data = damage.replace(b"{oid}", tree.files.oid(tree.node("refs/r/-/a/@1")).encode())
+    memory.put(release_facts.kind_of(tree.layout, "state"), {b"r/-/a".hex(): data})
+    memory.close()
+    again = ocuroot_git.open(str(store.path))
+    assert answers(again.snapshot()) == without(again, monkeypatch)
+
+
+def test_a_wrong_release_is_found_by_verifying(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release_facts, "FEWEST", 0)
+    stores = ocuroot_git.open(str(store.path))
+    stores.set("r/-/a/@1", {"commit": "abcdef1", "package": {"phases": []}})
+    answers(stores.snapshot())
+    memory = Memory(str(store.path / ".git" / "ocuroot" / FILE))
+    kind = release_facts.kind_of(queries.state_tree(stores.snapshot()).layout, "state")
+    (data,) = memory.get(kind, [b"r/-/a".hex()]).values()
+    assert data.startswith(b"@1 ")
+    assert remembered.check(stores, memory, lambda done, total: None).wrong == []
+    memory.put(kind, {b"r/-/a".hex(): data.replace(b" 1 ", b" 2 ")})
+    assert remembered.check(stores, memory, lambda done, total: None).wrong == [(kind, b"r/-/a".hex())]
+    memory.close()
 
 
 def test_a_memory_that_is_of_no_use(store: Repo) -> None:
@@ -243,9 +319,9 @@ def test_after_a_run_only_its_package_is_read_again(store: Repo, monkeypatch: py
     read: Counter[str] = Counter()
     whole = summary.read_package
 
-    def noted(trees: Any, name: str, nodes: Any, facts: Any) -> Any:
+    def noted(trees: Any, name: str, *rest: Any) -> Any:
         read[name.rpartition("/")[2]] += 1
-        return whole(trees, name, nodes, facts)
+        return whole(trees, name, *rest)
 
     monkeypatch.setattr(survey, "read_package", noted)
     monkeypatch.setattr("ocuroot_git.store.forked_walk._may_fork", lambda: False)

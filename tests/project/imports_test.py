@@ -175,7 +175,7 @@ BUDGETS = {
     ("status",): 108,
     ("diff",): 80,
     ("work", "list"): 90,
-    ("release", "list"): 87,
+    ("release", "list"): 88,
     ("set", "+/custom/x", "other"): 74,
     ("delete", "+/custom/x"): 74,
     ("update", "--stdin"): 66,
