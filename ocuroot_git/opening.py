@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 
-from .backends.base import Access
+from .backends.base import Access, node_at
 from .backends.branch import Branch
 from .config.settings import DEFAULT_BRANCH, Settings
 from .errors import Fatal
+from .formats.layout import SIDES
 from .formats.refs import Ref
 from .formats.urls import is_url
 from .store.stores import Stores
+from .store.tree import is_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .backends.base import Backend
+    from .backends.remote import Remote
     from .config.settings import StoreLocation
     from .formats.layout import Side
     from .formats.operation import Origin
@@ -174,21 +177,66 @@ def _open_remote(settings: Settings, location: StoreLocation, remote: str) -> Ba
             )
         base = settings.repository.work_tree or settings.directory
         url = os.path.abspath(os.path.join(base, os.path.expanduser(url)))
-    remote_location = RemoteLocation(
-        url,
-        location.branch or DEFAULT_BRANCH,
-        name=name,
-        may_create=location.may_create,
-        support_files=location.support_files,
-        is_trusted=location.is_trusted,
-    )
-    return Remote(
-        settings.repository,
-        remote_location,
-        settings.config,
-        settings.environ,
-        settings.access,
-        settings.timeout,
-        combines=settings.combines(url, name),
-        live_logs=settings.live_logs,
-    )
+
+    def branch_of_remote(branch: str) -> Remote:
+        remote_location = RemoteLocation(
+            url,
+            branch,
+            name=name,
+            may_create=location.may_create,
+            support_files=location.support_files,
+            is_trusted=location.is_trusted,
+        )
+        return Remote(
+            settings.repository,
+            remote_location,
+            settings.config,
+            settings.environ,
+            settings.access,
+            settings.timeout,
+            combines=settings.combines(url, name),
+            live_logs=settings.live_logs,
+        )
+
+    if location.branch is not None:
+        return branch_of_remote(location.branch)
+    return _branch_nobody_named(branch_of_remote, location)
+
+
+def _branch_nobody_named(branch_of_remote: Callable[[str], Remote], location: StoreLocation) -> Remote:
+    """The branch of a remote for a store of which `repo.ocu.star` names none: the remote's default branch.
+
+    The first version took `state`. So where `state` holds a store and the default branch none, it is that one still.
+    Once a branch holds the store it is kept in mind: a default branch that is renamed on the server moves no store.
+    Raises Fatal where both hold a store.
+    """
+    usual = branch_of_remote(DEFAULT_BRANCH)
+    kept = usual.kept_branch
+    if kept is not None:
+        return branch_of_remote(kept)
+    if usual.is_offline and usual.known() is not None:
+        return usual  # fetched by the first version
+    name = usual.default_branch() or DEFAULT_BRANCH
+    chosen = usual if name == DEFAULT_BRANCH else branch_of_remote(name)
+    holds_store = _holds_store(chosen, location)
+    if chosen is not usual and _holds_store(usual, location):
+        if holds_store:
+            raise Fatal(
+                f"{location.source} names no branch of '{usual.location.url}', and two hold a store: '{name}', its "
+                f"default branch, and '{DEFAULT_BRANCH}'",
+                hint=f'say which: store.git(…, branch = "{DEFAULT_BRANCH}")',
+            )
+        chosen, holds_store = usual, True
+        location.source += f", without a branch: not '{name}', the default branch, which holds no store"
+    if holds_store:
+        chosen.keep_branch()
+    return chosen
+
+
+def _holds_store(backend: Backend, location: StoreLocation) -> bool:
+    root = backend.read().root
+    root = None if root is None else node_at(backend.files, root, location.prefix)
+    if root is None:
+        return False
+    sides = [backend.files.child(root, side) for side in SIDES]
+    return is_store(backend.files, root) or any(is_store(backend.files, side) for side in sides)

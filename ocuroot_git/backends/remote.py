@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .operations import Carried
     from .outbox import Outbox, Push
 
+_ONLINE: Final = "leave out --offline once"
 _FRESH: Final = 1.0
 """Seconds for which one contact serves a process."""
 _LONGEST_PAUSE: Final = 2.0
@@ -128,6 +129,28 @@ class Remote:
     def last_contact(self) -> float | None:
         """When the remote was last asked for the branch, in seconds since the epoch; None: never."""
         return self._cache.contact.time
+
+    # A branch that nobody named
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the remote is not to be asked."""
+        return self._access.offline
+
+    @property
+    def kept_branch(self) -> str | None:
+        """The branch of this remote that was chosen earlier for a store whose branch nobody named."""
+        return self._cache.kept_branch
+
+    def keep_branch(self) -> None:
+        """Keep this branch as the one that was chosen."""
+        self._cache.keep_branch()
+
+    def default_branch(self) -> str | None:
+        """The branch that `git clone` of the remote would check out. Raises TransportError, Fatal with --offline."""
+        if self._access.offline:
+            raise Fatal(f"which branch of '{self.location.url}' holds the store was not asked yet", hint=_ONLINE)
+        return self._cache.default_branch()
 
     # Reading
 
@@ -289,7 +312,7 @@ class Remote:
     def _refresh(self) -> None:
         if self._access.offline:
             if self.last_contact is None:
-                raise Fatal(f"nothing was fetched of {self.where} yet", hint="leave out --offline once")
+                raise Fatal(f"nothing was fetched of {self.where} yet", hint=_ONLINE)
             return
         if self._must_ask:
             self._fetch_tip()

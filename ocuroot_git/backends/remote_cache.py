@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ..git.remote_access import RemoteLocation
     from .base import Access
 
+_CHOSEN: Final = "ocuroot-branch"
+"""The file that names the branch of a store whose branch nobody named, once it holds one."""
 _TOP: Final = "tree:4"
 """The filter with which a tip is fetched: what every look-up needs first comes along with the commit."""
 _FILTERS: Final = {"self": "--filter=tree:1", "trees": "--filter=blob:none", "all": "--no-filter"}
@@ -83,6 +85,33 @@ class RemoteCache:
             self._repository = Repository.open(self.path, {"GIT_DIR": self.path})
             self._repository.fetch_missing = self._fetch_objects
         return self._repository
+
+    @property
+    def kept_branch(self) -> str | None:
+        """The branch that was chosen for a store whose branch nobody named; None: none yet."""
+        try:
+            with open(os.path.join(self.repository.common_dir, _CHOSEN), encoding="utf-8") as file:
+                return file.read().strip() or None
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def keep_branch(self) -> None:
+        """Keep this branch as the one that was chosen."""
+        path = os.path.join(self.repository.common_dir, _CHOSEN)
+        temporary = f"{path}.{os.getpid()}.tmp"
+        try:
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.write(f"{self._location.branch}\n")
+            os.replace(temporary, path)
+        except OSError:
+            pass  # the next command asks again
+
+    def default_branch(self) -> str | None:
+        """The branch that `git clone` of the remote would check out; None where it would check out none."""
+        from ..git.scratch import scratch
+
+        with scratch(os.path.dirname(self.path), os.path.basename(self.path)) as directory:
+            return self.transport.default_branch(self._location.url, os.path.join(directory, "clone"))
 
     def reopen(self) -> None:
         """Forget what libgit2 has read once of where history ends."""

@@ -31,7 +31,10 @@ DEFAULT_TIMEOUT: Final = 60.0
 
 
 class StoreLocation:
-    """Where a store is said to be: on a branch of this repository, on a remote, or in a directory; and who said it."""
+    """Where a store is said to be: on a branch of this repository, on a remote, or in a directory; and who said it.
+
+    Of a remote without `branch` it is the default branch (`opening`).
+    """
 
     __slots__ = ("branch", "directory", "is_trusted", "may_create", "prefix", "remote", "source", "support_files")
 
@@ -337,11 +340,18 @@ class Settings:
             REPO_FILE,
             remote=remote,
             is_trusted=is_remote or remote.startswith("/"),
-            branch=spec.branch or DEFAULT_BRANCH,
+            branch=spec.branch or (DEFAULT_BRANCH if self._is_here(remote) else None),
             prefix=spec.path_prefix,
             may_create=spec.create_branch is not False,
             support_files=spec.support_files,
         )
+
+    def _is_here(self, path: str) -> bool:
+        """Whether a path is that of this repository, whose default branch is that of the code."""
+        if not path.startswith("/"):
+            return False
+        known = (self.repository.work_tree, self.repository.git_dir, self.repository.common_dir)
+        return os.path.realpath(path) in [os.path.realpath(each) for each in known if each]
 
     def _evaluate(self, directory: str) -> RepoFile | None:
         from .trust import REPO_FILE, read_repo_file, visible_environment

@@ -5,6 +5,7 @@ What their failures mean stands in `failures`.
 
 from __future__ import annotations
 
+import os
 import time
 
 from ..redaction import redact
@@ -168,6 +169,29 @@ class Transport:
             raise self._failure(_kind_of(result), result)
         lines = (line.partition("\t") for line in result.out.decode(errors="replace").splitlines())
         return {name: Oid(oid) for oid, _, name in lines}
+
+    def default_branch(self, url: str, directory: str) -> str | None:
+        """The branch that `git clone` would check out (its short name), also where nothing was pushed to it yet.
+
+        `url` is that of the remote, and `directory` does not exist: where the remote has no commit at its HEAD, a clone
+        without files is made there, for to no other command git tells what HEAD names then. None where HEAD names no
+        branch. Raises TransportError.
+        """
+        result = self._run(("ls-remote", "--symref", "--", self.remote, "HEAD"))
+        self._answered()
+        if result.status != 0:
+            raise self._failure(_kind_of(result), result)
+        head = result.out.decode(errors="replace")
+        if not head:
+            clone = ("clone", "--quiet", "--bare", "--no-tags", "--depth=1", "--filter=tree:0", "--template=")
+            result = self._run((*clone, "--", url, directory))
+            self._answered()
+            if result.status != 0:
+                raise self._failure(_kind_of(result), result)
+            with open(os.path.join(directory, "HEAD"), encoding="utf-8", errors="replace") as file:
+                head = file.read()
+        _, prefix, name = head.partition("\n")[0].partition("ref: refs/heads/")
+        return name.partition("\t")[0] if prefix else None
 
     def retry(self, failure: TransportError) -> None:
         """Say, to whoever wants to know, that something is tried again, and why."""

@@ -101,7 +101,7 @@ def test_a_repository_of_one_s_own(repo: Repo, make_repo: Callable[..., Repo], m
         hostile(repo, f'store.set(store.git("{location}"))\n')
         repo.ocuroot("init", "-q")
         assert repo.run(*READ).returncode == 1
-    assert own.git("for-each-ref", "--format=%(refname)") == "refs/heads/state"
+    assert own.git("for-each-ref", "--format=%(refname)") == own.git("symbolic-ref", "HEAD")
     # What a second user owns cannot be made here, but who one is can be told otherwise.
     from ocuroot_git.errors import Fatal
     from ocuroot_git.opening import open_stores
