@@ -64,6 +64,29 @@ def open_backend(settings: Settings, location: StoreLocation) -> Backend:
     return Branch(settings.repository, location.branch or DEFAULT_BRANCH, settings.config, settings.environ)
 
 
+def make_named_directories(settings: Settings) -> list[str]:
+    """Make the stores that `repo.ocu.star` keeps in directories that are not there; gives those, in words.
+
+    To be called by what is about to write. They are of the dialect that `init` makes by default.
+    """
+    from .config.trust import REPO_FILE
+    from .formats.layout import STORE_FILE, Layout
+    from .git.objects import RefMoved
+
+    made = []
+    for side in SIDES:
+        location = settings.location(side)
+        if location.directory is None or location.source != REPO_FILE or os.path.lexists(location.directory):
+            continue
+        backend = open_backend(settings, location)
+        try:
+            backend.create({STORE_FILE: Layout(1).of_side(side).store_file()})
+        except RefMoved:
+            continue  # another process was faster
+        made.append(backend.where)
+    return made
+
+
 class _Surroundings:
     """What `Stores` asks of the world around it (`store.snapshot.Surroundings`), answered by settings."""
 

@@ -31,14 +31,21 @@ class Context:
     """The stores are opened when they are first asked for, so that `parse` needs none.
 
     `options` are those that many commands take; a command is given its own by name. `request` is what the command line
-    asks for, as `Parsed.request` has it.
+    asks for, as `Parsed.request` has it. What `writes` makes the directories for which `repo.ocu.star` asks.
     """
 
     def __init__(
-        self, options: CommonOptions, request: dict[str, Document], terminal: Terminal, environ: Mapping[str, str]
+        self,
+        options: CommonOptions,
+        request: dict[str, Document],
+        terminal: Terminal,
+        environ: Mapping[str, str],
+        *,
+        writes: bool,
     ) -> None:
         self.options = options
         self._request = request
+        self._writes = writes
         self.terminal = terminal
         self.environ = environ
         self._settings: Settings | None = None
@@ -50,8 +57,10 @@ class Context:
     def stores(self) -> Stores:
         """The stores of the repository in the current directory. Raises RepositoryError."""
         if self._stores is None:
-            from ..opening import stores_of
+            from ..opening import make_named_directories, stores_of
 
+            for where in make_named_directories(self.settings) if self._writes else ():
+                self.terminal.remark(f"Made a store on {where}")
             self._stores = stores_of(self.settings)
             self._stores.repeated = self._tell_repeated
             if self.terminal.shows_progress:

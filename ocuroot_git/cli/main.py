@@ -133,7 +133,8 @@ def _run(command: Command, parsed: Parsed, terminal: Terminal, environ: Mapping[
     options = CommonOptions(parsed.values)
     terminal.quiet, terminal.verbose = options.quiet, options.verbose
     terminal.end = "\0" if options.z else "\n"
-    context = Context(options, parsed.request(), terminal, environ)
+    writes = any(option.name == "message" for option in command.options)  # as all have that make a commit
+    context = Context(options, parsed.request(), terminal, environ, writes=writes)
     try:
         return command.run(context, *parsed.arguments, **parsed.own())
     finally:

@@ -60,6 +60,20 @@ def test_a_store_in_a_directory_lies_beside_it(shared: Repo) -> None:
     assert done.returncode == 128 and "lies outside the work tree" in done.stderr
 
 
+def test_a_missing_directory_is_made_by_what_writes(shared: Repo) -> None:
+    shared.git("config", "--remove-section", "ocuroot.state")
+    (shared.path / "repo.ocu.star").write_text('ocuroot("0.3.0")\nstore.set(store.fs("deep/.store"))\n')
+    done = shared.run("get", "@/custom/x")
+    assert done.returncode == 128 and not (shared.path / "deep").exists()
+    done = shared.run("set", "+/custom/x", "1")
+    assert done.returncode == 0 and "Made a store on directory" in done.stderr, done.stderr
+    assert shared.ocuroot("get", "+/custom/x") == '"1"'
+    assert "Made" not in shared.run("set", "+/custom/x", "2").stderr
+    # One that the user names himself, and that is not there, may be a slip of the pen.
+    shared.git("config", "ocuroot.state.path", "elsewhere")
+    assert shared.run("set", "+/custom/x", "1").returncode == 128 and not (shared.path / "elsewhere").exists()
+
+
 def test_no_file_above_the_work_tree_counts(shared: Repo, tmp_path: Path) -> None:
     (tmp_path / "repo.ocu.star").write_text('ocuroot("0.3.0")\nrepo_alias("foreign")\n')
     (shared.path / "repo.ocu.star").unlink()
