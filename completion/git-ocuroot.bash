@@ -77,7 +77,7 @@ _git_ocuroot ()
     'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'parse') __gitcomp "--json --quiet --verbose --help" ;;
-    'log') __gitcomp "--limit --changes --json --at --package --release --offline --max-age --quiet --verbose --help" ;;
+    'log') __gitcomp "--limit --since --until --author --follow --oneline --patch --run-logs --changes --json --at --package --release --offline --max-age --quiet --verbose --help" ;;
     'blame') __gitcomp "--json --at --package --release --offline --max-age --quiet --verbose --help" ;;
     'update') __gitcomp "--stdin --package --release --message --operation --quiet --verbose --help" ;;
     'fetch') __gitcomp "--quiet --verbose --help" ;;

@@ -370,7 +370,7 @@ def test_an_unknown_revision(store: Repo) -> None:
         (["delete"], "an argument is missing"),
         (["delete", "--if-match", "1" * 40, "+/custom/x", "+/custom/y"], "--if-match goes with one ref"),
         (["update"], "update reads its instructions from stdin: give --stdin"),
-        (["log", "+/custom/x#a"], "'+/custom/x#a' names a part of a document; its history is that of '+/custom/x'"),
+        (["log", "+/custom/x#a", "+/custom/y"], "a ref with a fragment goes with one ref alone"),
         (["status", "x"], "too many arguments: 'x'"),
         (["init", "--dialect", "2"], "option '--dialect' is one of 1, 3, not '2'"),
     ],

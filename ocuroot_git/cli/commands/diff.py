@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ...formats.documents import dump
+from ...formats.documents import MISSING, dump
 from ..options import READING, Command, Option
+from ..patches import show_patch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,17 +48,9 @@ def _document(difference: Difference) -> dict[str, object]:
 
 
 def _show_patch(context: Context, difference: Difference) -> None:
-    from difflib import unified_diff
-
-    terminal = context.terminal
-    before = [] if difference.status == "A" else dump(difference.actual).splitlines()
-    after = [] if difference.status == "D" else dump(difference.wanted).splitlines()
-    from_name = "/dev/null" if difference.status == "A" else difference.state
-    to_name = "/dev/null" if difference.status == "D" else difference.ref
-    terminal.record(terminal.paint(f"diff {difference.ref}", "bold"))
-    for line in unified_diff(before, after, from_name, to_name, lineterm=""):
-        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-        terminal.record(terminal.paint(line, style) if style else line)
+    before = MISSING if difference.status == "A" else difference.actual
+    after = MISSING if difference.status == "D" else difference.wanted
+    show_patch(context.terminal, difference.ref, before, after, was=difference.state)
 
 
 COMMAND = Command(

@@ -2,54 +2,162 @@
 
 from __future__ import annotations
 
-from ...backends.remote import Remote
+from ...backends.base import Version
 from ...errors import Fatal, UsageError
-from ...formats.commit_message import command_of, operation_name, origin_of
-from ...formats.documents import dump
+from ...formats.commit_message import actor_of, command_of, operation_name, origin_of
+from ...formats.documents import MISSING, dump, same_text
 from ...formats.globs import Glob
-from ...formats.layout import REFS, SIDES
-from ...formats.refs import INTENT, STATE
+from ...formats.layout import REFS, SIDES, Damaged, ShownRef, StoreError
+from ...formats.refs import INTENT, STATE, RefError
 from ...formats.times import format_seconds
 from ...store.history import Wanted, ref_changes
-from ..arguments import absolute_glob
+from ..arguments import absolute_glob, need_history
 from ..options import READING, RELATIVE, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from re import Pattern
     from typing import Final
 
+    from ...backends.base import Backend
     from ...formats.documents import Document
-    from ...formats.layout import ShownRef, StoredRef
+    from ...formats.layout import StoredRef
     from ...git.objects import Commit
     from ...store.history import Changed, RefChange
     from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree
+    from ...store.value_history import ValueChange
     from ..context import Context
 
 _MOST_CHANGES: Final = 100
 """Changes of a commit that are shown unless all are asked for: an import changes everything there is."""
+_CLOCKS_GO_WRONG: Final = 100
+"""Commits, one after the other, that must be too old before all that come after are taken to be so too."""
+_SHORT: Final = 100
+"""Characters of a value before and after a change that are shown on one line."""
+_RUN_LOG: Final = "run log"
+_COLOURS: Final = {"A": "green", "M": "cyan", "D": "red"}
 
 
-def run(context: Context, *patterns: str, limit: int | None, changes: int | None, json: bool, at: str | None) -> int:
-    for side in SIDES:
-        backend, _ = context.stores.backend(side)
-        if isinstance(backend, Remote):
-            backend.need_history()
+def run(
+    context: Context,
+    *patterns: str,
+    limit: int | None,
+    since: str | None,
+    until: str | None,
+    author: str | None,
+    follow: bool,
+    oneline: bool,
+    patch: bool,
+    run_logs: bool,
+    changes: int | None,
+    json: bool,
+    at: str | None,
+) -> int:
+    need_history(context)
+    chosen = _Chosen(context, since, until, author)
     snapshot = context.snapshot(at)
     if limit == 0:
         return 0
-    wanted = _wanted(context, snapshot, patterns)
     most = changes if changes is not None else 0 if json else _MOST_CHANGES
+    values = _value_history(snapshot, patterns, follow=follow)
+    if values is None:
+        entries: Iterator[_Entry] = map(
+            _entry, _newest_first(context, snapshot, _wanted(context, snapshot, patterns), most or None)
+        )
+    else:
+        entries = _entries_of_value(values)
     context.terminal.start_pager()
-    for count, (commit, changed, is_cut) in enumerate(_newest_first(context, snapshot, wanted, most or None), 1):
+    printer = _Printer(context, snapshot, oneline=oneline, patch=patch, folds=not (run_logs or json or patterns))
+    count = 0
+    for entry in chosen.of(entries):
         if json:
-            context.terminal.json(_line(commit, changed, is_cut=is_cut))
-        else:
-            _show(context, commit, changed, is_cut=is_cut, first=count == 1)
+            context.terminal.json(_line(entry))
+        elif not printer.show(entry):
+            continue
+        count += 1
         if count == limit:
             break
+    printer.finish()
     return 0
+
+
+class _Entry:
+    """A commit to be shown: the refs that it changed, whether there are more, and where one value is asked for that."""
+
+    __slots__ = ("changes", "commit", "is_cut", "value")
+
+    def __init__(
+        self, commit: Commit, changes: list[RefChange], *, is_cut: bool = False, value: ValueChange | None = None
+    ) -> None:
+        self.commit = commit
+        self.changes = changes
+        self.is_cut = is_cut
+        self.value = value
+
+
+def _entry(changed: Changed) -> _Entry:
+    return _Entry(changed[0], changed[1], is_cut=changed[2])
+
+
+class _Chosen:
+    """Which commits are asked for: of a time, and of somebody. Raises UsageError for what is no date or pattern."""
+
+    def __init__(self, context: Context, since: str | None, until: str | None, author: str | None) -> None:
+        self._since = None if since is None else _moment(context, since)
+        self._until = None if until is None else _moment(context, until)
+        self._author = None if author is None else _pattern(author)
+
+    def of(self, entries: Iterator[_Entry]) -> Iterator[_Entry]:
+        """The entries that are asked for, the newest first. One commit with a wrong clock does not end the search."""
+        too_old = 0
+        for entry in entries:
+            when = entry.commit.committer.time
+            too_old = too_old + 1 if self._since is not None and when < self._since else 0
+            if too_old > _CLOCKS_GO_WRONG:
+                return
+            if not too_old and (self._until is None or when <= self._until) and self._is_by(entry.commit):
+                yield entry
+
+    def _is_by(self, commit: Commit) -> bool:
+        author = f"{commit.author.name} <{commit.author.email}>"
+        names = (author, actor_of(commit.message) or "")
+        return self._author is None or any(map(self._author.search, names))
+
+
+def _moment(context: Context, date: str) -> int:
+    from ...git.moments import moment_of  # late, as regular expressions below: most who ask need neither
+
+    return moment_of(date, context.environ)
+
+
+def _pattern(text: str) -> Pattern[str]:
+    import re
+
+    try:
+        return re.compile(text)
+    except re.error as problem:
+        raise UsageError(f"--author takes a pattern, not '{text}': {problem}") from None
+
+
+def _value_history(snapshot: Snapshot, words: tuple[str, ...], *, follow: bool) -> Iterator[ValueChange] | None:
+    """The history of one value, where a fragment names one or links are followed through time; else None."""
+    refs = [word for word in words if not set(word) & set("*?[{")]
+    named = [snapshot.named(word) for word in refs] if follow or any("#" in word for word in refs) else []
+    if not follow and not any(ref.fragment for ref in named):
+        return None
+    if len(words) != 1 or len(named) != 1:
+        raise UsageError(f"{'--follow' if follow else 'a ref with a fragment'} goes with one ref alone")
+    from ...store.value_history import value_changes  # late: most who ask need none of it
+
+    return value_changes(snapshot, named[0])
+
+
+def _entries_of_value(history: Iterator[ValueChange]) -> Iterator[_Entry]:
+    for change in history:
+        letter = "A" if change.before is MISSING else "D" if change.after is MISSING else "M"
+        yield _Entry(change.commit, [(letter, ShownRef(change.resolved))], value=change)
 
 
 def _wanted(context: Context, snapshot: Snapshot, words: tuple[str, ...]) -> Wanted:
@@ -67,8 +175,6 @@ def _wanted(context: Context, snapshot: Snapshot, words: tuple[str, ...]) -> Wan
             globs.append(absolute_glob(context, word))
             continue
         ref = snapshot.named(word)
-        if ref.fragment:
-            raise UsageError(f"'{word}' names a part of a document; its history is that of '{ref.without_fragment()}'")
         tree = snapshot.tree(ref)
         spellings = {*tree.layout.spellings(ref), tree.locate(ref).stored}
         stored |= spellings
@@ -126,7 +232,8 @@ def _newest_first(context: Context, snapshot: Snapshot, wanted: Wanted, most: in
         yield commit, changes, is_cut
 
 
-def _line(commit: Commit, changes: list[RefChange], *, is_cut: bool) -> str:
+def _line(entry: _Entry) -> str:
+    commit = entry.commit
     origin = origin_of(commit.message)
     content: dict[str, Document] = {
         "commit": commit.oid,
@@ -139,38 +246,126 @@ def _line(commit: Commit, changes: list[RefChange], *, is_cut: bool) -> str:
         "actor": origin.actor,
         "run": origin.run,
         "reason": origin.reason,
-        "changes": [{"status": letter, "ref": ref} for letter, ref in changes],
+        "changes": [{"status": letter, "ref": ref} for letter, ref in entry.changes],
     }
-    if is_cut:
+    if entry.is_cut:
         content["more"] = True
+    if entry.value is not None:
+        content["old"] = None if entry.value.before is MISSING else entry.value.before
+        content["new"] = None if entry.value.after is MISSING else entry.value.after
     return dump(content, None)
 
 
-def _show(context: Context, commit: Commit, changes: list[RefChange], *, is_cut: bool, first: bool) -> None:
-    terminal = context.terminal
-    if not first:
+class _Printer:
+    """Shows commits to people; `folds` those that only record what runs printed: a line tells how many there were."""
+
+    def __init__(self, context: Context, snapshot: Snapshot, *, oneline: bool, patch: bool, folds: bool) -> None:
+        self._terminal = context.terminal
+        self._snapshot = snapshot
+        self._oneline = oneline
+        self._patch = patch
+        self._folds = folds
+        self._folded = 0
+        self._is_first = True
+
+    def show(self, entry: _Entry) -> bool:
+        """Show a commit; whether it was not folded."""
+        if self._folds and command_of(entry.commit.message) == _RUN_LOG:
+            self._folded += 1
+            return False
+        self.finish()
+        if not self._oneline and not self._is_first:
+            self._terminal.record("")
+        self._is_first = False
+        if self._oneline:
+            oid = self._terminal.paint(entry.commit.oid[:10], "yellow")
+            self._terminal.record(f"{oid} {entry.commit.message.partition(chr(10))[0]}")
+        else:
+            self._show_head(entry.commit)
+        if entry.value is not None:
+            if self._patch or not self._oneline:
+                self._show_value(entry, entry.value)
+        elif self._patch:
+            for _, ref in entry.changes:
+                self._show_patch(entry.commit, ref)
+        elif not self._oneline:
+            for letter, ref in entry.changes:
+                self._terminal.record(f"{self._terminal.paint(letter, _COLOURS[letter])}\t{self._terminal.name(ref)}")
+        if entry.is_cut and (self._patch or not self._oneline):
+            self._terminal.record("… and more: --changes=0 shows all")
+        return True
+
+    def finish(self) -> None:
+        """Say how many commits were folded since the last that was shown."""
+        if self._folded:
+            what = "1 commit" if self._folded == 1 else f"{self._folded} commits"
+            if not self._oneline and not self._is_first:
+                self._terminal.record("")
+            self._terminal.record(self._terminal.paint(f"… {what} of logs of runs: --run-logs shows them", "dim"))
+            self._folded, self._is_first = 0, False
+
+    def _show_head(self, commit: Commit) -> None:
+        terminal = self._terminal
+        subject, command = commit.message.partition("\n")[0], command_of(commit.message)
+        terminal.record(terminal.paint(f"commit {commit.oid}", "yellow"))
+        terminal.record(f"Author:  {commit.author.name} <{commit.author.email}>")
+        terminal.record(f"Date:    {terminal.time(commit.author.time)}")
+        if command:
+            terminal.record(f"Command: {command}")
+        origin = origin_of(commit.message)
+        if origin.actor not in (None, f"local:{commit.author.email}"):
+            terminal.record(f"Actor:   {origin.actor}")
+        if origin.run is not None:
+            terminal.record(f"Run:     {origin.run}")
+        if origin.reason not in (None, subject):
+            terminal.record(f"Reason:  {origin.reason}")
         terminal.record("")
-    terminal.record(terminal.paint(f"commit {commit.oid}", "yellow"))
-    terminal.record(f"Author:  {commit.author.name} <{commit.author.email}>")
-    terminal.record(f"Date:    {terminal.time(commit.author.time)}")
-    subject, command = commit.message.partition("\n")[0], command_of(commit.message)
-    if command:
-        terminal.record(f"Command: {command}")
-    origin = origin_of(commit.message)
-    if origin.actor not in (None, f"local:{commit.author.email}"):
-        terminal.record(f"Actor:   {origin.actor}")
-    if origin.run is not None:
-        terminal.record(f"Run:     {origin.run}")
-    if origin.reason not in (None, subject):
-        terminal.record(f"Reason:  {origin.reason}")
-    terminal.record("")
-    terminal.record(f"    {subject}")
-    terminal.record("")
-    colours = {"A": "green", "M": "cyan", "D": "red"}
-    for letter, ref in changes:
-        terminal.record(f"{terminal.paint(letter, colours[letter])}\t{terminal.name(ref)}")
-    if is_cut:
-        terminal.record("… and more: --changes=0 shows all")
+        terminal.record(f"    {subject}")
+        terminal.record("")
+
+    def _show_value(self, entry: _Entry, value: ValueChange) -> None:
+        """What a value was and is: on one line where it is short, else as a patch."""
+        from ..patches import show_patch
+
+        ref = entry.changes[0][1]
+        texts = ["(none)" if one is MISSING else dump(one, None) for one in (value.before, value.after)]
+        if self._patch or sum(map(len, texts)) > _SHORT:
+            show_patch(self._terminal, self._terminal.name(ref), value.before, value.after)
+        else:
+            old, new = self._terminal.paint(texts[0], "red"), self._terminal.paint(texts[1], "green")
+            self._terminal.record(f"{self._terminal.name(ref)}: {old} → {new}")
+
+    def _show_patch(self, commit: Commit, ref: ShownRef) -> None:
+        """How a commit changed a document or a link, in whichever branch it is."""
+        from ..patches import show_patch
+
+        sides = [side for side in SIDES if side == "state" or self._snapshot.has_intent()]
+        backends = {self._snapshot.backend_of(self._snapshot.side(side))[0] for side in sides}
+        documents = []
+        for oid in (commit.parents[0] if commit.parents else None, commit.oid):
+            document = MISSING
+            for backend in backends:
+                if oid is not None and backend.repository is not None and backend.repository.has(oid):
+                    version = Version(oid, backend.repository.root(oid))
+                    document = self._document(backend, version, ref)
+            documents.append(document)
+        if MISSING not in documents and same_text(*documents):
+            self._terminal.record(self._terminal.paint(f"diff {self._terminal.name(ref)}", "bold"))
+            self._terminal.record("(only which links lead to it)")
+        else:
+            show_patch(self._terminal, self._terminal.name(ref), documents[0], documents[1])
+
+    def _document(self, backend: Backend, version: Version, ref: ShownRef) -> Document:
+        from ...store.snapshot import Snapshot
+
+        then = Snapshot(self._snapshot.surroundings, {**self._snapshot.versions, backend: version})
+        try:
+            found = then.object(ref)
+        except StoreError:
+            return MISSING  # before there was a store
+        except (Damaged, RefError) as error:
+            return f"({error.message})"
+        return MISSING if found is None else found.body if found.kind == "ref" else f"link to {found.target}"
 
 
 COMMAND = Command(
@@ -181,6 +376,13 @@ COMMAND = Command(
     run,
     (
         Option("-n", "-<n>", "--limit", metavar="<n>", number=True, help="show <n> commits at most"),
+        Option("--since", metavar="<date>", help="only commits made since then (yesterday, 2026-11-20)"),
+        Option("--until", metavar="<date>", help="only commits made until then"),
+        Option("--author", metavar="<pattern>", help="only commits whose author or actor matches, as 'github:ann'"),
+        Option("--follow", help="of one ref: follow it along its links, as they were at each moment"),
+        Option("--oneline", help="show a commit in one line"),
+        Option("-p", "--patch", help="show how each document has changed"),
+        Option("--run-logs", help="show also commits that only record what runs have printed"),
         Option(
             "--changes",
             metavar="<n>",
@@ -188,7 +390,7 @@ COMMAND = Command(
             help="show <n> changes of a commit at most, 0 for all; by default 100, and with --json all",
         ),
         Option("--json", help='print a JSON line for each commit; with "more": true where --changes left some out'),
-        Option("--at", metavar="<rev>", help="start from a revision (state~3, an id)"),
+        Option("--at", metavar="<rev>", help="start from a revision (state~3, an id) or a date (yesterday)"),
         Option("-z", help="end records with NUL"),
     ),
     common=(*RELATIVE, *READING),
