@@ -21,6 +21,7 @@ from .problems import BAD, BadDocument, Problems
 from .pruned import record_of, record_ref
 from .queries import (
     deployments,
+    function_ref,
     intent_tree,
     packages,
     read_claim,
@@ -33,6 +34,7 @@ from .queries import (
     status_of,
     work_of,
 )
+from .records import records_of
 from .vocabulary import CALL, DEPLOY, RUNNING, STATUSES
 
 TYPE_CHECKING = False
@@ -127,7 +129,7 @@ def _check_releases(snapshot: Snapshot, package: str, certain: Container[int], p
 def _check_work(snapshot: Snapshot, work: WorkRef, problems: Problems) -> None:
     with problems.leave_out(work.ref):
         if snapshot.exists(work.ref):
-            Run.read(snapshot.get(work.ref), work.ref)
+            records_of(snapshot).work(snapshot.get(work.ref), work.ref)
     with problems.leave_out(work.ref):
         for number in run_numbers(snapshot, work):
             run = work.run(number)
@@ -144,7 +146,7 @@ def _check_run(snapshot: Snapshot, run: RunRef) -> None:
     try:
         _check_dependencies(function)
     except GlobError as error:
-        raise BadDocument(run.function, f"dependencies: {error.message}") from None
+        raise BadDocument(function_ref(snapshot, run), f"dependencies: {error.message}") from None
     if status == RUNNING:
         read_claim(snapshot, run)
 

@@ -22,6 +22,7 @@ from .queries import (
     runs_in,
     state_tree,
 )
+from .records import records_of
 from .redeploy import redeploy_dependants, redeploy_if_changed
 from .runs import cancel, enter, intent_id, mark, pending
 from .vocabulary import DEPLOY, DOWN, PRUNED, UP, ModelError, WrongStatus
@@ -131,20 +132,20 @@ def _end(tx: Transaction, run: RunRef, function: Function, status: str, outputs:
     document = read_run(tx, run)
     document.output = outputs
     enter(tx, run, function, status)
-    tx.set(run.ref, document.to_document())
+    records_of(tx).put_end(tx, run, document)
     if status == vocabulary.COMPLETE:
         _complete(tx, run, document, function)
 
 
 def _complete(tx: Transaction, run: RunRef, document: Run, function: Function) -> None:
-    work = run.work
-    tx.set(work.ref, document.to_document())
+    work, records = run.work, records_of(tx)
+    records.complete(tx, run, document, function)
     if document.type == UP:
         _record_up(tx, run, function)
     elif document.type == DOWN:
         _record_down(tx, run, document, function)
     elif _is_newest(tx, run):
-        tx.link(work.current, run.ref)
+        tx.link(work.current, records.current_target(run))
     redeploy_dependants(tx, run)
 
 
@@ -165,7 +166,7 @@ def _record_up(tx: Transaction, run: RunRef, function: Function) -> None:
     work = run.work
     before = deployed(tx, work.package, work.name)
     _forget_dependencies(tx, work, before)
-    tx.link(work.current, run.ref)
+    tx.link(work.current, records_of(tx).current_target(run))
     for ref in _dependencies(function):
         tx.depend(work.current, ref)
     # What was to be done to another release there, because it was deployed, has lost its reason.

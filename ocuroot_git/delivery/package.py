@@ -130,14 +130,14 @@ class Package(Record):
 
 
 class Release(Record):
-    """`repo/-/path/@N`: one numbered snapshot of a package. The package is kept as it was given."""
+    """`repo/-/path/@N`: one numbered snapshot of a package. What the package is defined by is kept as it was given."""
 
-    __slots__ = ("commit", "document", "package")
+    __slots__ = ("commit", "definition", "package")
 
-    def __init__(self, commit: str, package: Package, document: Fields) -> None:
+    def __init__(self, commit: str, package: Package, definition: Document) -> None:
         self.commit = commit
         self.package = package
-        self.document = document
+        self.definition = definition
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Release:
@@ -150,10 +150,7 @@ class Release(Record):
         package = Package.read(fields.get("package"), f"'{ref}': package")
         for spec in package.specs():
             spec.inputs(ref)
-        return cls(commit, package, fields)
-
-    def to_document(self) -> Fields:
-        return self.document
+        return cls(commit, package, fields["package"])
 
 
 def _read_phase(value: Document, number: int, where: str) -> Phase:

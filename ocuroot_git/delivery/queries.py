@@ -17,6 +17,7 @@ from .addresses import RunRef, WorkRef, environment_ref, parse_work, release_num
 from .model import Claim, Environment, Function, Run
 from .package import Release
 from .problems import STRICT, BadDocument
+from .records import records_of
 from .vocabulary import CALL, DEPLOY, DOWN, PRUNED, RUNNING, STATUSES, ModelError
 
 TYPE_CHECKING = False
@@ -147,7 +148,7 @@ def newest_release(snapshot: Snapshot, package: str) -> str | None:
 
 def read_release(snapshot: Snapshot, release: str) -> Release:
     """A release's document. Raises NotFound, ModelError."""
-    return _read(snapshot, release, Release.read)
+    return _read(snapshot, release, records_of(snapshot).release)
 
 
 def _read(snapshot: Snapshot, ref: str, read: Callable[[Document, str], Shape]) -> Shape:
@@ -220,7 +221,7 @@ def _deployed_by(snapshot: Snapshot, ref: str, link: StoredObject) -> RunRef | N
     if found.value.get("type") == DOWN:
         return None
     try:
-        work, number = parse_work(target)
+        work, number = parse_work(records_of(snapshot).deployed_run(found.value, target))
     except ModelError:
         raise BadDocument(ref, f"it is a link to '{target}', which is no run") from None
     return work.run(number or 0)  # in dialects 2 and 3 the link leads to the work, and not to a run of it
@@ -284,17 +285,25 @@ def status_of(snapshot: Snapshot, run: RunRef) -> str:
 
 def read_run(snapshot: Snapshot, run: RunRef) -> Run:
     """A run's document. Raises BadDocument."""
-    return _read_part(snapshot, run.ref, Run.read)
+    return _read_part(snapshot, run.ref, records_of(snapshot).run)
 
 
 def read_function(snapshot: Snapshot, run: RunRef) -> Function:
     """What a run executes. Raises BadDocument."""
-    return _read_part(snapshot, run.function, Function.read)
+    return read_step(snapshot, run, 1)
 
 
 def read_step(snapshot: Snapshot, run: RunRef, number: int) -> Function:
     """A function of a run by its number. Raises as `read_function` does."""
-    return _read_part(snapshot, run.step(number), Function.read)
+    records = records_of(snapshot)
+    return _read_part(
+        snapshot, records.function_ref(run, number), lambda value, ref: records.function(value, ref, number)
+    )
+
+
+def function_ref(snapshot: Snapshot, run: RunRef) -> str:
+    """The ref of the document that says what a run executes."""
+    return records_of(snapshot).function_ref(run, 1)
 
 
 def read_claim(snapshot: Snapshot, run: RunRef) -> Claim:

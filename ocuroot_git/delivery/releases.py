@@ -26,6 +26,7 @@ from .queries import (
     require_own_dialect,
     state_tree,
 )
+from .records import records_of
 from .vocabulary import CALL, DEPLOY, UP
 
 TYPE_CHECKING = False
@@ -73,9 +74,10 @@ def new(
         kept = definitions.for_release(definition, release) if is_code else definition
         read = Package.read(kept, f"package '{package}'")
         definitions.check_work(read, release, known)
-        tx.create(release, {"commit": commit, "package": kept})
+        records = records_of(tx)
+        tx.create(release, records.release_document(release, commit, kept, known))
         tx.create(f"{release}/commit/{commit}", {"time": model.timestamp()})
-        for name in ("", *tags):
+        for name in ("", *tags) if records.has_newest_link else tags:
             tx.link(f"{package}/{STATE}{name}", release)
         for spec in read.specs():
             for name in spec.names(known):
@@ -118,7 +120,7 @@ def _define_again(tx: Transaction, release: str, known: dict[str, Environment], 
 
     document = read_release(tx, release)
     package = addresses.package_of(release)
-    if not definitions.is_code(package, document.document.get("package")):
+    if not definitions.is_code(package, document.definition):
         return
     if code is None:
         raise BadDocument(release, "its package is code, and there is no repository here that has it")
@@ -129,8 +131,9 @@ def _define_again(tx: Transaction, release: str, known: dict[str, Environment], 
     if defined is None:
         raise BadDocument(release, "its package defines nothing any more")
     kept = definitions.for_release(defined, release)
-    if not same(kept, document.document.get("package")):
-        tx.set(release, {**document.to_document(), "package": kept})
+    if not same(kept, document.definition):
+        written = records_of(tx).release_document(release, document.commit, kept, known)
+        tx.set(release, {**tx.get(release), **written})
 
 
 def _went_with_environment(snapshot: Snapshot, run: addresses.RunRef) -> bool:

@@ -1,7 +1,7 @@
 """Runs: made, started, held on to, cancelled and retried (design 7); `finish` ends them.
 
-The functions change a `Transaction`. A run's `functions/1` holds its status, and the marker below `status/` follows
-in the same commit.
+The functions change a `Transaction`. A run's function holds its status, and the marker below `status/` follows in the
+same commit; how they are written, `records` says.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from ..formats.refs import STATE, Ref
 from . import addresses, claims, live, model, steps, vocabulary
 from .addresses import RunRef, WorkRef
 from .inputs import fill, with_overrides
-from .model import Claim, Function, Run
+from .model import Claim, Function
 from .problems import BAD, BadDocument, Problems
 from .queries import (
     deployed,
     environment,
     environments,
+    function_ref,
     last_run,
     last_runs_of,
     read_claim,
@@ -27,6 +28,7 @@ from .queries import (
     require_own_dialect,
     runs_in,
 )
+from .records import records_of
 from .vocabulary import DEPLOY, DOWN, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
@@ -76,8 +78,7 @@ def make(tx: Transaction, work: WorkRef, type_: str, cause: str) -> RunRef:
     now = model.timestamp()
     history: list[Fields] = [{"time": now, "status": vocabulary.PENDING}]
     function = Function(spec.function(type_), vocabulary.PENDING, dependencies, inputs, history=history, cause=cause)
-    tx.create(run.ref, Run(type_, work.release, run.function, {}).to_document())
-    tx.create(run.function, function.to_document())
+    records_of(tx).create(tx, run, type_, function)
     tx.create(run.status(vocabulary.PENDING), {"time": now})
     return run
 
@@ -194,7 +195,7 @@ def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function) -> li
             try:
                 is_met = bool(snapshot.match(glob, side="state"))
             except GlobError as error:
-                raise BadDocument(run.function, f"dependencies: {error.message}") from None
+                raise BadDocument(function_ref(snapshot, run), f"dependencies: {error.message}") from None
             if not is_met:
                 reasons.append(_unmet(snapshot, glob))
         reasons += _missing_inputs(snapshot, run, function, type_)
@@ -306,7 +307,7 @@ def enter(tx: Transaction, run: RunRef, function: Function, status: str, claim: 
     if old != status and tx.exists(run.status(old)):
         tx.delete(run.status(old))
     tx.set(run.status(status), claim.to_document() if claim is not None else {"time": now})
-    tx.set(run.function, function.to_document())
+    records_of(tx).put_function(tx, run, 1, function)
     steps.follow(tx, run, status)
 
 

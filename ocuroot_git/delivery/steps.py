@@ -1,7 +1,7 @@
 """The functions of a run beyond its first: what `next(…)` of code goes on with (design 14.8).
 
-`<run>/functions/1` is the run's own, and holds its status; `functions/2` and so on are added as they are asked for,
-each with its inputs. The last of them is what is executed.
+The first is the run's own, and holds its status; others are added as they are asked for, each with its inputs. The last
+of them is what is executed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from . import model, vocabulary
 from .inputs import fill
 from .model import Function
 from .queries import read_function, read_step
+from .records import records_of
 from .vocabulary import ModelError
 
 TYPE_CHECKING = False
@@ -29,9 +30,7 @@ MOST_FUNCTIONS: Final = 100
 
 def last_step(snapshot: Snapshot, run: RunRef) -> tuple[int, Function]:
     """The number of the last function of a run, and that function."""
-    number = 1
-    while snapshot.exists(run.step(number + 1)):
-        number += 1
+    number = records_of(snapshot).last_number(snapshot, run)
     return number, read_step(snapshot, run, number) if number > 1 else read_function(snapshot, run)
 
 
@@ -72,6 +71,4 @@ def _enter(tx: Transaction, run: RunRef, number: int, step: Function, status: st
 
 
 def _write(tx: Transaction, run: RunRef, number: int, step: Function) -> None:
-    document = step.to_document()
-    document["current"]["id"] = str(number)
-    tx.set(run.step(number), document)
+    records_of(tx).put_function(tx, run, number, step)
