@@ -3,10 +3,13 @@
 R = repo/-/path/@N                       a release
 W = R/call/<name>, R/deploy/<env>        WorkRef
 W/<n>                                    RunRef
+
+Those of a store are spelled as it spells them: `…/@r1/task/build` in dialects 2 and 3.
 """
 
 from __future__ import annotations
 
+from ..formats.layout import work_type
 from ..formats.refs import INTENT, STATE, Ref
 from .fields import Record
 from .vocabulary import CALL, DEPLOY, ModelError
@@ -26,8 +29,13 @@ class WorkRef(Record):
         return hash((self.release, self.kind, self.name))
 
     @property
+    def word(self) -> str:
+        """The kind as it is spelled in refs."""
+        return work_type(self.kind, self.release)
+
+    @property
     def ref(self) -> str:
-        return f"{self.release}/{self.kind}/{self.name}"
+        return f"{self.release}/{self.word}/{self.name}"
 
     @property
     def package(self) -> str:
@@ -36,12 +44,12 @@ class WorkRef(Record):
     @property
     def current(self) -> str:
         """The link to the run that is current for the package (design 5.3)."""
-        return f"{self.package}/{STATE}/{self.kind}/{self.name}"
+        return f"{self.package}/{STATE}/{self.word}/{self.name}"
 
     @property
     def intent(self) -> str:
         """The intent of a deployment."""
-        return f"{self.package}/{INTENT}/{self.kind}/{self.name}"
+        return f"{self.package}/{INTENT}/{DEPLOY}/{self.name}"
 
     def run(self, number: int) -> RunRef:
         return RunRef(self, number)

@@ -18,7 +18,6 @@ from .inputs import read_intent
 from .model import Environment
 from .problems import BAD, STRICT, Problems
 from .queries import (
-    OldDialect,
     deployed,
     deployments,
     environment,
@@ -28,7 +27,7 @@ from .queries import (
     read_function,
     read_release,
     read_run,
-    require_own_dialect,
+    records_of,
     state_tree,
 )
 from .vocabulary import DEPLOY, DOWN, UP, ModelError
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from ..store.stores import Stores
     from .fields import Fields
 
-_BAD = (*BAD, Conflict, OldDialect)
+_BAD = (*BAD, Conflict)
 """What can be wrong with one intent, and must not keep the others from being applied."""
 
 
@@ -197,7 +196,6 @@ def _apply(tx: Transaction, difference: Difference, problems: Problems) -> None:
             _apply_environment(tx, difference, problems)
     else:
         work = WorkRef(str(ref.replace(marker=STATE, type="", name="")), DEPLOY, ref.name)
-        require_own_dialect(tx, "apply a deployment")
         if difference.status == "D":
             _take_down(tx, work, vocabulary.BY_INTENT)
         else:
@@ -217,29 +215,29 @@ def _apply_custom(tx: Transaction, difference: Difference) -> None:
 def _apply_environment(tx: Transaction, difference: Difference, problems: Problems) -> None:
     Environment.read(difference.wanted, difference.state)
     tx.set(difference.state, difference.wanted)
-    if state_tree(tx).layout.writes_deliveries:
-        for package in packages(state_tree(tx)):
-            with problems.leave_out(f"{package}/{STATE}"):
-                newest = newest_release(tx, package)
-                if newest is not None and addresses.release_number(newest):
-                    runs.mark(tx, newest, vocabulary.CHECK_ENVIRONMENTS)
+    for package in packages(state_tree(tx)):
+        with problems.leave_out(f"{package}/{STATE}"):
+            newest = newest_release(tx, package)
+            if newest is not None and addresses.release_number(newest):
+                runs.mark(tx, newest, vocabulary.CHECK_ENVIRONMENTS)
 
 
 def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> None:
     """Cancel what is pending for an environment, take down what is there, and let it go when nothing is left."""
     deployed_there = deployments(tx, problems, only=name)
-    if deployed_there:
-        require_own_dialect(tx, "take down what is deployed there")
-    if state_tree(tx).layout.writes_deliveries:
-        for package in packages(state_tree(tx)):
-            work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
-            with problems.leave_out(work.current), tx.all_or_nothing():
-                runs.cancel_pending(
-                    tx, package, name, vocabulary.BY_ENVIRONMENT, lambda run: read_run(tx, run).type != DOWN
-                )
-                if (package, name) in deployed_there:
-                    _take_down(tx, work, vocabulary.BY_ENVIRONMENT)
-    finish.remove_deserted(tx, name)
+    is_all_read = None not in deployed_there.values()
+    for package in packages(state_tree(tx)):
+        work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
+        with problems.leave_out(work.current), tx.all_or_nothing():
+            runs.cancel_pending(
+                tx, package, name, vocabulary.BY_ENVIRONMENT, lambda run: read_run(tx, run).type != DOWN
+            )
+            if (package, name) in deployed_there:
+                _take_down(tx, work, vocabulary.BY_ENVIRONMENT)
+    if records_of(tx).environments_go_last:
+        finish.remove_deserted(tx, name)
+    elif is_all_read:
+        tx.delete(addresses.environment_ref(name))
 
 
 def _take_down(tx: Transaction, work: WorkRef, cause: str) -> None:
@@ -283,8 +281,10 @@ def _put_up(tx: Transaction, work: WorkRef) -> None:
     model.read_inputs(intent.input, f"'{work.intent}'", release)
     runs.cancel_pending(tx, work.package, work.name, vocabulary.BY_INTENT, lambda run: _is_outdated(tx, run, wanted))
     last = last_run(tx, wanted)
-    if last is not None and read_function(tx, last).status in vocabulary.OPEN:
-        return
+    if last is not None:
+        function = read_function(tx, last)
+        if function.status in vocabulary.OPEN or records_of(tx).was_tried(tx.get(work.intent), release, function):
+            return
     run = deployed(tx, work.package, work.name)
     if run is None or not is_as_wanted(tx, work, run):
         runs.make(tx, wanted, UP, vocabulary.BY_INTENT)
@@ -292,6 +292,7 @@ def _put_up(tx: Transaction, work: WorkRef) -> None:
 
 def _is_outdated(tx: Transaction, run: RunRef, wanted: WorkRef) -> bool:
     """Whether a pending run was made for an earlier intent: for another release, or to take down what is wanted."""
+    cause = read_function(tx, run).cause
     if run.work == wanted:
-        return read_run(tx, run).type == DOWN
-    return read_function(tx, run).cause == vocabulary.BY_INTENT
+        return read_run(tx, run).type == DOWN and bool(cause)
+    return cause == vocabulary.BY_INTENT

@@ -28,13 +28,13 @@ from .queries import (
     read_function,
     read_release,
     read_run,
+    records_of,
     releases,
     run_numbers,
     state_tree,
     status_of,
     work_of,
 )
-from .records import records_of
 from .vocabulary import CALL, DEPLOY, RUNNING, STATUSES
 
 TYPE_CHECKING = False
@@ -52,8 +52,8 @@ NOTHING_CERTAIN: Final[Mapping[str, Container[int]]] = {}
 
 
 def inspect_releases(tree: StoreTree, side: Side) -> Callable[[str], Inspector] | None:
-    """What judges the releases of a store while it is read; None where it has none that are checked."""
-    return _Inspector if side == "state" and tree.layout.writes_deliveries else None
+    """What judges the releases of a store while it is read; None where all are looked at as commands do."""
+    return _Inspector if side == "state" and tree.layout.has_function_documents else None
 
 
 def check_model(
@@ -71,15 +71,13 @@ def check_model(
         for package in _changed(packages(intent_tree(snapshot), problems), snapshot, before, "intent"):
             with problems.leave_out(package):
                 _check_deploy_intents(snapshot, package, problems)
-    state = state_tree(snapshot)
-    if state.layout.writes_deliveries:
-        for package in _changed(packages(state, problems), snapshot, before, "state"):
-            with problems.leave_out(record_ref(package)):
-                record_of(snapshot, package)
-            with problems.leave_out(package):
-                deployments(snapshot, problems, among=[package])
-            with problems.leave_out(package):
-                _check_releases(snapshot, package, certain.get(package, ()), problems)
+    for package in _changed(packages(state_tree(snapshot), problems), snapshot, before, "state"):
+        with problems.leave_out(record_ref(package)):
+            record_of(snapshot, package)
+        with problems.leave_out(package):
+            deployments(snapshot, problems, among=[package])
+        with problems.leave_out(package):
+            _check_releases(snapshot, package, certain.get(package, ()), problems)
     for problem in problems:
         if not problem.is_damage:
             yield Finding("error", problem.ref, problem.what)
@@ -118,7 +116,7 @@ def _check_releases(snapshot: Snapshot, package: str, certain: Container[int], p
         return
     for number in releases(snapshot, package, problems):
         if number not in certain:
-            release = f"{package}/{STATE}{number}"
+            release = state_tree(snapshot).layout.release(package, number)
             with problems.leave_out(release):
                 read_release(snapshot, release)
             with problems.leave_out(release):

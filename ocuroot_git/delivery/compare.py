@@ -16,7 +16,7 @@ from . import model, vocabulary
 from .addresses import RunRef, WorkRef
 from .fields import Record
 from .inputs import read_intent
-from .model import Environment, Intent
+from .model import Environment
 from .problems import Problems
 from .queries import (
     deployed,
@@ -25,8 +25,10 @@ from .queries import (
     last_run,
     packages_with,
     prefetch,
+    read_deployed,
     read_function,
     read_run,
+    records_of,
     require_absence,
     state_tree,
     status_of,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from ..formats.documents import Document
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
-    from .fields import Fields
     from .pruned import Records
 
 
@@ -118,7 +119,7 @@ def custom_differences(
 def is_of_pruned(snapshot: Snapshot, intent: str, records: Records | None = None) -> bool:
     """Whether an intent is for a release that was pruned. Raises BadDocument. `records` are those of `entry_of`."""
     ref = Ref.parse(intent)
-    if not ref.release.isdigit():
+    if not ref.release.removeprefix("r").isdigit():
         return False
     from .pruned import entry_of  # late: most intents are for whatever is newest
 
@@ -240,9 +241,7 @@ def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wan
     """How a deployment differs from its intent, if it does. Raises ModelError where one of them is not of its shape."""
     actual = None
     if run is not None:
-        given = _recorded_inputs(snapshot, run)
-        overrides = _how_deployed(snapshot, run).overrides if given is None else given
-        actual = (Intent(run.work.release, overrides).to_document(),)
+        actual = (records_of(snapshot).intent_document(run.work.release, read_deployed(snapshot, run)),)
     if not is_wanted:
         require_absence(snapshot, Ref.parse(work.intent))
         return Difference(work.intent, work.current, None, actual)
@@ -256,54 +255,20 @@ def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
     intent = read_intent(snapshot, work)
     if intent is None or snapshot.resolve(intent.release) != run.work.release:
         return False
-    recorded = _recorded_inputs(snapshot, run)
-    if recorded is not None:
-        return same(intent.input, recorded)
-    return _has_inputs(snapshot, work, intent, run) and not _is_about_to_go(snapshot, run)
-
-
-def _has_inputs(snapshot: Snapshot, work: WorkRef, intent: Intent, run: RunRef) -> bool:
-    """Whether a deployment had the inputs that its intent gives now, and no others that an intent gave."""
-    given = model.read_inputs(intent.input, f"'{work.intent}'", run.work.release)
-    function = _how_deployed(snapshot, run)
-    has_those = all(one.unfilled().wants_the_same(_had(function, name)) for name, one in given.items())
-    return has_those and all(name in given for name in function.overrides)
+    wanted = model.read_inputs(intent.input, f"'{work.intent}'", run.work.release)
+    has_inputs = records_of(snapshot).is_as_wanted(snapshot, run, wanted, read_deployed(snapshot, run))
+    return has_inputs and not _is_about_to_go(snapshot, run)
 
 
 def _is_about_to_go(snapshot: Snapshot, run: RunRef) -> bool:
-    """Whether the last run of what is deployed waits to take it down."""
+    """Whether the last run of what is deployed waits to take it down, because there was no intent.
+
+    In dialects 2 and 3 other programs make one while there is an intent still, and delete that when it starts.
+    """
     last = last_run(snapshot, run.work)
-    if last is None or last == run:
+    if last is None or last == run or not read_function(snapshot, last).cause:
         return False
     return read_run(snapshot, last).type == DOWN and status_of(snapshot, last) == vocabulary.PENDING
-
-
-def _recorded_inputs(snapshot: Snapshot, run: RunRef) -> Fields | None:
-    """All inputs of a deployment, where its link leads to the work, whose document has them; else None.
-
-    So it is in the stores of late Ocuroot, whose intents name all inputs as well, with their values.
-    """
-    if run.number:
-        return None
-    recorded = snapshot.get(f"{run.work.ref}#input", None)
-    return recorded if isinstance(recorded, dict) else None
-
-
-def _how_deployed(snapshot: Snapshot, run: RunRef) -> model.Function:
-    """The function of a run that is deployed; where functions have no documents, that of the work itself has it.
-
-    Other programs link to the work where functions do have documents, too; nothing is known of its function then.
-    """
-    if run.number and state_tree(snapshot).layout.has_function_documents:
-        return read_function(snapshot, run)
-    listed = snapshot.get(f"{run.work.current}#functions", None)
-    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
-    return model.Function.read({"current": {**first, "status": vocabulary.COMPLETE}}, run.ref)
-
-
-def _had(function: model.Function, name: str) -> model.Input | None:
-    given = function.inputs.get(name)
-    return given.unfilled() if given is not None else None
 
 
 def deploy_intents(snapshot: Snapshot, among: list[str] | None = None) -> list[tuple[str, str]]:

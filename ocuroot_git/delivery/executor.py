@@ -11,6 +11,7 @@ from .claims import ClaimLost, Executor
 from .log_writer import LogWriter
 from .model import read_inputs
 from .queries import read_claim, read_function
+from .starting import start_run
 from .steps import add_step, last_step
 from .vocabulary import ModelError
 
@@ -156,12 +157,10 @@ def _claim(
         found: list[Started] = []
         taken[:] = [over] if over is not None else []
 
-        def claim(tx: Transaction) -> str:
-            run = runs.start(tx, work, number, executor=executor, over=over)
+        def also(tx: Transaction, run: RunRef) -> None:
             found[:] = [(run, actions.action_of(tx, run, last_step(tx, run)[1], options.actions))]
-            return run.ref
 
-        ref = stores.transact(claim, command="run start", message=f"start {work}", operation=operation)
+        ref = start_run(stores, work, number, executor=executor, over=over, also=also, operation=operation)
         return found[0] if found and found[0][0].ref == ref else (RunRef.parse(ref), None)
 
     started = claims.taking_over(stores, start, options.stop, options.warn, over)

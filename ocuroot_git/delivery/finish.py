@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import NotFound
 from ..formats.documents import same
-from ..formats.refs import INTENT, STATE, Ref
+from ..formats.refs import INTENT, STATE
 from . import addresses, live, model, vocabulary
 from .addresses import RunRef, WorkRef
 from .claims import is_held, now, require_claim
@@ -13,18 +13,19 @@ from .problems import Problems
 from .queries import (
     deployed,
     deployments,
+    last_runs_of,
     newest_release,
     packages,
     read_claim,
     read_function,
     read_run,
-    require_own_dialect,
+    records_of,
+    run_numbers,
     runs_in,
     state_tree,
 )
-from .records import records_of
 from .redeploy import redeploy_dependants, redeploy_if_changed
-from .runs import cancel, enter, intent_id, mark, pending
+from .runs import cancel, dependency_on, enter, intent_id, mark, pending
 from .vocabulary import DEPLOY, DOWN, PRUNED, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
@@ -64,7 +65,6 @@ def finish(
     tags = [checked_tag(tag) for tag in tags]
 
     def check(tx: Transaction) -> Function:
-        require_own_dialect(tx, "finish a run")
         function = read_function(tx, run)
         if owner is not None:
             require_claim(tx, run, owner)
@@ -75,7 +75,8 @@ def finish(
 
     def change_intent(tx: Transaction) -> None:
         function = check(tx)
-        if status == vocabulary.COMPLETE and read_run(tx, run).type == UP:
+        is_up = status == vocabulary.COMPLETE and read_run(tx, run).type == UP
+        if is_up and not records_of(tx).wants_at_start:
             _write_intent(tx, run, function)
 
     def change_state(tx: Transaction) -> None:
@@ -87,7 +88,7 @@ def finish(
         function.ended_by = ended_by
         _end(tx, run, function, status, outputs or {})
         for tag in tags:
-            tx.link(f"{run.work.package}/{STATE}{tag}", run.work.release)
+            link_tag(tx, tag, run.work.release)
 
     transact_both(stores, change_intent, change_state, "run finish", f"{status} {run}", operation)
 
@@ -107,7 +108,6 @@ def cancel_run(tx: Transaction, run: RunRef, *, force: bool = False) -> str:
     That one stops when it renews its claim next. With `force` the run is cancelled at once, and its executor finds
     that it lost the claim. Raises WrongStatus where the run has ended.
     """
-    require_own_dialect(tx, "cancel a run")
     function = read_function(tx, run)
     if function.status not in vocabulary.OPEN:
         raise WrongStatus(f"cannot cancel '{run}': it is {function.status}")
@@ -132,21 +132,40 @@ def _end(tx: Transaction, run: RunRef, function: Function, status: str, outputs:
     document = read_run(tx, run)
     document.output = outputs
     enter(tx, run, function, status)
-    records_of(tx).put_end(tx, run, document)
+    records_of(tx).put_end(tx, run, document, status)
     if status == vocabulary.COMPLETE:
         _complete(tx, run, document, function)
 
 
 def _complete(tx: Transaction, run: RunRef, document: Run, function: Function) -> None:
     work, records = run.work, records_of(tx)
+    before = deployed(tx, work.package, work.name) if work.kind == DEPLOY else None
     records.complete(tx, run, document, function)
     if document.type == UP:
-        _record_up(tx, run, function)
+        _record_up(tx, run, before, function)
     elif document.type == DOWN:
-        _record_down(tx, run, document, function)
+        _record_down(tx, run, before, document, function)
     elif _is_newest(tx, run):
         tx.link(work.current, records.current_target(run))
     redeploy_dependants(tx, run)
+    if records.counts_completions:
+        _forget_met(tx, run)
+
+
+def _forget_met(tx: Transaction, run: RunRef) -> None:
+    """Take work that is completed once more out of what other runs wait for: of one completion for each that they
+    depend on the original would find one too many, and never start them."""
+    numbers = [number for number in run_numbers(tx, run.work) if number != run.number]
+    if not any(tx.exists(run.work.run(number).status(vocabulary.COMPLETE)) for number in numbers):
+        return
+    for other, status in last_runs_of(tx, run.work.release, Problems()):
+        if status == vocabulary.PENDING:
+            with Problems().leave_out(other.ref):
+                function = read_function(tx, other)
+                waits_for = [glob for glob in function.dependencies if glob != dependency_on(run.work)]
+                if waits_for != function.dependencies:
+                    function.dependencies = waits_for
+                    records_of(tx).put_function(tx, other, 1, function)
 
 
 def _is_newest(tx: Transaction, run: RunRef) -> bool:
@@ -155,19 +174,18 @@ def _is_newest(tx: Transaction, run: RunRef) -> bool:
     if link is None or link.target is None:
         return True
     try:
-        now = RunRef.parse(link.target)
+        now, number = addresses.parse_work(link.target)
     except ModelError:
         return True
     order = (addresses.release_number(run.work.release), run.number)
-    return order >= (addresses.release_number(now.work.release), now.number)
+    return order >= (addresses.release_number(now.release), number or 0)
 
 
-def _record_up(tx: Transaction, run: RunRef, function: Function) -> None:
-    work = run.work
-    before = deployed(tx, work.package, work.name)
+def _record_up(tx: Transaction, run: RunRef, before: RunRef | None, function: Function) -> None:
+    work, records = run.work, records_of(tx)
     _forget_dependencies(tx, work, before)
-    tx.link(work.current, records_of(tx).current_target(run))
-    for ref in _dependencies(function):
+    tx.link(work.current, records.current_target(run))
+    for ref in _dependencies(function) if records.records_dependants else ():
         tx.depend(work.current, ref)
     # What was to be done to another release there, because it was deployed, has lost its reason.
     for other in pending(tx, work):
@@ -178,13 +196,12 @@ def _record_up(tx: Transaction, run: RunRef, function: Function) -> None:
     redeploy_if_changed(tx, work.package, work.name)
 
 
-def _record_down(tx: Transaction, run: RunRef, document: Run, function: Function) -> None:
+def _record_down(tx: Transaction, run: RunRef, before: RunRef | None, document: Run, function: Function) -> None:
     work = run.work
-    before = deployed(tx, work.package, work.name)
     if before is not None and before.work == work:
         _forget_dependencies(tx, work, before)
         tx.unlink(work.current)
-        newest = newest_release(tx, work.package)
+        newest = newest_release(tx, work.package) if records_of(tx).has_newest_link else None
         if newest is not None and newest != work.release:
             # Without a link of its own, `@/deploy/<env>` leads to the newest release's document: it must not say `up`.
             seen = f"{newest}/{DEPLOY}/{work.name}"
@@ -215,8 +232,7 @@ def is_wanted(snapshot: Snapshot, name: str) -> bool:
 
 def _dependencies(function: Function) -> set[str]:
     """The refs of the documents that the inputs of a deployment refer to."""
-    refs = [given.ref for given in function.inputs.values() if given.ref is not None]
-    return {str(Ref.parse(ref).without_fragment()) for ref in refs}
+    return {str(given.document) for given in function.inputs.values() if given.document is not None}
 
 
 def _forget_dependencies(tx: Transaction, work: WorkRef, before: RunRef | None) -> None:
@@ -235,10 +251,7 @@ def _write_intent(tx: Transaction, run: RunRef, function: Function) -> None:
     """
     if function.cause in (vocabulary.BY_INTENT, vocabulary.BY_INPUT) or intent_id(tx, run.work) != function.intent:
         return
-    if any(
-        other.work != run.work and read_function(tx, other).cause == vocabulary.BY_INTENT
-        for other in pending(tx, run.work)
-    ):
+    if is_asked_for_otherwise(tx, run):
         return
     ref = run.work.intent
     before = tx.get(ref, None)
@@ -246,6 +259,14 @@ def _write_intent(tx: Transaction, run: RunRef, function: Function) -> None:
     wanted = Intent(run.work.release, function.overrides, others).to_document()
     if before is None or not same(before, wanted):
         tx.set(ref, wanted)
+
+
+def is_asked_for_otherwise(tx: Transaction, run: RunRef) -> bool:
+    """Whether an intent asked for a run of another release in the place of a deployment that is still to come."""
+    return any(
+        other.work != run.work and read_function(tx, other).cause == vocabulary.BY_INTENT
+        for other in pending(tx, run.work)
+    )
 
 
 def transact_both(
@@ -272,6 +293,13 @@ def transact_both(
         step = operation.step("intent") if operation is not None else None
         stores.transact(change_intent, command=command, message=message, operation=step)
     return stores.transact(change_state, command=command, message=message, operation=operation)
+
+
+def link_tag(tx: Transaction, tag: str, release: str) -> None:
+    """Let a tag lead to a release. Raises ModelError for one that the store takes for the number of a release."""
+    if state_tree(tx).layout.release_number(f"{STATE}{tag}") is not None:
+        raise ModelError(f"bad tag '{tag}': it looks like the number of a release")
+    tx.link(f"{addresses.package_of(release)}/{STATE}{tag}", release)
 
 
 def checked_tag(tag: str) -> str:

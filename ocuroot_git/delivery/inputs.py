@@ -20,13 +20,14 @@ def fill(snapshot: Snapshot, inputs: Inputs) -> tuple[Inputs, list[str]]:
     filled: Inputs = {}
     missing = []
     for name, given in inputs.items():
-        value = given.value
+        value, is_by_default = given.value, False
         if given.ref is not None:
             found = snapshot.look_up(given.ref)
             value = found.value if found.found else given.default
+            is_by_default = not found.found
         if value is MISSING:
             missing.append(name)
-        filled[name] = Input(value, given.ref, given.default, given.others)
+        filled[name] = Input(value, given.ref, given.default, given.others, is_by_default)
     return filled, missing
 
 

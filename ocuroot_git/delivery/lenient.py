@@ -106,7 +106,10 @@ class Function:
 
 def functions(run: Document, documents: list[Document]) -> list[Function]:
     """The functions of a run: those within its document, else those of the documents below it."""
-    within = [Function(fields(one), []) for one in listed(fields(run).get("functions"))]
+    history = [fields(step) for step in listed(fields(run).get("history"))]
+    within = [
+        Function(fields(one), [] if at else history) for at, one in enumerate(listed(fields(run).get("functions")))
+    ]
     return within or [
         Function(fields(fields(one).get("current")), [fields(step) for step in listed(fields(one).get("history"))])
         for one in documents

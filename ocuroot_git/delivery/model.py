@@ -65,9 +65,12 @@ class Environment(Record):
 
 
 class Input(Record):
-    """An input of work: a value, or a ref (and a default) from which the value is filled in when a run starts."""
+    """An input of work: a value, or a ref (and a default) from which the value is filled in when a run starts.
 
-    __slots__ = ("default", "others", "ref", "value")
+    `is_by_default` where the value is the default, because the ref led to nothing.
+    """
+
+    __slots__ = ("default", "is_by_default", "others", "ref", "value")
 
     def __init__(
         self,
@@ -75,11 +78,13 @@ class Input(Record):
         ref: str | None = None,
         default: Document = MISSING,
         others: Fields | None = None,
+        is_by_default: bool = False,
     ) -> None:
         self.value = value
         self.ref = ref
         self.default = default
         self.others = others if others is not None else {}
+        self.is_by_default = is_by_default
 
     @classmethod
     def read(cls, value: Document, where: str) -> Input:
@@ -115,16 +120,23 @@ class Input(Record):
             )
         return Input(self.value, str(ref), self.default, self.others)
 
+    @property
+    def document(self) -> Ref | None:
+        """The ref of the document that the input is taken from; None for one that has a value of its own."""
+        return Ref.parse(self.ref).without_fragment() if self.ref is not None else None
+
     def unfilled(self) -> Input:
         """The same input as it is before a run starts: what a ref led to is left out."""
         return self if self.ref is None else Input(MISSING, self.ref, self.default, self.others)
 
     def wants_the_same(self, other: Input | None) -> bool:
         """Whether two inputs say the same, whatever their refs lead to at the moment."""
-        if other is None or self.ref != other.ref:
+        if other is None or (self.ref is None) != (other.ref is None):
             return False
-        if self.ref is None:
+        if self.ref is None or other.ref is None:
             return same(self.value, other.value)
+        if Ref.parse(self.ref) != Ref.parse(other.ref):
+            return False
         if MISSING in (self.default, other.default):
             return self.default is other.default
         return same(self.default, other.default)

@@ -1,8 +1,7 @@
 """How everything stands, package by package: what a page over a whole store shows (design 7 and 10).
 
 Nothing is decided here. What is deployed and wanted, what is under way, what failed and was not dealt with, and what a
-run waits for is asked of the queries that commands ask, so that both say the same. Of a store in a dialect in which
-this program writes no runs, and of whose runs commands say nothing, they are told as far as names go (see `lenient`).
+run waits for is asked of the queries that commands ask, so that both say the same.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from .addresses import RunRef, release_number
 from .index import Facts
 from .problems import Problems
 from .release_facts import CUSTOM
-from .vocabulary import DEPLOY, FAILED, OPEN
+from .vocabulary import DEPLOY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from ..backends.base import Node
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .survey import Progress
 
-KIND = "standing/1"
+KIND = "standing/2"
 """Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
 
 
@@ -39,7 +38,7 @@ class Package(NamedTuple):
     ref: str
     numbers: tuple[int, ...]
     deployed: dict[str, str]
-    """The run that is deployed in each environment now; in dialects 2 and 3 the work."""
+    """The run that is deployed in each environment now; the work, where no run is named."""
     unreadable: tuple[str, ...]
     """Environments in which something may be deployed that cannot be read."""
     wanted: tuple[str, ...]
@@ -55,8 +54,8 @@ class Package(NamedTuple):
 class Unfinished(NamedTuple):
     """A run that has not ended, or that failed and was not dealt with, as `work list` has it.
 
-    `status` is that of its marker, and `time` when it came to it; `state` and `reasons` are those of `work list`, empty
-    in other dialects. `word` and `name` are of the work, `number` of the release.
+    `status` is that of its marker, and `time` when it came to it; `state` and `reasons` are those of `work list`.
+    `word` and `name` are of the work, `number` of the release.
     """
 
     run: str
@@ -136,7 +135,7 @@ def _package(snapshot: Snapshot, name: str, of_state: Facts, of_intent: Facts, p
             if run is None:
                 unreadable.append(environment)
             else:
-                deployed[environment] = run.ref if run.number else run.work.ref
+                deployed[environment] = run.ref if run.number and snapshot.exists(run.ref) else run.work.ref
     wanted: tuple[str, ...] = ()
     if snapshot.has_intent() and compare.stored_intent(snapshot, DEPLOY) in of_intent.below:
         wanted = tuple(environment for _, environment in compare.deploy_intents(snapshot, [name]))
@@ -212,8 +211,6 @@ def _with_custom(tree: StoreTree, facts: Facts) -> tuple[int, ...]:
 def unfinished(snapshot: Snapshot, problems: Problems) -> list[Unfinished]:
     """All runs that have not ended, or failed and were not dealt with."""
     state = queries.state_tree(snapshot)
-    if not state.layout.writes_deliveries:
-        return list(_unfinished_by_names(snapshot, state))
     found = []
     for item in queue.run_items(snapshot, problems):
         work = RunRef.parse(item.ref).work
@@ -222,21 +219,10 @@ def unfinished(snapshot: Snapshot, problems: Problems) -> list[Unfinished]:
         number = release_number(work.release)
         found.append(
             Unfinished(
-                item.ref, work.release, number, work.kind, work.name, status, item.state, tuple(item.reasons), time
+                item.ref, work.release, number, work.word, work.name, status, item.state, tuple(item.reasons), time
             )
         )
     return found
-
-
-def _unfinished_by_names(snapshot: Snapshot, state: StoreTree) -> Iterator[Unfinished]:
-    for package, facts in index.facts_of(snapshot, state, queries.packages(state)).items():
-        for number in facts.unsettled if facts is not None else sorted(state.release_numbers(package)):
-            release = f"{package}/{state.layout.release_segment(number)}"
-            for work in lenient.release(state, release).work:
-                if work.status in (*OPEN, FAILED):
-                    run = f"{release}/{work.newest}"
-                    time = lenient.moment(state, f"{run}/status/{work.status}")
-                    yield Unfinished(run, release, number, work.word, work.name, work.status, "", (), time)
 
 
 def _trees(snapshot: Snapshot) -> list[StoreTree]:

@@ -17,7 +17,7 @@ from ..store.snapshot import Snapshot
 from .apply import forget_pruned
 from .problems import Problems
 from .pruned import record_of, record_ref
-from .queries import OldDialect, intent_tree, require_own_dialect, state_tree
+from .queries import intent_tree, state_tree
 from .retention import chosen_packages, plan
 from .shared_history import SharedHistory
 
@@ -43,6 +43,8 @@ class PruneResult:
 
     def __init__(self) -> None:
         self.gone: dict[str, str] = {}
+        self.prefix = STATE
+        """What the number of a release stands behind in its ref."""
         self.commit = ""
         self.kept: list[OldRelease] = []
         self.unshared: list[OldRelease] = []
@@ -53,16 +55,22 @@ class PruneResult:
         for package, numbers in self.gone.items():
             for first, last in read_spans(numbers):
                 for number in range(first, last + 1):
-                    yield f"{package}/{STATE}{number}"
+                    yield f"{package}/{self.prefix}{number}"
 
     def to_document(self) -> Fields:
-        return {"gone": self.gone, "commit": self.commit, "problems": self.problems.to_document()}
+        return {
+            "gone": self.gone,
+            "prefix": self.prefix,
+            "commit": self.commit,
+            "problems": self.problems.to_document(),
+        }
 
     @classmethod
     def of_document(cls, document: Fields) -> PruneResult:
         """What `to_document` wrote down."""
         result = cls()
         result.gone, result.commit = document["gone"], document["commit"]
+        result.prefix = document.get("prefix", STATE)
         result.problems = Problems.of_document(document["problems"])
         return result
 
@@ -77,7 +85,7 @@ def prune(
     """Take the releases of packages (of all, where no glob is given) away that are old and that nobody needs.
 
     `tips` are the commits that others have of branches which are shared by hand: what they do not have stays.
-    Raises Fatal where the store keeps no history, in which they would stay; OldDialect; NotFound for a glob that no
+    Raises Fatal where the store keeps no history, in which they would stay; NotFound for a glob that no
     package matches. Packages and releases of which something cannot be read are left out, and reported.
     """
     is_one_place = stores.backend("state")[0] == stores.backend("intent")[0]
@@ -102,7 +110,7 @@ def prune(
 def dry_run(snapshot: Snapshot, globs: list[str], keep: Keep, tips: Mapping[Backend, Oid] | None = None) -> PruneResult:
     """What `prune` would do now; nothing is written."""
     result = PruneResult()
-    _check_place(snapshot)
+    result.prefix = _check_place(snapshot)
     shared = SharedHistory(snapshot, tips or {})
     found = plan(snapshot, chosen_packages(snapshot, globs), keep, time.time(), result.problems, shared)
     result.gone = {package: _numbers(releases) for package, releases in found.gone.items()}
@@ -113,7 +121,7 @@ def dry_run(snapshot: Snapshot, globs: list[str], keep: Keep, tips: Mapping[Back
 
 def _prune(tx: Transaction, globs: list[str], keep: Keep, tips: Mapping[Backend, Oid]) -> PruneResult:
     result = PruneResult()
-    _check_place(tx)
+    result.prefix = _check_place(tx)
     chosen = chosen_packages(tx, globs)
     # Not by the transaction, which would keep all that is read: it is run again as a whole where another was faster.
     before = Snapshot(tx.surroundings, tx.versions)
@@ -158,17 +166,23 @@ def _remove_remains(tx: Transaction, package: str) -> None:
             tx.remove(f"{package}/{name}")
 
 
-def _check_place(snapshot: Snapshot) -> None:
-    """Raise Fatal unless what is pruned stays in history, and the stores are of our own dialect."""
-    require_own_dialect(snapshot, "prune releases")
-    if snapshot.has_intent() and intent_tree(snapshot).layout.spells_intents_as_state:
-        raise OldDialect("cannot prune releases: the intent store is of another dialect than the state store")
+def _check_place(snapshot: Snapshot) -> str:
+    """Raise Fatal unless what is pruned stays in history, and both stores are of one family of dialects.
+
+    Gives what the number of a release stands behind there.
+    """
+    layout = state_tree(snapshot).layout
+    if snapshot.has_intent() and (
+        intent_tree(snapshot).layout.spells_intents_as_state != layout.spells_intents_as_state
+    ):
+        raise Fatal("cannot prune releases: the intent store is of another dialect than the state store")
     backend, _ = snapshot.surroundings.backend("state")
     if backend.repository is None:
         raise Fatal(
             f"cannot prune {backend.where}: it keeps no history, in which the releases would stay",
             hint="a store on a branch does: git ocuroot init, git ocuroot import",
         )
+    return layout.release_segment(1)[:-1]
 
 
 def _is_one_place(snapshot: Snapshot) -> bool:

@@ -7,7 +7,7 @@ that was made again by hand is a release like any other.
 from __future__ import annotations
 
 from ..errors import Error, NotFound
-from ..formats.layout import StoredRef, object_path
+from ..formats.layout import object_path
 from ..formats.pruned import PrunedRecord, RecordError
 from ..formats.refs import STATE, Ref
 from .problems import BadDocument
@@ -15,6 +15,7 @@ from .vocabulary import PRUNED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..formats.layout import Layout
     from ..formats.pruned import Pruned
     from ..store.snapshot import Snapshot
 
@@ -46,17 +47,25 @@ def entry_of(snapshot: Snapshot, ref: Ref, records: Records | None = None) -> Pr
 
     Who asks for many refs of one moment keeps the `records` by package: they can be large.
     """
-    if not (ref.repo and ref.release.isascii() and ref.release.isdigit()) or len(ref.release) > 9:
+    tree = snapshot.tree(Ref(marker=STATE))
+    number = number_of(ref, tree.layout)
+    if number is None or not ref.repo:
         return None
     package = str(ref.replace(marker="", release="", type="", name="", fragment=""))
-    release = StoredRef(f"{package}/{STATE}{ref.release}")
-    if snapshot.tree(Ref(marker=STATE)).file(object_path(release)) is not None:
+    if tree.file(object_path(tree.layout.release(package, number))) is not None:
         return None
     records = {} if records is None else records
     if package not in records:
         records[package] = record_of(snapshot, package)
     record = records[package]
-    return record.find(int(ref.release)) if record is not None else None
+    return record.find(number) if record is not None else None
+
+
+def number_of(ref: Ref, layout: Layout) -> int | None:
+    """The number of the release that a ref is in, be it spelled as the store does or by digits alone; else None."""
+    digits = ref.release
+    number = int(digits) if digits.isascii() and digits.isdigit() else layout.release_number(f"{STATE}{digits}")
+    return number if number is not None and number < 10**9 else None
 
 
 def was_pruned(snapshot: Snapshot, ref: Ref) -> NotFound | None:

@@ -8,7 +8,7 @@ What reads many documents leaves out those that are not of their shape, and adds
 
 from __future__ import annotations
 
-from ..errors import Fatal, NotFound
+from ..errors import NotFound
 from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredRef, edge_directories, object_path
 from ..formats.refs import INTENT, STATE, Ref
@@ -17,8 +17,8 @@ from .addresses import RunRef, WorkRef, environment_ref, parse_work, release_num
 from .model import Claim, Environment, Function, Run
 from .package import Release
 from .problems import STRICT, BadDocument
-from .records import records_of
-from .vocabulary import CALL, DEPLOY, DOWN, PRUNED, RUNNING, STATUSES, ModelError
+from .records import OWN
+from .vocabulary import CALL, COMPLETE, DEPLOY, DOWN, PRUNED, RUNNING, STATUSES, ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,15 +31,12 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .problems import Problems
+    from .records import Records
 
     Shape = TypeVar("Shape")
 
 _STATE = Ref(marker=STATE)
 _INTENT = Ref(marker=INTENT)
-
-
-class OldDialect(Fatal):
-    """The store is of a dialect in which releases and runs are not written."""
 
 
 def state_tree(snapshot: Snapshot) -> StoreTree:
@@ -52,14 +49,14 @@ def intent_tree(snapshot: Snapshot) -> StoreTree:
     return snapshot.tree(_INTENT)
 
 
-def require_own_dialect(snapshot: Snapshot, what: str) -> None:
-    """Raise OldDialect where the state store is of a dialect in which `what` is not written (design 4.2)."""
+def records_of(snapshot: Snapshot) -> Records:
+    """How the releases and runs of the state store are kept."""
     layout = state_tree(snapshot).layout
-    if not layout.writes_deliveries:
-        raise OldDialect(
-            f"cannot {what}: the store is of dialect {layout.dialect}, in which releases and runs are not written",
-            hint="custom and environment intents can be set and applied there; 'git ocuroot init' makes a new store",
-        )
+    if layout.has_function_documents:
+        return OWN
+    from .late_records import LateRecords  # late: the stores that this program makes have no need of it
+
+    return LateRecords(layout)
 
 
 def packages(tree: StoreTree, problems: Problems = STRICT) -> list[str]:
@@ -121,11 +118,11 @@ def releases(snapshot: Snapshot, package: str, problems: Problems = STRICT) -> l
     tree = state_tree(snapshot)
     found = []
     for number in sorted(set(tree.release_numbers(package))):
-        ref = f"{package}/{tree.layout.release_segment(number)}"
+        ref = tree.layout.release(package, number)
         with problems.leave_out(ref):
             release = tree.object(StoredRef(ref))
             if release is None:
-                _refuse_remains(snapshot, ref, (CALL, DEPLOY))
+                _refuse_remains(snapshot, ref, tree.layout.work_types)
             elif release.kind == "link":
                 raise BadDocument(ref, f"it is a link to '{release.target}', where a release should be")
             else:
@@ -200,12 +197,7 @@ def deployed(snapshot: Snapshot, package: str, name: str) -> RunRef | None:
     link = snapshot.object(ref)
     if link is None:
         return None
-    try:
-        return _deployed_by(snapshot, ref, link)
-    except BadDocument:
-        if state_tree(snapshot).layout.writes_deliveries:
-            raise
-        return None  # of what another program made in a dialect of its own, only what is understood counts
+    return _deployed_by(snapshot, ref, link)
 
 
 def _deployed_by(snapshot: Snapshot, ref: str, link: StoredObject) -> RunRef | None:
@@ -224,7 +216,7 @@ def _deployed_by(snapshot: Snapshot, ref: str, link: StoredObject) -> RunRef | N
         work, number = parse_work(records_of(snapshot).deployed_run(found.value, target))
     except ModelError:
         raise BadDocument(ref, f"it is a link to '{target}', which is no run") from None
-    return work.run(number or 0)  # in dialects 2 and 3 the link leads to the work, and not to a run of it
+    return work.run(number or 0)  # a link of another program may lead to the work, and not to a run of it
 
 
 def deployments(
@@ -252,7 +244,11 @@ def deployments(
 
 def work_of(snapshot: Snapshot, release: str) -> list[WorkRef]:
     """The work of a release that has runs, calls first."""
-    return [WorkRef(release, kind, name) for kind in (CALL, DEPLOY) for name in _names(snapshot, f"{release}/{kind}")]
+    found = []
+    for kind in (CALL, DEPLOY):
+        word = WorkRef(release, kind, "").word
+        found += [WorkRef(release, kind, name) for name in _names(snapshot, f"{release}/{word}")]
+    return found
 
 
 def last_run(snapshot: Snapshot, work: WorkRef) -> RunRef | None:
@@ -296,9 +292,23 @@ def read_function(snapshot: Snapshot, run: RunRef) -> Function:
 def read_step(snapshot: Snapshot, run: RunRef, number: int) -> Function:
     """A function of a run by its number. Raises as `read_function` does."""
     records = records_of(snapshot)
-    return _read_part(
+    function = _read_part(
         snapshot, records.function_ref(run, number), lambda value, ref: records.function(value, ref, number)
     )
+    function.status = function.status or status_of(snapshot, run)
+    return function
+
+
+def read_deployed(snapshot: Snapshot, run: RunRef) -> Function:
+    """With what a run was executed that is deployed. Raises BadDocument.
+
+    Other programs may link to the work where runs are linked to; nothing is known of its function then.
+    """
+    records = records_of(snapshot)
+    ref = records.deployed_ref(run)
+    if not run.number and ref != run.work.ref:
+        return Function({}, COMPLETE, [], {})
+    return _read_part(snapshot, ref, records.deployed_function)
 
 
 def function_ref(snapshot: Snapshot, run: RunRef) -> str:
@@ -336,7 +346,7 @@ def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[Ru
 def ops_of(snapshot: Snapshot, package: str, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:
     """The markers of what is to be looked at in a package: (release, name)."""
     for number in releases(snapshot, package, problems):
-        release = f"{package}/{STATE}{number}"
+        release = state_tree(snapshot).layout.release(package, number)
         for name in _names(snapshot, f"{release}/op"):
             is_there = False
             with problems.leave_out(f"{release}/op/{name}"):

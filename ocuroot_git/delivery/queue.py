@@ -10,7 +10,6 @@ from .queries import (
     read_function,
     read_release,
     read_run,
-    state_tree,
 )
 from .queries import releases as releases_of
 from .survey import ops, unsettled_runs
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..store.snapshot import Snapshot
     from .fields import Fields
-    from .model import Claim
+    from .model import Claim, Function
 
 READY: Final = "ready"
 WAITING: Final = "waiting"
@@ -69,8 +68,6 @@ class QueueItem:
 def items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
     """All that is to be done, in the order in which `work any` would take it up: intents, ops, then runs by age."""
     items = _intent_items(snapshot, problems)
-    if not state_tree(snapshot).layout.writes_deliveries:
-        return items
     for release, name in ops(snapshot, problems):
         known = name == vocabulary.CHECK_ENVIRONMENTS
         reasons = [] if known else ["a program that knows this op"]
@@ -130,12 +127,18 @@ def _yield_to_newer(snapshot: Snapshot, items: list[QueueItem]) -> None:
             item.state, item.reasons = WAITING, [f"'{newer.work.release}', which is newer and ready"]
 
 
+def _when_made(snapshot: Snapshot, run: RunRef, function: Function, status: str) -> str:
+    """When a run was made; where another program made it, and did not say, when it came to its status."""
+    marker = function.history[0] if function.history else snapshot.get(run.status(status), None)
+    return str(marker.get("time", "")) if isinstance(marker, dict) else ""
+
+
 def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> QueueItem:
     function = read_function(snapshot, run)
     if function.status != status:
         raise BadDocument(run.ref, f"its marker says '{status}', and its function '{function.status}'")
     read_release(snapshot, run.work.release)
-    made = str(function.history[0].get("time", "")) if function.history else ""
+    made = _when_made(snapshot, run, function, status)
     type_ = read_run(snapshot, run).type
     if status == vocabulary.FAILED:
         return QueueItem("run", run.ref, FAILED, type=type_, made=made)

@@ -1,12 +1,21 @@
-"""What the documents of releases and runs look like, and where they lie.
+"""What the documents of releases and runs look like, and where they lie: one object for each family of dialects.
 
-The rest of the delivery model speaks of `Release`, `Run` and `Function` (see `model`), and asks here, by a name for the
-thing, how they are kept.
+The rest of the delivery model speaks of `Release`, `Run` and `Function` (see `model`), and asks these objects, by a
+name for the thing, how they are kept:
+
+                               dialect 1                        dialects 2 and 3 (`late_records`)
+    status of a run            its function, and a marker       the marker alone
+    functions of a run         a document each                  listed in the run's document
+    what is current            a link to the run                a link to the work, whose document names the run
+    the newest release         a link                           the highest number
+    what a deployment makes
+    of its intent              its release, in the end          its release and inputs, when it starts
 """
 
 from __future__ import annotations
 
-from .model import Function, Run
+from ..formats.refs import STATE, Ref
+from .model import Function, Intent, Run
 from .package import Release
 
 TYPE_CHECKING = False
@@ -18,19 +27,30 @@ if TYPE_CHECKING:
     from ..store.transaction import Transaction
     from .addresses import RunRef
     from .fields import Fields
-    from .model import Environment
+    from .model import Environment, Input, Inputs
 
 
-def records_of(snapshot: Snapshot) -> Records:
-    """How the releases and runs of a state store are kept."""
-    return OWN
+_STATE: Final = Ref(marker=STATE)
 
 
 class Records:
-    """Dialect 1. What reads takes documents, and raises ModelError for what is not of its shape."""
+    """Dialect 1. What reads takes documents, and raises ModelError for what is not of its shape.
+
+    `queries.records_of` gives those of a store.
+    """
 
     has_newest_link = True
     """Whether the newest release is a link, which leads all below `P/@` there."""
+    wants_at_start = False
+    """Whether a deployment is what its intent wants from its start on, and not from its end on."""
+    environments_go_last = True
+    """Whether an environment that is to go stays until all that is deployed there is taken down."""
+    records_dependants = True
+    """Whether it is recorded on what deployments depend; else their inputs say it."""
+    keeps_repositories = False
+    """Whether a store has the `repo.ocu.star` of each commit that was released, for work on other machines."""
+    counts_completions = False
+    """Whether what a run depends on is met by as many completed runs as it depends on, and not by more."""
 
     # Releases
 
@@ -39,7 +59,7 @@ class Records:
         return Release.read(value, ref)
 
     def release_document(
-        self, release: str, commit: str, definition: Document, known: dict[str, Environment]
+        self, release: str, commit: str, definition: Document, known: dict[str, Environment], *, is_code: bool
     ) -> Fields:
         """The document of a release of what a package is defined by; `known` are the environments there are."""
         return {"commit": commit, "package": definition}
@@ -69,6 +89,14 @@ class Records:
             number += 1
         return number
 
+    def deployed_ref(self, run: RunRef) -> str:
+        """The ref of the document that says how a run was executed that is deployed."""
+        return run.function
+
+    def deployed_function(self, value: Document, ref: str) -> Function:
+        """What is known of its function, from that document."""
+        return Function.read(value, ref)
+
     def deployed_run(self, value: Fields, target: str) -> str:
         """The ref of the run that is deployed, from where the link of the deployment leads, and the document there."""
         return target
@@ -86,7 +114,7 @@ class Records:
         document["current"]["id"] = str(number)
         tx.set(run.step(number), document)
 
-    def put_end(self, tx: Transaction, run: RunRef, document: Run) -> None:
+    def put_end(self, tx: Transaction, run: RunRef, document: Run, status: str) -> None:
         """Write a run that has ended, with its outputs."""
         tx.set(run.ref, document.to_document())
 
@@ -97,6 +125,29 @@ class Records:
     def current_target(self, run: RunRef) -> str:
         """Where the link leads by which a run is current."""
         return run.ref
+
+    # Intents
+
+    def intent_document(self, release: str, function: Function) -> Fields:
+        """The intent that a deployment comes up to, by the function of its run."""
+        return Intent(release, function.overrides).to_document()
+
+    def is_as_wanted(self, snapshot: Snapshot, run: RunRef, wanted: Inputs, function: Function) -> bool:
+        """Whether a deployment of the wanted release has the inputs that its intent gives, and no others of that kind.
+
+        `wanted` are the inputs of the intent, and the function is that of the run that is deployed.
+        """
+        has_those = all(one.unfilled().wants_the_same(_had(function, name)) for name, one in wanted.items())
+        return has_those and all(name in wanted for name in function.overrides)
+
+    def was_tried(self, intent: Document, release: str, function: Function) -> bool:
+        """Whether the last run, which has ended, was just what an intent wants; it takes a retry to try again."""
+        return False
+
+
+def _had(function: Function, name: str) -> Input | None:
+    given = function.inputs.get(name)
+    return given.unfilled() if given is not None else None
 
 
 OWN: Final = Records()

@@ -5,16 +5,19 @@ from __future__ import annotations
 from ..formats.documents import same
 from ..formats.refs import STATE, Ref
 from . import vocabulary
-from .addresses import RunRef
+from .addresses import RunRef, WorkRef
 from .inputs import fill
 from .problems import Problems
-from .queries import dependants, deployed, last_run, read_function
+from .queries import dependants, deployed, deployments, last_run, read_deployed, read_function, records_of
 from .runs import make
 from .vocabulary import DEPLOY, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..store.transaction import Transaction
+    from .model import Inputs
 
 
 def redeploy_dependants(tx: Transaction, run: RunRef) -> None:
@@ -24,15 +27,30 @@ def redeploy_dependants(tx: Transaction, run: RunRef) -> None:
     release = tx.object(work.release)
     for link in release.links if release is not None else ():
         refs.add(f"{link}/{work.kind}/{work.name}")
-    for ref in sorted(refs):
-        for dependant in dependants(tx, ref):
-            parsed = Ref.parse(dependant)
-            is_current = parsed.marker == STATE and not parsed.release and parsed.type == DEPLOY
-            if is_current and dependant != work.current:
-                package = str(parsed.replace(marker="", type="", name=""))
-                # A deployment that cannot be read is reported where it stands, and does not keep this run from ending.
-                with Problems().leave_out(dependant), tx.all_or_nothing():
-                    redeploy_if_changed(tx, package, parsed.name)
+    for other in _dependants(tx, sorted(refs)):
+        if other.current != work.current:
+            # A deployment that cannot be read is reported where it stands, and does not keep this run from ending.
+            with Problems().leave_out(other.current), tx.all_or_nothing():
+                redeploy_if_changed(tx, other.package, other.name)
+
+
+def _dependants(tx: Transaction, refs: list[str]) -> Iterator[WorkRef]:
+    """The deployments whose inputs refer to any of some documents."""
+    if records_of(tx).records_dependants:
+        for ref in refs:
+            for dependant in map(Ref.parse, dependants(tx, ref)):
+                if dependant.marker == STATE and not dependant.release and dependant.type == DEPLOY:
+                    release = str(dependant.replace(type="", name=""))
+                    yield WorkRef(release, DEPLOY, dependant.name)
+        return
+    wanted = {Ref.parse(ref) for ref in refs}
+    for run in deployments(tx, Problems()).values():
+        if run is not None:
+            inputs: Inputs = {}
+            with Problems().leave_out(run.ref):
+                inputs = read_deployed(tx, run).inputs
+            if any(given.document in wanted for given in inputs.values()):
+                yield WorkRef(f"{run.work.package}/{STATE}", DEPLOY, run.work.name)
 
 
 def redeploy_if_changed(tx: Transaction, package: str, name: str) -> None:
@@ -46,11 +64,11 @@ def redeploy_if_changed(tx: Transaction, package: str, name: str) -> None:
     last = last_run(tx, run.work)
     if last is not None and read_function(tx, last).status in vocabulary.OPEN:
         return
-    own = (run.work.ref, run.work.current)
+    own = (Ref.parse(run.work.ref), Ref.parse(run.work.current))
     before = {
         name: given
-        for name, given in read_function(tx, run).inputs.items()
-        if given.ref is not None and given.ref.partition("#")[0] not in own
+        for name, given in read_deployed(tx, run).inputs.items()
+        if given.ref is not None and given.document not in own
     }
     now, missing = fill(tx, before)
     if missing or all(same(given.value, now[name].value) for name, given in before.items()):

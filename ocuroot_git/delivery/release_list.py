@@ -8,7 +8,7 @@ from ..store.confined import Confined, Outside, PackageTree
 from ..store.draft import Draft
 from . import survey
 from .problems import Problems
-from .queries import packages, require_own_dialect, state_tree
+from .queries import packages, state_tree
 from .releases import listing
 
 TYPE_CHECKING = False
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from .fields import Fields
 
-KIND: Final = "releases/1"
-"""Its number is raised whenever the meaning of what is remembered changes."""
+KIND: Final = "releases/2"
+"""Its number is raised whenever the meaning of what is remembered changes; the dialect of the store is added to it."""
 
 _MANY: Final = 8
 """Packages to be read from which on two processes share the work."""
@@ -31,7 +31,6 @@ _KEYS: Final = {"ref", "package", "commit", "time", "tags", "newest", "work"}
 
 def releases_of(snapshot: Snapshot, only: list[str], problems: Problems) -> list[Fields]:
     """The releases of packages (of all where none is named), in order, with how their work stands."""
-    require_own_dialect(snapshot, "list releases")
     names = only or packages(state_tree(snapshot))
     known = {} if only else _remembered(snapshot, names)
     found = []
@@ -60,7 +59,8 @@ def _remembered(snapshot: Snapshot, names: list[str]) -> dict[str, list[Fields]]
         return {}
     nodes = {name: tree.node(f"{REFS}/{name}") for name in names}
     keys = {name: survey.key_of([tree.files.oid(node)], name) for name, node in nodes.items()}
-    data = memory.get(KIND, keys.values())
+    kind = f"{KIND}/{tree.layout.dialect}"
+    data = memory.get(kind, keys.values())
     unknown = [name for name, key in keys.items() if key not in data]
 
     def read(piece: list[int]) -> list[str]:
@@ -73,7 +73,7 @@ def _remembered(snapshot: Snapshot, names: list[str]) -> dict[str, list[Fields]]
     for text in _read_all(len(unknown), read):
         number, _, lines = text.partition(" ")
         new[keys[unknown[int(number)]]] = lines.encode()
-    memory.put(KIND, new)
+    memory.put(kind, new)
     data.update(new)
     found = {name: _lines(data[key]) for name, key in keys.items() if key in data}
     return {name: lines for name, lines in found.items() if lines is not None}

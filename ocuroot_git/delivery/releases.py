@@ -7,10 +7,10 @@ from ..formats.documents import same
 from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.pruned import format_spans
-from ..formats.refs import STATE
+from ..formats.refs import INTENT, STATE
 from . import addresses, model, runs, vocabulary
 from .addresses import WorkRef
-from .finish import checked_tag
+from .finish import checked_tag, link_tag, transact_both
 from .package import Package
 from .problems import BadDocument, Problems
 from .pruned import record_of
@@ -22,11 +22,10 @@ from .queries import (
     read_function,
     read_release,
     read_run,
+    records_of,
     releases,
-    require_own_dialect,
     state_tree,
 )
-from .records import records_of
 from .vocabulary import CALL, DEPLOY, UP
 
 TYPE_CHECKING = False
@@ -52,11 +51,14 @@ def new(
     is_code: bool = False,
     tags: Iterable[str] = (),
     force: bool = False,
+    repository: Fields | None = None,
     operation: Operation | None = None,
 ) -> str:
     """Make the next release of a package (`repo/-/path`): number, marker, links and pending runs in one commit.
 
-    `definition` is kept as it is; what code came to (`is_code`) with its refs made absolute. Gives the release's ref.
+    `definition` is kept as it is; what code came to (`is_code`) with its refs made absolute. `repository` is what is
+    kept of the repository in dialects 2 and 3: `Remotes`, and the `source` of its `repo.ocu.star`, in base 64. Gives
+    the release's ref.
     Raises Conflict where the commit has a release already, unless `force`; ModelError for a package
     that cannot be released.
     """
@@ -65,26 +67,47 @@ def new(
     tags = [checked_tag(tag) for tag in tags]
 
     def change(tx: Transaction) -> str:
-        require_own_dialect(tx, "make a release")
         if not force:
             _refuse_second(tx, package, commit)
         number = _next_number(tx, package)
-        release = f"{package}/{STATE}{number}"
+        release = state_tree(tx).layout.release(package, number)
         known = environments(tx, Problems())
         kept = definitions.for_release(definition, release) if is_code else definition
         read = Package.read(kept, f"package '{package}'")
         definitions.check_work(read, release, known)
         records = records_of(tx)
-        tx.create(release, records.release_document(release, commit, kept, known))
+        tx.create(release, records.release_document(release, commit, kept, known, is_code=is_code))
         tx.create(f"{release}/commit/{commit}", {"time": model.timestamp()})
-        for name in ("", *tags) if records.has_newest_link else tags:
-            tx.link(f"{package}/{STATE}{name}", release)
+        if records.has_newest_link:
+            tx.link(f"{package}/{STATE}", release)
+        for tag in tags:
+            link_tag(tx, tag, release)
         for spec in read.specs():
             for name in spec.names(known):
                 runs.make(tx, WorkRef(release, spec.kind, name), _TYPES[spec.kind], vocabulary.BY_RELEASE)
         return release
 
-    return stores.transact(change, command="release new", message=f"release {package}", operation=operation)
+    command, message = "release new", f"release {package}"
+    if repository is None or not records_of(stores.snapshot()).keeps_repositories:
+        return stores.transact(change, command=command, message=message, operation=operation)
+
+    def change_intent(tx: Transaction) -> None:
+        if tx.has_intent():
+            _keep_repository(tx, package, INTENT, commit, repository)
+
+    def change_state(tx: Transaction) -> str:
+        _keep_repository(tx, package, STATE, commit, repository)
+        return change(tx)
+
+    return transact_both(stores, change_intent, change_state, command, message, operation)
+
+
+def _keep_repository(tx: Transaction, package: str, marker: str, commit: str, repository: Fields) -> None:
+    """Write the document of the repository at a commit, and the link to the newest."""
+    head = f"{package.partition('/-/')[0]}/-/repo.ocu.star/{marker}"
+    if tx.object(f"{head}{commit}") is None:
+        tx.create(f"{head}{commit}", repository)
+        tx.link(head, f"{head}{commit}")
 
 
 _TYPES = {CALL: CALL, DEPLOY: UP}
@@ -115,25 +138,33 @@ def handle_check_environments(tx: Transaction, release: str, problems: Problems,
 
 
 def _define_again(tx: Transaction, release: str, known: dict[str, Environment], code: Code | None) -> None:
-    """Let the release of a package that is code hold what it comes to with the environments there are now."""
+    """Let a release hold what its package comes to with the environments there are now; code is evaluated anew."""
     from . import definitions
 
     document = read_release(tx, release)
     package = addresses.package_of(release)
-    if not definitions.is_code(package, document.definition):
-        return
+    is_code = definitions.is_code(package, document.definition)
+    kept = document.definition if not is_code else _evaluated(release, document.commit, known, code)
+    written = records_of(tx).release_document(release, document.commit, kept, known, is_code=is_code)
+    before = tx.get(release)
+    if not all(name in before and same(before[name], value) for name, value in written.items()):
+        tx.set(release, {**before, **written})
+
+
+def _evaluated(release: str, commit: str, known: dict[str, Environment], code: Code | None) -> Document:
+    """What the code of a release comes to now. Raises BadDocument."""
+    from . import definitions
+
+    package = addresses.package_of(release)
     if code is None:
         raise BadDocument(release, "its package is code, and there is no repository here that has it")
     try:
-        defined = code.define(package, document.commit, known).document
+        defined = code.define(package, commit, known).document
     except Fatal as error:
         raise BadDocument(release, f"its package cannot be evaluated: {error.message}") from None
     if defined is None:
         raise BadDocument(release, "its package defines nothing any more")
-    kept = definitions.for_release(defined, release)
-    if not same(kept, document.definition):
-        written = records_of(tx).release_document(release, document.commit, kept, known)
-        tx.set(release, {**tx.get(release), **written})
+    return definitions.for_release(defined, release)
 
 
 def _went_with_environment(snapshot: Snapshot, run: addresses.RunRef) -> bool:
@@ -168,7 +199,7 @@ def _next_number(tx: Transaction, package: str) -> int:
     highest = record.highest if record is not None else 0
     tree = state_tree(tx)
     for number in sorted(tree.release_numbers(package), reverse=True):
-        names = set(tree.names(f"{REFS}/{package}/{STATE}{number}"))
+        names = set(tree.names(f"{REFS}/{tree.layout.release(package, number)}"))
         if OBJECT_FILE in names or names - {"custom"}:
             return max(number, highest) + 1
     return highest + 1
@@ -182,7 +213,7 @@ def listing(snapshot: Snapshot, package: str, problems: Problems) -> list[Fields
     found = []
     numbers = releases(snapshot, package, problems)
     for number in numbers:
-        release = f"{package}/{STATE}{number}"
+        release = state_tree(snapshot).layout.release(package, number)
         with problems.leave_out(release):
             found.append(_line(snapshot, release, problems, newest=number == numbers[-1]))
     return found
@@ -222,7 +253,6 @@ def pipeline(snapshot: Snapshot, release: str, problems: Problems) -> Fields:
     `waits_for`, in words, where it is pending. Work that has no run yet has the status `none`, and `unknown` where its
     run cannot be read. Raises NotFound, and ModelError where it is the release that is bad.
     """
-    require_own_dialect(snapshot, "show a release")
     document = read_release(snapshot, release)
     known = environments(snapshot, problems)
     shown = set()

@@ -84,13 +84,16 @@ class _Trees:
 
     def way_to_work_out(self, kind: str) -> WorkOut | None:
         """How entries of a kind are worked out; None for a kind that this version does not know."""
-        if kind == release_list.KIND:
-            return self._releases
         if kind.startswith(f"{remembered_walk.KIND}/"):
             return self._matches(kind[len(remembered_walk.KIND) + 1 :].split("/"))
         if kind.startswith(f"{release_facts.KIND}/"):
             return self._release_facts(kind[len(release_facts.KIND) + 1 :].split("/"))
-        kinds = (index.KIND, self._facts), (survey.KIND, self._summary), (overview.KIND, self._package)
+        kinds = (
+            (index.KIND, self._facts),
+            (release_list.KIND, self._releases),
+            (survey.KIND, self._summary),
+            (overview.KIND, self._package),
+        )
         for name, ways in kinds:
             if kind.startswith(f"{name}/"):
                 dialects = kind[len(name) + 1 :].split("/")
@@ -154,10 +157,17 @@ class _Trees:
         path = survey.path_of_key(id_, 2)
         return (trees[0], trees[1]), (nodes[0], nodes[1]), path
 
-    def _releases(self, id_: str, _: bytes) -> bytes | None:
-        repository, node = self._find(id_[:_LENGTH])
-        name = survey.path_of_key(id_, 1)
-        return _read(lambda: release_list.lines_alone(repository, Layout(1), name, node))
+    def _releases(self, dialects: list[str]) -> WorkOut | None:
+        if len(dialects) != 1 or dialects[0] == "-":
+            return None
+        layout = Layout(int(dialects[0]), "state")
+
+        def work_out(id_: str, _: bytes) -> bytes | None:
+            repository, node = self._find(id_[:_LENGTH])
+            name = survey.path_of_key(id_, 1)
+            return _read(lambda: release_list.lines_alone(repository, layout, name, node))
+
+        return work_out
 
     def _release_facts(self, words: list[str]) -> WorkOut | None:
         if len(words) != 2 or words[0] not in map(str, DIALECTS) or words[1] not in SIDES:

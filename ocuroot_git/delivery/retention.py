@@ -65,10 +65,10 @@ class OldRelease:
 
     __slots__ = ("_runs", "commits", "number", "own_links", "package", "reasons", "ref", "ties", "times")
 
-    def __init__(self, package: str, number: int) -> None:
+    def __init__(self, package: str, number: int, ref: StoredRef) -> None:
         self.package = package
         self.number = number
-        self.ref = StoredRef(f"{package}/{STATE}{number}")
+        self.ref = ref
         self.ties = Ties(self.ref)
         self.commits: list[str] = []
         self.times: list[float] = []
@@ -143,7 +143,10 @@ def plan(
         with problems.leave_out(record_ref(package)):
             numbers = numbers_of(tree, package)
             made.highest[package] = max(numbers, default=0)
-            candidates = [OldRelease(package, number) for number in numbers[: -keep.releases]]
+            candidates = [
+                OldRelease(package, number, tree.layout.release(package, number))
+                for number in numbers[: -keep.releases]
+            ]
             if candidates:
                 _check_record(snapshot, package)
                 _take_named_below(snapshot, package, {one.number: one for one in candidates})
@@ -181,7 +184,10 @@ def plan(
 
 def _is_shared(shared: SharedHistory, release: OldRelease) -> bool:
     """Whether others have a release, and the intents for it, as they are."""
-    return shared.has("state", release.ref) and shared.has("intent", f"{release.package}/{INTENT}{release.number}")
+    intents = f"{release.package}/{INTENT}{release.number}"
+    return all(
+        shared.has(side, ref) for side, ref in (("state", release.ref), ("intent", intents), ("intent", release.ref))
+    )
 
 
 def _is_older(release: OldRelease, moment: float) -> bool:
@@ -271,7 +277,7 @@ def _find_intents(snapshot: Snapshot, old: dict[str, OldRelease], problems: Prob
     tree = intent_tree(snapshot)
     names = {package: {*tree.names(f"{REFS}/{package}")} for package in {one.package for one in old.values()}}
     for release in old.values():
-        head = f"{INTENT}{release.number}"
+        head = f"{tree.layout.intent_marker}{tree.layout.release_segment(release.number)[1:]}"
         if head not in names[release.package]:
             continue
         for ref in documents_below(tree, [StoredRef(f"{release.package}/{head}/custom")]):
@@ -322,9 +328,10 @@ def _add(snapshot: Snapshot, old: dict[str, OldRelease], ref: str, reason: str) 
 def _release_of(ref: str) -> str | None:
     """The numbered release, as its ref is spelled, that a ref of state is in; None for any other."""
     head, marker, rest = f"/{ref.partition('#')[0]}".partition(f"/{STATE}")
-    number = rest.partition("/")[0]
+    name = rest.partition("/")[0]
+    number = name.removeprefix("r")  # in dialect 1 that is a tag, and none of the releases that are asked for
     is_number = bool(marker) and number.isascii() and number.isdigit() and len(number) < 10
-    return f"{head[1:]}/{STATE}{int(number)}" if is_number and head else None
+    return f"{head[1:]}/{STATE}{name[: len(name) - len(number)]}{int(number)}" if is_number and head else None
 
 
 def _keep_what_is_named(tree: StoreTree, old: dict[str, OldRelease]) -> None:

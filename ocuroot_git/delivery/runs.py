@@ -22,13 +22,13 @@ from .queries import (
     last_run,
     last_runs_of,
     read_claim,
+    read_deployed,
     read_function,
     read_release,
     read_run,
-    require_own_dialect,
+    records_of,
     runs_in,
 )
-from .records import records_of
 from .vocabulary import DEPLOY, DOWN, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
@@ -72,9 +72,11 @@ def make(tx: Transaction, work: WorkRef, type_: str, cause: str) -> RunRef:
     if type_ == DOWN:
         # What was put up is taken down with the inputs it had, wherever their refs lead to by now.
         up = deployed(tx, work.package, work.name)
-        inputs = read_function(tx, up).inputs if up is not None else {}
+        inputs = read_deployed(tx, up).inputs if up is not None else {}
     else:
         dependencies = dependencies_of(work.release, release.package, phase, environments(tx, Problems()))
+        if records_of(tx).counts_completions:
+            dependencies = [glob for glob in dependencies if len(tx.match(glob, side="state")) < 2]
     now = model.timestamp()
     history: list[Fields] = [{"time": now, "status": vocabulary.PENDING}]
     function = Function(spec.function(type_), vocabulary.PENDING, dependencies, inputs, history=history, cause=cause)
@@ -104,8 +106,13 @@ def dependencies_of(release: str, package: Package, phase: int, known: dict[str,
     for before in reversed(package.phases[:phase]):
         found = [WorkRef(release, spec.kind, name) for spec in before.work for name in spec.names(known)]
         if found:
-            return [f"{escape(work.ref)}/*/status/{vocabulary.COMPLETE}" for work in found]
+            return [dependency_on(work) for work in found]
     return []
+
+
+def dependency_on(work: WorkRef) -> str:
+    """The glob that matches once a piece of work is complete."""
+    return f"{escape(work.ref)}/*/status/{vocabulary.COMPLETE}"
 
 
 # Starting
@@ -124,7 +131,6 @@ def start(
     A running one is taken over if its claim is still just `over`, one that nobody holds any more (`claims.Watch`).
     Raises claims.Held for a claim that was not given, Waits, and WrongStatus where the run cannot start.
     """
-    require_own_dialect(tx, "start a run")
     run = last_run(tx, work)
     if number is not None and (run is None or run.number != number):
         raise WrongStatus(f"cannot start '{work}/{number}': the last run is '{run or 'none'}'")
@@ -355,7 +361,6 @@ def intent_id(snapshot: Snapshot, work: WorkRef) -> str:
 
 def retry(tx: Transaction, run: RunRef) -> RunRef:
     """Make a new pending run in the place of one that failed. Raises WrongStatus."""
-    require_own_dialect(tx, "retry a run")
     function = read_function(tx, run)
     vocabulary.check_transition(run.ref, function.status, vocabulary.FAILED_RETRIED)
     if last_run(tx, run.work) != run:
@@ -365,7 +370,6 @@ def retry(tx: Transaction, run: RunRef) -> RunRef:
 
 def retry_release(tx: Transaction, release: str) -> list[RunRef]:
     """Retry every run of a release that failed. Raises WrongStatus where none did."""
-    require_own_dialect(tx, "retry a release")
     failed = [run for run, status in last_runs_of(tx, release) if status == vocabulary.FAILED]
     if not failed:
         raise WrongStatus(f"nothing to retry: no work of '{release}' has failed")

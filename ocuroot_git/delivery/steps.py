@@ -9,8 +9,7 @@ from __future__ import annotations
 from . import model, vocabulary
 from .inputs import fill
 from .model import Function
-from .queries import read_function, read_step
-from .records import records_of
+from .queries import read_function, read_step, records_of
 from .vocabulary import ModelError
 
 TYPE_CHECKING = False

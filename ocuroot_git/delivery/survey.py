@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-KIND: Final = "summary/1"
+KIND: Final = "summary/2"
 """Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
 
 _MANY: Final = 8
@@ -130,7 +130,7 @@ def unsettled_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[
         numbers = summary.unsettled.get(package)
         for number in releases(snapshot, package, problems):
             if numbers is None or package in summary.unread or number in numbers:
-                yield from last_runs_of(snapshot, f"{package}/{STATE}{number}", problems)
+                yield from last_runs_of(snapshot, state_tree(snapshot).layout.release(package, number), problems)
 
 
 def ops(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:

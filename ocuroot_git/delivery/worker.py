@@ -16,7 +16,6 @@ from .actions import NoCommand
 from .addresses import RunRef, WorkRef
 from .executor import RunResult, execute
 from .problems import Problems
-from .queries import require_own_dialect
 from .queue import READY, run_items
 from .survey import ops
 from .together import Together
@@ -152,7 +151,6 @@ class Worker:
     def run(self) -> WorkSummary:
         """Work until nothing is ready, or until asked to stop. Raises what went wrong that is no run's fault."""
         stores = self._open_stores()
-        require_own_dialect(stores.snapshot(), "do work")
         if self._jobs > 1 and isinstance(stores.backend("state")[0], Remote):
             self._together = Together(lambda: len(self._running))
         self._watch = claims.Watch(claims.lease_of(stores))

@@ -152,6 +152,10 @@ class Layout:
         """The name of the directory of a numbered release."""
         return f"@{number}" if self.dialect == 1 else f"@r{number}"
 
+    def release(self, package: str, number: int) -> StoredRef:
+        """The stored ref of a numbered release of a package."""
+        return StoredRef(f"{package}/{self.release_segment(number)}")
+
     @property
     def intent_marker(self) -> str:
         """The marker of intents as it is stored."""
@@ -172,13 +176,8 @@ class Layout:
     # What is kept where
 
     @property
-    def writes_deliveries(self) -> bool:
-        """Whether releases and runs are written in this dialect; in the others they are only read (design 4.2)."""
-        return self.dialect == 1
-
-    @property
     def has_function_documents(self) -> bool:
-        """Whether the function of a run has a document of its own; else that of the work lists it."""
+        """Whether each function of a run has a document of its own; else that of the run lists them (design 7)."""
         return self.dialect == 1
 
     @property
@@ -195,8 +194,28 @@ class Layout:
         if self.dialect == 1:
             return word if known else None
         if isinstance(body, dict):
-            return {"environment": "sdk.Environment", "deploy": "models.Intent"}.get(ref.type, word)
-        return word
+            return self._go_type(ref) or word
+        return "[]sdk.Log" if isinstance(body, list) and ref.name.endswith("/logs") else word
+
+    def _go_type(self, ref: Ref) -> str:
+        """The original's word for a document of its own; empty for what people keep."""
+        if ref.type == "environment":
+            return "sdk.Environment"
+        if ref.type in ("commit", "op") or "/status/" in ref.name:
+            return "models.Marker"
+        if not ref.type and ref.path.rpartition("/")[2] == "repo.ocu.star":
+            return "models.RepoConfig"
+        if ref.type in ("call", "deploy"):
+            if not ref.release:
+                return "models.Intent"
+            return "models.Run" if "/" in ref.name else "models.Task"
+        return "release.ReleaseInfo" if not ref.type and self.release_number(f"@{ref.release}") is not None else ""
+
+
+def work_type(type_: str, release: str) -> str:
+    """The word for a type of work below a release, `P/@1` or `P/@r1`, in the dialect that spells that release so."""
+    digits = release.rpartition("/@r")[2]
+    return "task" if type_ == "call" and digits != release and digits.isascii() and digits.isdigit() else type_
 
 
 class StoredObject:

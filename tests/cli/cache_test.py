@@ -30,7 +30,7 @@ def test_stat(filled: Repo) -> None:
     report = json.loads(filled.ocuroot("cache", "--stat", "--json"))
     assert report["bytes"] == file_of(filled).stat().st_size
     assert report["entries"] == sum(report["kinds"].values()) > 0
-    assert list(report["kinds"]) == ["summary/1/1/1"]
+    assert list(report["kinds"]) == ["summary/2/1/1"]
 
 
 def test_clear(filled: Repo) -> None:

@@ -140,10 +140,10 @@ def test_what_is_remembered_is_checked(filled: Repo) -> None:
     assert {kind.partition("/")[0] for kind in kinds} == {"package", "standing", "summary"}
     assert filled.run("cache", "--verify").stderr == f"{sum(kinds.values())} right, 0 wrong\n"
     memory = Memory(str(filled.path / ".git" / "ocuroot" / FILE))
-    wrong = memory.ids("standing/1/1/1")[0]
-    memory.put("standing/1/1/1", {wrong: b"[[1], {}, [], []]"})
+    wrong = memory.ids("standing/2/1/1")[0]
+    memory.put("standing/2/1/1", {wrong: b"[[1], {}, [], []]"})
     memory.close()
-    assert filled.run("cache", "--verify").stdout == f"standing/1/1/1\t{wrong}\n"
+    assert filled.run("cache", "--verify").stdout == f"standing/2/1/1\t{wrong}\n"
 
 
 def test_without_a_memory(filled: Repo) -> None:

@@ -39,9 +39,20 @@ def test_where_nothing_is_kept_nothing_is_pruned(repo: Repo, tmp_path: Path) -> 
     assert repo.ocuroot("match", f"{WEB}/@*") == f"{WEB}/@1\n{WEB}/@2"
 
 
-def test_other_dialects_are_refused(repo: Repo) -> None:
+def test_the_dialect_of_the_original(repo: Repo) -> None:
     repo.ocuroot("init", "-q", "--dialect=3")
-    refused(repo, 128, "cannot prune releases: the store is of dialect 3", "prune")
+    prepare(repo, "staging")
+    for number in range(1, 5):
+        release(repo, one_release(number))
+        work_any(repo, "-q")
+    repo.ocuroot("set", f"{WEB}/+r2/custom/hold", "true")
+    tip = repo.git("rev-parse", "state")
+    assert repo.ocuroot("prune", "--keep-releases=1").splitlines() == [f"{WEB}/@r1", f"{WEB}/@r3"]
+    assert repo.ocuroot("release", "list") == f"{WEB}/@r2\n{WEB}/@r4"
+    refused(repo, 1, f"git ocuroot get --at {tip[:12]} {WEB}/@r3", "get", f"{WEB}/@r3")
+    refused(repo, 1, f"git ocuroot get --at {tip[:12]} {WEB}/@3", "get", f"{WEB}/@3")
+    assert release(repo, one_release(5)) == f"{WEB}/@r5"
+    assert repo.run("fsck").returncode == 0
 
 
 def test_a_remote_store(five: Repo, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,19 +14,43 @@ from support.program import FIXTURES
 from support.repositories import Repo
 
 
+@pytest.fixture(params=["1", "3"], ids=lambda dialect: f"dialect{dialect}")
+def either(repo: Repo, request: pytest.FixtureRequest) -> Repo:
+    """A store of our own dialect, and of the original's last."""
+    repo.ocuroot("init", "-q", "--dialect", request.param)
+    return repo
+
+
 def test_the_story(tmp_path: Path) -> None:
-    environ = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(
-        ["sh", str(FIXTURES / "story.sh")], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    shown = done.stdout
+    shown = tell((FIXTURES / "story.sh").read_text(encoding="utf-8"), tmp_path)
     assert "waits for input 'approve' (shop/-/web.json/@1/custom/approve)" in shown
     assert "complete\tshop/-/web.json/@1/deploy/production2/2" in shown  # the down command
     rollback = shown[shown.index("a rollback by intent") :]
     assert rollback.index("\nshop/-/web.json/@2\n$ git ocuroot set") < rollback.index("\nshop/-/web.json/@1\n")
     assert shown.index("shop/-/web.json/@1 config=1") < shown.index("shop/-/web.json/@1 config=2")
     assert "$ git ocuroot work list\n$ git ocuroot status\n" in shown
+
+
+def test_the_story_in_the_dialect_of_the_original(tmp_path: Path) -> None:
+    story = (FIXTURES / "story.sh").read_text(encoding="utf-8")
+    story = story.replace("git ocuroot init", "git ocuroot init --dialect 3")
+    story = re.sub(r"([@+])([12])(/custom|\")", r"\1r\2\3", story)
+    # There an environment goes at once, before what is deployed there is down.
+    story = story.replace("remains +/environment/production2 shop", "remains shop")
+    story = story.replace("production2\nrun git ocuroot get @/environment/production2", "production2")
+    shown = tell(story, tmp_path)
+    rollback = shown[shown.index("a rollback by intent") :]
+    assert rollback.index("\nshop/-/web.json/@r2\n$ git ocuroot set") < rollback.index("\nshop/-/web.json/@r1\n")
+    assert shown.index("shop/-/web.json/@r1 config=1") < shown.index("shop/-/web.json/@r1 config=2")
+    assert "$ git ocuroot work list\n$ git ocuroot status\n" in shown
+
+
+def tell(story: str, directory: Path) -> str:
+    """Run the commands of a story, which must come to their end; gives what they print."""
+    environ = {**os.environ, "TMPDIR": str(directory)}
+    done = subprocess.run(["sh", "-c", story], cwd=directory, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return done.stdout
 
 
 def in_directory(repo: Repo) -> None:
@@ -101,32 +126,32 @@ def test_the_end_of_an_environment_in_detail(store: Repo) -> None:
     assert diff(store) == []
 
 
-def test_an_environment_that_comes_back_gets_its_deployments_back(store: Repo) -> None:
-    prepare(store, "staging", "production")
-    web = release(store, package([deploy(environments={})]))
-    work_any(store)
-    store.ocuroot("delete", "+/environment/production")
-    work_any(store)
-    want_environment(store, "production")
-    assert work_any(store) == [f"complete\t{web}/deploy/production/3"]
+def test_an_environment_that_comes_back_gets_its_deployments_back(either: Repo) -> None:
+    prepare(either, "staging", "production")
+    web = release(either, package([deploy(environments={})]))
+    work_any(either)
+    either.ocuroot("delete", "+/environment/production")
+    work_any(either)
+    want_environment(either, "production")
+    assert work_any(either) == [f"complete\t{web}/deploy/production/3"]
     # And so does one that is set again while its deployments are still to be taken down.
-    store.ocuroot("delete", "+/environment/production")
-    store.ocuroot("apply", "--all")
-    want_environment(store, "production")
-    assert work_any(store) == [f"complete\t{web}/deploy/production/4", f"complete\t{web}/deploy/production/5"]
-    assert diff(store) == []
+    either.ocuroot("delete", "+/environment/production")
+    either.ocuroot("apply", "--all")
+    want_environment(either, "production")
+    assert work_any(either) == [f"complete\t{web}/deploy/production/4", f"complete\t{web}/deploy/production/5"]
+    assert diff(either) == []
 
 
-def test_what_a_person_took_down_stays_down(store: Repo) -> None:
-    prepare(store, "staging", "production")
-    web = release(store, package([deploy(environments={})]))
-    work_any(store)
-    store.ocuroot("delete", "//web/+/deploy/production")
-    assert diff(store) == ["D\tshop/-/web/+/deploy/production"]
-    assert work_any(store) == [f"complete\t{web}/deploy/production/2"]
-    want_environment(store, "production2")
-    assert work_any(store) == [f"complete\t{web}/deploy/production2/1"]
-    assert diff(store) == []
+def test_what_a_person_took_down_stays_down(either: Repo) -> None:
+    prepare(either, "staging", "production")
+    web = release(either, package([deploy(environments={})]))
+    work_any(either)
+    either.ocuroot("delete", "//web/+/deploy/production")
+    assert diff(either) == ["D\tshop/-/web/+/deploy/production"]
+    assert work_any(either) == [f"complete\t{web}/deploy/production/2"]
+    want_environment(either, "production2")
+    assert work_any(either) == [f"complete\t{web}/deploy/production2/1"]
+    assert diff(either) == []
 
 
 def test_after_a_down_nothing_says_that_it_is_deployed(store: Repo) -> None:
@@ -153,25 +178,25 @@ def test_after_a_down_nothing_says_that_it_is_deployed(store: Repo) -> None:
     assert store.ocuroot("work", "list") == ""
 
 
-def test_an_intent_set_during_a_run_is_not_overwritten(store: Repo) -> None:
-    prepare(store, "production")
+def test_an_intent_set_during_a_run_is_not_overwritten(either: Repo) -> None:
+    prepare(either, "production")
     definition = package([deploy("production")])
-    first = release(store, definition)
-    work_any(store)
-    second = release(store, definition)
-    store.ocuroot("run", "start", f"{second}/deploy/production")
+    first = release(either, definition)
+    work_any(either)
+    second = release(either, definition)
+    either.ocuroot("run", "start", f"{second}/deploy/production")
     wanted = {"release": first, "input": {"replicas": {"value": 3}}}
-    store.ocuroot("set", "-f=json", "//web/+/deploy/production", str(wanted).replace("'", '"'))
-    store.ocuroot("run", "finish", f"{second}/deploy/production/1", "--status", "complete")
-    assert store.value("//web/+/deploy/production") == wanted
-    assert diff(store) == ["M\tshop/-/web/+/deploy/production"]
-    assert work_any(store) == [f"complete\t{first}/deploy/production/2"]
-    assert diff(store) == []
+    either.ocuroot("set", "-f=json", "//web/+/deploy/production", str(wanted).replace("'", '"'))
+    either.ocuroot("run", "finish", f"{second}/deploy/production/1", "--status", "complete")
+    assert either.value("//web/+/deploy/production") == wanted
+    assert diff(either) == ["M\tshop/-/web/+/deploy/production"]
+    assert work_any(either) == [f"complete\t{first}/deploy/production/2"]
+    assert diff(either) == []
 
 
-def test_inputs_of_an_intent_override_the_release(store: Repo) -> None:
-    prepare(store, "production")
-    seen = store.path / "seen"
+def test_inputs_of_an_intent_override_the_release(either: Repo) -> None:
+    prepare(either, "production")
+    seen = either.path / "seen"
     definition = package(
         [
             deploy(
@@ -181,58 +206,60 @@ def test_inputs_of_an_intent_override_the_release(store: Repo) -> None:
             )
         ]
     )
-    web = release(store, definition)
-    work_any(store)
+    web = release(either, definition)
+    work_any(either)
     assert seen.read_text() == "1 x y\n"
-    assert store.value("//web/+/deploy/production") == {"release": web}
-    store.ocuroot(
+    assert either.value("//web/+/deploy/production#release") == web
+    either.ocuroot(
         "set", "-f=json", "//web/+/deploy/production", f'{{"release": "{web}", "input": {{"a": {{"value": 2}}}}}}'
     )
-    assert diff(store) == ["M\tshop/-/web/+/deploy/production"]
-    work_any(store)
-    assert (seen.read_text(), diff(store)) == ("2 x y\n", [])
+    assert diff(either) == ["M\tshop/-/web/+/deploy/production"]
+    work_any(either)
+    assert (seen.read_text(), diff(either)) == ("2 x y\n", [])
     # Left out again, it is the release's.
-    store.ocuroot("set", "-f=json", "//web/+/deploy/production", f'{{"release": "{web}"}}')
-    assert diff(store) == ["M\tshop/-/web/+/deploy/production"]
-    work_any(store)
-    assert (seen.read_text(), diff(store)) == ("1 x y\n", [])
+    either.ocuroot("set", "-f=json", "//web/+/deploy/production", f'{{"release": "{web}"}}')
+    assert diff(either) == ["M\tshop/-/web/+/deploy/production"]
+    work_any(either)
+    assert (seen.read_text(), diff(either)) == ("1 x y\n", [])
 
 
-def test_a_deployment_is_made_again_when_its_input_changed(store: Repo) -> None:
-    prepare(store, "staging")
+def test_a_deployment_is_made_again_when_its_input_changed(either: Repo) -> None:
+    prepare(either, "staging")
     base = package([call("build", "echo version=$(cat version) >> $OCUROOT_OUTPUT")])
-    (store.path / "version").write_text("1")
-    release(store, base, "base")
-    web = release(store, package([deploy("staging", inputs={"base": {"ref": "//base/@/call/build#output/version"}})]))
-    work_any(store)
+    (either.path / "version").write_text("1")
+    first = release(either, base, "base")
+    build = "task/build" if first.endswith("r1") else "call/build"
+    web = release(either, package([deploy("staging", inputs={"base": {"ref": "//base/@/call/build#output/version"}})]))
+    work_any(either)
     # The same output again changes nothing.
-    release(store, base, "base")
-    assert work_any(store) == ["complete\tshop/-/base/@2/call/build/1"]
-    (store.path / "version").write_text("2")
-    release(store, base, "base")
-    assert work_any(store) == ["complete\tshop/-/base/@3/call/build/1", f"complete\t{web}/deploy/staging/2"]
-    assert store.value(f"{web}/deploy/staging/2/functions/1#current/inputs/base/value") == "2"
+    second = release(either, base, "base")
+    assert work_any(either) == [f"complete\t{second}/{build}/1"]
+    (either.path / "version").write_text("2")
+    third = release(either, base, "base")
+    assert work_any(either) == [f"complete\t{third}/{build}/1", f"complete\t{web}/deploy/staging/2"]
+    inputs = "/functions/1#current/inputs" if build.startswith("call") else "#functions/0/inputs"
+    assert either.value(f"{web}/deploy/staging/2{inputs}/base/value") == "2"
     # A slow build of an older release is not the newest output, and re-deploys nothing.
-    (store.path / "version").write_text("0")
-    store.ocuroot(
+    (either.path / "version").write_text("0")
+    either.ocuroot(
         "run", "exec", "-q", "shop/-/base/@1/call/build", "--", "sh", "-c", "echo version=0 >> $OCUROOT_OUTPUT"
     )
-    assert store.value("//base/@/call/build#output/version") == "2"
-    assert store.ocuroot("work", "list") == ""
+    assert either.value("//base/@/call/build#output/version") == "2"
+    assert either.ocuroot("work", "list") == ""
 
 
-def test_an_input_that_changes_while_a_run_is_on_is_seen_afterwards(store: Repo) -> None:
-    prepare(store, "staging")
-    release(store, package([call("build")]), "base")
-    store.ocuroot("run", "start", "//base/@/call/build")
-    store.ocuroot("run", "finish", "//base/@1/call/build", "--status", "complete", "--output", "v=1")
-    web = release(store, package([deploy("staging", inputs={"v": {"ref": "//base/@/call/build#output/v"}})]))
-    store.ocuroot("run", "start", f"{web}/deploy/staging")
-    store.ocuroot("run", "start", "//base/@/call/build")
-    store.ocuroot("run", "finish", "//base/@1/call/build", "--status", "complete", "--output", "v=2")
-    assert store.ocuroot("work", "list").split() == ["running", "run", "up", f"{web}/deploy/staging/1"]
-    store.ocuroot("run", "finish", f"{web}/deploy/staging", "--status", "complete")
-    assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
+def test_an_input_that_changes_while_a_run_is_on_is_seen_afterwards(either: Repo) -> None:
+    prepare(either, "staging")
+    release(either, package([call("build")]), "base")
+    either.ocuroot("run", "start", "//base/@/call/build")
+    either.ocuroot("run", "finish", "//base/@1/call/build", "--status", "complete", "--output", "v=1")
+    web = release(either, package([deploy("staging", inputs={"v": {"ref": "//base/@/call/build#output/v"}})]))
+    either.ocuroot("run", "start", f"{web}/deploy/staging")
+    either.ocuroot("run", "start", "//base/@/call/build")
+    either.ocuroot("run", "finish", "//base/@1/call/build", "--status", "complete", "--output", "v=2")
+    assert either.ocuroot("work", "list").split()[-4:] == ["running", "run", "up", f"{web}/deploy/staging/1"]
+    either.ocuroot("run", "finish", f"{web}/deploy/staging", "--status", "complete")
+    assert work_any(either) == [f"complete\t{web}/deploy/staging/2"]
 
 
 def test_endless_redeployment_is_stopped(store: Repo) -> None:

@@ -51,9 +51,9 @@ def test_what_a_dialect_is_like() -> None:
     assert not uses("version"), "the version in a store's file is its dialect"
     allowed = {
         "cli.commands.status": 1,  # shows it
-        "delivery.queries": 1,  # names it in an error
         "delivery.index": 1,  # keeps facts apart by it
         "delivery.release_facts": 1,  # keeps those of releases apart by it
+        "delivery.release_list": 1,  # keeps lists of releases apart by it
         "delivery.survey": 1,  # keeps summaries apart by it
         "store.remembered_walk": 1,  # keeps matches apart by it
         "sync.remote_branch": 1,  # refuses to mix two

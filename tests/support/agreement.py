@@ -51,13 +51,17 @@ class Commands:
 
     @property
     def deployed(self) -> dict[str, str]:
-        """What the links say that is deployed: the ref of the run (in other dialects the work) by that of the link."""
+        """What the links say that is deployed: the ref of the run by that of the link.
+
+        In other dialects they lead to the work, whose document names the run; the work counts where that is missing.
+        """
         found = {}
         for line in self._deploy_links():
             run = line["resolved"]
             is_one = line["found"] and re.search(r"/@r?[0-9]+/deploy/[^/]+(/[0-9]+)?$", run)
             if is_one and isinstance(line["value"], dict) and line["value"].get("type") != "down":
-                found[line["ref"]] = run
+                named = line["value"].get("run_ref", run)
+                found[line["ref"]] = named if named in self.refs else run
         return found
 
     def _deploy_links(self) -> list[Document]:

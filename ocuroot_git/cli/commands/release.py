@@ -9,6 +9,7 @@ from ...errors import Fatal, NotFound
 from ...formats.documents import Document, dump
 from ...formats.refs import Ref, RefError
 from ...git.objects import Oid
+from ...redaction import without_secrets
 from ..options import MESSAGE, READING, RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
@@ -39,6 +40,7 @@ def new(
         content,
         tags=tag,
         force=force,
+        repository=None if repo else _repository(context, released),
         operation=context.operation("release new", commit=released, package=content),
     )
     context.terminal.result(release)
@@ -71,6 +73,7 @@ def _new_by_code(context: Context, package: str, released: Oid, *, tags: list[st
             is_code=definitions.is_code(package, defined.document),
             tags=tags,
             force=force,
+            repository=_repository(context, released),
             operation=context.operation("release new", commit=released, package=defined.document),
         )
         context.terminal.result(release)
@@ -83,6 +86,22 @@ def _new_by_code(context: Context, package: str, released: Oid, *, tags: list[st
     for environment in defined.environments:
         context.terminal.result(f"@/environment/{environment['name']}")
     return report_problems(context.terminal, applied.problems)
+
+
+def _repository(context: Context, commit: Oid) -> Fields | None:
+    """What other machines need to know of this repository to work at a commit; None where it has no `repo.ocu.star`."""
+    source = _file_at(context, commit, "repo.ocu.star")
+    if source is None:
+        return None
+    from binascii import b2a_base64
+
+    remotes = []
+    for name in context.settings.remotes():
+        urls = context.settings.config.values(f"remote.{name}.url")
+        push_urls = context.settings.config.values(f"remote.{name}.pushurl") or urls
+        known = {"URL": without_secrets(urls[0]), "PushURL": without_secrets(push_urls[0])}
+        remotes.append({"Name": name, **known})
+    return {"Remotes": remotes, "source": b2a_base64(source, newline=False).decode()}
 
 
 def _warn_of_changes(context: Context, path: str, commit: Oid) -> None:

@@ -19,21 +19,17 @@ if TYPE_CHECKING:
 
 
 def start(context: Context, reference: str) -> int:
-    from ...delivery import claims, runs
+    from ...delivery import claims
     from ...delivery.child_command import Signals
     from ...delivery.queries import find_work
+    from ...delivery.starting import start_run
 
     work, number = find_work(context.snapshot(), reference)
 
     operation = context.operation("run start")
 
     def begin(over: Claim | None) -> str:
-        return context.stores.transact(
-            lambda tx: runs.start(tx, work, number, over=over).ref,
-            command="run start",
-            message=f"start {work}",
-            operation=operation,
-        )
+        return start_run(context.stores, work, number, over=over, operation=operation)
 
     with Signals() as stop:
         run = claims.taking_over(context.stores, begin, stop, context.terminal.warning)
@@ -43,10 +39,9 @@ def start(context: Context, reference: str) -> int:
 
 def log(context: Context, reference: str) -> int:
     from ...delivery.log_writer import append_from
-    from ...delivery.queries import find_run, require_own_dialect
+    from ...delivery.queries import find_run
 
     snapshot = context.snapshot()
-    require_own_dialect(snapshot, "write logs")
     run = find_run(snapshot, reference)
     try:
         descriptor = context.terminal.stdin().fileno()

@@ -62,12 +62,11 @@ def _name(context: Context) -> dict[str, Document]:
 def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:
     """How many intents are not yet followed, and how many runs are in each state; none that are zero."""
     from ...delivery.diff import differences
-    from ...delivery.queries import state_tree
     from ...delivery.queue import run_items
 
     pending = len(differences(snapshot, problems))
     counts = {"pending intents": pending} if pending else {}
-    for item in run_items(snapshot, problems) if state_tree(snapshot).layout.writes_deliveries else ():
+    for item in run_items(snapshot, problems):
         counts[f"{item.state} runs"] = counts.get(f"{item.state} runs", 0) + 1
     return counts
 
