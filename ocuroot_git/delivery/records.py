@@ -14,7 +14,9 @@ name for the thing, how they are kept:
 
 from __future__ import annotations
 
+from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import STATE, Ref
+from . import model
 from .model import Function, Intent, Run
 from .package import Release
 
@@ -107,12 +109,14 @@ class Records:
         """Write a run that is new, but for its marker."""
         tx.create(run.ref, Run(type_, run.work.release, run.function, {}).to_document())
         tx.create(run.function, function.to_document())
+        _mark(tx, run, 1, function)
 
     def put_function(self, tx: Transaction, run: RunRef, number: int, function: Function) -> None:
         """Write a function of a run that is new or was changed."""
         document = function.to_document()
         document["current"]["id"] = str(number)
         tx.set(run.step(number), document)
+        _mark(tx, run, number, function)
 
     def put_end(self, tx: Transaction, run: RunRef, document: Run, status: str) -> None:
         """Write a run that has ended, with its outputs."""
@@ -143,6 +147,19 @@ class Records:
     def was_tried(self, intent: Document, release: str, function: Function) -> bool:
         """Whether the last run, which has ended, was just what an intent wants; it takes a retry to try again."""
         return False
+
+
+def _mark(tx: Transaction, run: RunRef, number: int, function: Function) -> None:
+    """Keep a marker of the status of a function beside that of the run: early Ocuroot finds by it what to execute.
+
+    Stores of our first version lack it, and that version leaves it alone: what it left behind is taken away.
+    """
+    head = f"{run.step(number)}/status"
+    for name in sorted(tx.tree(_STATE).names(f"{REFS}/{head}")):
+        if name not in (function.status, OBJECT_FILE) and tx.exists(f"{head}/{name}"):
+            tx.delete(f"{head}/{name}")
+    time = function.history[-1].get("time") if function.history else None
+    tx.set(f"{head}/{function.status}", {"time": time or model.timestamp()})
 
 
 def _had(function: Function, name: str) -> Input | None:

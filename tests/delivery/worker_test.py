@@ -244,7 +244,7 @@ def test_work_any_passes_a_signal_on_and_stops(store: Repo) -> None:
     wait_for(ready)
     worker.terminate()
     assert worker.wait(60) == 128 + signal.SIGTERM
-    assert store.ocuroot("match", "**/status/*").splitlines() == [
+    assert store.ocuroot("match", "**/call/*/*/status/*").splitlines() == [
         "shop/-/web/@1/call/slow/1/status/failed",
         "shop/-/web/@1/call/zzz/1/status/pending",
     ]

@@ -7,18 +7,17 @@ import os
 import random
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 
 import pytest
 from support.contended import POST_RECEIVE, UPDATE, Contended, value
+from support.first_version import command_of, first_version
 from support.program import PROGRAM, TOP
 from support.remote_stores import operations, serving
 from support.repositories import Repo
 from support.servers import proxy
 
-FIRST_VERSION = "e5cb204"
 CI = {"GITLAB_CI": "true", "GITLAB_USER_LOGIN": "zoë", "CI_PIPELINE_URL": "https://gitlab.example/1"}
 
 # Who waits, and who does not
@@ -351,15 +350,9 @@ def test_answers_that_are_lost(tmp_path: Path) -> None:
 
 
 def test_the_first_version_works_on_the_same_branch(contended: Contended, tmp_path: Path) -> None:
-    command = ["git", "archive", FIRST_VERSION, "ocuroot_git"]
-    archive = subprocess.run(command, cwd=TOP, capture_output=True, check=False)
-    if archive.returncode != 0:
-        pytest.skip("the first version is not in this clone's history")
-    (tmp_path / "first.tar").write_bytes(archive.stdout)
-    with tarfile.open(tmp_path / "first.tar") as file:
-        file.extractall(tmp_path / "first")
+    first = first_version(tmp_path / "first")
     clones = [contended.clone(f"c{number}") for number in range(6)]
-    tops = [TOP, tmp_path / "first"] * 3
+    tops = [TOP, first] * 3
     running = [start(clone, top, f"w{number}", 3) for number, (clone, top) in enumerate(zip(clones, tops, strict=True))]
     said: list[str] = []
     for process in running:
@@ -367,12 +360,10 @@ def test_the_first_version_works_on_the_same_branch(contended: Contended, tmp_pa
         assert process.returncode == 0, err
         said += out.splitlines()
     check(contended, said, 0)
-    script = "import sys; sys.path.insert(0, sys.argv.pop(1)); from ocuroot_git.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", script, str(tmp_path / "first"), "fsck", "-q"]
-    done = subprocess.run(command, cwd=clones[0].path, check=False)
+    done = subprocess.run(command_of(first, "fsck", "-q"), cwd=clones[0].path, check=False)
     assert done.returncode == 0
     clones[0].ocuroot("set", "+/custom/told", "1", "-m", "why", "--operation", "job", env={**os.environ, **CI})
-    command[-2:] = ["set", "+/custom/told", "1", "-m", "why", "--operation", "job"]
+    command = command_of(first, "set", "+/custom/told", "1", "-m", "why", "--operation", "job")
     assert subprocess.run(command, cwd=clones[1].path, check=False).returncode == 0
     assert (
         operations(contended.bare).count("job") == 1

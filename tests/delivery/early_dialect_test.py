@@ -1,0 +1,72 @@
+"""What early Ocuroot finds in stores of dialect 1 that we work in: its markers of functions; and our first version."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from support.delivering import call, deploy, diff, package, prepare, release, work_any
+from support.first_version import command_of, first_version
+from support.repositories import Repo
+
+
+def markers(repo: Repo, run: str) -> dict[str, str]:
+    """The status of a run, and of its functions, by their markers: each has one."""
+    found = {}
+    for ref in repo.ocuroot("match", f"{run}/status/*", f"{run}/functions/*/status/*").splitlines():
+        what, _, status = ref.removeprefix(f"{run}/").rpartition("/")
+        assert what not in found, ref
+        found[what] = status
+    return found
+
+
+def test_functions_have_the_marker_of_their_status(store: Repo) -> None:
+    prepare(store)
+    web = release(store, package([call("build"), call("test")]))
+    build = f"{web}/call/build/1"
+    assert markers(store, build) == {"status": "pending", "functions/1/status": "pending"}
+    pending = store.ocuroot("match", "**/functions/*/status/pending")
+    assert pending.splitlines() == [f"{web}/call/{name}/1/functions/1/status/pending" for name in ("build", "test")]
+    store.ocuroot("run", "start", build)
+    assert markers(store, build) == {"status": "running", "functions/1/status": "running"}
+    store.ocuroot("run", "finish", build, "--status=failed")
+    assert markers(store, build) == {"status": "failed", "functions/1/status": "failed"}
+    store.ocuroot("run", "retry", build)
+    assert markers(store, build) == {"status": "failed_retried", "functions/1/status": "failed_retried"}
+    store.ocuroot("run", "cancel", f"{web}/call/test/1")
+    assert markers(store, f"{web}/call/test/1") == {"status": "cancelled", "functions/1/status": "cancelled"}
+    work_any(store)
+    marker = store.value(f"{web}/call/build/2/functions/1/status/complete")
+    assert marker == store.value(f"{web}/call/build/2/status/complete")
+    assert store.run("fsck").returncode == 0
+
+
+def test_runs_without_these_markers_go_on(store: Repo) -> None:
+    prepare(store)
+    web = release(store, package([call("build")]))
+    store.ocuroot("update", "--stdin", input=f"delete {web}/call/build/1/functions/1/status/pending\n")
+    assert work_any(store) == [f"complete\t{web}/call/build/1"]
+    assert markers(store, f"{web}/call/build/1") == {"status": "complete", "functions/1/status": "complete"}
+
+
+def test_the_first_version_takes_turns_with_us(store: Repo, tmp_path: Path) -> None:
+    first = first_version(tmp_path / "first")
+
+    def by_first(*arguments: str) -> str:
+        command = command_of(first, *arguments)
+        done = subprocess.run(command, cwd=store.path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    prepare(store, "staging")
+    web = release(store, package([call("build")], [deploy("staging")]))
+    by_first("run", "start", f"{web}/call/build")
+    # It knows nothing of the marker of the function; who changes the run next puts that right.
+    assert markers(store, f"{web}/call/build/1") == {"status": "running", "functions/1/status": "pending"}
+    store.ocuroot("run", "finish", f"{web}/call/build", "--status=complete")
+    assert markers(store, f"{web}/call/build/1") == {"status": "complete", "functions/1/status": "complete"}
+    by_first("work", "any", "-q")
+    assert diff(store) == []
+    assert store.value("//web/@/deploy/staging#release") == web
+    by_first("fsck", "-q")
+    assert store.run("fsck").returncode == 0
