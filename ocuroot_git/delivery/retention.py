@@ -185,9 +185,8 @@ def plan(
 def _is_shared(shared: SharedHistory, release: OldRelease) -> bool:
     """Whether others have a release, and the intents for it, as they are."""
     intents = f"{release.package}/{INTENT}{release.number}"
-    return all(
-        shared.has(side, ref) for side, ref in (("state", release.ref), ("intent", intents), ("intent", release.ref))
-    )
+    is_in_state = shared.has("state", release.ref)
+    return is_in_state and shared.has("intent", intents) and shared.has("intent", release.ref)
 
 
 def _is_older(release: OldRelease, moment: float) -> bool:
