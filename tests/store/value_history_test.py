@@ -111,3 +111,14 @@ def test_fields_have_names_of_their_own() -> None:
     paths = [("", "a"), ("a",), ("b/c",), ("d", "0"), ("d", "1"), ("~",)]
     assert list(value_history.fields_of(value)) == paths
     assert value_history.fields_of("x") == {(): "x"} and value_history.fields_of({"": "x"}) == {("",): "x"}
+
+
+def test_a_link_that_moved_is_followed_to_where_it_led_before(store: Repo) -> None:
+    steps = ("set @/custom/a 1", "link @/custom/l @/custom/a", "set @/custom/a 2", "set @/custom/b 9")
+    for step in (*steps, "link @/custom/l @/custom/b", "set @/custom/a 3"):
+        store.ocuroot("update", "--stdin", input=f"{step}\n")
+    stores = ocuroot_git.open(str(store.path))
+    snapshot = stores.snapshot()
+    changes = list(value_history.value_changes(snapshot, snapshot.absolute("@/custom/l")))
+    assert [(change.before, change.after) for change in changes] == [(2, 9), (1, 2), (MISSING, 1)]
+    assert [change.commit.oid for change in changes] == naive(stores, store, "@/custom/l")[0]
