@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from ..errors import Fatal
 from ..formats.printable import escaped, is_harmless
@@ -101,6 +102,36 @@ class Terminal:
                 sys.stdout.buffer.write(data)
             except OSError as error:
                 raise _unwritable(error) from None
+
+    def pass_on(self, stream: int, data: bytes) -> None:
+        """Write what a command prints to where this program prints (1 stdout, 2 stderr), byte by byte the same.
+
+        A reader may leave early: the command goes on, whoever listens.
+        """
+        out = sys.stdout if stream == 1 else sys.stderr
+        if out is None:
+            return
+        try:
+            out.buffer.write(data)
+            out.buffer.flush()
+        except BrokenPipeError:
+            if stream == 1:
+                silence_stdout()
+
+    def wait(self, seconds: float) -> None:
+        """Wait. Raises BrokenPipeError where the reader of stdout leaves meanwhile, or has left."""
+        if sys.stdout is None:
+            time.sleep(seconds)
+            return
+        import select
+
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)  # what is told then is only that the other end is gone
+        if not poll.poll(seconds * 1000):
+            return
+        if not self.is_interactive:
+            raise BrokenPipeError
+        time.sleep(seconds)  # a terminal that hangs up says so by a signal
 
     def flush(self) -> None:
         """Let the reader have all that was printed so far. Raises as `write` does."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from ...errors import Fatal, UsageError
 from ...formats.documents import parse
@@ -12,7 +11,6 @@ from . import logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...delivery.addresses import RunRef
     from ...delivery.model import Claim
     from ...store.transaction import Transaction
     from ..context import Context
@@ -123,7 +121,7 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
             directory=os.getcwd(),
             top=context.top_directory(),
             stop=stop,
-            output=_pass_on,
+            output=lambda run, stream, data: context.terminal.pass_on(stream, data),
             warn=context.terminal.warning,
             command=list(command) or None,
             timeout=timeout,
@@ -141,21 +139,6 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
     if result.status in (vocabulary.COMPLETE, vocabulary.PAUSED):
         return 0
     return result.exit_status or 1
-
-
-def _pass_on(run: RunRef, stream: int, data: bytes) -> None:
-    """Write what the command prints to where this program prints, byte by byte the same; a reader may leave early."""
-    out = sys.stdout if stream == 1 else sys.stderr
-    if out is None:
-        return
-    try:
-        out.buffer.write(data)
-        out.buffer.flush()
-    except BrokenPipeError:
-        from ..terminal import silence_stdout
-
-        if stream == 1:
-            silence_stdout()  # the run goes on, and is recorded, whoever listens
 
 
 def retry(context: Context, reference: str) -> int:
