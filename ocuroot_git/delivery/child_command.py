@@ -31,8 +31,10 @@ _STRAGGLERS: Final = 0.5
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 # $1 is what the command reads on stdin, the rest is the command. The watcher's stdin is our end of the pipe.
+# $1 is opened first, since it may be /dev/fd/3.
 _WRAPPER: Final = """
-exec 3<&0 <"$1"
+exec 4<"$1" 3<&0
+exec <&4 4<&-
 shift
 ( ( read -r done <&3 || kill -KILL 0 ) >/dev/null 2>&1 & )
 exec 3<&-
@@ -112,9 +114,11 @@ def run(
     stop: Stop,
     output: Callable[[int, bytes], None],
     tick: Callable[[], float],
+    keep: Sequence[int] = (),
 ) -> CommandExit:
     """Run a command to its end. `stdin` is the path of a file; `output` is given what it prints: stream and bytes.
 
+    `keep` are descriptors that the command inherits, so that `stdin` may be a file without a name, `/dev/fd/<n>`.
     `tick` is called often, and says in how many seconds at most it is to be called again; what it raises but EndCommand
     kills the command. Raises Fatal where the command cannot be started at all.
     """
@@ -126,6 +130,7 @@ def run(
             stderr=subprocess.PIPE,
             cwd=directory,
             env=dict(environ),
+            pass_fds=tuple(keep),
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
