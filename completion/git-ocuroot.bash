@@ -17,7 +17,7 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply package release run logs work prune resolve parse log blame update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
@@ -79,6 +79,7 @@ _git_ocuroot ()
     'parse') __gitcomp "--json --quiet --verbose --help" ;;
     'log') __gitcomp "--limit --since --until --author --follow --oneline --patch --run-logs --changes --json --at --package --release --offline --max-age --quiet --verbose --help" ;;
     'blame') __gitcomp "--json --at --package --release --offline --max-age --quiet --verbose --help" ;;
+    'watch') __gitcomp "--since --cursor --exec --once --offline --quiet --verbose --help" ;;
     'update') __gitcomp "--stdin --package --release --message --operation --quiet --verbose --help" ;;
     'fetch') __gitcomp "--quiet --verbose --help" ;;
     'push') __gitcomp "--ours --theirs --quiet --verbose --help" ;;

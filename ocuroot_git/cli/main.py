@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "parse": "show the parts of a ref",
     "log": "show who changed what, and when",
     "blame": "show who gave each field of a document its value",
+    "watch": "tell what changes, as it comes",
     "update": "change documents and links of any kind, all or nothing",
     "fetch": "get what others wrote",
     "push": "give others what was written here",

@@ -13,13 +13,13 @@ from itertools import pairwise
 from ..backends.base import Version, node_at
 from ..backends.remote import Remote
 from ..errors import Fatal, NotFound
-from ..formats.commit_message import actor_of, command_of, operations_of
+from ..formats.commit_message import command_of, operations_of
 from ..formats.documents import same
 from ..formats.layout import OBJECT_FILE, REFS, SIDES, Damaged, StoredObject, StoredRef, StoreError, object_path
 from ..formats.refs import INTENT, STATE
 from ..formats.times import format_seconds
 from ..git.objects import ABSENT, SHORTEST_ID, ObjectError, Oid
-from .history import changed_files
+from .history import actor_of_commit, changed_files
 from .prefetch import prefetch_changes
 from .snapshot import NoStore, Snapshot
 from .tree import StoreTree
@@ -170,7 +170,7 @@ class ChangedCommit:
         names = [operation.name for operation in operations_of(commit.message)]
         self.operation = names[0] if len(names) == 1 else None
         self.command = command_of(commit.message)
-        self.actor = _who_asked(commit)
+        self.actor = actor_of_commit(commit)
         self.time = format_seconds(commit.author.time)
 
     def changes(self) -> Iterator[Change]:
@@ -461,13 +461,6 @@ class ChangeStream:
         if isinstance(self._backend(branch), Remote):
             return "leave out --offline"
         return "this is a shallow clone: 'git fetch --unshallow' gets the rest"
-
-
-def _who_asked(commit: Commit) -> str | None:
-    """Who asked for the change of a commit; where no trailer says it, its author. None where its trailers disagree."""
-    if all(operation.origin.actor is None for operation in operations_of(commit.message)):
-        return commit.author.name
-    return actor_of(commit.message)
 
 
 def _what(old: Kind, new: Kind) -> What:
