@@ -79,7 +79,7 @@ _git_ocuroot ()
     'parse') __gitcomp "--json --quiet --verbose --help" ;;
     'log') __gitcomp "--limit --since --until --author --follow --oneline --patch --run-logs --changes --json --at --package --release --offline --max-age --quiet --verbose --help" ;;
     'blame') __gitcomp "--json --at --package --release --offline --max-age --quiet --verbose --help" ;;
-    'watch') __gitcomp "--since --cursor --exec --once --offline --quiet --verbose --help" ;;
+    'watch') __gitcomp "--since --cursor --exec --once --format --offline --quiet --verbose --help" ;;
     'update') __gitcomp "--stdin --package --release --message --operation --quiet --verbose --help" ;;
     'fetch') __gitcomp "--quiet --verbose --help" ;;
     'push') __gitcomp "--ours --theirs --quiet --verbose --help" ;;

@@ -30,6 +30,7 @@ def run(
     cursor: str | None,
     exec: str | None,
     once: bool,
+    format: str,
 ) -> int:
     terminal = context.terminal
     stream = ChangeStream(context.stores, warn=terminal.warning)
@@ -47,7 +48,10 @@ def run(
             kept.write(stream.positions)
         for where in stream.missing():
             terminal.remark(f"there is no {where} yet")
-        watch = Watch(stream, _events, receiver, kept, pause=pause, warn=terminal.warning)
+        events = _changes
+        if format == "cdevents":
+            from ...delivery.cdevents import events
+        watch = Watch(stream, events, receiver, kept, pause=pause, warn=terminal.warning)
         watch.run(once=once, seconds=_seconds(context, stream))
     except Rewritten as error:
         error.hint = f"if that is meant, go on after another commit: --since {error.go_on}"
@@ -69,7 +73,7 @@ def _seconds(context: Context, stream: ChangeStream) -> float:
     return max(context.stores.seconds("ocuroot.watchInterval", LOOK_FAR), LOOK_NEAR) if stream.is_far else LOOK_NEAR
 
 
-def _events(commit: ChangedCommit) -> Iterator[Fields]:
+def _changes(commit: ChangedCommit) -> Iterator[Fields]:
     return (change.to_document() for change in commit.changes())
 
 
@@ -104,6 +108,12 @@ COMMAND = Command(
         Option("--cursor", metavar="<file>", help="keep in a file up to where, and go on from there"),
         Option("--exec", metavar="<command>", help="run this (by sh) for each, with the line on stdin; print nothing"),
         Option("--once", help="end when all there is was told"),
+        Option(
+            "--format",
+            choices=("json", "cdevents"),
+            default="json",
+            help="cdevents: what happens in deliveries, as events of cdevents.dev",
+        ),
         Option("-z", help="end records with NUL"),
     ),
     common=READING[:1],

@@ -1,0 +1,266 @@
+"""What happens in deliveries, told as CDEvents (https://cdevents.dev), from the changes of the stores (design 12).
+
+A release is a pipeline run, a run of its work a task run, a package in an environment a service. What the names in the
+tree and the documents say before a commit and after it is read, in every dialect; what cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from ..formats.layout import StoreError
+from ..formats.refs import Ref, RefError
+from . import lenient, vocabulary
+from .addresses import package_of, release_number
+from .problems import BAD
+from .queries import deployed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
+
+    from ..formats.documents import Document
+    from ..store.changes import Change, ChangedCommit
+    from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
+    from .addresses import RunRef
+    from .fields import Fields
+
+SPECIFICATION: Final = "0.5.1"
+_VERSION: Final = "0.3.0"
+"""That of each type of events told here."""
+_OUTCOMES: Final = {
+    vocabulary.COMPLETE: "success",
+    vocabulary.FAILED: "failure",
+    vocabulary.CANCELLED: "cancel",
+}
+_CHANGES: Final = {"created": "created", "updated": "modified", "deleted": "deleted"}
+_DIGEST: Final = re.compile(
+    r"(?:(?P<name>[^\s@]+)@)?(?P<digest>sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})(?P<rest>\?\S*)?"
+)
+
+QUEUED: Final = "queued"
+RUNNING: Final = "running"
+FINISHED: Final = "finished"
+
+
+def events(commit: ChangedCommit) -> Iterator[Fields]:
+    """The CDEvents of a commit, always the same in the same order. Raises what reading its changes raises.
+
+    The id of each names the commit, the ref that it is about, and what happened.
+    """
+    return _Translation(commit).events()
+
+
+class _Translation:
+    """The events of one commit."""
+
+    def __init__(self, commit: ChangedCommit) -> None:
+        self._commit = commit
+        self._source = f"/{quote(commit.after.base.repo)}"
+        self._releases: set[str] = set()
+        self._services: set[tuple[str, str]] = set()
+        self._finished: list[Fields] = []
+        """That releases are finished: told after their last runs are."""
+
+    def events(self) -> Iterator[Fields]:
+        for change in self._commit.changes():
+            yield from self._of(change)
+        yield from self._finished
+
+    def _of(self, change: Change) -> Iterator[Fields]:
+        try:
+            ref = Ref.parse(change.ref)
+        except RefError:
+            return
+        if ref.is_intent:
+            return
+        names = ref.name.split("/")
+        release = str(ref.replace(type="", name=""))
+        if ref.is_global:
+            if ref.type == "environment" and len(names) == 1 and change.change in _CHANGES:
+                what = _CHANGES[change.change]
+                yield self._event(change, "environment", what, change.ref, ref.name, {"name": ref.name})
+        elif not ref.type:
+            if release_number(release) and change.change == "created" and lenient.is_release(change.new):
+                content: Fields = {"pipelineName": package_of(release), "uri": _uri(change.ref)}
+                yield self._event(change, "pipelinerun", "queued", change.ref, change.ref, content)
+        elif ref.type in (vocabulary.CALL, vocabulary.DEPLOY):
+            if names[2:3] == ["status"] and len(names) == 4 and change.change == "created":
+                yield from self._status(change, ref.type, names[0], names[3])
+            elif ref.type == vocabulary.DEPLOY and len(names) == 1:
+                yield from self._service(change, package_of(release), ref.name)
+
+    # Runs and releases
+
+    def _status(self, change: Change, kind: str, name: str, status: str) -> Iterator[Fields]:
+        """What it says that a run has got a status."""
+        run = change.ref.rpartition("/status/")[0]
+        stored = change.stored.rpartition("/status/")[0]
+        stored_release = lenient.split_work(stored)[0]
+        release = change.ref[: len(stored_release)]
+        package = package_of(release)
+        yield from self._progress(change, stored_release, release, package)
+        before = "" if change.stores.before is None else lenient.status_of(change.stores.before, stored)
+        content: Fields = {"taskName": f"{kind}/{name}", "uri": _uri(run), "pipelineRun": {"id": release}}
+        if status == vocabulary.RUNNING and before != vocabulary.PAUSED:
+            yield self._event(change, "taskrun", "started", run, run, content)
+        if status in _OUTCOMES:
+            outcome = {**content, "outcome": _OUTCOMES[status]}
+            yield self._event(change, "taskrun", "finished", run, run, outcome)
+        if status == vocabulary.COMPLETE and kind == vocabulary.CALL:
+            output = lenient.output(lenient.body(change.stores.after, stored))
+            for field, artifact in _artifacts(output, release):
+                about = f"{run}#{field}"
+                yield self._event(change, "artifact", "published", about, artifact, {}, {"release": release})
+
+    def _progress(self, change: Change, stored: str, release: str, package: str) -> Iterator[Fields]:
+        """How far a release is, where a commit changed that: once for each."""
+        if release in self._releases:
+            return
+        self._releases.add(release)
+        before = "" if change.stores.before is None else _progress_of(change.stores.before, stored)[0]
+        now, failed, outcome = _progress_of(change.stores.after, stored)
+        content: Fields = {"pipelineName": package, "uri": _uri(release)}
+        if now == RUNNING != before or (now == FINISHED and before not in (RUNNING, FINISHED)):
+            yield self._event(change, "pipelinerun", "started", release, release, content)
+        if now == FINISHED != before:
+            told = {**content, "outcome": outcome, **({"errors": f"failed: {', '.join(failed)}"} if failed else {})}
+            self._finished.append(self._event(change, "pipelinerun", "finished", release, release, told))
+
+    # Services
+
+    def _service(self, change: Change, package: str, name: str) -> Iterator[Fields]:
+        """What became of a package in an environment, once for each."""
+        if (package, name) in self._services:
+            return
+        self._services.add((package, name))
+        before, now = (_deployed(snapshot, package, name) for snapshot in (self._commit.before, self._commit.after))
+        if before == now:
+            return
+        content: Fields = {"environment": {"id": name}}
+        more: Fields = {
+            "release": None if now is None else now.work.release,
+            "from": None if before is None else before.work.release,
+        }
+        if now is not None:
+            content["artifactId"] = _artifact_of(change.stores.after, self._commit.after, now.work.release)
+        if now is None or before is None:
+            what = "removed" if now is None else "deployed"
+        else:
+            numbers = [release_number(run.work.release) for run in (before, now)]
+            what = "rolledback" if numbers[1] < numbers[0] else "upgraded"
+        about = f"{package}/@/{vocabulary.DEPLOY}/{name}"
+        yield self._event(change, "service", what, about, package, content, more)
+
+    def _event(
+        self,
+        change: Change,
+        subject: str,
+        what: str,
+        about: str,
+        identity: str,
+        content: Fields,
+        more: Fields | None = None,
+    ) -> Fields:
+        commit = self._commit
+        return {
+            "context": {
+                "specversion": SPECIFICATION,
+                "id": f"{commit.commit.oid}:{about}:{subject}.{what}",
+                "source": self._source,
+                "type": f"dev.cdevents.{subject}.{what}.{_VERSION}",
+                # A date that no calendar has is none that the specification has.
+                "timestamp": commit.time if commit.time[0] != "@" else "1970-01-01T00:00:00Z",
+            },
+            "subject": {"id": identity, "content": content},
+            "customData": {
+                "ref": change.ref,
+                "commit": commit.commit.oid,
+                "actor": commit.actor,
+                "command": commit.command,
+                "operation": commit.operation,
+                **(more or {}),
+            },
+            "customDataContentType": "application/json",
+        }
+
+
+def _progress_of(tree: StoreTree, release: str) -> tuple[str, list[str], str]:
+    """How far a release is (stored ref; empty: it has no work), what of its work failed, and its outcome.
+
+    Work that was once completed is done: later runs of it, as those that take a deployment down, are runs of their own.
+    """
+    statuses: dict[str, str] = {}
+    for work in lenient.release(tree, release).work:
+        is_done = lenient.body(tree, f"{release}/{work.below}") is not None
+        statuses[work.below] = vocabulary.COMPLETE if is_done else work.status
+    if not statuses:
+        return "", [], ""
+    if any(status in vocabulary.OPEN for status in statuses.values()):
+        is_begun = any(status != vocabulary.PENDING for status in statuses.values())
+        return RUNNING if is_begun else QUEUED, [], ""
+    failed = [below for below, status in statuses.items() if status.startswith(vocabulary.FAILED)]
+    is_cancelled = vocabulary.CANCELLED in statuses.values()
+    return FINISHED, failed, "failure" if failed else "cancel" if is_cancelled else "success"
+
+
+def _deployed(snapshot: Snapshot | None, package: str, name: str) -> RunRef | None:
+    """The run that is deployed in an environment; None also where that cannot be read."""
+    if snapshot is None:
+        return None
+    try:
+        return deployed(snapshot, package, name)
+    except (*BAD, StoreError):
+        return None
+
+
+def _artifact_of(tree: StoreTree, snapshot: Snapshot, release: str) -> str:
+    """The artifact of a release as a package URL: the only one that its calls put out, else the release itself."""
+    found: dict[str, None] = {}
+    stored = tree.layout.spellings(snapshot.absolute(release))[0]
+    for work in lenient.release(tree, stored).work:
+        if work.word != vocabulary.DEPLOY:
+            output = lenient.output(lenient.body(tree, f"{stored}/{work.below}"))
+            found.update(dict.fromkeys(artifact for _, artifact in _artifacts(output, release)))
+    return next(iter(found)) if len(found) == 1 else _release_url(release)
+
+
+def _artifacts(output: Document, release: str) -> Iterator[tuple[str, str]]:
+    """The artifacts that outputs name by a digest: the field of each, and a package URL."""
+    todo = [("output", output)]
+    while todo:
+        field, value = todo.pop()
+        if isinstance(value, dict):
+            todo += [(f"{field}/{key}", one) for key, one in reversed(value.items())]
+        elif isinstance(value, list):
+            todo += [(f"{field}/{number}", one) for number, one in reversed(list(enumerate(value)))]
+        elif isinstance(value, str) and (parts := _DIGEST.fullmatch(value)) is not None:
+            yield field, _package_url(value, parts, release)
+
+
+def _package_url(text: str, parts: re.Match[str], release: str) -> str:
+    """What an output names, as a package URL: one as it is, an image of a registry, or a digest alone."""
+    name, digest = parts["name"], parts["digest"]
+    if name is None:
+        return f"{_release_url(release)}?checksum={digest}"
+    if name.startswith("pkg:"):
+        return text.replace(f"@{digest}", f"@{digest.replace(':', '%3A')}")
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    where = f"?repository_url={quote(f'{head}{slash}{last}', safe='/:')}" if head else ""
+    tagged = f"{'&' if where else '?'}tag={quote(tag)}" if tag else ""
+    return f"pkg:oci/{quote(last.lower())}@{digest.replace(':', '%3A')}{where}{tagged}"
+
+
+def _release_url(release: str) -> str:
+    """A release of a package as a package URL."""
+    words = [quote(word) for word in package_of(release).split("/") if word != "-"]
+    return f"pkg:generic/{'/'.join(words)}@{release_number(release)}"
+
+
+def _uri(ref: str) -> str:
+    """A ref as an absolute URI."""
+    return f"ocuroot:{quote(ref, safe='/@')}"

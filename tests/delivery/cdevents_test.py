@@ -1,0 +1,195 @@
+"""`watch --format cdevents`: each event is valid by the published schemas and tells what happened, in each dialect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry, Resource
+from support.delivering import call, deploy, package, prepare, release, want_environment, work_any
+from support.original_stores import v1_branch, v3_branches, v3_combined
+from support.program import FIXTURES
+from support.repositories import Repo
+from support.watching import ZEROS, Events, watch_once
+
+SCHEMAS = {
+    schema["$id"]: schema
+    for schema in map(json.loads, (path.read_text() for path in (FIXTURES / "cdevents" / "schemas").rglob("*.json")))
+}
+REGISTRY: Any = Registry().with_resources((name, Resource.from_contents(one)) for name, one in SCHEMAS.items())
+BY_TYPE = {
+    kind: Draft202012Validator(schema, registry=REGISTRY, format_checker=FormatChecker())
+    for schema in SCHEMAS.values()
+    if "context" in schema.get("properties", {})
+    for kind in schema["properties"]["context"]["properties"]["type"]["enum"]
+}
+DIGEST = "sha256:" + "0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"
+
+
+def told(repo: Repo, *arguments: str) -> Events:
+    """The CDEvents since a commit (by default: all), each of which must be valid."""
+    found = watch_once(repo, "--format=cdevents", *(arguments or ("--since", ZEROS)))
+    for event in found:
+        BY_TYPE[event["context"]["type"]].validate(event)
+        assert event["context"]["specversion"] == "0.5.1"
+    identities = [event["context"]["id"] for event in found]
+    assert len(set(identities)) == len(identities)
+    return found
+
+
+def brief(found: Events) -> list[str]:
+    return [" ".join(parts(event)) for event in found]
+
+
+def parts(event: dict[str, Any]) -> Iterator[str]:
+    yield event["context"]["type"].removeprefix("dev.cdevents.").removesuffix(".0.3.0")
+    yield event["subject"]["id"].removeprefix("shop/-/")
+    content = event["subject"]["content"]
+    if "environment" in content:
+        yield content["environment"]["id"]
+    if "outcome" in content:
+        yield content["outcome"]
+
+
+def since(repo: Repo, action: object) -> Events:
+    """The events of what an action does."""
+    start = repo.oid("state")
+    assert callable(action)
+    action()
+    return told(repo, "--since", start)
+
+
+@pytest.fixture(params=[1, 3])
+def shop(repo: Repo, request: pytest.FixtureRequest) -> Repo:
+    repo.ocuroot("init", "-q", "--dialect", str(request.param))
+    return prepare(repo, "production")
+
+
+def spelled(repo: Repo, lines: list[str]) -> list[str]:
+    """Refs of dialect 1 as the store spells them."""
+    is_late = "/@r1" in repo.ocuroot("match", "**/@*")
+    return [line.replace("/@", "/@r").replace("/call/", "/task/") if is_late else line for line in lines]
+
+
+def build(image: str) -> dict[str, Any]:
+    return package([call("build", f"echo image={image} >> $OCUROOT_OUTPUT")], [deploy("production")])
+
+
+def test_a_life(shop: Repo) -> None:
+    assert brief(told(shop)) == ["environment.created production"]
+    image = f"ghcr.io/example/Web:1.2@{DIGEST}"
+    first = since(shop, lambda: (release(shop, build(image)), work_any(shop)))
+    purl = f"pkg:oci/web@{DIGEST.replace(':', '%3A')}?repository_url=ghcr.io/example/Web&tag=1.2"
+    assert brief(first) == spelled(
+        shop,
+        [
+            "pipelinerun.queued web/@1",
+            "pipelinerun.started web/@1",
+            "taskrun.started web/@1/call/build/1",
+            "taskrun.finished web/@1/call/build/1 success",
+            f"artifact.published {purl}",
+            "taskrun.started web/@1/deploy/production/1",
+            "service.deployed web production",
+            "taskrun.finished web/@1/deploy/production/1 success",
+            "pipelinerun.finished web/@1 success",
+        ],
+    )
+    (service,) = [event for event in first if event["context"]["type"].startswith("dev.cdevents.service")]
+    assert service["subject"]["content"]["artifactId"] == purl
+    assert service["customData"]["release"].endswith(spelled(shop, ["/@1"])[0])
+    assert service["context"]["source"] == "/shop"
+    assert (
+        service["context"]["id"] == f"{service['customData']['commit']}:shop/-/web/@/deploy/production:service.deployed"
+    )
+
+    second = brief(since(shop, lambda: (release(shop, build("none")), work_any(shop))))
+    assert "service.upgraded web production" in second
+    assert not [line for line in second if line.startswith("artifact")]
+
+    ref = spelled(shop, ["shop/-/web/@1"])[0]
+    intent = "shop/-/web/+/deploy/production"
+    back = since(shop, lambda: (shop.ocuroot("set", "-f=json", intent, json.dumps({"release": ref})), work_any(shop)))
+    assert brief(back) == spelled(
+        shop,
+        [
+            "taskrun.started web/@1/deploy/production/2",
+            "service.rolledback web production",
+            "taskrun.finished web/@1/deploy/production/2 success",
+        ],
+    )
+    (event,) = [event for event in back if event["context"]["type"].startswith("dev.cdevents.service")]
+    assert (event["customData"]["release"], event["customData"]["from"]) == (ref, ref.replace("1", "2"))
+    assert event["subject"]["content"]["artifactId"] == purl
+
+    def move() -> None:
+        want_environment(shop, "production", type="prod", region="eu")
+        work_any(shop)
+
+    changed = since(shop, move)
+    assert brief(changed)[:1] == ["environment.modified production"]
+    gone = brief(since(shop, lambda: (shop.ocuroot("delete", "+/environment/production"), work_any(shop))))
+    assert "service.removed web production" in gone and "environment.deleted production" in gone
+    assert not [line for line in gone if line.startswith("pipelinerun")]
+
+
+def test_failures_retries_and_cancelled_runs(shop: Repo) -> None:
+    definition = package([call("build", "test -e ok"), call("lint")], [deploy("production")])
+    release(shop, definition)
+    work = spelled(shop, ["web/@1/call/build/1", "web/@1/deploy/production/1", "web/@1"])
+    found = since(shop, lambda: shop.run("work", "any"))
+    assert f"taskrun.finished {work[0]} failure" in brief(found)
+    assert not [line for line in brief(found) if line.startswith("pipelinerun.finished")]  # the deployment waits
+    found = since(shop, lambda: shop.ocuroot("run", "cancel", f"shop/-/{work[1]}"))
+    assert brief(found) == [f"taskrun.finished {work[1]} cancel", f"pipelinerun.finished {work[2]} failure"]
+    assert "build" in found[1]["subject"]["content"]["errors"]
+    (shop.path / "ok").touch()
+    found = since(shop, lambda: (shop.ocuroot("run", "retry", f"shop/-/{work[0]}"), work_any(shop)))
+    assert brief(found)[0] == f"pipelinerun.started {work[2]}"
+    assert brief(found)[-1] == f"pipelinerun.finished {work[2]} cancel"
+
+
+def test_patterns_choose_by_what_changed(shop: Repo) -> None:
+    release(shop, build("none"))
+    work_any(shop)
+    assert brief(told(shop, "--since", ZEROS, "**/@/deploy/production")) == ["service.deployed web production"]
+
+
+@pytest.mark.parametrize("make", [v1_branch, v3_branches, v3_combined])
+def test_stores_of_the_original(repo: Repo, make: object) -> None:
+    assert callable(make)
+    make(repo)
+    assert {event["context"]["type"] for event in told(repo)} >= {
+        "dev.cdevents.environment.created.0.3.0",
+        "dev.cdevents.service.deployed.0.3.0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "purl"),
+    [
+        (DIGEST, f"pkg:generic/shop/web@1?checksum={DIGEST}"),
+        (f"app@{DIGEST}", f"pkg:oci/app@{DIGEST.replace(':', '%3A')}"),
+        (
+            f"localhost:5000/a/app@{DIGEST}",
+            f"pkg:oci/app@{DIGEST.replace(':', '%3A')}?repository_url=localhost:5000/a/app",
+        ),
+        (f"pkg:npm/%40a/b@{DIGEST}?x=y", f"pkg:npm/%40a/b@{DIGEST.replace(':', '%3A')}?x=y"),
+        ("sha256:abc", None),
+        (f"see {DIGEST}", None),
+    ],
+)
+def test_artifacts(value: str, purl: str | None) -> None:
+    from ocuroot_git.delivery.cdevents import _artifacts
+
+    found = [("output/a/0", purl)] if purl is not None else []
+    assert list(_artifacts({"a": [value], "b": 1}, "shop/-/web/@1")) == found
+
+
+def test_documents_of_no_shape(store: Repo) -> None:
+    """They say nothing, and keep nothing else from being told."""
+    store.ocuroot("update", "--stdin", input="set shop/-/web/@1/call/b/1/status/complete 1\nset shop/-/web/@1 []\n")
+    store.ocuroot("update", "--stdin", input="link shop/-/web/@/deploy/x shop/-/web/@1\nset @/environment/x 1\n")
+    assert "environment.created x" in brief(told(store))
