@@ -45,6 +45,8 @@ LOOK_FAR: Final = 10.0
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 """Seconds before a remote that is away is asked again: doubling."""
+_BETWEEN_TIDYING: Final = 600.0
+"""Seconds after which what was fetched may be put together: a process that never ends cannot leave it to its end."""
 _BETWEEN_WRITES: Final = 1.0
 """Seconds between two writes of the cursor where events are cheap to hand over twice."""
 
@@ -136,6 +138,7 @@ class Watch:
         self._taken = 0
         """Of which commit how many events were taken before its reading failed."""
         self._written = float("-inf")
+        self._tidied = time.monotonic()
 
     def run(self, *, once: bool, seconds: float) -> None:
         """Hand over all there is, and, unless `once`, what comes, looking every so many seconds.
@@ -160,6 +163,9 @@ class Watch:
                 self._keep_cursor()
                 if once:
                     return
+                if time.monotonic() - self._tidied > _BETWEEN_TIDYING:
+                    self._tidied = time.monotonic()
+                    self._stream.tidy()
                 self._pause(seconds)
         finally:
             self._keep_cursor()

@@ -318,6 +318,10 @@ class ChangeStream:
         """Whether to look takes a round trip to a remote."""
         return any(isinstance(self._backend(branch), Remote) for branch in self._sides)
 
+    def tidy(self) -> None:
+        """Let git put together what many looks have fetched; it decides by itself whether it is time."""
+        self._stores.finish()
+
     # One branch
 
     def _backend(self, side: Side) -> Backend:

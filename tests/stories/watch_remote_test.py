@@ -6,11 +6,16 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.remote_stores import World, fails
 from support.repositories import Repo, begin
 from support.watching import ZEROS, brief, replay, same_as, watch_once
+
+import ocuroot_git
+from ocuroot_git.delivery import watch
+from ocuroot_git.store.changes import ChangeStream
 
 
 @pytest.fixture
@@ -77,6 +82,50 @@ def test_a_look_is_one_round_trip(filled: World) -> None:
     process.kill()
     runs = [line for line in trace.read_text().splitlines() if "run: git" in line]
     assert all(" fetch " in line for line in runs)
+
+
+def test_what_many_looks_fetched_is_put_together(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while the process goes on, which may be for years."""
+    monkeypatch.setattr(watch, "_BETWEEN_TIDYING", 0.0)
+    reader = filled.clone("reader")
+    watch_once(reader)
+    writer = Repo(filled.top / "writer")
+    stores = ocuroot_git.open(str(reader.path))
+    stream = ChangeStream(stores)
+    stream.begin()
+    (cache,) = (reader.path / ".git" / "ocuroot").glob("*.git")
+    Repo(cache).git("config", "gc.autoPackLimit", "3")
+    Repo(cache).git("config", "gc.auto", "100")
+    Repo(cache).git("config", "maintenance.auto", "true")
+    told: list[str] = []
+
+    class Taker:
+        is_slow = False
+
+        def take(self, text: str, event: dict[str, Any]) -> None:
+            told.append(event["ref"])
+
+        def finish_commit(self) -> None:
+            pass
+
+    def pause(seconds: float) -> None:
+        if len(told) == 6:
+            raise TimeoutError
+        writer.ocuroot("set", f"+/custom/late{len(told)}", "1")
+        stores.backend("state")[0].ask_again()  # type: ignore[attr-defined]
+
+    follower = watch.Watch(
+        stream,
+        lambda commit: (change.to_document() for change in commit.changes()),
+        Taker(),
+        None,
+        pause=pause,
+        warn=pytest.fail,
+    )
+    with pytest.raises(TimeoutError):
+        follower.run(once=False, seconds=0)
+    assert told == [f"+/custom/late{number}" for number in range(6)]
+    assert len(list((cache / "objects" / "pack").glob("*.pack"))) <= 5
 
 
 def test_a_remote_that_goes_away_for_a_while(filled: World) -> None:
