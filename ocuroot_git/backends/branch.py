@@ -102,7 +102,7 @@ class Branch:
 
     def write(self, version: Version, changes: Changes, message: str, reason: str) -> Version:
         self._refuse_checked_out()
-        self.writer.begin_write()
+        self.begin_write()
         oid = None
         try:
             tree = self._edit(version, changes)
@@ -120,12 +120,18 @@ class Branch:
         self.keep(oid, changes, lambda: self._edit(version, changes))
         return Version(oid, tree)
 
+    def begin_write(self) -> None:
+        """Before objects are written to which the branch will lead. Raises Conflict where a `git gc` runs too long."""
+        from ..git.collection import let_pass
+
+        let_pass(self.repository.common_dir)
+        self.writer.begin_write()
+
     def keep(self, oid: Oid, changes: Changes, edit_again: Callable[[], object]) -> None:
         """See that all objects of a commit stay which was made since `begin_write`, and to which the branch leads now.
 
         `edit_again` writes its trees and blobs once more. Raises Fatal where that cannot be told.
         """
-
         from ..git.collection import outlast
 
         def write_again() -> None:
@@ -152,7 +158,7 @@ class Branch:
         return None
 
     def create(self, changes: Changes) -> Version:
-        self.writer.begin_write()
+        self.begin_write()
         oid = self.committer.first_commit(self.writer, changes)
         self.move(None, oid, "ocuroot: create the store")
         self.keep(oid, changes, lambda: self.writer.edit(None, changes))

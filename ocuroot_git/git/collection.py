@@ -3,6 +3,9 @@
 It looks at the references once and deletes later. What a writer has put into the object database in between is
 deleted even though a reference leads to it by then. So a writer looks again after it has moved its branch, while it
 still has all in memory, and for as long as the `git gc` goes on that may have looked before the branch moved.
+
+Nor does a writer begin while one goes on: a writer that is killed in between would leave a branch whose newest commit
+is gone, and the next `git gc` passes over such a branch, and over all that it alone leads to.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..errors import Fatal
+from ..errors import Conflict, Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +29,28 @@ _PAUSES: Final = (0.005, 0.1)
 """Seconds between two looks: the first, and the longest."""
 _LATELY: Final = 10.0
 """Seconds after the end of a `git gc` within which what it deleted may still be missing."""
-_MENDED: Final = 2.0
-"""Seconds within which a writer beside a `git gc` has written again what that deleted."""
+_MENDED: Final = 5.0
+"""Seconds within which a writer beside a `git gc` has written again what that deleted, also on a busy machine."""
 _STALE: Final = 12 * 3600
 """Seconds after which git itself takes the `gc.pid` of another machine for a leftover."""
+
+
+def let_pass(common_dir: str) -> None:
+    """Wait for the end of the `git gc` that goes on before anything is written. Raises Conflict where that is long.
+
+    One that begins afterwards needs far longer to come to deleting than a writer to move its branch.
+    """
+    running = collector(common_dir)
+    deadline = time.monotonic() + _LONGEST
+    pause, longest = _PAUSES
+    while running is not None and collector(common_dir) == running:
+        if time.monotonic() > deadline:
+            raise Conflict(
+                f"nothing was changed: 'git gc --prune' (process {running}) still runs, and would delete what is new",
+                hint="try again when it has ended",
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, longest)
 
 
 def outlast(writer: ObjectWriter, commit: Oid, changes: Changes, write_again: Callable[[], None]) -> None:
@@ -43,6 +64,8 @@ def outlast(writer: ObjectWriter, commit: Oid, changes: Changes, write_again: Ca
     while True:
         if not writer.holds(commit, changes):
             write_again()
+            # Whichever runs by now may have looked while the commit was gone, and so have passed over the branch.
+            running = collector(writer.repository.common_dir)
             continue
         if running is None:
             return
@@ -62,18 +85,23 @@ class GcWindow:
     """The time in which a `git gc` may be why objects are missing, so that it pays to try again.
 
     That is while one runs, and for a moment after one may have ended: no longer than other writers need to mend what
-    it did, since what still fails then has another cause, which is to be told.
+    it did, since what still fails then has another cause, which is to be told. Where one `git gc` follows another,
+    that moment begins anew with each.
     """
 
     def __init__(self, common_dir: str) -> None:
         self._common_dir = common_dir
-        self._opened_at: float | None = None
+        self._ended_at: float | None = None
+        """When the last one may have ended, at the latest."""
 
     def is_open(self) -> bool:
         """Whether to try again; asked when objects are missing."""
         now = time.monotonic()
-        self._opened_at = self._opened_at or now
-        return collector(self._common_dir) is not None or (now < self._opened_at + _MENDED and self._may_have_ended())
+        if collector(self._common_dir) is not None:
+            self._ended_at = now
+            return True
+        self._ended_at = self._ended_at or now
+        return now < self._ended_at + _MENDED and self._may_have_ended()
 
     def _may_have_ended(self) -> bool:
         try:

@@ -40,7 +40,7 @@ class Replay:
         self.changes: Changes = merged.changes
         self.commit = theirs
         if self.changes:
-            self._writer.begin_write()
+            branch.begin_write()
             tree = self._writer.edit(self._tree, self.changes)
             refs = [shown(path, layouts) for path in sorted(self.changes)]
             message = _message(remote_branch, base, ours.oid, refs)

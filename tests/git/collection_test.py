@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,7 @@ def test_it_lasts_as_long_as_the_gc_that_began_before(store: Repo, monkeypatch: 
     """Objects may go until that `git gc` has ended, not only until the first look."""
     monkeypatch.chdir(store.path)
     before = new_objects(store)
-    collectors = iter([7, 7, 7, None, None])
+    collectors = iter([None, 7, 7, 7, 7, None])
     looks: list[int] = []
     holds = object_writer.ObjectWriter.holds
 
@@ -213,11 +214,44 @@ def test_which_gc_is_waited_for(store: Repo) -> None:
             running.kill()
 
 
+def test_what_is_written_again_outlasts_the_gc_that_began_meanwhile(
+    store: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `git gc` that looks while the newest commit is gone passes over the branch, and all that it leads to."""
+    monkeypatch.chdir(store.path)
+    before = new_objects(store)
+    collectors = iter([None, None, 8, 8, None])
+    looks: list[int] = []
+    holds = object_writer.ObjectWriter.holds
+
+    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes) -> bool:
+        looks.append(delete_new(store, before) if len(looks) in (0, 2) else 0)
+        return holds(self, commit, changes)
+
+    monkeypatch.setattr(object_writer.ObjectWriter, "holds", look)
+    monkeypatch.setattr(collection, "collector", lambda _: next(collectors))
+    ocuroot_git.open().set("+/custom/x", "1")
+    assert sum(map(bool, looks)) == 2
+    sound(store)
+
+
+def test_nothing_is_written_while_a_gc_goes_on(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer killed beside it would leave a branch that the next one passes over, and so deletes all of."""
+    monkeypatch.chdir(store.path)
+    before, tip = new_objects(store), store.git("rev-parse", "state")
+    monkeypatch.setattr(collection, "_LONGEST", 0.05)
+    monkeypatch.setattr(collection, "collector", lambda _: 7)
+    with pytest.raises(ocuroot_git.Conflict, match=r"nothing was changed: .*process 7"):
+        ocuroot_git.open().set("+/custom/x", "1")
+    assert (new_objects(store), store.git("rev-parse", "state")) == (before, tip)
+
+
 def test_a_gc_that_goes_on_for_ever_is_said(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(store.path)
     monkeypatch.setattr(collection, "_LONGEST", 0.05)
-    monkeypatch.setattr(collection, "collector", lambda _: 7)
-    with pytest.raises(ocuroot_git.Fatal, match="process 7"):
+    collectors = chain([None], repeat(7))
+    monkeypatch.setattr(collection, "collector", lambda _: next(collectors))
+    with pytest.raises(ocuroot_git.Fatal, match=r"the change was made, .*process 7"):
         ocuroot_git.open().set("+/custom/x", "1")
 
 
