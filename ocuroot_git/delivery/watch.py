@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from ..formats.layout import Side
     from ..git.objects import Oid
-    from ..store.changes import ChangedCommit, ChangeStream
+    from ..store.change_stream import ChangeStream
+    from ..store.changes import ChangedCommit
     from ..store.cursor import Cursor
     from .fields import Fields
 

@@ -15,7 +15,7 @@ from support.watching import ZEROS, brief, replay, same_as, watch_once
 
 import ocuroot_git
 from ocuroot_git.delivery import watch
-from ocuroot_git.store.changes import ChangeStream
+from ocuroot_git.store.change_stream import ChangeStream
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 
 from ...delivery.watch import LOOK_FAR, LOOK_NEAR, Handler, Interrupted, Watch
 from ...formats.globs import Glob
-from ...store.changes import ChangeStream, Rewritten
+from ...store.change_stream import ChangeStream, Rewritten
 from ...store.cursor import Cursor
 from ..arguments import absolute_glob
 from ..options import READING, Command, Option

@@ -16,7 +16,7 @@ from support.watching import ZEROS, Events, brief, replay, same_as
 import ocuroot_git
 from ocuroot_git.errors import Fatal, NotFound
 from ocuroot_git.git.objects import Oid
-from ocuroot_git.store.changes import ChangeStream, Rewritten
+from ocuroot_git.store.change_stream import ChangeStream, Rewritten
 
 REFS = ["+/custom/a", "+/custom/a-b", "@/custom/b", "x.org/r/-/p/@1", "x.org/r/-/p/@1/custom/c", "x.org/r/-/p/@10"]
 HEAD = 'M 100644 inline .ocuroot-store\ndata 15\n{"version": 1}\n\n'
