@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..backends.base import Files, Node
     from ..formats.layout import Layout
 
-KIND: Final = "releases/1"
+KIND: Final = "release-facts/1"
 """Its number is raised whenever the meaning of what is remembered changes; dialect and side of the store are added."""
 CUSTOM: Final = "custom"
 OP: Final = "op"
