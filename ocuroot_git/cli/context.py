@@ -155,7 +155,7 @@ class Context:
         from .progress import Meter
 
         if self._meter is None:
-            self._meter = Meter(self.terminal, "Reading packages")
+            self._meter = Meter(self.terminal, "Reading the stores")
         if done < total:
             self._meter(done, total)
         else:

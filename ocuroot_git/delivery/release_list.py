@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..backends.base import Files, Node
     from ..formats.layout import Layout
+    from ..store.forked_walk import Progress
     from ..store.snapshot import Snapshot
     from .fields import Fields
 
@@ -70,7 +71,7 @@ def _remembered(snapshot: Snapshot, names: list[str]) -> dict[str, list[Fields]]
         return [f"{number} {lines.decode()}" for number, lines in alone if lines is not None]
 
     new = {}
-    for text in _read_all(len(unknown), read):
+    for text in _read_all(len(unknown), read, snapshot.surroundings.progress):
         number, _, lines = text.partition(" ")
         new[keys[unknown[int(number)]]] = lines.encode()
     memory.put(kind, new)
@@ -79,13 +80,13 @@ def _remembered(snapshot: Snapshot, names: list[str]) -> dict[str, list[Fields]]
     return {name: lines for name, lines in found.items() if lines is not None}
 
 
-def _read_all(count: int, read: Callable[[list[int]], list[str]]) -> list[str]:
+def _read_all(count: int, read: Callable[[list[int]], list[str]], progress: Progress | None) -> list[str]:
     numbers = list(range(count))
     if count < _MANY:
         return read(numbers)
-    from ..store.forked_walk import in_pieces, in_two
+    from ..store.forked_walk import in_two_told
 
-    return in_two(in_pieces(numbers), read)
+    return in_two_told(numbers, read, progress)
 
 
 def _lines(data: bytes) -> list[Fields] | None:

@@ -308,15 +308,9 @@ class _Survey:
         if len(packages) < _MANY or any(tree is not None and tree.files.is_partial for tree in self.bases):
             texts = read(numbers)
         else:
-            from ..store.forked_walk import in_pieces, in_two
+            from ..store.forked_walk import in_two_told
 
-            pieces = in_pieces(numbers)
-            tell = self.progress or (lambda read, of: None)
-            tell(0, len(numbers))
-            try:
-                texts = in_two(pieces, read, lambda piece: tell(pieces[piece][0], len(numbers)))
-            finally:
-                tell(len(numbers), len(numbers))
+            texts = in_two_told(numbers, read, self.progress)
         for text in texts:
             number, _, rest = text.partition(" ")
             yield int(number), rest

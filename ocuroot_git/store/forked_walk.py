@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Piece = TypeVar("Piece")
     Work = Callable[[list[Piece]], list[str]]
     """Gives the results for one piece, which it may use up."""
+    Progress = Callable[[int, int], None]
+    """Told how many items of how many are begun; with both the same at the end."""
 
 _SIGKILL: Final = 9  # the module `signal` would bring `enum` with it
 
@@ -27,6 +29,19 @@ def in_pieces(items: list[Piece], most: int = 64) -> list[list[Piece]]:
     """
     size = max(-(-len(items) // most), 1)
     return [items[first : first + size] for first in range(0, len(items), size)]
+
+
+def in_two_told(items: list[Piece], work: Work[Piece], tell: Progress | None) -> list[str]:
+    """As `in_two`, of items that are cut into pieces here; `tell` is told how far that is."""
+    pieces = in_pieces(items)
+    tell = tell or (lambda done, of: None)
+    total = len(items)
+    size = len(pieces[0]) if pieces else 0
+    tell(0, total)
+    try:
+        return in_two(pieces, work, lambda piece: tell(piece * size, total))
+    finally:
+        tell(total, total)
 
 
 def in_two(

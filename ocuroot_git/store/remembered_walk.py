@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..backends.base import Files, Node
     from ..formats.layout import Layout, Side
     from ..git.objects import Directory
+    from .forked_walk import Progress
     from .memory import Memory
     from .steps import Step
 
@@ -69,8 +70,11 @@ def take_units(todo: list[Directory], above: dict[str, tuple[Node, Step]], glob:
     return list(units.values())
 
 
-def names_in(units: list[Unit], files: Files, rules: Rules, memory: Memory) -> list[StoredRef]:
-    """The stored refs that match in some units, those that are remembered and those that are found now."""
+def names_in(units: list[Unit], files: Files, rules: Rules, memory: Memory, tell: Progress | None) -> list[StoredRef]:
+    """The stored refs that match in some units, those that are remembered and those that are found now.
+
+    `tell` is told how many are walked.
+    """
     kind = kind_of(rules.layout)
     keys = [_key(files, rules, unit) for unit in units]
     known = memory.get(kind, keys)
@@ -81,7 +85,7 @@ def names_in(units: list[Unit], files: Files, rules: Rules, memory: Memory) -> l
             names += [StoredRef(unit.path + text) for text in _decoded(known[key])]
         else:
             unknown.append(number)
-    found = _walk(units, unknown, files)
+    found = _walk(units, unknown, files, tell)
     for number, suffixes in found.items():
         names += [StoredRef(units[number].path + suffix) for suffix in suffixes]
     new = {keys[number]: _encoded(suffixes) for number, suffixes in found.items()}
@@ -122,17 +126,15 @@ def _key(files: Files, rules: Rules, unit: Unit) -> str:
     return files.oid(unit.node) + "\0".join(words).encode(errors="surrogateescape").hex()
 
 
-def _walk(units: list[Unit], numbers: list[int], files: Files) -> dict[int, list[str]]:
+def _walk(units: list[Unit], numbers: list[int], files: Files, tell: Progress | None) -> dict[int, list[str]]:
     """What matches in the units of these numbers, by two processes where there is much, less the paths of the units."""
-
-    from .forked_walk import in_pieces, in_two
+    from .forked_walk import in_two_told
 
     def walk(piece: list[int]) -> list[str]:
         return [f"{number}{suffix}" for number in piece for suffix in _suffixes(units[number], files)]
 
     found: dict[int, list[str]] = {number: [] for number in numbers}
-    pieces = in_pieces(numbers)
-    texts = in_two(pieces, walk) if len(pieces) >= _FEWEST else [text for piece in pieces for text in walk(piece)]
+    texts = in_two_told(numbers, walk, tell) if len(numbers) >= _FEWEST else walk(numbers)
     for text in texts:
         number, slash, rest = text.partition("/")
         found[int(number)].append(slash + rest)

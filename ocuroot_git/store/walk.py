@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..formats.globs import Glob
     from ..formats.layout import ShownRef, Side
     from ..git.objects import Directory
+    from .forked_walk import Progress
     from .memory import Memory
     from .steps import Step
     from .tree import StoreTree
@@ -50,13 +51,17 @@ def match(tree: StoreTree, glob: Glob, side: Side | None = None) -> Iterator[Ent
 
 
 def match_refs(
-    tree: StoreTree, glob: Glob, side: Side | None = None, memory: Callable[[], Memory | None] = lambda: None
+    tree: StoreTree,
+    glob: Glob,
+    side: Side | None = None,
+    memory: Callable[[], Memory | None] = lambda: None,
+    tell: Progress | None = None,
 ) -> list[ShownRef]:
     """As `match`, only the refs as they are printed: a large store is walked by two processes where that pays.
 
-    `memory` is asked for what is remembered where the walk proves large.
+    `memory` is asked for what is remembered where the walk proves large, and `tell` told how far it is.
     """
-    return [tree.layout.shown(stored) for stored in _Walk(tree, glob, side).names(memory)]
+    return [tree.layout.shown(stored) for stored in _Walk(tree, glob, side).names(memory, tell)]
 
 
 def without_links(tree: StoreTree, entries: Iterator[Entry]) -> Iterator[Entry]:
@@ -89,7 +94,7 @@ class _Walk:
         yield from self._levels()
         yield from self._visit(self._todo, self._todo)
 
-    def names(self, memory: Callable[[], Memory | None]) -> list[StoredRef]:
+    def names(self, memory: Callable[[], Memory | None], tell: Progress | None = None) -> list[StoredRef]:
         """The stored refs that match."""
         names = [stored for stored, _ in self._levels()]
         remembered = memory() if self._todo else None
@@ -97,13 +102,13 @@ class _Walk:
             from .remembered_walk import names_in, take_units
 
             units = take_units(self._todo, self._above, self._rules.glob)
-            names += names_in(units, self._files, self._rules, remembered) if units else []
+            names += names_in(units, self._files, self._rules, remembered, tell) if units else []
         if self._todo:
-            from .forked_walk import in_pieces, in_two
+            from .forked_walk import in_two_told
 
-            pieces = in_pieces(self._todo)
-            self._todo.clear()
-            names += map(StoredRef, in_two(pieces, lambda piece: [stored for stored, _ in self._visit(piece, piece)]))
+            todo, self._todo = self._todo, []
+            found = in_two_told(todo, lambda piece: [stored for stored, _ in self._visit(piece, piece)], tell)
+            names += map(StoredRef, found)
         return names
 
     def _levels(self) -> Iterator[tuple[StoredRef, Node]]:

@@ -46,7 +46,7 @@ def test_progress_is_drawn_in_place_and_goes(history: Repo) -> None:
 def test_progress_of_what_reads_all_packages(history: Repo) -> None:
     history.ocuroot("update", "--stdin", input="".join(f"set r/-/p{number}/@1 1\n" for number in range(9)))
     shown = on_terminal(history, "diff", GIT_PROGRESS_DELAY="0")
-    assert shown.startswith("\rReading packages:   0% (0/9)\x1b[K")
+    assert shown.startswith("\rReading the stores:   0% (0/9)\x1b[K")
     assert "Reading" not in shown.rpartition("\r\x1b[K")[2]
     assert "Reading" not in on_terminal(history, "diff", GIT_PROGRESS_DELAY="0"), "it is remembered"
     assert "Reading" not in history.run("status", env={**os.environ, "GIT_PROGRESS_DELAY": "0"}).stderr

@@ -48,7 +48,13 @@ def run(
         context.terminal.start_pager()
         context.terminal.names(refs[:limit])
         return 0
-    found = list(snapshot.entries(patterns, side=side, links=not no_links, exclude=unwanted))
+    entries = snapshot.entries(patterns, side=side, links=not no_links, exclude=unwanted)
+    if context.terminal.shows_progress:
+        from ..progress import Meter
+
+        with Meter(context.terminal, "Reading refs") as meter:
+            entries = iter(list(meter.counted(entries)))
+    found = list(entries)
     key = version_key if sort == "version" else str
     found.sort(key=lambda pair: key(pair[1].ref))
     del found[len(found) if limit is None else limit :]
