@@ -67,7 +67,8 @@ if TYPE_CHECKING:
         """What this process has derived from trees, by its kind and their ids: see `memory.Memory`."""
 
         progress: Callable[[int, int], None] | None
-        """Told how many packages or directories of how many are read, where that may take long; with both the same at the end."""
+        """Told how many packages or directories of how many are read, where that may take long; with both the same at
+        the end."""
 
         def note_write(self) -> None:
             """Take note that something was written: under the name of this repository, if that was needed."""
@@ -263,8 +264,13 @@ class Snapshot:
         refs = []
         for tree, only in self._searched(side):
             remembers = self.backend_of(tree)[0].repository is not None
-            memory = lambda: self.surroundings.memory if remembers else None  # noqa: B023, E731
-            refs += match_refs(tree, glob, only, memory, self._tell_progress)
+            refs += match_refs(
+                tree,
+                glob,
+                only,
+                lambda: self.surroundings.memory if remembers else None,  # noqa: B023
+                self.surroundings.progress,
+            )
         if not excluded.start.dead:
             refs = [ref for ref in refs if not excluded.matches(ref)]
         refs.sort()
@@ -310,10 +316,6 @@ class Snapshot:
             return Found(entry.ref, entry.ref, content.kind == "ref", content.body if content.kind == "ref" else None)
         location, exists, value = tree.value(parsed)
         return Found(entry.ref, _shown(tree, location), exists, value)
-
-    def _tell_progress(self, done: int, total: int) -> None:
-        if self.surroundings.progress is not None:
-            self.surroundings.progress(done, total)
 
     def has_intent(self) -> bool:
         """Whether there is an intent store at all: one that was never made holds nothing that could match."""

@@ -52,6 +52,24 @@ def test_progress_of_what_reads_all_packages(history: Repo) -> None:
     assert "Reading" not in history.run("status", env={**os.environ, "GIT_PROGRESS_DELAY": "0"}).stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "packages", "drawn"),
+    [
+        (["match", "**/@*"], 2000, r"Reading the stores:   0% \(0/20\d\d\)"),
+        (["match", "--json", "**/@*"], 20, "Reading refs: 0"),
+        (["release", "list"], 20, r"(Reading the stores:   0% \(0/20\)\x1b\[K\r\x1b\[K\r?){2}"),
+    ],
+)
+def test_progress_of_what_lists_a_large_store(history: Repo, arguments: list[str], packages: int, drawn: str) -> None:
+    made = json.dumps({"commit": "c0ffee", "package": package([call("build")])})
+    history.ocuroot("update", "--stdin", input="".join(f"set r/-/p{n}/@1 {made}\n" for n in range(packages)))
+    shown = on_terminal(history, *arguments, GIT_PROGRESS_DELAY="0", GIT_PAGER="cat")
+    assert re.match(rf"\r{drawn}", shown)
+    plain = history.run(*arguments, env={**os.environ, "GIT_PROGRESS_DELAY": "0"})
+    assert plain.stderr == "", "only a person is told"
+    assert shown.rpartition("\r\x1b[K")[2].count("r/-/p") == plain.stdout.count("r/-/p") >= packages
+
+
 def test_the_pager_is_gits_own_choice(history: Repo, tmp_path: Path) -> None:
     paged = tmp_path / "paged"
     history.git("config", "core.pager", f"sh -c 'echo $LESS > {paged}; cat'")

@@ -11,6 +11,8 @@ from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ...formats.layout import Side
     from ...store.snapshot import Snapshot
     from ...store.tree import StoreTree
@@ -49,12 +51,7 @@ def run(
         context.terminal.names(refs[:limit])
         return 0
     entries = snapshot.entries(patterns, side=side, links=not no_links, exclude=unwanted)
-    if context.terminal.shows_progress:
-        from ..progress import Meter
-
-        with Meter(context.terminal, "Reading refs") as meter:
-            entries = iter(list(meter.counted(entries)))
-    found = list(entries)
+    found = _counted(context, entries) if context.terminal.shows_progress else list(entries)
     key = version_key if sort == "version" else str
     found.sort(key=lambda pair: key(pair[1].ref))
     del found[len(found) if limit is None else limit :]
@@ -63,6 +60,13 @@ def run(
     for tree, entry in found:
         context.terminal.json(_line(snapshot, tree, entry, json=json, values=values))
     return 0
+
+
+def _counted(context: Context, entries: Iterator[tuple[StoreTree, Entry]]) -> list[tuple[StoreTree, Entry]]:
+    from ..progress import Meter
+
+    with Meter(context.terminal, "Reading refs") as meter:
+        return list(meter.counted(entries))
 
 
 def _prefetch(snapshot: Snapshot, found: list[tuple[StoreTree, Entry]], *, values: bool) -> None:
