@@ -24,6 +24,8 @@ RUN = "https://***@github.example/octo/shop/actions/runs/7"
 READING = (
     *(
         "blame",
+        "watch",
+        "release lint",
         "logs",
         "init",
         "status",
