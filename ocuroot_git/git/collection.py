@@ -17,7 +17,7 @@ from ..errors import Conflict, Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Final
 
     from .object_writer import ObjectWriter
@@ -41,16 +41,13 @@ def let_pass(common_dir: str) -> None:
     One that begins afterwards needs far longer to come to deleting than a writer to move its branch.
     """
     running = collector(common_dir)
-    deadline = time.monotonic() + _LONGEST
-    pause, longest = _PAUSES
+    sleep = _sleeps()
     while running is not None and collector(common_dir) == running:
-        if time.monotonic() > deadline:
+        if not next(sleep):
             raise Conflict(
                 f"nothing was changed: 'git gc --prune' (process {running}) still runs, and would delete what is new",
                 hint="try again when it has ended",
             )
-        time.sleep(pause)
-        pause = min(pause * 2, longest)
 
 
 def outlast(writer: ObjectWriter, commit: Oid, changes: Changes, write_again: Callable[[], None]) -> None:
@@ -59,8 +56,7 @@ def outlast(writer: ObjectWriter, commit: Oid, changes: Changes, write_again: Ca
     Raises Fatal where a `git gc` that may delete them goes on for too long to say.
     """
     running = collector(writer.repository.common_dir)
-    deadline = time.monotonic() + _LONGEST
-    pause, longest = _PAUSES
+    sleep = _sleeps()
     while True:
         if not writer.holds(commit, changes):
             write_again()
@@ -72,13 +68,22 @@ def outlast(writer: ObjectWriter, commit: Oid, changes: Changes, write_again: Ca
         if collector(writer.repository.common_dir) != running:
             running = None  # one that began later has seen the branch; one more look at what the first one did last
             continue
-        if time.monotonic() > deadline:
+        if not next(sleep):
             raise Fatal(
                 f"the change was made, but 'git gc --prune' (process {running}) still runs and may delete it",
                 hint="when it has ended, see that all is well: git ocuroot fsck",
             )
+
+
+def _sleeps() -> Iterator[bool]:
+    """Sleep before another look, each time longer; gives False, and does not sleep, once that lasted for too long."""
+    deadline = time.monotonic() + _LONGEST
+    pause, longest = _PAUSES
+    while time.monotonic() <= deadline:
         time.sleep(pause)
         pause = min(pause * 2, longest)
+        yield True
+    yield False
 
 
 class GcWindow:
