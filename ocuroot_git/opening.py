@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .formats.operation import Origin
     from .git.commit_graph import CommitGraph
     from .git.repository import Repository
+    from .git.tree_changes import TreeChanges
     from .store.memory import Memory
 
 
@@ -152,6 +153,11 @@ class _Surroundings:
         from .git.commit_graph import CommitGraph
 
         return CommitGraph(repository, self._settings.environ, may_write=self._settings.may_index_history)
+
+    def tree_changes(self, repository: Repository) -> TreeChanges:
+        from .git.tree_changes import TreeChanges
+
+        return TreeChanges(repository, self._settings.environ)
 
     def note_write(self) -> None:
         repository = self._settings.repository_or_none

@@ -150,12 +150,26 @@ class Repository(TreeReader):
         except FileNotFoundError:
             return set()
 
+    def parents_and_time(self, oid: Oid) -> tuple[tuple[Oid, ...], int]:
+        """The parents of a commit, as far as they are here, and when it was committed, in seconds since the epoch."""
+        found = self.read_commit(oid)
+        return tuple(Oid(parent) for parent in found.parent_ids), found.commit_time
+
     def message_and_parents(self, oid: Oid) -> tuple[str, tuple[Oid, ...]] | None:
         """The message of a commit, and its parents; None where it is not here. Nothing is fetched for it."""
         if not self.has(oid):
             return None
         found = self.read_commit(oid)
         return found.raw_message.decode(errors="replace"), tuple(Oid(parent) for parent in found.parent_ids)
+
+    def blobs(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+        """The contents of blobs by their ids; those that are not here are fetched in one batch."""
+        wanted = dict.fromkeys(oids)
+        if self.fetch_missing is not None:
+            absent = [oid for oid in wanted if not self.handle.odb.exists(self.core.Oid(hex=oid))]
+            if absent:
+                self.fetch_missing(absent, "self")
+        return {oid: self.data(self._read(self.core.Oid(hex=oid), "blob")) for oid in wanted}
 
     def small_blobs(self, prefix: str, most: int) -> dict[str, tuple[Oid, bytes]]:
         """What the references below a prefix lead to, where it is a blob of at most so many bytes: its id, and it."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..formats.operation import Origin
     from ..git.commit_graph import CommitGraph
     from ..git.repository import Repository
+    from ..git.tree_changes import TreeChanges
     from .memory import Memory
     from .tree import Location
     from .walk import Entry
@@ -62,6 +63,9 @@ if TYPE_CHECKING:
 
         def commit_graph(self, repository: Repository) -> CommitGraph:
             """What finds the commits of a long history that changed a path; written unless the user forbids it."""
+
+        def tree_changes(self, repository: Repository) -> TreeChanges:
+            """What compares many commits of a repository at once."""
 
         derived: dict[str, dict[str, Any]]
         """What this process has derived from trees, by its kind and their ids: see `memory.Memory`."""

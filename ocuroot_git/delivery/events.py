@@ -1,0 +1,145 @@
+"""One deployment that ended, as the ledger has it, and how it is written down to be remembered (design 12)."""
+
+from __future__ import annotations
+
+from .fields import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+    from ..git.objects import Oid
+
+_END: Final = "\x1f"
+"""Between fields: no ref and no line of a message holds it."""
+
+
+class Event(Record):
+    """A run of a deployment that ended, and the commit of the store that says so.
+
+    `time` is when it ended, by the clock of who ran it, in seconds since the epoch; `seconds` how long it took, where
+    that is known. `type` is up or down, `outcome` complete, failed or cancelled (of a run that had begun). `release` is
+    the one that the run is of, `before` the one that was deployed there until then, empty for none; `source` and
+    `source_before` are the commits that these are releases of, empty where that is not known. `commit` is that of the
+    store; `actor`, `run` (a URL) and `reason` are what it says, empty for nothing. All refs are as the store spells
+    them.
+    """
+
+    __slots__ = (
+        "actor",
+        "before",
+        "commit",
+        "environment",
+        "outcome",
+        "package",
+        "reason",
+        "release",
+        "run",
+        "run_ref",
+        "seconds",
+        "source",
+        "source_before",
+        "time",
+        "type",
+    )
+
+    def __init__(
+        self,
+        time: float,
+        package: str,
+        environment: str,
+        type_: str,
+        release: str,
+        before: str,
+        outcome: str,
+        seconds: float | None,
+        run_ref: str,
+        commit: str,
+        source: str,
+        source_before: str,
+        actor: str,
+        run: str,
+        reason: str,
+    ) -> None:
+        self.time = time
+        self.package = package
+        self.environment = environment
+        self.type = type_
+        self.release = release
+        self.before = before
+        self.outcome = outcome
+        self.seconds = seconds
+        self.run_ref = run_ref
+        self.commit = commit
+        self.source = source
+        self.source_before = source_before
+        self.actor = actor
+        self.run = run
+        self.reason = reason
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        """Where it was: the package and the environment."""
+        return self.package, self.environment
+
+    def to_line(self) -> str:
+        seconds = "" if self.seconds is None else repr(self.seconds)
+        fields = (
+            repr(self.time),
+            self.package,
+            self.environment,
+            self.type,
+            self.release,
+            self.before,
+            self.outcome,
+            seconds,
+            self.run_ref,
+            self.commit,
+            self.source,
+            self.source_before,
+            self.actor,
+            self.run,
+            self.reason,
+        )
+        return _END.join(fields)
+
+    @classmethod
+    def of_line(cls, line: str) -> Event:
+        """What `to_line` wrote. Raises ValueError or TypeError for anything else."""
+        time, package, environment, type_, release, before, outcome, seconds, *others = line.split(_END)
+        took = float(seconds) if seconds else None
+        return cls(float(time), package, environment, type_, release, before, outcome, took, *others)
+
+
+class Chunk(Record):
+    """The events of one stretch of history, newest first, and the commit that goes on from there (None: the end).
+
+    `newest` is the latest moment that a commit or an event of it names, `commits` how many there are in it.
+    `is_cut` says that history ends there because the clone is a shallow one.
+    """
+
+    __slots__ = ("commits", "events", "is_cut", "newest", "next")
+
+    def __init__(
+        self, events: Sequence[Event], next_: Oid | None, newest: float, commits: int, *, is_cut: bool = False
+    ) -> None:
+        self.events = events
+        self.next = next_
+        self.newest = newest
+        self.commits = commits
+        self.is_cut = is_cut
+
+    def to_text(self) -> str:
+        head = _END.join((self.next or "", repr(self.newest), str(self.commits)))
+        return "\n".join([head, *(event.to_line() for event in self.events)])
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Chunk | None:
+        """What `to_text` wrote; None for anything else."""
+        try:
+            head, *lines = data.decode(errors="surrogateescape").split("\n")
+            next_, newest, commits = head.split(_END)
+            return cls([Event.of_line(line) for line in lines], next_ or None, float(newest), int(commits))  # type: ignore[arg-type]
+        except (ValueError, TypeError):
+            return None
