@@ -17,7 +17,7 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply deployments package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
@@ -50,6 +50,7 @@ _git_ocuroot ()
     'delete') __gitcomp "--if-match --package --release --message --operation --quiet --verbose --help" ;;
     'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
     'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
+    'deployments') __gitcomp "--environment --at --json --offline --max-age --quiet --verbose --help" ;;
     'package new') __gitcomp "--quiet --verbose --help" ;;
     'package schema') __gitcomp "--quiet --verbose --help" ;;
     'package show') __gitcomp "--commit --json --offline --max-age --quiet --verbose --help" ;;

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "delete": "delete an intent",
     "diff": "compare intent with state",
     "apply": "make state follow intent",
+    "deployments": "show what is deployed where, since when and by whom",
     "package": "show what a package defines, and check it",
     "release": "make releases, list and show them",
     "run": "carry out the work of a release and record it",

@@ -26,7 +26,7 @@ from .vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, FAILED, FAILED_RETRIE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from typing import Final
 
     from ..formats.documents import Document
@@ -85,6 +85,19 @@ class Ledger:
                 older = older + chunk.commits if chunk.newest < since else 0
                 if older >= _SLACK:
                     return
+
+    def ends_of(self, runs: Collection[str]) -> dict[str, Event]:
+        """The last end of each of some runs (stored refs), as far as history is here; it is read no further back."""
+        found: dict[str, Event] = {}
+        missing = set(runs)
+        for chunk in self.chunks():
+            for event in chunk.events:
+                if event.run_ref in missing:
+                    found[event.run_ref] = event
+                    missing.remove(event.run_ref)
+            if not missing:
+                break
+        return found
 
     def chunks(self) -> Iterator[Chunk]:
         """All of history, chunk by chunk."""
@@ -367,7 +380,7 @@ class Reader:
     def _source(self, tree: StoreTree, release: str) -> str:
         """The commit that a release is of; empty where that is not known."""
         if release not in self._sources:
-            self._sources[release] = _line(lenient.fields(lenient.body(tree, release)).get("commit"))
+            self._sources[release] = line_of(lenient.fields(lenient.body(tree, release)).get("commit"))
         return self._sources[release]
 
 
@@ -376,10 +389,10 @@ def _origin(commit: Commit) -> tuple[str, str, str]:
     actor, run, reason = origin_of(commit.message).values()
     if actor is None and not any(operation.origin.actor for operation in operations_of(commit.message)):
         actor = f"{commit.author.name} <{commit.author.email}>"
-    return _line(actor), _line(run), _line(reason)
+    return line_of(actor), line_of(run), line_of(reason)
 
 
-def _line(value: Document) -> str:
+def line_of(value: Document) -> str:
     """A text as one printable line; empty for anything else."""
     text = lenient.text(value)
     return text if text.isprintable() else "".join(char for char in text if char.isprintable())

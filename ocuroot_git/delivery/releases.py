@@ -232,13 +232,13 @@ def _line(snapshot: Snapshot, release: str, problems: Problems, *, newest: bool)
         "package": addresses.package_of(release),
         "commit": document.commit,
         "time": when,
-        "tags": _tags(snapshot, release),
+        "tags": tags_of(snapshot, release),
         "newest": newest,
         "work": statuses,
     }
 
 
-def _tags(snapshot: Snapshot, release: str) -> list[str]:
+def tags_of(snapshot: Snapshot, release: str) -> list[str]:
     """The tags that lead to a release, sorted."""
     found = snapshot.object(release)
     head = f"{addresses.package_of(release)}/{STATE}"

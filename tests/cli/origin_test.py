@@ -26,6 +26,7 @@ READING = (
         "blame",
         "watch",
         "release lint",
+        "deployments",
         "logs",
         "init",
         "status",

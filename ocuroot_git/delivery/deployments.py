@@ -1,0 +1,212 @@
+"""What is deployed where, since when and by whom; what is under way there, failed, or wanted and not so (design 12).
+
+How things stand is asked of `overview` and `diff`, as the page and `diff` do; who made it so, of the ledger.
+"""
+
+from __future__ import annotations
+
+from ..errors import NotFound
+from ..formats.globs import Glob
+from ..formats.times import parse_seconds
+from . import lenient, overview
+from .diff import differences
+from .fields import Record
+from .ledger import Ledger, line_of
+from .queries import environments, state_tree
+from .releases import tags_of
+from .vocabulary import COMPLETE, DEPLOY, DOWN, FAILED, OPEN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Final
+
+    from ..store.snapshot import Snapshot
+    from .events import Event
+    from .fields import Fields
+    from .problems import Problems
+
+WANTED: Final = "wanted"
+UNWANTED: Final = "unwanted"
+UNREADABLE: Final = "unreadable"
+"""What a deployment is called by of which there is no run: an intent asks for it, or there is something of which no
+intent asks any more, and nothing is under way; or something may be deployed, and what cannot be read."""
+
+
+class Deployment(Record):
+    """A release in an environment, or on its way there or away: a run of a deployment, and how it stands.
+
+    `status` is that of the run, where `complete` means that this is what is deployed now, or else one of those above.
+    `release` is what is deployed by it: empty where that is nothing, as of a run that takes something down. `commit` is
+    the one that was released; `since` when the run came to its status, in seconds since the epoch; `actor`, `run` (a
+    URL) and `reason` are those of the commit of the store that says so. Empty or None: not known.
+    """
+
+    __slots__ = (
+        *(
+            "actor",
+            "commit",
+            "environment",
+            "package",
+            "reason",
+            "release",
+            "run",
+            "run_ref",
+            "since",
+            "status",
+            "tags",
+        ),
+        "is_down",
+    )
+
+    def __init__(self, package: str, environment: str, status: str, release: str, run_ref: str = "") -> None:
+        self.package = package
+        self.environment = environment
+        self.status = status
+        self.release = release
+        self.run_ref = run_ref
+        self.is_down = False
+        self.tags: list[str] = []
+        self.commit = ""
+        self.since: float | None = None
+        self.actor = ""
+        self.run = ""
+        self.reason = ""
+
+
+def chosen_packages(snapshot: Snapshot, globs: Collection[str], known: Collection[str] = ()) -> list[str]:
+    """The packages, and those `known` besides, that match one of some patterns; all for no pattern.
+
+    Raises NotFound where nothing matches a pattern.
+    """
+    names = sorted({*overview.package_names(snapshot), *known})
+    if not globs:
+        return names
+    for glob in globs:
+        matches = Glob(glob).matches
+        if not any(map(matches, names)):
+            raise NotFound(
+                f"no package matches '{glob}'", hint="a package is repo/-/path, or //path of this repository"
+            )
+    return list(filter(Glob(*globs).matches, names))
+
+
+def deployments(
+    snapshot: Snapshot, globs: Collection[str], environment: str | None, problems: Problems
+) -> list[Deployment]:
+    """How the packages that match patterns (all for none) are deployed, by package and environment: what is deployed
+    first, then what is under way, failed, or wanted.
+
+    Of a remote store history must be here, as for `Ledger`. Raises NotFound for a pattern that no package matches, and
+    for an environment that there is not.
+    """
+    names = chosen_packages(snapshot, globs)
+    found = _deployed(snapshot, names, problems)
+    found += _unfinished(snapshot, set(names), problems)
+    found += _differing(snapshot, set(names), found, problems)
+    if environment is not None:
+        found = [one for one in found if one.environment == environment]
+        if not found:
+            require_environment(snapshot, environment, problems)
+    _tell_releases(snapshot, found)
+    _tell_origins(snapshot, found)
+    return sorted(found, key=lambda one: (one.package, one.environment))
+
+
+def require_environment(snapshot: Snapshot, name: str, problems: Problems) -> None:
+    """Raise NotFound where there is no environment of that name."""
+    if name not in environments(snapshot, problems):
+        raise NotFound(f"no such environment: '{name}'")
+
+
+def _deployed(snapshot: Snapshot, names: Collection[str], problems: Problems) -> list[Deployment]:
+    found = []
+    for package in overview.packages(snapshot, names, problems).values():
+        for environment, run in package.deployed.items():
+            release, _, _ = lenient.split_work(run)
+            found.append(Deployment(package.ref, environment, COMPLETE, release, run))
+        found += [Deployment(package.ref, environment, UNREADABLE, "") for environment in package.unreadable]
+    return found
+
+
+def _unfinished(snapshot: Snapshot, names: set[str], problems: Problems) -> list[Deployment]:
+    """The runs of deployments that have not ended, and those that failed, and nobody has dealt with that."""
+    state = state_tree(snapshot)
+    found = []
+    for one in overview.unfinished(snapshot, problems):
+        if one.word != DEPLOY or one.package not in names:
+            continue
+        is_down = lenient.fields(lenient.body(state, one.run)).get("type") == DOWN
+        deployment = Deployment(one.package, one.name, one.status, "" if is_down else one.release, one.run)
+        deployment.is_down = is_down
+        deployment.since = parse_seconds(one.time)
+        found.append(deployment)
+    return found
+
+
+def _differing(snapshot: Snapshot, names: set[str], others: list[Deployment], problems: Problems) -> list[Deployment]:
+    """What intents ask for, or no longer ask for, where that is not so, and no run is under way to make it so or failed
+    to."""
+    if not snapshot.has_intent():
+        return []
+    busy = {(one.package, one.environment, one.is_down) for one in others if one.status in OPEN}
+    failed = {(one.package, one.environment, one.release) for one in others if one.status == FAILED}
+    found = []
+    for difference in differences(snapshot, problems):
+        if difference.kind != DEPLOY:
+            continue
+        package, _, environment = difference.ref.rpartition(f"/+/{DEPLOY}/")
+        is_down = difference.status == "D"
+        if package not in names or (package, environment, is_down) in busy:
+            continue
+        release = lenient.release_of(difference.actual if is_down else difference.wanted)
+        with problems.leave_out(difference.ref):
+            release = snapshot.resolve(release) if release else ""
+            deployment = Deployment(package, environment, UNWANTED if is_down else WANTED, release)
+            deployment.is_down = is_down
+            if (package, environment, "" if is_down else release) not in failed:
+                found.append(deployment)
+    return found
+
+
+def _tell_releases(snapshot: Snapshot, found: list[Deployment]) -> None:
+    """Find the commit and the tags of each release."""
+    state = state_tree(snapshot)
+    known: dict[str, tuple[str, list[str]]] = {}
+    for one in found:
+        if one.release and one.release not in known:
+            commit = line_of(lenient.fields(lenient.body(state, one.release)).get("commit"))
+            known[one.release] = commit, tags_of(snapshot, one.release)
+        one.commit, one.tags = known.get(one.release, ("", []))
+
+
+def _tell_origins(snapshot: Snapshot, found: list[Deployment]) -> None:
+    """Find when runs came to their status, and of those that ended who asked for that. A directory has no history."""
+    state = state_tree(snapshot)
+    ended = {one.run_ref for one in found if one.run_ref and one.status in (COMPLETE, FAILED)}
+    events: dict[str, Event] = {}
+    if ended and snapshot.backend_of(state)[0].repository is not None:
+        events = Ledger(snapshot).ends_of(ended)
+    for one in found:
+        event = events.get(one.run_ref)
+        if event is not None and event.outcome == one.status:
+            one.since, one.actor, one.run, one.reason = event.time, event.actor, event.run, event.reason
+        elif one.since is None and one.run_ref:
+            one.since = parse_seconds(lenient.moment(state, f"{one.run_ref}/status/{one.status}"))
+
+
+def to_document(one: Deployment, since: str | None) -> Fields:
+    """A deployment as JSON has it (design 12); `since` is its moment as text."""
+    return {
+        "package": one.package,
+        "environment": one.environment,
+        "release": one.release or None,
+        "tags": one.tags,
+        "commit": one.commit or None,
+        "since": since,
+        "status": one.status,
+        "run_ref": one.run_ref or None,
+        "actor": one.actor or None,
+        "run": one.run or None,
+        "reason": one.reason or None,
+    }

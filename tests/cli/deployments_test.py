@@ -1,0 +1,145 @@
+"""`git ocuroot deployments` (design 12)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.delivering import copy_of, deploy, package, prepare, release
+from support.repositories import Repo
+from support.terminals import on_terminal
+
+KEYS = ["package", "environment", "release", "tags", "commit", "since", "status", "run_ref", "actor", "run", "reason"]
+CI = {
+    "CIRCLECI": "true",
+    "CIRCLE_USERNAME": "ann",
+    "CIRCLE_BUILD_URL": "https://ci.example/1",
+}
+
+
+def listed(repo: Repo, *arguments: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in repo.ocuroot("deployments", "--json", *arguments).splitlines()]
+    assert all(list(line) == KEYS for line in lines)
+    return lines
+
+
+def told(repo: Repo, *arguments: str) -> list[tuple[str, str, str | None]]:
+    """Environment, status and release of what is listed."""
+    return [(line["environment"], line["status"], line["release"]) for line in listed(repo, *arguments)]
+
+
+@pytest.fixture(params=["1", "3"], scope="module")
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A release that is in staging and production, by ann, and one that came to staging and failed in production."""
+    repo = Repo(tmp_path_factory.mktemp("made"))
+    repo.git("init", "-q")
+    repo.git("config", "ocuroot.repoAlias", "shop")
+    repo.ocuroot("init", "-q", f"--dialect={request.param}")
+    prepare(repo, "staging", "production")
+    release(repo, package([deploy("staging")], [deploy("production")]), "web", "--tag=v1")
+    repo.ocuroot("work", "any", "-q", "-m", "the first", env={**os.environ, **CI})
+    repo.git("commit", "-q", "--allow-empty", "-m", "second")
+    release(repo, package([deploy("staging")], [deploy("production", up="exit 1")]))
+    assert repo.run("work", "any", "-q").returncode == 1
+    return repo
+
+
+@pytest.fixture
+def shop(made: Repo, tmp_path: Path) -> Repo:
+    return copy_of(made, tmp_path / "copy")
+
+
+def release_of(repo: Repo, number: int) -> str:
+    is_late = repo.run("get", "shop/-/web/@r1").returncode == 0
+    return f"shop/-/web/@{'r' if is_late else ''}{number}"
+
+
+def test_what_is_deployed_since_when_and_by_whom(shop: Repo) -> None:
+    first, second = release_of(shop, 1), release_of(shop, 2)
+    production, failed, staging = listed(shop)
+    run = f"{first}/deploy/production/1"
+    ended = shop.value(f"{run}/status/complete")["time"]
+    assert production == {
+        "package": "shop/-/web",
+        "environment": "production",
+        "release": first,
+        "tags": ["v1"],
+        "commit": shop.git("rev-parse", "HEAD~1"),
+        "since": f"{ended[:19]}Z",
+        "status": "complete",
+        "run_ref": run,
+        "actor": "circleci:ann",
+        "run": "https://ci.example/1",
+        "reason": "the first",
+    }
+    assert (failed["environment"], failed["status"], failed["release"]) == ("production", "failed", second)
+    assert (failed["actor"], failed["run"], failed["reason"]) == ("local:test@example.com", None, None)
+    assert failed["since"] == f"{shop.value(f'{second}/deploy/production/1/status/failed')['time'][:19]}Z"
+    assert (staging["release"], staging["status"], staging["actor"]) == (second, "complete", "local:test@example.com")
+    assert staging["commit"] == shop.git("rev-parse", "HEAD") and staging["tags"] == []
+    rows = [line.split("\t") for line in shop.ocuroot("deployments").splitlines()]
+    assert rows[0] == ["shop/-/web", "production", "complete", first[11:], "v1", production["since"], "circleci:ann"]
+    assert [row[4] for row in rows[1:]] == [shop.git("rev-parse", "HEAD")[:10]] * 2
+
+
+def test_what_is_under_way_and_what_is_wanted(shop: Repo) -> None:
+    first, second = release_of(shop, 1), release_of(shop, 2)
+    shop.ocuroot("run", "dismiss", f"{second}/deploy/production/1")
+    shop.ocuroot("set", "-f=json", "//web/+/deploy/production", json.dumps({"release": second}))
+    shop.ocuroot("delete", "//web/+/deploy/staging")
+    before = [("production", "complete", first), ("staging", "complete", second)]
+    assert told(shop) == [before[0], ("production", "wanted", second), before[1], ("staging", "unwanted", second)]
+    shop.ocuroot("apply", "--all")
+    assert told(shop) == [before[0], ("production", "pending", second), before[1], ("staging", "pending", None)]
+    assert [line.split("\t")[2] for line in shop.ocuroot("deployments").splitlines()][3] == "pending (down)"
+    shop.ocuroot("run", "start", f"{second}/deploy/staging")
+    assert told(shop)[3] == ("staging", "running", None)
+    shop.ocuroot("run", "finish", f"{second}/deploy/staging", "--status=complete")
+    assert told(shop, "--environment", "staging") == []
+    # As it was before: the answer is that of the moment.
+    assert told(shop, "--at", "state~3")[:1] == before[:1]
+    (line,) = [line for line in listed(shop, "--at", "state~3", "--environment", "staging") if line["run_ref"]][:1]
+    assert (line["release"], line["status"], line["actor"]) == (second, "complete", "local:test@example.com")
+
+
+def test_packages_and_environments_are_chosen_and_must_be_there(shop: Repo) -> None:
+    assert told(shop, "//web", "--environment=staging") == told(shop, "**/web")[2:] == told(shop, "shop/-/w*")[2:]
+    for arguments, words in (
+        (["//wbe"], "no package matches 'shop/-/wbe'"),
+        (["//web", "//wbe"], "no package matches 'shop/-/wbe'"),
+        (["--environment=prod"], "no such environment: 'prod'"),
+    ):
+        done = shop.run("deployments", *arguments)
+        assert (done.returncode, done.stdout) == (1, "") and words in done.stderr
+    assert shop.run("deployments", "[").returncode == 128
+
+
+def test_what_cannot_be_read_is_no_empty_place(shop: Repo) -> None:
+    shop.ocuroot("update", "--stdin", input="set @/custom/x 1\nlink shop/-/web/@/deploy/staging @/custom/x\n")
+    done = shop.run("deployments", "--json", "--environment=staging")
+    (line,) = [json.loads(line) for line in done.stdout.splitlines() if '"unreadable"' in line]
+    assert done.returncode == 1 and "warning: " in done.stderr
+    assert (line["status"], line["release"], line["run_ref"]) == ("unreadable", None, None)
+
+
+def test_a_table_for_people(shop: Repo) -> None:
+    shown = on_terminal(shop, "deployments", COLUMNS="120", NO_COLOR="1", GIT_PAGER="cat").splitlines()
+    assert shown[0].split() == ["package", "environment", "status", "release", "of", "since", "by"]
+    assert len(shown) == 4 and all(len(line) <= 120 for line in shown)
+    assert ("just now" in shown[1] or "minute" in shown[1]) and shown[1].endswith("circleci:ann")
+    narrow = on_terminal(shop, "deployments", COLUMNS="30", NO_COLOR="1", GIT_PAGER="cat")
+    assert "production" in narrow and "shop/-/web" in narrow
+
+
+def test_a_store_in_a_directory_tells_all_but_who(shop: Repo, tmp_path: Path) -> None:
+    wanted = [{**line, "actor": None, "run": None, "reason": None} for line in listed(shop)]
+    shop.ocuroot("export", "-q", "exported")
+    other = Repo(tmp_path / "other")
+    other.path.mkdir()
+    other.git("init", "-q")
+    other.git("config", "ocuroot.repoAlias", "shop")
+    other.git("config", "ocuroot.state.path", str(shop.path / "exported"))
+    assert listed(other) == wanted
