@@ -300,7 +300,7 @@ class Reader:
 
     def _made(self, commit: Commit, changes: list[FileChange], ended: dict[str, tuple[str, Oid]]) -> list[Event]:
         """The events of the runs that ended in a commit that made them end."""
-        after = StoreTree(self._repository, node_at(self._repository, commit.root, self._directory), self._layout)
+        after = self._tree(commit.oid)
         files = {path: (old, new) for _, old, new, path in changes}
         markers = self._repository.blobs(blob for _, blob in ended.values())
         actor, run_url, reason = _origin(commit)
@@ -350,7 +350,9 @@ class Reader:
 
     def _tree(self, oid: Oid) -> StoreTree:
         repository = self._repository
-        return StoreTree(repository, node_at(repository, repository.root(oid), self._directory), self._layout)
+        return StoreTree(
+            repository, node_at(repository, repository.root(oid), self._directory.rstrip("/")), self._layout
+        )
 
     def _began(self, tree: StoreTree, run: str, running: Oid | None) -> float | None:
         """When a run was first set running, in seconds since the epoch; None where nothing says so.
