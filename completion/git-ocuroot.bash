@@ -50,7 +50,7 @@ _git_ocuroot ()
     'delete') __gitcomp "--if-match --package --release --message --operation --quiet --verbose --help" ;;
     'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
     'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-    'deployments') __gitcomp "--environment --at --json --offline --max-age --quiet --verbose --help" ;;
+    'deployments') __gitcomp "--environment --history --since --until --by --failed --limit --at --json --offline --max-age --quiet --verbose --help" ;;
     'package new') __gitcomp "--quiet --verbose --help" ;;
     'package schema') __gitcomp "--quiet --verbose --help" ;;
     'package show') __gitcomp "--commit --json --offline --max-age --quiet --verbose --help" ;;

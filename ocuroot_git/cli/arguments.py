@@ -10,6 +10,7 @@ from .options import Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from re import Pattern
     from typing import Final
 
     from ..sync.merge import Choice
@@ -60,6 +61,16 @@ def absolute_glob(context: Context, glob: str) -> str:
         if glob.startswith(relative):
             return f"{escape(context.stores.base.repo)}/-/{glob.removeprefix(relative)}"
     return glob
+
+
+def pattern_of(option: str, text: str) -> Pattern[str]:
+    """A regular expression that an option takes. Raises UsageError."""
+    import re
+
+    try:
+        return re.compile(text)
+    except re.error as problem:
+        raise UsageError(f"{option} takes a pattern, not '{text}': {problem}") from None
 
 
 def need_history(context: Context) -> None:

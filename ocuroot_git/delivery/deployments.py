@@ -74,12 +74,9 @@ class Deployment(Record):
         self.reason = ""
 
 
-def chosen_packages(snapshot: Snapshot, globs: Collection[str], known: Collection[str] = ()) -> list[str]:
-    """The packages, and those `known` besides, that match one of some patterns; all for no pattern.
-
-    Raises NotFound where nothing matches a pattern.
-    """
-    names = sorted({*overview.package_names(snapshot), *known})
+def _chosen(snapshot: Snapshot, globs: Collection[str]) -> list[str]:
+    """The packages that match one of some patterns; all for no pattern. Raises NotFound where none matches one."""
+    names = list(overview.package_names(snapshot))
     if not globs:
         return names
     for glob in globs:
@@ -91,6 +88,11 @@ def chosen_packages(snapshot: Snapshot, globs: Collection[str], known: Collectio
     return list(filter(Glob(*globs).matches, names))
 
 
+def no_package(glob: str) -> NotFound:
+    """The error for a pattern that no package matches."""
+    return NotFound(f"no package matches '{glob}'", hint="a package is repo/-/path, or //path of this repository")
+
+
 def deployments(
     snapshot: Snapshot, globs: Collection[str], environment: str | None, problems: Problems
 ) -> list[Deployment]:
@@ -100,7 +102,7 @@ def deployments(
     Of a remote store history must be here, as for `Ledger`. Raises NotFound for a pattern that no package matches, and
     for an environment that there is not.
     """
-    names = chosen_packages(snapshot, globs)
+    names = _chosen(snapshot, globs)
     found = _deployed(snapshot, names, problems)
     found += _unfinished(snapshot, set(names), problems)
     found += _differing(snapshot, set(names), found, problems)

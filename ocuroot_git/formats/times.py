@@ -56,6 +56,19 @@ def relative(seconds: float) -> str:
     return "just now"
 
 
+def lasted(seconds: float) -> str:
+    """How long something took, short: `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{int(seconds)} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    if seconds < 172_800:
+        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+    return f"{int(seconds // 86_400)} days"
+
+
 def _day_and_clock(seconds: float) -> str:
     """`2026-01-05T09:00:00`. Raises ValueError, OverflowError or OSError for a year that is not of four digits."""
     year, month, day, hour, minute, second, *_ = gmtime(seconds)

@@ -142,6 +142,20 @@ class Repository(TreeReader):
             return None
         return None if base is None else Oid(base)
 
+    def ahead_and_behind(self, one: Oid, other: Oid) -> tuple[int, int] | None:
+        """How many commits are in the history of one alone, and of the other; None where not all of both is here."""
+        if self.history_ends():
+            return None
+        try:
+            return self._count_beyond(one, other), self._count_beyond(other, one)
+        except (KeyError, ValueError, self.core.GitError):
+            return None
+
+    def _count_beyond(self, one: Oid, other: Oid) -> int:
+        walk = self.handle.walk(self.core.Oid(hex=one))
+        walk.hide(self.core.Oid(hex=other))
+        return sum(1 for _ in walk)
+
     def history_ends(self) -> set[str]:
         """The commits at which history ends here, though it goes on elsewhere: this is a shallow clone."""
         try:

@@ -143,3 +143,91 @@ def test_a_store_in_a_directory_tells_all_but_who(shop: Repo, tmp_path: Path) ->
     other.git("config", "ocuroot.repoAlias", "shop")
     other.git("config", "ocuroot.state.path", str(shop.path / "exported"))
     assert listed(other) == wanted
+
+
+def events(repo: Repo, *arguments: str) -> list[dict[str, Any]]:
+    lines = repo.ocuroot("deployments", "--history", "--json", *arguments).splitlines()
+    found = [json.loads(line) for line in lines]
+    assert all(list(line) == [*KEYS, "time", "type", "from", "seconds", "ahead", "behind"] for line in found)
+    return found
+
+
+def short(found: list[dict[str, Any]]) -> list[tuple[str, str, str, str, Any, Any]]:
+    """Of events: environment, type, status, from and to by their last character, and the commits between."""
+    return [
+        (
+            *(one["environment"], one["type"], one["status"]),
+            f"{(one['from'] or '-')[-1]}>{(one['release'] or '-')[-1]}",
+            *(one["ahead"], one["behind"]),
+        )
+        for one in found
+    ]
+
+
+def test_history_has_each_deployment_with_what_was_there_before(shop: Repo) -> None:
+    first, second = release_of(shop, 1), release_of(shop, 2)
+    shop.ocuroot("set", "-f=json", "//web/+/deploy/staging", json.dumps({"release": first}))
+    shop.run("work", "any", "-q", "-m", "back")
+    shop.ocuroot("delete", "//web/+/deploy/staging")
+    shop.run("work", "any", "-q")
+    found = events(shop)
+    assert short(found) == [
+        ("staging", "down", "complete", "1>-", None, None),
+        ("staging", "up", "complete", "2>1", 0, 1),
+        ("production", "up", "failed", "1>2", 1, 0),
+        ("staging", "up", "complete", "1>2", 1, 0),
+        ("production", "up", "complete", "->1", None, None),
+        ("staging", "up", "complete", "->1", None, None),
+    ]
+    assert (found[1]["reason"], found[1]["actor"], found[1]["tags"]) == ("back", "local:test@example.com", ["v1"])
+    assert (found[-1]["actor"], found[-1]["run"]) == ("circleci:ann", "https://ci.example/1")
+    assert found[-1]["commit"] == shop.git("rev-parse", "HEAD~1") and found[0]["commit"] is None
+    assert found[-1]["run_ref"] == f"{first}/deploy/staging/1" and found[2]["release"] == second
+    assert all(one["time"] == one["since"] and one["seconds"] >= 0 for one in found)
+    # What is deployed now was made so by the last event of the place that was no failure.
+    (now,) = [one for one in listed(shop) if one["status"] == "complete"]
+    assert now == {key: value for key, value in found[4].items() if key in KEYS}
+    rows = [line.split("\t") for line in shop.ocuroot("deployments", "--history").splitlines()]
+    marks = [(row[3], row[4][-1:], row[5][-1:], row[6]) for row in rows]
+    assert marks[:3] == [("down", "1", "", ""), ("up", "2", "1", "-1"), ("up failed", "1", "2", "+1")]
+    shown = on_terminal(shop, "deployments", "--history", "-2", COLUMNS="150", NO_COLOR="1", GIT_PAGER="cat")
+    assert shown.split()[:3] == ["time", "package", "environment"] and len(shown.splitlines()) == 3
+
+
+def test_history_is_chosen(shop: Repo) -> None:
+    every = events(shop)
+    assert len(every) == 4
+    assert events(shop, "--failed") == every[:1]
+    assert events(shop, "--by", "ann$") == every[2:] and events(shop, "--by", "^local:") == every[:2]
+    assert events(shop, "--environment", "staging") == [every[1], every[3]]
+    assert events(shop, "-n", "3", "//web") == events(shop, "-3") == every[:3] and events(shop, "-0") == []
+    assert events(shop, "--since", "yesterday") == every and events(shop, "--until", "yesterday") == []
+    assert events(shop, "--until", every[0]["time"]) == every
+    assert events(shop, "--since", "2001-01-01", "--until", "2002-01-01") == []
+    assert events(shop, "--at", "state~1") == every[1:] or events(shop, "--at", "state~2") == every[1:]
+    for arguments, status, words in (
+        (["--history", "//wbe"], 1, "no package matches 'shop/-/wbe'"),
+        (["--history", "--environment=prod"], 1, "no such environment: 'prod'"),
+        (["--history", "--by", "("], 129, "--by takes a pattern"),
+        (["--history", "--since", "never mind"], 129, "is no date"),
+        (["--failed"], 129, "'--failed' goes with --history"),
+        (["--since", "yesterday"], 129, "'--since' goes with --history"),
+        (["-3"], 129, "'-n' goes with --history"),
+    ):
+        done = shop.run("deployments", *arguments)
+        assert done.returncode == status and words in done.stderr, (arguments, done.stderr)
+
+
+def test_a_directory_has_no_history(repo: Repo) -> None:
+    repo.git("config", "ocuroot.state.path", "state")
+    repo.ocuroot("init", "-q")
+    done = repo.run("deployments", "--history")
+    assert done.returncode == 128 and "has no history" in done.stderr
+
+
+def test_what_is_not_known_of_commits_is_null(shop: Repo) -> None:
+    """The commits that were released may not be here, or not their history."""
+    shop.git("update-ref", "-d", "refs/heads/main")
+    (shop.path / ".git" / "shallow").write_text(shop.git("rev-parse", "state") + "\n")
+    done = shop.run("deployments", "--history", "--json")
+    assert (done.returncode, done.stdout) == (0, "") and "history begins later here" in done.stderr

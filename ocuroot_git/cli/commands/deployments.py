@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from ...delivery.vocabulary import COMPLETE, FAILED
+from ...delivery.vocabulary import COMPLETE, DOWN, FAILED
+from ...errors import UsageError
 from ...formats.documents import dump
-from ...formats.times import format_seconds
-from ..arguments import absolute_glob, need_history
+from ...formats.times import format_seconds, lasted
+from ..arguments import absolute_glob, need_history, pattern_of
 from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from ...delivery.deployment_history import Choice, Teller
     from ...delivery.deployments import Deployment
+    from ...delivery.events import Event
+    from ...delivery.problems import Problems
+    from ...store.snapshot import Snapshot
     from ..context import Context
     from ..table import Cell
     from ..terminal import Terminal
@@ -21,23 +26,68 @@ _COLOURS: Final = {COMPLETE: "green", FAILED: "red", "unreadable": "red"}
 _OTHERWISE: Final = "yellow"
 
 
-def run(context: Context, *globs: str, environment: str | None, at: str | None, json: bool) -> int:
-    from ...delivery.deployments import deployments, to_document
+def run(
+    context: Context,
+    *globs: str,
+    environment: str | None,
+    history: bool,
+    since: str | None,
+    until: str | None,
+    by: str | None,
+    failed: bool,
+    limit: int | None,
+    at: str | None,
+    json: bool,
+) -> int:
     from ...delivery.problems import Problems
     from ..reports import report_problems
-    from ..table import Column
 
-    need_history(context)
+    asked = {"--since": since, "--until": until, "--by": by, "--failed": failed or None, "-n": limit}
     problems = Problems()
     patterns = [absolute_glob(context, glob) for glob in globs]
-    found = deployments(context.snapshot(at), patterns, environment, problems)
+    if history:
+        from ...delivery.deployment_history import Choice
+
+        first, last = (None if date is None else _moment(context, date) for date in (since, until))
+        author = None if by is None else pattern_of("--by", by)
+        choice = Choice(patterns, environment, first, last, author, only_failed=failed)
+        need_history(context)
+        _show_history(context, context.snapshot(at), choice, limit, problems, json=json)
+        return report_problems(context.terminal, problems)
+    for option, value in asked.items():
+        if value is not None:
+            raise UsageError(f"option '{option}' goes with --history")
+    need_history(context)
+    _show_now(context, context.snapshot(at), patterns, environment, problems, json=json)
+    return report_problems(context.terminal, problems)
+
+
+def _moment(context: Context, date: str) -> int:
+    from ...git.moments import moment_of
+
+    return moment_of(date, context.environ)
+
+
+def _show_now(
+    context: Context,
+    snapshot: Snapshot,
+    patterns: list[str],
+    environment: str | None,
+    problems: Problems,
+    *,
+    json: bool,
+) -> None:
+    from ...delivery.deployments import deployments, to_document
+    from ..table import Column
+
+    found = deployments(snapshot, patterns, environment, problems)
     terminal = context.terminal
     terminal.start_pager()
     if json:
         for one in found:
             since = format_seconds(one.since) if one.since is not None else None
             terminal.json(dump(to_document(one, since), None))
-        return report_problems(terminal, problems)
+        return
     columns = [
         *(Column("package", may_cut=True), Column("environment"), Column("status"), Column("release")),
         *(Column("of"), Column("since"), Column("by", may_cut=True)),
@@ -46,7 +96,6 @@ def run(context: Context, *globs: str, environment: str | None, at: str | None, 
         terminal.table(columns, [_row(terminal, one) for one in found])
     else:
         terminal.remark("nothing is deployed")
-    return report_problems(terminal, problems)
 
 
 def _row(terminal: Terminal, one: Deployment) -> list[Cell]:
@@ -76,14 +125,76 @@ def _since(terminal: Terminal, moment: float | None) -> str:
     return relative(time() - moment)
 
 
+def _show_history(
+    context: Context, snapshot: Snapshot, choice: Choice, limit: int | None, problems: Problems, *, json: bool
+) -> None:
+    from itertools import islice
+
+    from ...delivery.deployment_history import Teller
+    from ...delivery.ledger import Ledger
+    from ..table import Column
+
+    terminal = context.terminal
+    ledger = Ledger(snapshot)
+    teller = Teller(snapshot, context.settings.repository_or_none)
+    events = islice(choice.of(ledger), limit)
+    terminal.start_pager()
+    columns = [
+        *(Column("time"), Column("package", may_cut=True), Column("environment"), Column("what"), Column("from")),
+        *(Column("to"), Column("commits"), Column("took", is_number=True), Column("by", may_cut=True)),
+        Column("why", may_cut=True),
+    ]
+    if json:
+        for event in events:
+            terminal.json(dump(teller.document(event, format_seconds(event.time)), None))
+    elif terminal.is_interactive:
+        rows = [_event_row(terminal, event, teller) for event in events]
+        if rows:
+            terminal.table(columns, rows)
+        else:
+            terminal.remark("no such deployment")
+    else:
+        for event in events:
+            terminal.table(columns, [_event_row(terminal, event, teller)])
+    if limit is None:
+        choice.require_found(snapshot, problems)
+    if ledger.is_cut:
+        terminal.warning("history begins later here than elsewhere", hint="'git fetch --unshallow' gets all of it")
+
+
+def _event_row(terminal: Terminal, event: Event, teller: Teller) -> list[Cell]:
+    what = event.type if event.outcome == COMPLETE else f"{event.type} {event.outcome}"
+    between = teller.between(event)
+    steps = [f"{sign}{count}" for sign, count in zip("+-", between or ()) if count]
+    return [
+        terminal.time(int(event.time)),
+        terminal.name(event.package),
+        terminal.name(event.environment),
+        (what, _COLOURS.get(event.outcome, _OTHERWISE)),
+        event.before.rpartition("/")[2],
+        "" if event.type == DOWN else event.release.rpartition("/")[2],
+        " ".join(steps) if between != (0, 0) else "0",
+        "" if event.seconds is None else lasted(event.seconds),
+        event.actor,
+        event.reason or event.run,
+    ]
+
+
 COMMAND = Command(
     "deployments",
     "Show what is deployed where: which release, since when and by whom; and what is under way there, has failed, or "
-    "is wanted and not so. Patterns choose packages (repo/-/path, //path).",
+    "is wanted and not so; or with --history what was deployed, newest first. Patterns choose packages (repo/-/path, "
+    "//path).",
     "[<options>] [<glob>]...",
     run,
     (
         Option("--environment", metavar="<name>", help="only of this environment"),
+        Option("--history", help="show which deployments there have been, newest first"),
+        Option("--since", metavar="<date>", help="with --history, those that ended since then (yesterday, 2026-11-20)"),
+        Option("--until", metavar="<date>", help="with --history, those that ended until then"),
+        Option("--by", metavar="<pattern>", help="with --history, those whose actor matches, as 'github:ann'"),
+        Option("--failed", help="with --history, those that failed"),
+        Option("-n", "-<n>", "--limit", metavar="<n>", number=True, help="with --history, <n> at most"),
         Option("--at", metavar="<rev>", help="as of a revision (state~3, an id) or a date (yesterday, 2026-11-20)"),
         Option("--json", help="print a JSON line for each deployment"),
         Option("-z", help="end records with NUL"),

@@ -11,13 +11,12 @@ from ...formats.layout import REFS, SIDES, Damaged, ShownRef, StoreError
 from ...formats.refs import INTENT, STATE, RefError
 from ...formats.times import format_seconds
 from ...store.history import Wanted, ref_changes
-from ..arguments import absolute_glob, need_history
+from ..arguments import absolute_glob, need_history, pattern_of
 from ..options import READING, RELATIVE, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from re import Pattern
     from typing import Final
 
     from ...backends.base import Backend
@@ -107,7 +106,7 @@ class _Chosen:
     def __init__(self, context: Context, since: str | None, until: str | None, author: str | None) -> None:
         self._since = None if since is None else _moment(context, since)
         self._until = None if until is None else _moment(context, until)
-        self._author = None if author is None else _pattern(author)
+        self._author = None if author is None else pattern_of("--author", author)
 
     def of(self, entries: Iterator[_Entry]) -> Iterator[_Entry]:
         """The entries that are asked for, the newest first. One commit with a wrong clock does not end the search."""
@@ -130,15 +129,6 @@ def _moment(context: Context, date: str) -> int:
     from ...git.moments import moment_of  # late, as regular expressions below: most who ask need neither
 
     return moment_of(date, context.environ)
-
-
-def _pattern(text: str) -> Pattern[str]:
-    import re
-
-    try:
-        return re.compile(text)
-    except re.error as problem:
-        raise UsageError(f"--author takes a pattern, not '{text}': {problem}") from None
 
 
 def _value_history(snapshot: Snapshot, words: tuple[str, ...], *, follow: bool) -> Iterator[ValueChange] | None:

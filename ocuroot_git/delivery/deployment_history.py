@@ -1,0 +1,130 @@
+"""Which deployments there have been, newest first, chosen from the events of the ledger (design 12)."""
+
+from __future__ import annotations
+
+from ..formats.globs import Glob
+from ..git.objects import Oid
+from . import lenient
+from .deployments import no_package, require_environment
+from .ledger import Ledger
+from .overview import package_names
+from .queries import state_tree
+from .releases import tags_of
+from .vocabulary import DOWN, FAILED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from re import Pattern
+
+    from ..git.repository import Repository
+    from ..store.snapshot import Snapshot
+    from .events import Event
+    from .fields import Fields
+    from .problems import Problems
+
+
+class Choice:
+    """Which events are asked for: of packages that match patterns (all for none), of an environment, of a time (in
+    seconds since the epoch), by whom, and whether only those that failed. None: of any."""
+
+    def __init__(
+        self,
+        globs: Sequence[str] = (),
+        environment: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        by: Pattern[str] | None = None,
+        *,
+        only_failed: bool = False,
+    ) -> None:
+        self._globs = {glob: Glob(glob) for glob in globs}
+        self._environment = environment
+        self._since = since
+        self._until = until
+        self._by = by
+        self._only_failed = only_failed
+        self._unseen = set(globs)
+        self._saw_environment = environment is None
+
+    def of(self, ledger: Ledger) -> Iterator[Event]:
+        """The events that are asked for, newest first, by history, whatever clocks say."""
+        for event in ledger.events(self._since):
+            is_wanted = self._is_there(event)
+            when = int(event.time)  # as it is shown: dates have whole seconds
+            if (self._since is not None and when < self._since) or (self._until is not None and when > self._until):
+                continue
+            if self._by is not None and not self._by.search(event.actor):
+                continue
+            if is_wanted and not (self._only_failed and event.outcome != FAILED):
+                yield event
+
+    def _is_there(self, event: Event) -> bool:
+        matching = {glob for glob, compiled in self._globs.items() if compiled.matches(event.package)}
+        self._unseen -= matching
+        is_here = self._environment in (None, event.environment)
+        self._saw_environment = self._saw_environment or is_here
+        return is_here and (bool(matching) or not self._globs)
+
+    def require_found(self, snapshot: Snapshot, problems: Problems) -> None:
+        """Raise NotFound for a pattern that matches no package, and for an environment that there is not: neither now,
+        nor in what was read of history."""
+        for glob in sorted(self._unseen):
+            if not any(map(self._globs[glob].matches, package_names(snapshot))):
+                raise no_package(glob)
+        if self._environment is not None and not self._saw_environment:
+            require_environment(snapshot, self._environment, problems)
+
+
+class Teller:
+    """Tells events in full: with the tags of releases, and how many commits lie between two of them in a repository."""
+
+    def __init__(self, snapshot: Snapshot, code: Repository | None) -> None:
+        self._snapshot = snapshot
+        self._code = code
+        self._tags: dict[str, list[str] | None] = {}
+        self._between: dict[tuple[str, str], tuple[int, int] | None] = {}
+
+    def document(self, event: Event, time: str) -> Fields:
+        """An event as JSON has it (design 12); `time` is its moment as text."""
+        release = "" if event.type == DOWN else event.release
+        ahead, behind = self.between(event) or (None, None)
+        return {
+            "package": event.package,
+            "environment": event.environment,
+            "release": release or None,
+            "tags": self.tags(release) if release else [],
+            "commit": (event.source if release else "") or None,
+            "since": time,
+            "status": event.outcome,
+            "run_ref": event.run_ref,
+            "actor": event.actor or None,
+            "run": event.run or None,
+            "reason": event.reason or None,
+            "time": time,
+            "type": event.type,
+            "from": event.before or None,
+            "seconds": event.seconds,
+            "ahead": ahead,
+            "behind": behind,
+        }
+
+    def tags(self, release: str) -> list[str] | None:
+        """The tags of a release as they are now; None where the release is no longer there."""
+        if release not in self._tags:
+            is_there = lenient.body(state_tree(self._snapshot), release) is not None
+            self._tags[release] = tags_of(self._snapshot, release) if is_there else None
+        return self._tags[release]
+
+    def between(self, event: Event) -> tuple[int, int] | None:
+        """How many commits the release has that the one before it has not, and the other way round.
+
+        None where it replaced none or was none itself, and where the commits or their history are not here.
+        """
+        if event.type == DOWN or not event.source or not event.source_before or self._code is None:
+            return None
+        ends = event.source, event.source_before
+        if ends not in self._between:
+            are_ids = all(len(end) == 40 for end in ends)
+            self._between[ends] = self._code.ahead_and_behind(Oid(ends[0]), Oid(ends[1])) if are_ids else None
+        return self._between[ends]
