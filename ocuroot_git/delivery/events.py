@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from ..git.objects import Oid
 from .fields import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
-
-    from ..git.objects import Oid
 
 _END: Final = "\x1f"
 """Between fields: no ref and no line of a message holds it."""
@@ -116,7 +115,7 @@ class Chunk(Record):
     """The events of one stretch of history, newest first, and the commit that goes on from there (None: the end).
 
     `newest` is the latest moment that a commit or an event of it names, `commits` how many there are in it.
-    `is_cut` says that history ends there because the clone is a shallow one.
+    `is_cut` says that some of history was not here that may have more to say: the clone is a shallow one.
     """
 
     __slots__ = ("commits", "events", "is_cut", "newest", "next")
@@ -131,7 +130,7 @@ class Chunk(Record):
         self.is_cut = is_cut
 
     def to_text(self) -> str:
-        head = _END.join((self.next or "", repr(self.newest), str(self.commits)))
+        head = _END.join((self.next or "", repr(self.newest), str(self.commits), "cut" if self.is_cut else ""))
         return "\n".join([head, *(event.to_line() for event in self.events)])
 
     @classmethod
@@ -139,7 +138,10 @@ class Chunk(Record):
         """What `to_text` wrote; None for anything else."""
         try:
             head, *lines = data.decode(errors="surrogateescape").split("\n")
-            next_, newest, commits = head.split(_END)
-            return cls([Event.of_line(line) for line in lines], next_ or None, float(newest), int(commits))  # type: ignore[arg-type]
+            next_, newest, commits, cut = head.split(_END)
+            events = [Event.of_line(line) for line in lines]
+            at = Oid(next_) if next_ else None
+            chunk = cls(events, at, float(newest), int(commits), is_cut=bool(cut))
         except (ValueError, TypeError):
             return None
+        return chunk if chunk.to_text().encode(errors="surrogateescape") == data else None

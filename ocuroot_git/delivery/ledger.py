@@ -3,7 +3,7 @@
 A deployment has ended where a commit gives a run a marker that says so, which it did not have in the parent. History
 is followed along first parents; what came by the other parent of a merge is looked for there, so that it is told by the
 commit that made it. The order is that of history, newest first: clocks may be wrong, and history is not. A marker that
-was taken away by hand and put back is told once, by the commit that put it back.
+was taken away by hand and put back is told once, by the commit that first gave it.
 
 History is read in chunks, from one commit whose id begins with two zeros to the next, some 256 commits on. What a chunk
 holds depends on the commit alone with which it begins, and is remembered under its id.
@@ -108,6 +108,9 @@ class Ledger:
             if chunk is not None:
                 yield chunk
                 at = chunk.next
+                if at is not None and self._reader.is_shallow and not self._reader.has_commit(at):
+                    self.is_cut = True  # it was remembered when more of history was here
+                    return
                 continue
             stretches: list[Stretch] = []
             while at is not None and len(stretches) < together:
@@ -135,14 +138,14 @@ class Ledger:
         else:
             results = [text for piece in pieces for text in read(piece)]
         texts = dict(text.split("\n", 1) for text in results)
+        data = {Oid(start): text.encode(errors="surrogateescape") for start, text in texts.items()}
+        chunks = {start: chunk for start, text in data.items() if (chunk := Chunk.of_bytes(text)) is not None}
         if self._memory is not None:
-            known = {stretch.start for stretch in stretches if not stretch.is_cut}
-            data = {start: text.encode(errors="surrogateescape") for start, text in texts.items() if start in known}
-            self._memory.put(self._kind, data)
+            # What is cut depends on what is here, and not on the commit alone.
+            self._memory.put(self._kind, {start: data[start] for start, chunk in chunks.items() if not chunk.is_cut})
         for stretch in stretches:
-            chunk = Chunk.of_bytes(texts[stretch.start].encode(errors="surrogateescape"))
-            assert chunk is not None
-            self.is_cut = self.is_cut or stretch.is_cut
+            chunk = chunks[stretch.start]
+            self.is_cut = self.is_cut or chunk.is_cut
             yield chunk
 
 
@@ -178,6 +181,8 @@ class Reader:
         self._sources: dict[str, str] = {}
         """The commit that each release is of: what was released does not change."""
         self._ends = repository.history_ends()
+        self._is_cut = False
+        """Whether what was looked for in the present chunk may lie beyond the end of what is here."""
         head, middle, tail = f"{directory}{REFS}/".encode(), f"/{DEPLOY}/".encode(), _TAIL.encode()
         self._is_wanted = lambda path: path.endswith(tail) and middle in path and path.startswith(head)
 
@@ -185,6 +190,15 @@ class Reader:
     def is_partial(self) -> bool:
         """Whether objects may have to be fetched."""
         return self._repository.is_partial
+
+    def has_commit(self, commit: Oid) -> bool:
+        """Whether a commit is here."""
+        return self._repository.has(commit)
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether history may end here though it goes on elsewhere."""
+        return bool(self._ends)
 
     # Stretches of history
 
@@ -216,9 +230,11 @@ class Reader:
 
     def chunk(self, stretch: Stretch) -> Chunk:
         """The events of a stretch. Raises ObjectError for what cannot be read, GitError where git fails."""
+        self._sources.clear()  # what was read before must not make a difference
+        self._is_cut = stretch.is_cut
         events = self._events(stretch, None)
-        newest = max([stretch.newest, *(event.time for event in events)])
-        return Chunk(events, stretch.next, newest, len(stretch.commits), is_cut=stretch.is_cut)
+        newest = float(max([stretch.newest, *(event.time for event in events)]))
+        return Chunk(events, stretch.next, newest, len(stretch.commits), is_cut=self._is_cut)
 
     def _events(self, stretch: Stretch, only: set[str] | None) -> list[Event]:
         """The events of a stretch, newest first; `only` some runs, which are taken out of the set."""
@@ -233,7 +249,7 @@ class Reader:
                 ended = {run: marker for run, marker in ended.items() if run in only}
                 only -= ended.keys()
             if ended:
-                found += self._events_of(oid, parents[oid], changes, ended)
+                found += self._events_of(oid, parents[oid], changes, ended, only)
         return found
 
     def _prefetch(self, stretch: Stretch) -> None:
@@ -270,9 +286,17 @@ class Reader:
         return head[len(self._directory) + len(REFS) + 1 :], status
 
     def _events_of(
-        self, oid: Oid, parents: tuple[Oid, ...], changes: list[FileChange], ended: dict[str, tuple[str, Oid]]
+        self,
+        oid: Oid,
+        parents: tuple[Oid, ...],
+        changes: list[FileChange],
+        ended: dict[str, tuple[str, Oid]],
+        only: set[str] | None,
     ) -> list[Event]:
-        """The events of the runs that ended in a commit, newest first; those of a merge as its other parents tell."""
+        """The events of the runs that ended in a commit, newest first; those of a merge as its other parents tell.
+
+        Those that had ended before are told there; in `only` they stay to be looked for.
+        """
         found = []
         for parent in parents[1:]:
             there = self._tree(parent)
@@ -280,23 +304,65 @@ class Reader:
             if brought:
                 ended = {run: marker for run, marker in ended.items() if run not in brought}
                 found += self._search(parent, brought)
+        again = self._put_back(parents, changes, ended)
+        if again:
+            ended = {run: marker for run, marker in ended.items() if run not in again}
+            if only is not None:
+                only |= again
         if ended:
             found = self._made(self._repository.commit(oid), changes, ended) + found
         return found
+
+    def _put_back(
+        self, parents: tuple[Oid, ...], changes: list[FileChange], ended: dict[str, tuple[str, Oid]]
+    ) -> set[str]:
+        """Of the runs that ended in a commit those that had ended before: somebody took the marker away by hand.
+
+        Looked for where the run was there with no status at all, unless what it executed says that it was not over.
+        Other programs write each document in a commit of its own, so that this alone does not say it.
+        """
+        had_status = {self._marker(path)[0] for letter, _, _, path in changes if letter == "D"}
+        odd = set(ended) - had_status
+        if not odd or not parents:
+            return set()
+        before = self._tree(parents[0])
+        odd = {run for run in odd if self._may_be_over(before, run)}
+        return odd - self._not_ended(parents[0], odd)
+
+    def _may_be_over(self, tree: StoreTree, run: str) -> bool:
+        if _file(tree, object_path(StoredRef(run))) is None:
+            return False
+        steps = [step["status"] for function in lenient.functions_of(tree, run)[:1] for step in function.history]
+        return not steps or steps[-1] in _OUTCOMES
+
+    def _not_ended(self, start: Oid, runs: set[str]) -> set[str]:
+        """Which of some runs have ended neither in a commit nor in one before it."""
+        missing = set(runs)
+        for stretch in self._while_there(start, missing):
+            steps = [(commit, of[0] if of else None) for commit, of in stretch.commits]
+            for _, changes in self._changes.of(steps, self._is_wanted):
+                missing -= self._ended(changes).keys()
+        return missing
+
+    def _while_there(self, start: Oid, runs: set[str]) -> Iterator[Stretch]:
+        """Longer and longer stretches from a commit on, as long as there are runs, and one of them was there."""
+        at: Oid | None = start
+        most = 16
+        while at is not None and runs:
+            tree = self._tree(at)
+            if all(_file(tree, object_path(StoredRef(run))) is None for run in runs):
+                return
+            stretch = self._follow(at, most)
+            yield stretch
+            self._is_cut = self._is_cut or (stretch.is_cut and bool(runs))
+            at, most = stretch.next, min(2 * most, 1024)
 
     def _has_marker(self, tree: StoreTree, run: str, blob: Oid) -> bool:
         return any(tree.oid(StoredRef(f"{run}/status/{status}")) == blob for status in _OUTCOMES)
 
     def _search(self, start: Oid, runs: set[str]) -> list[Event]:
         """The events of some runs, which ended in a commit or in one before it."""
-        found = []
-        at: Oid | None = start
-        most = 16
-        while at is not None and runs:
-            stretch = self._follow(at, most)
-            found += self._events(stretch, runs)
-            at, most = stretch.next, min(2 * most, 1024)
-        return found
+        return [event for stretch in self._while_there(start, runs) for event in self._events(stretch, runs)]
 
     def _made(self, commit: Commit, changes: list[FileChange], ended: dict[str, tuple[str, Oid]]) -> list[Event]:
         """The events of the runs that ended in a commit that made them end."""

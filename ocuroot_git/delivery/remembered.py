@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..formats.layout import DIALECTS, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid
+from ..git.program import GitError
 from ..store import remembered_walk
 from ..store.tree import StoreTree
-from . import index, overview, release_facts, release_list, survey
+from . import index, ledger, overview, release_facts, release_list, survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class _Trees:
             repository = stores.backend(side)[0].repository
             if repository is not None and repository not in self._repositories:
                 self._repositories.append(repository)
+        self._surroundings = stores.surroundings
         self._summaries: dict[str, dict[str, Summary]] = {}
 
     def way_to_work_out(self, kind: str) -> WorkOut | None:
@@ -88,6 +90,8 @@ class _Trees:
             return self._matches(kind[len(remembered_walk.KIND) + 1 :].split("/"))
         if kind.startswith(f"{release_facts.KIND}/"):
             return self._release_facts(kind[len(release_facts.KIND) + 1 :].split("/"))
+        if kind.startswith(f"{ledger.KIND}/"):
+            return self._events(*kind[len(ledger.KIND) + 1 :].partition("/")[::2])
         kinds = (
             (index.KIND, self._facts),
             (release_list.KIND, self._releases),
@@ -184,6 +188,32 @@ class _Trees:
         def work_out(id_: str, _: bytes) -> bytes | None:
             repository, node = self._find(id_[:_LENGTH])
             return _read(lambda: remembered_walk.work_out(repository, layout, id_[_LENGTH:], node))
+
+        return work_out
+
+    def _events(self, dialect: str, directory: str) -> WorkOut | None:
+        if dialect not in map(str, DIALECTS):
+            return None
+        readers = [
+            ledger.Reader(
+                repository, Layout(int(dialect), "state"), directory, self._surroundings.tree_changes(repository)
+            )
+            for repository in self._repositories
+        ]
+
+        def work_out(id_: str, _: bytes) -> bytes | None:
+            if len(id_) != _LENGTH or set(id_) - set("0123456789abcdef"):
+                return None
+            reader = next((reader for reader in readers if reader.has_commit(Oid(id_))), None)
+            if reader is None:
+                raise _Gone(id_)
+            try:
+                chunk = _read(lambda: reader.chunk(reader.stretch(Oid(id_))))
+            except GitError as error:
+                raise _Gone(error.message) from None
+            if chunk.is_cut:
+                raise _Gone(id_)
+            return chunk.to_text().encode(errors="surrogateescape")
 
         return work_out
 

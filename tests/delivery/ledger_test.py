@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from support.repositories import Repo
 import ocuroot_git
 from ocuroot_git.delivery.events import Chunk, Event
 from ocuroot_git.delivery.ledger import Ledger
+from ocuroot_git.store.memory import Memory
 
 
 @contextmanager
@@ -76,14 +78,105 @@ def test_what_a_merge_brings_is_told_by_the_commit_that_made_it(store: Repo) -> 
     assert _events(store) == before
 
 
-def test_what_was_taken_away_and_put_back_ended_once(store: Repo) -> None:
+def test_what_was_taken_away_and_put_back_is_told_by_the_commit_that_ended_it(store: Repo) -> None:
     _three_releases(store)
-    before = sorted(event.run_ref for event in _events(store))
+    before = _events(store)
     marker = "shop/-/web/@1/deploy/staging/1/status/complete"
     value = store.ocuroot("get", "--format", "compact", marker)
-    store.ocuroot("update", "--stdin", input=f"delete {marker}\n")
-    store.ocuroot("update", "--stdin", input=f"set {marker} {value}\n")
-    assert sorted(event.run_ref for event in _events(store)) == before
+    for number in range(2):
+        store.ocuroot("update", "--stdin", input=f"delete {marker}\n")
+        store.ocuroot("update", "--stdin", input=f"set {marker} {value if number else '{}'}\n")
+    assert _events(store) == before
+    # So does a merge that brings it.
+    tip, base = store.git("rev-parse", "state"), store.git("rev-parse", "state~8")
+    merge = store.git("commit-tree", f"{tip}^{{tree}}", "-p", base, "-p", tip, "-m", "merge")
+    store.git("update-ref", "refs/heads/state", merge)
+    assert _events(store) == before
+
+
+def test_a_program_that_writes_each_document_in_a_commit_of_its_own(store: Repo) -> None:
+    """The run, what it executed, and that it ended: no commit takes away a status."""
+    prepare(store, "staging")
+    store.git("commit", "-q", "--allow-empty", "-m", "second")
+    release(store, package([deploy("staging")]))
+    work = "shop/-/web/@1/deploy/staging"
+    body = {"type": "up", "release": "shop/-/web/@1", "entrypoint": f"{work}/7/functions/1", "output": {}}
+    done = '{"current": {"status": "complete"}, "history": [{"status": "complete", "time": "2026-01-01T00:00:00Z"}]}'
+    for line in (
+        f"set {work}/7 {json.dumps(body)}",
+        f"set {work}/7/functions/1 {done}",
+        f'set {work}/7/status/complete {{"time": "2026-01-01T00:00:00Z"}}',
+    ):
+        store.ocuroot("update", "--stdin", input=f"{line}\n")
+    (event,) = _events(store)
+    assert (event.run_ref, event.commit) == (f"{work}/7", store.git("rev-parse", "state"))
+
+
+def test_dialect_3_and_stores_that_share_a_branch(repo: Repo) -> None:
+    repo.ocuroot("init", "-q", "--dialect=3")
+    _three_releases(repo)
+    events = _events(repo)
+    assert _told(events) == [
+        ("up", "failed", "r3", "r2"),
+        ("up", "complete", "r2", "r1"),
+        ("up", "complete", "r1", ""),
+    ]
+    assert [event.source for event in events] == [repo.git("rev-parse", f"HEAD~{n}") for n in range(3)]
+    assert all(event.seconds is not None for event in events)
+    repo.ocuroot("cache", "--verify")
+
+
+def test_a_shallow_clone_tells_what_it_has_and_that_there_is_more(store: Repo, tmp_path: Path) -> None:
+    _three_releases(store)
+    every = _events(store)
+    other = Repo(tmp_path / "other")
+    store.git("clone", "-q", "--depth", "3", "--no-single-branch", f"file://{store.path}", str(other.path))
+    other.git("branch", "state", "origin/state")
+    other.git("config", "ocuroot.repoAlias", "shop")
+
+    def read() -> tuple[list[Event], bool]:
+        with _within(other.path):
+            ledger = Ledger(ocuroot_git.open().snapshot())
+            return list(ledger.events()), ledger.is_cut
+
+    few, is_cut = read()
+    assert is_cut and 0 < len(few) < len(every) and few == every[: len(few)]
+    assert read() == (few, True)  # again: nothing of it was remembered as if it were all
+    other.git("fetch", "-q", "--unshallow")
+    assert read() == (every, False)
+    assert read() == (every, False)
+    # What was remembered is told still where history was cut again since.
+    other.git("fetch", "-q", "--depth", "1")
+    assert read()[0] == every
+
+
+def test_pruned_releases_stay_in_the_ledger(store: Repo) -> None:
+    _three_releases(store)
+    for number in range(4, 7):
+        store.git("commit", "-q", "--allow-empty", "-m", f"number {number}")
+        release(store, package([deploy("staging")]))
+        store.run("work", "any", "-q")
+    before = _events(store)
+    store.ocuroot("prune", "--keep-releases=1", "-q")
+    assert store.run("get", "shop/-/web/@1").returncode == 1
+    assert _events(store) == before and len(before) == 6
+    lines = store.ocuroot("deployments", "--history", "--json").splitlines()
+    assert [json.loads(line)["tags"] for line in lines][-1] is None
+
+
+def test_what_is_remembered_can_be_checked(store: Repo) -> None:
+    _three_releases(store)
+    _events(store)
+    kind = "events/1/1/"
+    kinds = json.loads(store.ocuroot("cache", "--stat", "--json"))["kinds"]
+    assert kinds[kind] >= 1
+    done = store.run("cache", "--verify")
+    assert (done.returncode, done.stderr) == (0, f"{sum(kinds.values())} right, 0 wrong\n")
+    start = store.git("rev-parse", "state")
+    memory = Memory(str(store.path / ".git" / "ocuroot" / "derived-1.sqlite"))
+    memory.put(kind, {start: memory.get(kind, [start])[start].replace(b"@example", b"@another")})
+    memory.close()
+    assert store.run("cache", "--verify").stdout == f"{kind}\t{start}\n"
 
 
 def test_a_chunk_is_read_as_it_was_written_and_nothing_else_is() -> None:
