@@ -164,6 +164,27 @@ def test_pruned_releases_stay_in_the_ledger(store: Repo) -> None:
     assert [json.loads(line)["tags"] for line in lines][-1] is None
 
 
+def test_of_several_changes_in_one_commit_only_what_they_agree_on_is_told(store: Repo) -> None:
+    """As where one writer makes the changes of others, or `sync` replays several commits as one."""
+    prepare(store, "staging", "production")
+    store.git("commit", "-q", "--allow-empty", "-m", "second")
+    made = release(store, package([deploy("staging"), deploy("production")]))
+    start = store.git("rev-parse", "state")
+    store.ocuroot("work", "any", "-q")
+    tree, message = store.git("rev-parse", "state^{tree}"), "both\n\nOcuroot-Command: run exec\n"
+    for name, reason in (("ann", "one"), ("bob", "one")):
+        message += f"Ocuroot-Operation: {name}\nOcuroot-Actor: github:{name}\nOcuroot-Reason: {reason}\n"
+    store.git("update-ref", "refs/heads/state", store.git("commit-tree", tree, "-p", start, "-m", message))
+    events = _events(store)
+    assert sorted(event.run_ref for event in events) == [
+        f"{made}/deploy/{name}/1" for name in ("production", "staging")
+    ]
+    assert {(event.actor, event.run, event.reason, event.before) for event in events} == {("", "", "one", "")}
+    assert {event.commit for event in events} == {store.git("rev-parse", "state")}
+    lines = [json.loads(line) for line in store.ocuroot("deployments", "--json").splitlines()]
+    assert [(line["status"], line["actor"], line["reason"]) for line in lines] == [("complete", None, "one")] * 2
+
+
 def test_what_is_remembered_can_be_checked(store: Repo) -> None:
     _three_releases(store)
     _events(store)
