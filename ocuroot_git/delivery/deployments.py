@@ -125,8 +125,9 @@ def _deployed(snapshot: Snapshot, names: Collection[str], problems: Problems) ->
     found = []
     for package in overview.packages(snapshot, names, problems).values():
         for environment, run in package.deployed.items():
-            release, _, _ = lenient.split_work(run)
-            found.append(Deployment(package.ref, environment, COMPLETE, release, run))
+            release, _, rest = lenient.split_work(run)
+            is_run = "/" in rest  # a link of another program may lead to the work
+            found.append(Deployment(package.ref, environment, COMPLETE, release, run if is_run else ""))
         found += [Deployment(package.ref, environment, UNREADABLE, "") for environment in package.unreadable]
     return found
 

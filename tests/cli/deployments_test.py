@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.delivering import copy_of, deploy, package, prepare, release
+from support.original_stores import v3_branches
 from support.repositories import Repo
 from support.terminals import on_terminal
 
@@ -231,3 +232,23 @@ def test_what_is_not_known_of_commits_is_null(shop: Repo) -> None:
     (shop.path / ".git" / "shallow").write_text(shop.git("rev-parse", "state") + "\n")
     done = shop.run("deployments", "--history", "--json")
     assert (done.returncode, done.stdout) == (0, "") and "history begins later here" in done.stderr
+
+
+def test_a_cold_remote_tells_the_same(shop: Repo, tmp_path: Path) -> None:
+    other = Repo(tmp_path / "other")
+    other.path.mkdir()
+    other.git("init", "-q")
+    other.git("config", "ocuroot.repoAlias", "shop")
+    other.git("config", "ocuroot.state.remote", f"file://{shop.path}")
+    other.git("config", "ocuroot.state.branch", "state")
+    assert other.run("deployments", "--json").stdout == shop.run("deployments", "--json").stdout
+    unknown = [{**one, "ahead": None, "behind": None} for one in events(shop)]
+    assert events(other) == unknown
+
+
+def test_a_link_of_another_program_that_leads_to_no_run(repo: Repo) -> None:
+    v3_branches(repo)
+    done = repo.run("deployments", "--json", "**/frontend/*", "--environment=staging")
+    first, wanted = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (first["status"], first["release"][-3:], first["run_ref"], first["since"]) == ("complete", "@r2", None, None)
+    assert (wanted["status"], wanted["release"][-3:]) == ("wanted", "@r1")
