@@ -24,7 +24,6 @@ from ocuroot_git.delivery import (
     queue,
     release_facts,
     release_list,
-    remembered,
     summary,
     survey,
 )
@@ -33,6 +32,7 @@ from ocuroot_git.delivery.executor import ExecutionOptions
 from ocuroot_git.delivery.problems import Problems
 from ocuroot_git.delivery.worker import Worker
 from ocuroot_git.errors import Conflict
+from ocuroot_git.ledger import remembered
 from ocuroot_git.store.memory import FILE, Memory
 from ocuroot_git.store.snapshot import Snapshot
 

@@ -20,6 +20,7 @@ LAYERS = (
     ("opening",),
     ("packages",),
     ("delivery",),
+    ("ledger",),
     ("cli", "web"),
     ("__init__", "__main__"),
 )

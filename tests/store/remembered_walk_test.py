@@ -10,8 +10,8 @@ import pytest
 from support.repositories import Repo
 
 import ocuroot_git
-from ocuroot_git.delivery import remembered
 from ocuroot_git.formats.globs import Glob
+from ocuroot_git.ledger import remembered
 from ocuroot_git.store import remembered_walk, walk
 from ocuroot_git.store.memory import FILE, Memory
 

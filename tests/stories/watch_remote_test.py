@@ -14,7 +14,7 @@ from support.repositories import Repo, begin
 from support.watching import ZEROS, brief, replay, same_as, watch_once
 
 import ocuroot_git
-from ocuroot_git.delivery import watch
+from ocuroot_git.ledger import watch
 from ocuroot_git.store.change_stream import ChangeStream
 
 

@@ -57,7 +57,7 @@ def _clear(context: Context, memory: Memory) -> int:
 
 
 def _verify(context: Context, memory: Memory, *, json: bool) -> int:
-    from ...delivery.remembered import check
+    from ...ledger.remembered import check
     from ..progress import Meter
 
     with Meter(context.terminal, "Working out what is remembered") as meter:

@@ -13,10 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from ...delivery.deployment_history import Choice, Teller
-    from ...delivery.deployments import Deployment
-    from ...delivery.events import Event
     from ...delivery.problems import Problems
+    from ...ledger.deployment_history import Choice, Teller
+    from ...ledger.deployments import Deployment
+    from ...ledger.events import Event
     from ...store.snapshot import Snapshot
     from ..context import Context
     from ..table import Cell
@@ -46,7 +46,7 @@ def run(
     problems = Problems()
     patterns = [absolute_glob(context, glob) for glob in globs]
     if history:
-        from ...delivery.deployment_history import Choice
+        from ...ledger.deployment_history import Choice
 
         first, last = (None if date is None else _moment(context, date) for date in (since, until))
         author = None if by is None else pattern_of("--by", by)
@@ -77,7 +77,7 @@ def _show_now(
     *,
     json: bool,
 ) -> None:
-    from ...delivery.deployments import deployments, to_document
+    from ...ledger.deployments import deployments, to_document
     from ..table import Column
 
     found = deployments(snapshot, patterns, environment, problems)
@@ -130,8 +130,8 @@ def _show_history(
 ) -> None:
     from itertools import islice
 
-    from ...delivery.deployment_history import Teller
-    from ...delivery.ledger import Ledger
+    from ...ledger.deployment_history import Teller
+    from ...ledger.ledger import Ledger
     from ..table import Column
 
     terminal = context.terminal

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from ...delivery.watch import LOOK_FAR, LOOK_NEAR, Handler, Interrupted, Watch
 from ...formats.globs import Glob
+from ...ledger.watch import LOOK_FAR, LOOK_NEAR, Handler, Interrupted, Watch
 from ...store.change_stream import ChangeStream, Rewritten
 from ...store.cursor import Cursor
 from ..arguments import absolute_glob
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...delivery.fields import Fields
-    from ...delivery.watch import Receiver
+    from ...ledger.watch import Receiver
     from ...store.changes import ChangedCommit
     from ..context import Context
     from ..terminal import Terminal
@@ -50,7 +50,7 @@ def run(
             terminal.remark(f"there is no {where} yet")
         events = _changes
         if format == "cdevents":
-            from ...delivery.cdevents import events
+            from ...ledger.cdevents import events
         watch = Watch(stream, events, receiver, kept, pause=pause, warn=terminal.warning)
         watch.run(once=once, seconds=_seconds(context, stream))
     except Rewritten as error:

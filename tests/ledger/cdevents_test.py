@@ -182,7 +182,7 @@ def test_stores_of_the_original(repo: Repo, make: object) -> None:
     ],
 )
 def test_artifacts(value: str, purl: str | None) -> None:
-    from ocuroot_git.delivery.cdevents import _artifacts
+    from ocuroot_git.ledger.cdevents import _artifacts
 
     found = [("output/a/0", purl)] if purl is not None else []
     assert list(_artifacts({"a": [value], "b": 1}, "shop/-/web/@1")) == found

@@ -12,6 +12,9 @@ holds depends on the commit alone with which it begins, and is remembered under 
 from __future__ import annotations
 
 from ..backends.base import node_at
+from ..delivery import lenient
+from ..delivery.queries import state_tree
+from ..delivery.vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, FAILED, FAILED_RETRIED, RUNNING, UP
 from ..errors import Fatal
 from ..formats.commit_message import operations_of, origin_of
 from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredObject, StoredRef, object_path
@@ -19,10 +22,7 @@ from ..formats.refs import STATE
 from ..formats.times import parse_seconds
 from ..git.objects import ABSENT, ObjectError, Oid
 from ..store.tree import StoreTree
-from . import lenient
 from .events import Chunk, Event
-from .queries import state_tree
-from .vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, FAILED, FAILED_RETRIED, RUNNING, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

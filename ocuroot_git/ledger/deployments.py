@@ -5,26 +5,26 @@ How things stand is asked of `overview` and `diff`, as the page and `diff` do; w
 
 from __future__ import annotations
 
+from ..delivery import lenient, overview
+from ..delivery.diff import differences
+from ..delivery.fields import Record
+from ..delivery.queries import environments, state_tree
+from ..delivery.releases import tags_of
+from ..delivery.vocabulary import COMPLETE, DEPLOY, DOWN, FAILED, OPEN
 from ..errors import NotFound
 from ..formats.globs import Glob
 from ..formats.times import parse_seconds
-from . import lenient, overview
-from .diff import differences
-from .fields import Record
 from .ledger import Ledger, line_of
-from .queries import environments, state_tree
-from .releases import tags_of
-from .vocabulary import COMPLETE, DEPLOY, DOWN, FAILED, OPEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Final
 
+    from ..delivery.fields import Fields
+    from ..delivery.problems import Problems
     from ..store.snapshot import Snapshot
     from .events import Event
-    from .fields import Fields
-    from .problems import Problems
 
 WANTED: Final = "wanted"
 UNWANTED: Final = "unwanted"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ..delivery import index, overview, release_facts, release_list, survey
 from ..formats.layout import DIALECTS, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid
 from ..git.program import GitError
 from ..store import remembered_walk
 from ..store.tree import StoreTree
-from . import index, ledger, overview, release_facts, release_list, survey
+from . import ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     from typing import Final, TypeVar
 
     from ..backends.base import Node
+    from ..delivery.summary import Nodes, Summary
+    from ..delivery.survey import Bases
     from ..formats.layout import Side
     from ..git.repository import Repository
     from ..store.memory import Memory
     from ..store.stores import Stores
-    from .summary import Nodes, Summary
-    from .survey import Bases
 
     Result = TypeVar("Result")
 

@@ -10,22 +10,22 @@ from __future__ import annotations
 import tempfile
 import time
 
+from ..delivery import child_command
 from ..errors import Error, RemoteError
 from ..formats.documents import dump, to_bytes
 from ..git.failures import NO_REPOSITORY, RETRY, TransportError
-from . import child_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Final, Protocol
 
+    from ..delivery.fields import Fields
     from ..formats.layout import Side
     from ..git.objects import Oid
     from ..store.change_stream import ChangeStream
     from ..store.changes import ChangedCommit
     from ..store.cursor import Cursor
-    from .fields import Fields
 
     class Receiver(Protocol):
         """Who is handed events."""

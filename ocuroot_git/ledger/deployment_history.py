@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from ..delivery import lenient
+from ..delivery.overview import package_names
+from ..delivery.queries import state_tree
+from ..delivery.releases import tags_of
+from ..delivery.vocabulary import DOWN, FAILED
 from ..formats.globs import Glob
 from ..git.objects import Oid
-from . import lenient
 from .deployments import no_package, require_environment
 from .ledger import Ledger
-from .overview import package_names
-from .queries import state_tree
-from .releases import tags_of
-from .vocabulary import DOWN, FAILED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from re import Pattern
 
+    from ..delivery.fields import Fields
+    from ..delivery.problems import Problems
     from ..git.repository import Repository
     from ..store.snapshot import Snapshot
     from .events import Event
-    from .fields import Fields
-    from .problems import Problems
 
 
 class Choice:

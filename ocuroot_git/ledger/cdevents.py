@@ -9,24 +9,24 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from ..delivery import lenient, vocabulary
+from ..delivery.addresses import package_of, release_number
+from ..delivery.problems import BAD
+from ..delivery.queries import deployed
 from ..formats.layout import StoreError
 from ..formats.refs import Ref, RefError
-from . import lenient, vocabulary
-from .addresses import package_of, release_number
-from .problems import BAD
-from .queries import deployed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
+    from ..delivery.addresses import RunRef
+    from ..delivery.fields import Fields
     from ..formats.documents import Document
     from ..store.changes import Change, ChangedCommit
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
-    from .addresses import RunRef
-    from .fields import Fields
 
 SPECIFICATION: Final = "0.5.1"
 _VERSION: Final = "0.3.0"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..delivery.fields import Record
 from ..git.objects import Oid
-from .fields import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
