@@ -43,7 +43,7 @@ def laid_out(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: i
     Where that cannot be done without cutting what must not be cut, each row is a paragraph, with a line for each cell
     that is not empty.
     """
-    texts = [[escaped(_text(cell)) for cell in row] for row in rows]
+    texts = _texts(rows)
     limits = _limits(columns, texts, width)
     if limits is None:
         yield from _paragraphs(columns, rows, texts, paint)
@@ -57,6 +57,11 @@ def laid_out(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: i
             filled = _padded(column, shown, limit)
             cells.append(filled.replace(shown, _painted(cell, shown, paint)) if shown else filled)
         yield _GAP.join(cells).rstrip()
+
+
+def fits(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int) -> bool:
+    """Whether rows can be a table no wider than `width` characters, without paragraphs."""
+    return _limits(columns, _texts(rows), width) is not None
 
 
 def cut(text: str, width: int) -> str:
@@ -76,6 +81,10 @@ def width_of(text: str) -> int:
     from unicodedata import combining, east_asian_width
 
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _texts(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
+    return [[escaped(_text(cell)) for cell in row] for row in rows]
 
 
 def _text(cell: Cell) -> str:

@@ -172,6 +172,12 @@ class Terminal:
         for first in range(0, len(cells), len(columns)):
             self.record("\t".join(cells[first : first + len(columns)]))
 
+    def fits(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> bool:
+        """Whether `table` prints these for a person as a table: no wider than the terminal, and no paragraphs."""
+        from .table import fits
+
+        return self.is_interactive and not self.ends_with_nul and fits(columns, rows, self.width)
+
     @property
     def width(self) -> int:
         """How many characters a line of stdout holds: as `COLUMNS` says, else the terminal; 80 where nobody knows."""

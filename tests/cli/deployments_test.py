@@ -126,13 +126,39 @@ def test_what_cannot_be_read_is_no_empty_place(shop: Repo) -> None:
     assert (line["status"], line["release"], line["run_ref"]) == ("unreadable", None, None)
 
 
-def test_a_table_for_people(shop: Repo) -> None:
-    shown = on_terminal(shop, "deployments", COLUMNS="120", NO_COLOR="1", GIT_PAGER="cat").splitlines()
-    assert shown[0].split() == ["package", "environment", "status", "release", "of", "since", "by"]
-    assert len(shown) == 4 and all(len(line) <= 120 for line in shown)
-    assert ("just now" in shown[1] or "minute" in shown[1]) and shown[1].endswith("circleci:ann")
-    narrow = on_terminal(shop, "deployments", COLUMNS="30", NO_COLOR="1", GIT_PAGER="cat")
-    assert "production" in narrow and "shop/-/web" in narrow
+def shown(repo: Repo, columns: int, *arguments: str) -> list[str]:
+    """The lines of what a person sees on a terminal so wide."""
+    text = on_terminal(repo, "deployments", *arguments, COLUMNS=str(columns), NO_COLOR="1", GIT_PAGER="cat")
+    lines = text.splitlines()
+    assert all(len(line) <= columns for line in lines) or columns <= 30
+    return lines
+
+
+def test_people_see_packages_and_environments_as_a_grid(shop: Repo) -> None:
+    first, second = (release_of(shop, number).rpartition("/")[2] for number in (1, 2))
+    commit = shop.git("rev-parse", "HEAD")[:10]
+    wide = shown(shop, 120)
+    assert wide[0].split() == ["package", "production", "staging"]
+    assert wide[1].split("  ")[0] == "shop/-/web" and f"{first} v1  " in wide[1] and "  circleci:ann" in wide[1]
+    assert wide[1].endswith("local:test@example.com") and f"  {second} {commit}  " in wide[1]
+    assert wide[2].strip().startswith(f"failed {second} {commit}  ") and len(wide) == 3
+    stacked = shown(shop, 90)
+    assert stacked[0].split() == wide[0].split()
+    assert stacked[1].split()[:3] == ["shop/-/web", first, "v1"] and stacked[3].split()[:2] == ["failed", second]
+    assert "circleci:ann" in stacked[2] and stacked[2].endswith("local:test@example.com") and len(stacked) == 5
+    narrowest = shown(shop, 60)
+    assert len(narrowest) == 7 and narrowest[3].split() == ["circleci:ann", "local:test@example.com"]
+
+
+def test_people_see_lines_where_no_grid_fits_and_for_one_environment(shop: Repo) -> None:
+    titles = ["package", "environment", "status", "release", "of", "since", "by"]
+    lines = shown(shop, 100, "--environment=production")
+    assert lines[0].split() == titles and len(lines) == 3 and lines[1].endswith("circleci:ann")
+    paragraphs = shown(shop, 30)
+    assert [line.split()[0] for line in paragraphs[:4]] == titles[:4] and paragraphs.count("") == 2
+    assert {"package      shop/-/web", "by           circleci:ann"} <= set(paragraphs)
+    # Records are what scripts take over.
+    assert on_terminal(shop, "deployments", "-z", COLUMNS="120", GIT_PAGER="cat").count("\t") == 18
 
 
 def test_a_store_in_a_directory_tells_all_but_who(shop: Repo, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...ledger.events import Event
     from ...store.snapshot import Snapshot
     from ..context import Context
+    from ..deployment_grid import Parts
     from ..table import Cell
     from ..terminal import Terminal
 
@@ -88,14 +89,28 @@ def _show_now(
             since = format_seconds(one.since) if one.since is not None else None
             terminal.json(dump(to_document(one, since), None))
         return
+    if not found and terminal.is_interactive:
+        terminal.remark("nothing is deployed")
+        return
+    if terminal.is_interactive and not terminal.ends_with_nul:
+        from ..deployment_grid import grids
+
+        for columns, rows in grids(found, terminal.name, lambda one: _parts(terminal, one)):
+            if terminal.fits(columns, rows):
+                terminal.table(columns, rows)
+                return
     columns = [
         *(Column("package", may_cut=True), Column("environment"), Column("status"), Column("release")),
         *(Column("of"), Column("since"), Column("by", may_cut=True)),
     ]
-    if found or not terminal.is_interactive:
-        terminal.table(columns, [_row(terminal, one) for one in found])
-    else:
-        terminal.remark("nothing is deployed")
+    terminal.table(columns, [_row(terminal, one) for one in found])
+
+
+def _parts(terminal: Terminal, one: Deployment) -> Parts:
+    """What a cell of the grid says of a deployment."""
+    from ..deployment_grid import what_of
+
+    return what_of(one, _COLOURS.get(one.status, _OTHERWISE)), _since(terminal, one.since), one.actor
 
 
 def _row(terminal: Terminal, one: Deployment) -> list[Cell]:
