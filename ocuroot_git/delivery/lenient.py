@@ -36,6 +36,12 @@ def text(value: Document) -> str:
     return value if isinstance(value, str) else ""
 
 
+def line(value: Document) -> str:
+    """The value where it is a string, as one printable line; else an empty text."""
+    found = text(value)
+    return found if found.isprintable() else "".join(char for char in found if char.isprintable())
+
+
 def listed(value: Document) -> list[Any]:
     """The value where it is a list, else an empty one."""
     return value if isinstance(value, list) else []

@@ -9,8 +9,8 @@ from ..delivery.releases import tags_of
 from ..delivery.vocabulary import DOWN, FAILED
 from ..formats.globs import Glob
 from ..git.objects import Oid
+from .chunks import Ledger
 from .deployments import no_package, require_environment
-from .ledger import Ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

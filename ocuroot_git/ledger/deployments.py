@@ -14,7 +14,7 @@ from ..delivery.vocabulary import COMPLETE, DEPLOY, DOWN, FAILED, OPEN
 from ..errors import NotFound
 from ..formats.globs import Glob
 from ..formats.times import parse_seconds
-from .ledger import Ledger, line_of
+from .chunks import Ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _tell_releases(snapshot: Snapshot, found: list[Deployment]) -> None:
     known: dict[str, tuple[str, list[str]]] = {}
     for one in found:
         if one.release and one.release not in known:
-            commit = line_of(lenient.fields(lenient.body(state, one.release)).get("commit"))
+            commit = lenient.line(lenient.fields(lenient.body(state, one.release)).get("commit"))
             known[one.release] = commit, tags_of(snapshot, one.release)
         one.commit, one.tags = known.get(one.release, ("", []))
 

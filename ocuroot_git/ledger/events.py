@@ -1,4 +1,4 @@
-"""One deployment that ended, as the ledger has it, and how it is written down to be remembered (design 12)."""
+"""Deployments that ended, as the ledger has them, and how they are written down to be remembered (design 12)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from ..git.objects import ABSENT, ObjectError, Oid
 from ..git.program import GitError
 from ..store import remembered_walk
 from ..store.tree import StoreTree
-from . import ledger
+from . import chunks
+from .event_reader import EventReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ class _Trees:
             return self._matches(kind[len(remembered_walk.KIND) + 1 :].split("/"))
         if kind.startswith(f"{release_facts.KIND}/"):
             return self._release_facts(kind[len(release_facts.KIND) + 1 :].split("/"))
-        if kind.startswith(f"{ledger.KIND}/"):
-            return self._events(*kind[len(ledger.KIND) + 1 :].partition("/")[::2])
+        if kind.startswith(f"{chunks.KIND}/"):
+            return self._events(*kind[len(chunks.KIND) + 1 :].partition("/")[::2])
         kinds = (
             (index.KIND, self._facts),
             (release_list.KIND, self._releases),
@@ -196,7 +197,7 @@ class _Trees:
         if dialect not in map(str, DIALECTS):
             return None
         readers = [
-            ledger.Reader(
+            EventReader(
                 repository, Layout(int(dialect), "state"), directory, self._surroundings.tree_changes(repository)
             )
             for repository in self._repositories

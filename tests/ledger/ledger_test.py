@@ -12,8 +12,8 @@ from support.delivering import deploy, package, prepare, release
 from support.repositories import Repo
 
 import ocuroot_git
+from ocuroot_git.ledger.chunks import Ledger
 from ocuroot_git.ledger.events import Chunk, Event
-from ocuroot_git.ledger.ledger import Ledger
 from ocuroot_git.store.memory import Memory
 
 

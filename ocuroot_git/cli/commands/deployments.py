@@ -145,8 +145,8 @@ def _show_history(
 ) -> None:
     from itertools import islice
 
+    from ...ledger.chunks import Ledger
     from ...ledger.deployment_history import Teller
-    from ...ledger.ledger import Ledger
     from ..table import Column
 
     terminal = context.terminal

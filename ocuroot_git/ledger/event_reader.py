@@ -1,21 +1,16 @@
-"""The ledger: which deployments ended, read from the history of the state store (design 12). The one reader of it.
+"""Which deployments ended in a stretch of the history of the state store (design 12).
 
 A deployment has ended where a commit gives a run a marker that says so, which it did not have in the parent. History
 is followed along first parents; what came by the other parent of a merge is looked for there, so that it is told by the
 commit that made it. The order is that of history, newest first: clocks may be wrong, and history is not. A marker that
 was taken away by hand and put back is told once, by the commit that first gave it.
-
-History is read in chunks, from one commit whose id begins with two zeros to the next, some 256 commits on. What a chunk
-holds depends on the commit alone with which it begins, and is remembered under its id.
 """
 
 from __future__ import annotations
 
 from ..backends.base import node_at
 from ..delivery import lenient
-from ..delivery.queries import state_tree
 from ..delivery.vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, FAILED, FAILED_RETRIED, RUNNING, UP
-from ..errors import Fatal
 from ..formats.commit_message import operations_of, origin_of
 from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredObject, StoredRef, object_path
 from ..formats.refs import STATE
@@ -23,10 +18,11 @@ from ..formats.times import parse_seconds
 from ..git.objects import ABSENT, ObjectError, Oid
 from ..store.tree import StoreTree
 from .events import Chunk, Event
+from .stretches import stretch_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
     from typing import Final
 
     from ..formats.documents import Document
@@ -34,143 +30,13 @@ if TYPE_CHECKING:
     from ..git.objects import Commit
     from ..git.repository import Repository
     from ..git.tree_changes import FileChange, TreeChanges
-    from ..store.memory import Memory
-    from ..store.snapshot import Snapshot
+    from .stretches import Stretch
 
-KIND: Final = "events/1"
-"""Its number is raised whenever the meaning of what is remembered changes; dialect and directory are added to it."""
-
-_BOUNDARY: Final = "00"
-"""How the id of a commit begins with which a chunk begins."""
-_MOST_TOGETHER: Final = 64
-"""Chunks that are read together, by two processes where there are two processors."""
-_SLACK: Final = 1000
-"""Commits in a row, all older than what is asked for, after which no newer one is expected."""
 _OUTCOMES: Final = {COMPLETE: COMPLETE, FAILED: FAILED, FAILED_RETRIED: FAILED, CANCELLED: CANCELLED}
 _TAIL: Final = f"/{OBJECT_FILE}"
 
 
-class Ledger:
-    """The events of the state store of a snapshot. Raises Fatal where the store has no history.
-
-    Of a remote store history must be here: see `backends.remote.Remote.need_history`.
-    """
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        tree = state_tree(snapshot)
-        backend, directory = snapshot.backend_of(tree)
-        start = snapshot.version(backend).oid
-        if backend.repository is None or start is None:
-            raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
-        self.start: Oid = start
-        self.is_cut = False
-        """Whether what was read so far ended because the clone is a shallow one."""
-        repository = backend.repository
-        self._reader = Reader(repository, tree.layout, directory, snapshot.surroundings.tree_changes(repository))
-        self._memory: Memory | None = snapshot.surroundings.memory
-        self._kind = kind_of(tree.layout, directory)
-
-    def events(self, since: float | None = None) -> Iterator[Event]:
-        """The events, newest first; with `since` perhaps none of those that ended before."""
-        older = 0
-        seen: set[int] = set()
-        for chunk in self.chunks():
-            for event in chunk.events:
-                # What was taken away by hand, and put back, ended once.
-                key = hash((event.run_ref, event.outcome, event.time))
-                if key not in seen:
-                    seen.add(key)
-                    yield event
-            if since is not None:
-                older = older + chunk.commits if chunk.newest < since else 0
-                if older >= _SLACK:
-                    return
-
-    def ends_of(self, runs: Collection[str]) -> dict[str, Event]:
-        """The last end of each of some runs (stored refs), as far as history is here; it is read no further back."""
-        found: dict[str, Event] = {}
-        missing = set(runs)
-        for chunk in self.chunks():
-            for event in chunk.events:
-                if event.run_ref in missing:
-                    found[event.run_ref] = event
-                    missing.remove(event.run_ref)
-            if not missing:
-                break
-        return found
-
-    def chunks(self) -> Iterator[Chunk]:
-        """All of history, chunk by chunk."""
-        at: Oid | None = self.start
-        together = 1
-        while at is not None:
-            chunk = self._remembered(at)
-            if chunk is not None:
-                yield chunk
-                at = chunk.next
-                if at is not None and self._reader.is_shallow and not self._reader.has_commit(at):
-                    self.is_cut = True  # it was remembered when more of history was here
-                    return
-                continue
-            stretches: list[Stretch] = []
-            while at is not None and len(stretches) < together:
-                if stretches and self._remembered(at) is not None:
-                    break
-                stretch = self._reader.stretch(at)
-                stretches.append(stretch)
-                at = stretch.next
-            together = min(2 * together, _MOST_TOGETHER)
-            yield from self._read(stretches)
-
-    def _remembered(self, start: Oid) -> Chunk | None:
-        data = self._memory.get(self._kind, [start]).get(start) if self._memory is not None else None
-        return Chunk.of_bytes(data) if data is not None else None
-
-    def _read(self, stretches: list[Stretch]) -> Iterator[Chunk]:
-        def read(piece: list[Stretch]) -> list[str]:
-            return [f"{stretch.start}\n{self._reader.chunk(stretch).to_text()}" for stretch in piece]
-
-        pieces = [[stretch] for stretch in stretches]
-        if len(pieces) > 1 and not self._reader.is_partial:
-            from ..store.forked_walk import in_two
-
-            results = in_two(pieces, read)
-        else:
-            results = [text for piece in pieces for text in read(piece)]
-        texts = dict(text.split("\n", 1) for text in results)
-        data = {Oid(start): text.encode(errors="surrogateescape") for start, text in texts.items()}
-        chunks = {start: chunk for start, text in data.items() if (chunk := Chunk.of_bytes(text)) is not None}
-        if self._memory is not None:
-            # What is cut depends on what is here, and not on the commit alone.
-            self._memory.put(self._kind, {start: data[start] for start, chunk in chunks.items() if not chunk.is_cut})
-        for stretch in stretches:
-            chunk = chunks[stretch.start]
-            self.is_cut = self.is_cut or chunk.is_cut
-            yield chunk
-
-
-def kind_of(layout: Layout, directory: str) -> str:
-    """Under which kind the events of a store are remembered that lies at a directory of its branch."""
-    return f"{KIND}/{layout.dialect}/{directory}"
-
-
-class Stretch:
-    """Commits along first parents, newest first, each with the parents that are here, and the commit after the last.
-
-    `newest` is the latest time of a committer; `is_cut` says that history goes on elsewhere: the clone is shallow.
-    """
-
-    __slots__ = ("commits", "is_cut", "newest", "next", "start")
-
-    def __init__(self, start: Oid) -> None:
-        self.start = start
-        self.commits: list[tuple[Oid, tuple[Oid, ...]]] = []
-        self.next: Oid | None = None
-        self.newest = float("-inf")
-        self.is_cut = False
-
-
-class Reader:
+class EventReader:
     """Reads the events of stretches of history, of a store that lies at a directory (`state/`, or empty)."""
 
     def __init__(self, repository: Repository, layout: Layout, directory: str, changes: TreeChanges) -> None:
@@ -200,33 +66,9 @@ class Reader:
         """Whether history may end here though it goes on elsewhere."""
         return bool(self._ends)
 
-    # Stretches of history
-
     def stretch(self, start: Oid) -> Stretch:
-        """The commits from one on, before the next with which a chunk begins."""
-        return self._follow(start, None)
-
-    def _follow(self, start: Oid, most: int | None) -> Stretch:
-        """So many commits from one on (None: those of a chunk)."""
-        found = Stretch(start)
-        at: Oid | None = start
-        while at is not None:
-            if most is not None and len(found.commits) == most:
-                break
-            if most is None and found.commits and at.startswith(_BOUNDARY):
-                break
-            parents, time = self._repository.parents_and_time(at)
-            found.newest = max(found.newest, time)
-            if at in self._ends:
-                # What it changed cannot be told: the commit before it is not here.
-                found.is_cut, at = True, None
-                break
-            found.commits.append((at, parents))
-            at = parents[0] if parents else None
-        found.next = at
-        return found
-
-    # Events
+        """The stretch of history that begins with a commit."""
+        return stretch_from(self._repository, self._ends, start)
 
     def chunk(self, stretch: Stretch) -> Chunk:
         """The events of a stretch. Raises ObjectError for what cannot be read, GitError where git fails."""
@@ -352,7 +194,7 @@ class Reader:
             tree = self._tree(at)
             if all(_file(tree, object_path(StoredRef(run))) is None for run in runs):
                 return
-            stretch = self._follow(at, most)
+            stretch = stretch_from(self._repository, self._ends, at, most)
             yield stretch
             self._is_cut = self._is_cut or (stretch.is_cut and bool(runs))
             at, most = stretch.next, min(2 * most, 1024)
@@ -448,7 +290,7 @@ class Reader:
     def _source(self, tree: StoreTree, release: str) -> str:
         """The commit that a release is of; empty where that is not known."""
         if release not in self._sources:
-            self._sources[release] = line_of(lenient.fields(lenient.body(tree, release)).get("commit"))
+            self._sources[release] = lenient.line(lenient.fields(lenient.body(tree, release)).get("commit"))
         return self._sources[release]
 
 
@@ -457,13 +299,7 @@ def _origin(commit: Commit) -> tuple[str, str, str]:
     actor, run, reason = origin_of(commit.message).values()
     if actor is None and not any(operation.origin.actor for operation in operations_of(commit.message)):
         actor = f"{commit.author.name} <{commit.author.email}>"
-    return line_of(actor), line_of(run), line_of(reason)
-
-
-def line_of(value: Document) -> str:
-    """A text as one printable line; empty for anything else."""
-    text = lenient.text(value)
-    return text if text.isprintable() else "".join(char for char in text if char.isprintable())
+    return lenient.line(actor), lenient.line(run), lenient.line(reason)
 
 
 def _body(data: bytes) -> Document:

@@ -1,0 +1,136 @@
+"""The ledger: which deployments there have been, by whom and when, newest first (design 12).
+
+Events are read from history in chunks (`event_reader`), one for each stretch of it (`stretches`). What a chunk holds
+depends on the commit alone with which it begins, and is remembered under its id.
+"""
+
+from __future__ import annotations
+
+from ..delivery.queries import state_tree
+from ..errors import Fatal
+from ..git.objects import Oid
+from .event_reader import EventReader
+from .events import Chunk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from typing import Final
+
+    from ..formats.layout import Layout
+    from ..store.memory import Memory
+    from ..store.snapshot import Snapshot
+    from .events import Event
+    from .stretches import Stretch
+
+KIND: Final = "events/1"
+"""Its number is raised whenever the meaning of what is remembered changes; dialect and directory are added to it."""
+
+_MOST_TOGETHER: Final = 64
+"""Chunks that are read together, by two processes where there are two processors."""
+_SLACK: Final = 1000
+"""Commits in a row, all older than what is asked for, after which no newer one is expected."""
+
+
+class Ledger:
+    """The events of the state store of a snapshot. Raises Fatal where the store has no history.
+
+    Of a remote store history must be here: see `backends.remote.Remote.need_history`.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        tree = state_tree(snapshot)
+        backend, directory = snapshot.backend_of(tree)
+        start = snapshot.version(backend).oid
+        if backend.repository is None or start is None:
+            raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
+        self.start: Oid = start
+        self.is_cut = False
+        """Whether what was read so far ended because the clone is a shallow one."""
+        repository = backend.repository
+        self._reader = EventReader(repository, tree.layout, directory, snapshot.surroundings.tree_changes(repository))
+        self._memory: Memory | None = snapshot.surroundings.memory
+        self._kind = kind_of(tree.layout, directory)
+
+    def events(self, since: float | None = None) -> Iterator[Event]:
+        """The events, newest first; with `since` perhaps none of those that ended before."""
+        older = 0
+        seen: set[int] = set()
+        for chunk in self.chunks():
+            for event in chunk.events:
+                # What was taken away by hand, and put back, ended once.
+                key = hash((event.run_ref, event.outcome, event.time))
+                if key not in seen:
+                    seen.add(key)
+                    yield event
+            if since is not None:
+                older = older + chunk.commits if chunk.newest < since else 0
+                if older >= _SLACK:
+                    return
+
+    def ends_of(self, runs: Collection[str]) -> dict[str, Event]:
+        """The last end of each of some runs (stored refs), as far as history is here; it is read no further back."""
+        found: dict[str, Event] = {}
+        missing = set(runs)
+        for chunk in self.chunks():
+            for event in chunk.events:
+                if event.run_ref in missing:
+                    found[event.run_ref] = event
+                    missing.remove(event.run_ref)
+            if not missing:
+                break
+        return found
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All of history, chunk by chunk."""
+        at: Oid | None = self.start
+        together = 1
+        while at is not None:
+            chunk = self._remembered(at)
+            if chunk is not None:
+                yield chunk
+                at = chunk.next
+                if at is not None and self._reader.is_shallow and not self._reader.has_commit(at):
+                    self.is_cut = True  # it was remembered when more of history was here
+                    return
+                continue
+            stretches: list[Stretch] = []
+            while at is not None and len(stretches) < together:
+                if stretches and self._remembered(at) is not None:
+                    break
+                stretch = self._reader.stretch(at)
+                stretches.append(stretch)
+                at = stretch.next
+            together = min(2 * together, _MOST_TOGETHER)
+            yield from self._read(stretches)
+
+    def _remembered(self, start: Oid) -> Chunk | None:
+        data = self._memory.get(self._kind, [start]).get(start) if self._memory is not None else None
+        return Chunk.of_bytes(data) if data is not None else None
+
+    def _read(self, stretches: list[Stretch]) -> Iterator[Chunk]:
+        def read(piece: list[Stretch]) -> list[str]:
+            return [f"{stretch.start}\n{self._reader.chunk(stretch).to_text()}" for stretch in piece]
+
+        pieces = [[stretch] for stretch in stretches]
+        if len(pieces) > 1 and not self._reader.is_partial:
+            from ..store.forked_walk import in_two
+
+            results = in_two(pieces, read)
+        else:
+            results = [text for piece in pieces for text in read(piece)]
+        texts = dict(text.split("\n", 1) for text in results)
+        data = {Oid(start): text.encode(errors="surrogateescape") for start, text in texts.items()}
+        chunks = {start: chunk for start, text in data.items() if (chunk := Chunk.of_bytes(text)) is not None}
+        if self._memory is not None:
+            # What is cut depends on what is here, and not on the commit alone.
+            self._memory.put(self._kind, {start: data[start] for start, chunk in chunks.items() if not chunk.is_cut})
+        for stretch in stretches:
+            chunk = chunks[stretch.start]
+            self.is_cut = self.is_cut or chunk.is_cut
+            yield chunk
+
+
+def kind_of(layout: Layout, directory: str) -> str:
+    """Under which kind the events of a store are remembered that lies at a directory of its branch."""
+    return f"{KIND}/{layout.dialect}/{directory}"
