@@ -19,8 +19,11 @@ $(VENV)/.ready: setup.cfg pyproject.toml
 demo: $(VENV)/.ready
 	@PATH="$(CURDIR)/bin:$$PATH" sh fixtures/demo.sh
 
+# Compiled modules are kept: the tests start thousands of processes, and some machines say not to.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 # The tests, or those named by TESTS=, with the oldest libraries that setup.cfg allows, in an environment of their own,
 # and on the oldest Python that it allows where there is one: PYTHON_OLDEST=, on the PATH, or as pyenv keeps it.

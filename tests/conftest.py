@@ -40,6 +40,8 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "LANGUAGE",
         ):
             del os.environ[name]
+    # Thousands of processes are started from here: each would compile all its modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # What a CI system says of itself and of the job it runs must not reach the stores under test.
     for names in CI_VARIABLES.values():
         for name in names.split():
