@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "diff": "compare intent with state",
     "apply": "make state follow intent",
     "deployments": "show what is deployed where, since when and by whom",
+    "hold": "keep releases from being deployed, and let them go",
     "package": "show what a package defines, and check it",
     "release": "make releases, list and show them",
     "run": "carry out the work of a release and record it",

@@ -92,12 +92,12 @@ def is_there(tree: StoreTree, stored: StoredRef) -> bool:
     return node is not None and tree.files.is_tree(node)
 
 
-def require_absence(snapshot: Snapshot, intent: Ref) -> None:
-    """Raise Damaged or LinkCycle where damage on the way to an intent that was not found may be what hides it."""
-    snapshot.exists(intent)
-    tree = intent_tree(snapshot)
+def require_absence(snapshot: Snapshot, ref: Ref) -> None:
+    """Raise Damaged or LinkCycle where damage on the way to a document that was not found may be what hides it."""
+    snapshot.exists(ref)
+    tree = snapshot.tree(ref)
     path = REFS
-    for segment in ("", *tree.layout.spellings(intent)[0].split("/")):
+    for segment in ("", *tree.layout.spellings(ref)[0].split("/")):
         path = f"{path}/{segment}" if segment else path
         node = tree.node(path)
         if node is None:

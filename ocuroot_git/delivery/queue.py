@@ -144,12 +144,15 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> QueueItem:
         return QueueItem("run", run.ref, FAILED, type=type_, made=made)
     if status == vocabulary.RUNNING:
         claim = read_claim(snapshot, run)
+        why = ""
         if claims.ran_out(claim, claims.now(snapshot)):
-            return QueueItem("run", run.ref, READY, type=type_, reasons=["whose claim ran out"], made=made, claim=claim)
-        if claims.is_orphaned(claim):
-            return QueueItem(
-                "run", run.ref, READY, type=type_, reasons=["whose executor is gone"], made=made, claim=claim
-            )
+            why = "whose claim ran out"
+        elif claims.is_orphaned(claim):
+            why = "whose executor is gone"
+        if why:
+            forbidden = [reason.what for reason in runs.what_forbids(snapshot, run)]
+            state = BLOCKED if forbidden else READY
+            return QueueItem("run", run.ref, state, type=type_, reasons=[why, *forbidden], made=made, claim=claim)
         asked = ["which was asked to stop"] if claim.cancel else []
         return QueueItem("run", run.ref, RUNNING, type=type_, reasons=asked, made=made, claim=claim)
     reasons = runs.what_it_waits_for(snapshot, run, function)

@@ -26,6 +26,7 @@ from ..store.tree import Ties
 from . import failures, model, vocabulary
 from .addresses import WorkRef, release_number
 from .compare import deploy_intents, documents_below
+from .holds import HOLD
 from .inputs import read_intent
 from .problems import BAD, BadDocument, Problems
 from .pruned import record_of, record_ref
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from ..store.tree import StoreTree
     from .shared_history import SharedHistory
 
-HOLD: Final = "hold"
-"""A release with a custom document of this name, in state or intent, is held: it is not pruned."""
 _MANY: Final = 8
 """Releases from which on it pays that libgit2 keeps nothing of them."""
 _WORK: Final = {CALL: CALL, "task": CALL, DEPLOY: DEPLOY}

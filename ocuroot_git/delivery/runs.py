@@ -151,12 +151,11 @@ def start(
         claim = read_claim(tx, run)
         if claim != over:
             raise claims.Held(run, f"cannot start '{run}': it is running{_held_by(claim)}")
+        _refuse(run, what_forbids(tx, run))
         live.take_over(tx, run)
     else:
         vocabulary.check_transition(run.ref, function.status, vocabulary.RUNNING)
-        reasons = what_it_waits_for(tx, run, function)
-        if reasons:
-            raise Waits(f"cannot start '{run}': it waits for {', '.join(reason.what for reason in reasons)}")
+        _refuse(run, what_it_waits_for(tx, run, function))
         if function.status == vocabulary.PAUSED:
             steps.fill_last(tx, run)
         else:
@@ -166,6 +165,12 @@ def start(
     )
     _supersede(tx, run)
     return run
+
+
+def _refuse(run: RunRef, reasons: list[Reason]) -> None:
+    if reasons:
+        hint = next((reason.hint for reason in reasons if reason.hint), None)
+        raise Waits(f"cannot start '{run}': it waits for {', '.join(reason.what for reason in reasons)}", hint=hint)
 
 
 def _fill(tx: Transaction, run: RunRef, function: Function) -> None:
@@ -179,13 +184,14 @@ def _fill(tx: Transaction, run: RunRef, function: Function) -> None:
 
 
 class Reason:
-    """Why a run does not start: `what` it waits for, in words, and whether that can come by itself."""
+    """Why a run does not start: `what` it waits for, in words, whether that can come by itself, and what to do then."""
 
-    __slots__ = ("blocks", "what")
+    __slots__ = ("blocks", "hint", "what")
 
-    def __init__(self, what: str, *, blocks: bool = False) -> None:
+    def __init__(self, what: str, *, blocks: bool = False, hint: str = "") -> None:
         self.what = what
         self.blocks = blocks
+        self.hint = hint
 
 
 def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function) -> list[Reason]:
@@ -212,7 +218,27 @@ def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function) -> li
         for other in runs_in(snapshot, run.work.package, run.work.name, vocabulary.RUNNING):
             if other != run:
                 reasons.append(Reason(f"'{other}', which is running"))
-    return reasons
+    return reasons + what_forbids(snapshot, run)
+
+
+def what_forbids(snapshot: Snapshot, run: RunRef) -> list[Reason]:
+    """What forbids a run to be executed, also to be taken up again once it has begun: that its release is held.
+
+    What takes a deployment down is not forbidden.
+    """
+    if run.work.kind != DEPLOY or read_run(snapshot, run).type != UP:
+        return []
+    from .holds import hold_on  # late: lists of what is done have no need of it
+
+    release = run.work.release
+    try:
+        hold = hold_on(snapshot, release)
+    except BAD as error:
+        return [Reason(f"'{release}', of which it cannot be read if it is held ({error.message})", blocks=True)]
+    if hold is None:
+        return []
+    hint = f"'git ocuroot hold --lift {release}' lets it go"
+    return [Reason(f"'{release}', which is {hold.words}", blocks=True, hint=hint)]
 
 
 def _missing_inputs(snapshot: Snapshot, run: RunRef, function: Function, type_: str) -> list[Reason]:

@@ -16,7 +16,7 @@ from .actions import NoCommand
 from .addresses import RunRef, WorkRef
 from .executor import RunResult, execute
 from .problems import Problems
-from .queue import READY, run_items
+from .queue import BLOCKED, READY, run_items
 from .survey import ops
 from .together import Together
 
@@ -188,7 +188,7 @@ class Worker:
             if run in self._left_alone or run in self._running or not self._scope.has_run(run):
                 continue
             is_ready = item.state == READY
-            if item.claim is not None:
+            if item.claim is not None and item.state != BLOCKED:
                 remaining = self._watch.remaining(snapshot, run, item.claim)
                 is_ready = remaining == 0
                 if remaining and not self._watch.saw_renewal(run):
