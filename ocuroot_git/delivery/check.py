@@ -28,10 +28,12 @@ from .queries import (
     read_function,
     read_release,
     read_run,
+    read_step,
     records_of,
     releases,
     run_numbers,
     state_tree,
+    status_by_last,
     status_of,
     work_of,
 )
@@ -139,6 +141,8 @@ def _check_run(snapshot: Snapshot, run: RunRef) -> None:
     read_run(snapshot, run)
     status = status_of(snapshot, run)
     function = read_function(snapshot, run)
+    for number in range(2, records_of(snapshot).last_number(snapshot, run) + 1):
+        read_step(snapshot, run, number)
     if function.status != status:
         raise BadDocument(run.ref, f"its marker says '{status}', and its function '{function.status}'")
     try:
@@ -205,22 +209,26 @@ class _Inspector:
             run.statuses.append(segments[4])
             if segments[4] == RUNNING:
                 Claim.read(document.body, ref)
-        elif segments[3:] == ["functions", "1"]:
+        elif len(segments) == 5 and segments[3] == "functions":
             function = Function.read(document.body, ref)
             _check_dependencies(function)
-            run.function_status = function.status
+            run.functions[segments[4]] = function.status
 
 
 class _MetRun:
     """What was met of a run."""
 
-    __slots__ = ("function_status", "has_document", "statuses")
+    __slots__ = ("functions", "has_document", "statuses")
 
     def __init__(self) -> None:
         self.has_document = False
         self.statuses: list[str] = []
-        self.function_status: str | None = None
+        self.functions: dict[str, str] = {}
+        """The status of each of its functions, by its number."""
 
     @property
     def is_whole(self) -> bool:
-        return self.has_document and self.statuses == [self.function_status] and self.function_status in STATUSES
+        """Whether it is as this program leaves it; what others leave is looked at."""
+        count = len(self.functions)
+        last = self.functions.get(str(count))
+        return self.has_document and last in STATUSES and self.statuses == [status_by_last(last, count)]

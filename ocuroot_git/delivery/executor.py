@@ -213,10 +213,11 @@ def _go_on(
 
     def change(tx: Transaction) -> None:
         claims.require_claim(tx, run, executor.name)
+        function = read_function(tx, run)
         missing = add_step(tx, run, following["fn"], inputs)
         if missing:
             log.append(tx)
-            runs.enter(tx, run, read_function(tx, run), vocabulary.PAUSED)
+            runs.enter(tx, run, function, vocabulary.PAUSED)
         found[:] = [None if missing else actions.action_of(tx, run, last_step(tx, run)[1], options.actions)]
 
     log.finish_lines()

@@ -43,6 +43,7 @@ class LateRecords(Records):
     records_dependants = False
     keeps_repositories = True
     counts_completions = True
+    functions_have_statuses = False
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -104,7 +105,7 @@ class LateRecords(Records):
             raise ModelError(f"'{ref}': the run_ref is {brief(value.get('run_ref'))}, not a ref")
         return self.run(value, ref)
 
-    def function_ref(self, run: RunRef, number: int) -> str:
+    def function_ref(self, snapshot: Snapshot, run: RunRef, number: int) -> str:
         return run.ref
 
     def function(self, value: Document, ref: str, number: int) -> Function:
@@ -127,7 +128,7 @@ class LateRecords(Records):
         listed = snapshot.get(f"{run.ref}#functions", None)
         return max(len(listed), 1) if isinstance(listed, list) else 1
 
-    def deployed_ref(self, run: RunRef) -> str:
+    def deployed_ref(self, snapshot: Snapshot, run: RunRef) -> str:
         return run.work.ref
 
     def deployed_function(self, value: Document, ref: str) -> Function:

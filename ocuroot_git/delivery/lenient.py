@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.refs import STATE, version_key
 from ..git.objects import ObjectError
-from .vocabulary import CALL, DEPLOY
+from .vocabulary import CALL, DEPLOY, PAUSED, PENDING, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -259,7 +259,20 @@ def _work(tree: StoreTree, word: str, name: str, node: Node) -> Work:
 
 
 def _status(tree: StoreTree, run: Node | None) -> str:
-    directory = next((node for name, node in _directories(tree, run) if name == "status"), None)
+    below = dict(_directories(tree, run))
+    found = _marked(tree, below.get("status"))
+    if found not in (PENDING, PAUSED) or "functions" not in below:
+        return found
+    # Early Ocuroot leaves the marker of a run as it is until the last of its functions has ended.
+    functions = sorted(_directories(tree, below["functions"]), key=lambda one: version_key(one[0]))
+    last = dict(_directories(tree, functions[-1][1])) if functions else {}
+    if _marked(tree, last.get("status")) == RUNNING:
+        return RUNNING
+    return PAUSED if len(functions) > 1 else found
+
+
+def _marked(tree: StoreTree, directory: Node | None) -> str:
+    """The status that the names in a directory of markers say; empty where there is none."""
     found = sorted(name for name, _ in _directories(tree, directory))
     return next((status for status in STATUSES if status in found), found[0] if found else "")
 

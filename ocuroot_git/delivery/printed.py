@@ -58,8 +58,7 @@ def runs_named(snapshot: Snapshot, text: str, *, failed: bool = False) -> list[R
 
 def status_of(snapshot: Snapshot, run: RunRef) -> str:
     """The status of a run, as the page has it; empty where it has none."""
-    names = _names(snapshot, _stored(snapshot, f"{run}/status"))
-    return next((status for status in lenient.STATUSES if status in names), names[0] if names else "")
+    return lenient.status_of(state_tree(snapshot), _stored(snapshot, run.ref))
 
 
 def _work_of(snapshot: Snapshot, release: str) -> list[WorkRef]:

@@ -16,9 +16,9 @@ from . import index
 from .addresses import RunRef, WorkRef, environment_ref, parse_work, release_number
 from .model import Claim, Environment, Function, Run
 from .package import Release
-from .problems import STRICT, BadDocument
+from .problems import STRICT, BadDocument, Problems
 from .records import OWN
-from .vocabulary import CALL, COMPLETE, DEPLOY, DOWN, PRUNED, RUNNING, STATUSES, ModelError
+from .vocabulary import CALL, COMPLETE, DEPLOY, DOWN, PAUSED, PENDING, PRUNED, RUNNING, STATUSES, ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ..git.objects import Scope
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
-    from .problems import Problems
     from .records import Records
 
     Shape = TypeVar("Shape")
@@ -266,9 +265,19 @@ def run_numbers(snapshot: Snapshot, work: WorkRef) -> list[int]:
     return [int(name) for name in _names(snapshot, work.ref) if name.isascii() and name.isdigit() and len(name) < 10]
 
 
+def status_by_last(status: str, number: int) -> str:
+    """The status of a run by that of the last of its functions: one that follows others is pending while it pauses."""
+    return PAUSED if status == PENDING and number > 1 else status
+
+
+def markers_of(snapshot: Snapshot, run: RunRef) -> list[str]:
+    """The statuses by which a run is marked, sorted: one, if it is as it should be."""
+    return [name for name in _names(snapshot, f"{run.ref}/status") if snapshot.exists(run.status(name))]
+
+
 def status_of(snapshot: Snapshot, run: RunRef) -> str:
     """The status of a run, from its marker. Raises BadDocument unless it has just one."""
-    found = [name for name in _names(snapshot, f"{run.ref}/status") if snapshot.exists(f"{run.ref}/status/{name}")]
+    found = markers_of(snapshot, run)
     if not found:
         raise BadDocument(run.ref, "it has no status", hint=f"'git ocuroot match {run}/**' shows what there is")
     unknown = [name for name in found if name not in STATUSES]
@@ -276,7 +285,22 @@ def status_of(snapshot: Snapshot, run: RunRef) -> str:
         raise BadDocument(f"{run.ref}/status/{unknown[0]}", f"'{unknown[0]}' is no status of a run")
     if len(found) > 1:
         raise BadDocument(run.ref, f"it has more than one status: {', '.join(found)}")
+    if found[0] in (PENDING, PAUSED) and records_of(snapshot).functions_have_statuses:
+        return _status_under_way(snapshot, run, found[0])
     return found[0]
+
+
+def _status_under_way(snapshot: Snapshot, run: RunRef, marker: str) -> str:
+    """The status of a run that is marked as pending or paused: the marker, where its function cannot be read.
+
+    Early Ocuroot leaves that marker as it is until the last function has ended, whatever becomes of the functions.
+    """
+    with Problems().leave_out(run.ref):
+        number = records_of(snapshot).last_number(snapshot, run)
+        status = status_by_last(read_step(snapshot, run, number).status, number)
+        if status == RUNNING or (status == PAUSED and number > 1):
+            return status
+    return marker
 
 
 def read_run(snapshot: Snapshot, run: RunRef) -> Run:
@@ -285,15 +309,20 @@ def read_run(snapshot: Snapshot, run: RunRef) -> Run:
 
 
 def read_function(snapshot: Snapshot, run: RunRef) -> Function:
-    """What a run executes. Raises BadDocument."""
-    return read_step(snapshot, run, 1)
+    """What a run executes first, with the status of the run. Raises BadDocument."""
+    records = records_of(snapshot)
+    function = read_step(snapshot, run, 1)
+    number = records.last_number(snapshot, run) if records.functions_have_statuses else 1
+    if number > 1:
+        function.status = status_by_last(read_step(snapshot, run, number).status, number)
+    return function
 
 
 def read_step(snapshot: Snapshot, run: RunRef, number: int) -> Function:
-    """A function of a run by its number. Raises as `read_function` does."""
+    """A function of a run by its number, with its own status. Raises as `read_function` does."""
     records = records_of(snapshot)
     function = _read_part(
-        snapshot, records.function_ref(run, number), lambda value, ref: records.function(value, ref, number)
+        snapshot, records.function_ref(snapshot, run, number), lambda value, ref: records.function(value, ref, number)
     )
     function.status = function.status or status_of(snapshot, run)
     return function
@@ -305,7 +334,7 @@ def read_deployed(snapshot: Snapshot, run: RunRef) -> Function:
     Other programs may link to the work where runs are linked to; nothing is known of its function then.
     """
     records = records_of(snapshot)
-    ref = records.deployed_ref(run)
+    ref = records.deployed_ref(snapshot, run)
     if not run.number and ref != run.work.ref:
         return Function({}, COMPLETE, [], {})
     return _read_part(snapshot, ref, records.deployed_function)
@@ -313,11 +342,16 @@ def read_deployed(snapshot: Snapshot, run: RunRef) -> Function:
 
 def function_ref(snapshot: Snapshot, run: RunRef) -> str:
     """The ref of the document that says what a run executes."""
-    return records_of(snapshot).function_ref(run, 1)
+    return records_of(snapshot).function_ref(snapshot, run, 1)
 
 
 def read_claim(snapshot: Snapshot, run: RunRef) -> Claim:
-    """Who holds a running run. Raises BadDocument."""
+    """Who holds a running run; nobody that is known, where another program keeps no claim. Raises BadDocument."""
+    records = records_of(snapshot)
+    if records.functions_have_statuses and RUNNING not in markers_of(snapshot, run):
+        function = read_step(snapshot, run, records.last_number(snapshot, run))
+        if function.status == RUNNING:
+            return Claim(str(function.history[-1].get("time", "")) if function.history else "")
     return _read_part(snapshot, run.status(RUNNING), Claim.read)
 
 
@@ -337,10 +371,22 @@ def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[Ru
 
     Within a transaction this is as `match` is: of the store before it.
     """
-    refs = snapshot.match(f"{escape(package)}/@*/{DEPLOY}/{escape(name)}/*/status/{status}", side="state")
-    numbered = [ref.removesuffix(f"/status/{status}") for ref in refs]
-    runs = [RunRef.parse(ref) for ref in numbered if ref.rpartition("/")[2].isdigit()]
-    return sorted(runs, key=lambda run: (release_number(run.work.release), run.number))
+    runs = f"{escape(package)}/@*/{DEPLOY}/{escape(name)}/*"
+    refs = snapshot.match(f"{runs}/status/{status}", side="state")
+    numbered = {ref.removesuffix(f"/status/{status}") for ref in refs}
+    if status == RUNNING and records_of(snapshot).functions_have_statuses:
+        # Early Ocuroot marks the function that it executes, and not the run.
+        marked = snapshot.match(f"{runs}/functions/*/status/{status}", side="state")
+        numbered |= {run for ref in marked if _is_running(snapshot, run := ref.rpartition("/functions/")[0])}
+    found = [RunRef.parse(ref) for ref in numbered if ref.rpartition("/")[2].isdigit()]
+    return sorted(found, key=lambda run: (release_number(run.work.release), run.number))
+
+
+def _is_running(snapshot: Snapshot, ref: str) -> bool:
+    """Whether a run is running whose function is marked so: our first version leaves these markers as they are."""
+    with Problems().leave_out(ref):
+        return status_of(snapshot, RunRef.parse(ref)) == RUNNING
+    return False
 
 
 def ops_of(snapshot: Snapshot, package: str, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from . import addresses, apply, claims, diff, failures, runs, vocabulary
 from .addresses import RunRef
 from .problems import BadDocument, Problems
 from .queries import (
+    markers_of,
     read_claim,
     read_function,
     read_release,
@@ -153,8 +154,10 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> QueueItem:
             forbidden = [reason.what for reason in runs.what_forbids(snapshot, run)]
             state = BLOCKED if forbidden else READY
             return QueueItem("run", run.ref, state, type=type_, reasons=[why, *forbidden], made=made, claim=claim)
-        asked = ["which was asked to stop"] if claim.cancel else []
-        return QueueItem("run", run.ref, RUNNING, type=type_, reasons=asked, made=made, claim=claim)
+        remarks = ["which was asked to stop"] if claim.cancel else []
+        if vocabulary.RUNNING not in markers_of(snapshot, run):
+            remarks.append("which another program started")
+        return QueueItem("run", run.ref, RUNNING, type=type_, reasons=remarks, made=made, claim=claim)
     reasons = runs.what_it_waits_for(snapshot, run, function)
     state = BLOCKED if any(reason.blocks for reason in reasons) else WAITING if reasons else READY
     return QueueItem("run", run.ref, state, type=type_, reasons=[reason.what for reason in reasons], made=made)

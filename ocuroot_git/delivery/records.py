@@ -4,7 +4,7 @@ The rest of the delivery model speaks of `Release`, `Run` and `Function` (see `m
 name for the thing, how they are kept:
 
                                dialect 1                        dialects 2 and 3 (`late_records`)
-    status of a run            its function, and a marker       the marker alone
+    status of a run            its last function, and a marker  the marker alone
     functions of a run         a document each                  listed in the run's document
     what is current            a link to the run                a link to the work, whose document names the run
     the newest release         a link                           the highest number
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import STATE, Ref
-from . import model
+from . import model, vocabulary
 from .model import Function, Intent, Run
 from .package import Release
 
@@ -53,6 +53,8 @@ class Records:
     """Whether a store has the `repo.ocu.star` of each commit that was released, for work on other machines."""
     counts_completions = False
     """Whether what a run depends on is met by as many completed runs as it depends on, and not by more."""
+    functions_have_statuses = True
+    """Whether each function of a run has a status, of which the last says that of the run; else a marker alone does."""
 
     # Releases
 
@@ -76,24 +78,21 @@ class Records:
         """The last run of a piece of work that completed, from the document of the work."""
         return Run.read(value, ref)
 
-    def function_ref(self, run: RunRef, number: int) -> str:
-        """The ref of the document that holds a function of a run."""
-        return run.step(number)
+    def function_ref(self, snapshot: Snapshot, run: RunRef, number: int) -> str:
+        """The ref of the document that holds a function of a run, or is to hold the one after the last."""
+        return run.step(_names_of_functions(snapshot, run, number)[number - 1])
 
     def function(self, value: Document, ref: str, number: int) -> Function:
         """A function of a run, from that document; without a status where only its marker says it."""
         return Function.read(value, ref)
 
     def last_number(self, snapshot: Snapshot, run: RunRef) -> int:
-        """The number of the last function of a run."""
-        number = 1
-        while snapshot.exists(run.step(number + 1)):
-            number += 1
-        return number
+        """The number of the last function of a run, counted from 1."""
+        return len(_names_of_functions(snapshot, run))
 
-    def deployed_ref(self, run: RunRef) -> str:
+    def deployed_ref(self, snapshot: Snapshot, run: RunRef) -> str:
         """The ref of the document that says how a run was executed that is deployed."""
-        return run.function
+        return self.function_ref(snapshot, run, 1)
 
     def deployed_function(self, value: Document, ref: str) -> Function:
         """What is known of its function, from that document."""
@@ -109,18 +108,24 @@ class Records:
         """Write a run that is new, but for its marker."""
         tx.create(run.ref, Run(type_, run.work.release, run.function, {}).to_document())
         tx.create(run.function, function.to_document())
-        _mark(tx, run, 1, function)
+        _mark(tx, run.function, function.status, _time_of(function))
 
     def put_function(self, tx: Transaction, run: RunRef, number: int, function: Function) -> None:
         """Write a function of a run that is new or was changed."""
+        names = _names_of_functions(tx, run, number)
         document = function.to_document()
-        document["current"]["id"] = str(number)
-        tx.set(run.step(number), document)
-        _mark(tx, run, number, function)
+        document["current"]["id"] = str(names[number - 1])
+        tx.set(run.step(names[number - 1]), document)
+        # The document of the first says the run's status; to the original it is over once another follows.
+        status = vocabulary.COMPLETE if number < len(names) else function.status
+        _mark(tx, run.step(names[number - 1]), status, _time_of(function))
 
     def put_end(self, tx: Transaction, run: RunRef, document: Run, status: str) -> None:
         """Write a run that has ended, with its outputs."""
         tx.set(run.ref, document.to_document())
+        if _markers(tx, run.work.ref):
+            # Early Ocuroot marks the work as well, and takes a release for failed while any such marker says so.
+            _mark(tx, run.work.ref, status, model.timestamp())
 
     def complete(self, tx: Transaction, run: RunRef, document: Run, function: Function) -> None:
         """Write what a piece of work came to."""
@@ -149,17 +154,37 @@ class Records:
         return False
 
 
-def _mark(tx: Transaction, run: RunRef, number: int, function: Function) -> None:
+def _names_of_functions(snapshot: Snapshot, run: RunRef, least: int = 1) -> list[int]:
+    """By which numbers the functions of a run go, rising; if there are fewer than `least`, of those to come as well.
+
+    They begin at 1, but where early Ocuroot tried a function again that had followed others: it begins with that one.
+    """
+    names = snapshot.tree(_STATE).names(f"{REFS}/{run.ref}/functions")
+    numbers = sorted(int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 10)
+    while len(numbers) < least:
+        numbers.append(numbers[-1] + 1 if numbers else 1)
+    return numbers
+
+
+def _mark(tx: Transaction, ref: str, status: str, time: str) -> None:
     """Keep a marker of the status of a function beside that of the run: early Ocuroot finds by it what to execute.
 
     Stores of our first version lack it, and that version leaves it alone: what it left behind is taken away.
     """
-    head = f"{run.step(number)}/status"
-    for name in sorted(tx.tree(_STATE).names(f"{REFS}/{head}")):
-        if name not in (function.status, OBJECT_FILE) and tx.exists(f"{head}/{name}"):
-            tx.delete(f"{head}/{name}")
+    for name in _markers(tx, ref):
+        if name != status:
+            tx.delete(f"{ref}/status/{name}")
+    tx.set(f"{ref}/status/{status}", {"time": time})
+
+
+def _markers(tx: Transaction, ref: str) -> list[str]:
+    names = sorted(tx.tree(_STATE).names(f"{REFS}/{ref}/status"))
+    return [name for name in names if name != OBJECT_FILE and tx.exists(f"{ref}/status/{name}")]
+
+
+def _time_of(function: Function) -> str:
     time = function.history[-1].get("time") if function.history else None
-    tx.set(f"{head}/{function.status}", {"time": time or model.timestamp()})
+    return str(time) if time else model.timestamp()
 
 
 def _had(function: Function, name: str) -> Input | None:

@@ -21,6 +21,7 @@ from .queries import (
     function_ref,
     last_run,
     last_runs_of,
+    markers_of,
     read_claim,
     read_deployed,
     read_function,
@@ -334,10 +335,11 @@ def _held_by(claim: Claim) -> str:
 
 def enter(tx: Transaction, run: RunRef, function: Function, status: str, claim: Claim | None = None) -> None:
     """Let a run go to another status: its function's document, and the marker. Raises WrongStatus."""
-    old, now = function.status, claim.time if claim is not None else model.timestamp()
+    now = claim.time if claim is not None else model.timestamp()
     function.enter(run.ref, status, now)
-    if old != status and tx.exists(run.status(old)):
-        tx.delete(run.status(old))
+    for marker in markers_of(tx, run):
+        if marker != status:
+            tx.delete(run.status(marker))
     tx.set(run.status(status), claim.to_document() if claim is not None else {"time": now})
     records_of(tx).put_function(tx, run, 1, function)
     steps.follow(tx, run, status)

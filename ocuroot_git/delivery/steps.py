@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import model, vocabulary
 from .inputs import fill
 from .model import Function
-from .queries import read_function, read_step, records_of
+from .queries import read_step, records_of
 from .vocabulary import ModelError
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ MOST_FUNCTIONS: Final = 100
 def last_step(snapshot: Snapshot, run: RunRef) -> tuple[int, Function]:
     """The number of the last function of a run, and that function."""
     number = records_of(snapshot).last_number(snapshot, run)
-    return number, read_step(snapshot, run, number) if number > 1 else read_function(snapshot, run)
+    return number, read_step(snapshot, run, number)
 
 
 def add_step(tx: Transaction, run: RunRef, fn: Fields, inputs: Inputs) -> list[str]:
@@ -38,12 +38,14 @@ def add_step(tx: Transaction, run: RunRef, fn: Fields, inputs: Inputs) -> list[s
     number, before = last_step(tx, run)
     if number >= MOST_FUNCTIONS:
         raise ModelError(f"'{run}' went on with {number} functions, and asks for more: does one ask for itself?")
-    if number > 1:
-        _enter(tx, run, number, before, vocabulary.COMPLETE)
     filled, missing = fill(tx, inputs)
     status = vocabulary.PENDING if missing else vocabulary.RUNNING
     history: list[Fields] = [{"time": model.timestamp(), "status": status}]
     _write(tx, run, number + 1, Function(fn, status, [], filled, history=history))
+    if number > 1:
+        _enter(tx, run, number, before, vocabulary.COMPLETE)
+    else:
+        _write(tx, run, number, before)  # it holds the status of the run, but is marked as one that is over
     return missing
 
 
