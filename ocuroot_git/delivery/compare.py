@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 class Difference:
     """An intent that state does not follow: `status` (A, M, D), its ref, the ref in state, and both documents.
 
-    `is_idle` where there is nothing in state that it could be about: the intent is for a release that was pruned.
+    `is_idle` where nothing is wanted by it: the intent is for a release that was pruned, or was left behind by early
+    Ocuroot when it took a deployment down.
     """
 
     __slots__ = ("actual", "is_idle", "ref", "state", "status", "wanted")
@@ -245,9 +246,25 @@ def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wan
     if not is_wanted:
         require_absence(snapshot, Ref.parse(work.intent))
         return Difference(work.intent, work.current, None, actual)
+    if run is None and _is_left_behind(snapshot, work):
+        return Difference(work.intent, work.current, None, None)
     if read_intent(snapshot, work) is not None and run is not None and is_as_wanted(snapshot, work, run):
         return None
     return Difference(work.intent, work.current, (snapshot.get(work.intent),), actual)
+
+
+def _is_left_behind(snapshot: Snapshot, work: WorkRef) -> bool:
+    """Whether an intent is but the trace of a deployment that was taken down: of its release, with the very inputs.
+
+    Early Ocuroot writes that when it starts to take one down, and calls it followed from then on.
+    """
+    intent = read_intent(snapshot, work)
+    if intent is None or not records_of(snapshot).downs_leave_intents:
+        return False
+    last = last_run(snapshot, WorkRef(snapshot.resolve(intent.release), DEPLOY, work.name))
+    if last is None or status_of(snapshot, last) != vocabulary.COMPLETE or read_run(snapshot, last).type != DOWN:
+        return False
+    return bool(intent.input) and same(intent.input, model.write_inputs(read_function(snapshot, last).inputs))
 
 
 def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:

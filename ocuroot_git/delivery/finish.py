@@ -201,9 +201,10 @@ def _record_down(tx: Transaction, run: RunRef, before: RunRef | None, document: 
     if before is not None and before.work == work:
         _forget_dependencies(tx, work, before)
         tx.unlink(work.current)
-        newest = newest_release(tx, work.package) if records_of(tx).has_newest_link else None
+        has_link = tx.object(f"{work.package}/{STATE}") is not None
+        newest = newest_release(tx, work.package) if has_link else None
         if newest is not None and newest != work.release:
-            # Without a link of its own, `@/deploy/<env>` leads to the newest release's document: it must not say `up`.
+            # Without a link of its own, `@/deploy/<env>` leads on through `@` to a document that must not say `up`.
             seen = f"{newest}/{DEPLOY}/{work.name}"
             if tx.exists(seen):
                 tx.set(seen, document.to_document())

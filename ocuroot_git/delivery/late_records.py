@@ -11,7 +11,7 @@ from ..formats.documents import MISSING, same
 from ..formats.refs import Ref
 from . import vocabulary
 from .fields import TakenFields, brief, fields_of
-from .model import Function, Input, Run, read_inputs
+from .model import Function, Input, Run, read_inputs, take_defaults
 from .package import Package, Release
 from .records import Records
 from .vocabulary import CALL, DEPLOY, DOWN, UP, ModelError
@@ -37,10 +37,10 @@ _ADDED: Final = ("cause", "ended_by", "history")
 class LateRecords(Records):
     """Dialects 2 and 3."""
 
-    has_newest_link = False
     wants_at_start = True
     environments_go_last = False
     records_dependants = False
+    downs_leave_intents = False
     keeps_repositories = True
     counts_completions = True
     functions_have_statuses = False
@@ -68,6 +68,12 @@ class LateRecords(Records):
         kept = {"functions": definition.get("functions") or {}, "phases": phases}
         # What code comes to is all there; it is evaluated anew where environments change.
         return {"commit": commit, "package": kept, **({} if is_code else {"definition": definition})}
+
+    def link_newest(self, tx: Transaction, release: str) -> None:
+        """Nothing: the highest number is meant."""
+
+    def unlink_newest(self, tx: Transaction, package: str) -> bool:
+        return True
 
     def _task(self, spec: WorkSpec, name: str, release: str) -> Fields:
         inputs = self._inputs(spec.inputs(release))
@@ -219,9 +225,7 @@ class LateRecords(Records):
 def _read_inputs(fields: Fields, where: str) -> Inputs:
     """The inputs of a run, which have their values from their defaults where they say none."""
     inputs = {name: Input.read(one, f"{where}: input '{name}'") for name, one in fields.items()}
-    for given in inputs.values():
-        if given.value is MISSING and given.default is not MISSING:
-            given.value, given.is_by_default = given.default, True
+    take_defaults(inputs)
     return inputs
 
 

@@ -163,6 +163,13 @@ def read_inputs(value: Document, where: str, release: str) -> Inputs:
     return inputs
 
 
+def take_defaults(inputs: Inputs) -> None:
+    """Give inputs that a run had their values where the original says none: those are the defaults."""
+    for given in inputs.values():
+        if given.value is MISSING and given.default is not MISSING:
+            given.value, given.is_by_default = given.default, True
+
+
 def write_inputs(inputs: Inputs) -> Fields:
     """The document of inputs."""
     return {name: given.to_document() for name, given in inputs.items()}

@@ -7,7 +7,8 @@ name for the thing, how they are kept:
     status of a run            its last function, and a marker  the marker alone
     functions of a run         a document each                  listed in the run's document
     what is current            a link to the run                a link to the work, whose document names the run
-    the newest release         a link                           the highest number
+    the newest release         a link, unless early Ocuroot     the highest number
+                               works in the store as well
     what a deployment makes
     of its intent              its release, in the end          its release and inputs, when it starts
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import STATE, Ref
 from . import model, vocabulary
+from .addresses import package_of
 from .model import Function, Intent, Run
 from .package import Release
 
@@ -41,14 +43,14 @@ class Records:
     `queries.records_of` gives those of a store.
     """
 
-    has_newest_link = True
-    """Whether the newest release is a link, which leads all below `P/@` there."""
     wants_at_start = False
     """Whether a deployment is what its intent wants from its start on, and not from its end on."""
     environments_go_last = True
     """Whether an environment that is to go stays until all that is deployed there is taken down."""
     records_dependants = True
     """Whether it is recorded on what deployments depend; else their inputs say it."""
+    downs_leave_intents = True
+    """Whether the original writes the intent of a deployment anew when it takes that down."""
     keeps_repositories = False
     """Whether a store has the `repo.ocu.star` of each commit that was released, for work on other machines."""
     counts_completions = False
@@ -67,6 +69,26 @@ class Records:
     ) -> Fields:
         """The document of a release of what a package is defined by; `known` are the environments there are."""
         return {"commit": commit, "package": definition}
+
+    def link_newest(self, tx: Transaction, release: str) -> None:
+        """Let `P/@` lead to a release that is new, unless early Ocuroot works in the store as well."""
+        package = package_of(release)
+        if not self.unlink_newest(tx, package):
+            tx.link(f"{package}/{STATE}", release)
+
+    def unlink_newest(self, tx: Transaction, package: str) -> bool:
+        """Take the link `P/@` away where early Ocuroot works in the store as well; whether that is so.
+
+        It never makes that link, and is misled by it: what it takes down in a branch stays deployed there, since
+        it looks for the file of the link that it removed behind `P/@`. Without it, the highest number is meant.
+        """
+        if tx.object(f"{package.partition('/-/')[0]}/-/repo.ocu.star/{STATE}") is None:
+            return False
+        newest = f"{package}/{STATE}"
+        found = tx.object(newest)
+        if found is not None and found.kind == "link":
+            tx.unlink(newest)
+        return True
 
     # Runs
 
@@ -95,8 +117,10 @@ class Records:
         return self.function_ref(snapshot, run, 1)
 
     def deployed_function(self, value: Document, ref: str) -> Function:
-        """What is known of its function, from that document."""
-        return Function.read(value, ref)
+        """What is known of its function, from that document; what it had by default counts as its values."""
+        function = Function.read(value, ref)
+        model.take_defaults(function.inputs)
+        return function
 
     def deployed_run(self, value: Fields, target: str) -> str:
         """The ref of the run that is deployed, from where the link of the deployment leads, and the document there."""

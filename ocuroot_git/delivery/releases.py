@@ -78,8 +78,7 @@ def new(
         records = records_of(tx)
         tx.create(release, records.release_document(release, commit, kept, known, is_code=is_code))
         tx.create(f"{release}/commit/{commit}", {"time": model.timestamp()})
-        if records.has_newest_link:
-            tx.link(f"{package}/{STATE}", release)
+        records.link_newest(tx, release)
         for tag in tags:
             link_tag(tx, tag, release)
         for spec in read.specs():

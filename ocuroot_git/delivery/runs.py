@@ -58,6 +58,7 @@ def make(tx: Transaction, work: WorkRef, type_: str, cause: str) -> RunRef:
     Raises NotFound where the release does not define the work, Conflict where a run of it is open.
     """
     release = read_release(tx, work.release)
+    records_of(tx).unlink_newest(tx, work.package)
     where = environment(tx, work.name) if work.kind == DEPLOY else None
     phase, spec = _definition(release.package, work, type_, where)
     last = last_run(tx, work)

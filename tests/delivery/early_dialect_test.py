@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -70,3 +71,72 @@ def test_the_first_version_takes_turns_with_us(store: Repo, tmp_path: Path) -> N
     assert store.value("//web/@/deploy/staging#release") == web
     by_first("fsck", "-q")
     assert store.run("fsck").returncode == 0
+
+
+def deployed_with_note(repo: Repo, *instructions: str) -> str:
+    """A release that was deployed with the input `note`, which it has by default; gives its ref."""
+    prepare(repo, "staging")
+    repo.ocuroot("update", "--stdin", input="".join(f"{line}\n" for line in instructions))
+    note = {"ref": "@/custom/note", "default": "none"}
+    web = release(repo, package([deploy("staging", inputs={"note": note})]))
+    assert work_any(repo) == [f"complete\t{web}/deploy/staging/1"]
+    return web
+
+
+ORIGINAL_WORKS = ('set shop/-/repo.ocu.star/@c1 {"source": ""}', "link shop/-/repo.ocu.star/@ shop/-/repo.ocu.star/@c1")
+"""What early Ocuroot leaves in a store with its first command."""
+
+
+def test_an_input_that_early_ocuroot_filled_by_default_is_compared(store: Repo) -> None:
+    web = deployed_with_note(store)
+    function = store.value(f"{web}/deploy/staging/1/functions/1")
+    del function["current"]["inputs"]["note"]["value"]
+    store.ocuroot("update", "--stdin", input=f"set {web}/deploy/staging/1/functions/1 {json.dumps(function)}\n")
+    assert store.ocuroot("work", "cascade") == ""
+    store.ocuroot("set", "+/custom/note", "new")
+    store.ocuroot("apply", "--all")
+    assert store.ocuroot("work", "cascade") == f"complete\t{web}/deploy/staging/2"
+    assert store.value(f"{web}/deploy/staging/2/functions/1#current/inputs/note/value") == "new"
+
+
+def test_the_link_to_the_newest_release_is_not_made_where_early_ocuroot_works(store: Repo) -> None:
+    web = deployed_with_note(store, *ORIGINAL_WORKS)
+    assert store.ocuroot("match", "//web/@") == ""
+    assert store.ocuroot("resolve", "//web/@") == web
+    store.ocuroot("delete", "//web/+/deploy/staging")
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
+    assert store.run("get", "//web/@/deploy/staging").returncode == 1
+    assert store.run("fsck").returncode == 0
+
+
+def test_the_link_to_the_newest_release_goes_when_early_ocuroot_comes(store: Repo, tmp_path: Path) -> None:
+    web = deployed_with_note(store)
+    assert store.ocuroot("match", "//web/@") == "shop/-/web/@"
+    store.ocuroot("update", "--stdin", input="".join(f"{line}\n" for line in ORIGINAL_WORKS))
+    store.ocuroot("delete", "//web/+/deploy/staging")
+    store.ocuroot("apply", "--all")
+    assert store.ocuroot("match", "//web/@") == ""
+    assert store.ocuroot("resolve", "//web/@") == web
+    command = command_of(first_version(tmp_path / "first"), "resolve", "//web/@")
+    assert subprocess.run(command, cwd=store.path, capture_output=True, text=True, check=True).stdout == f"{web}\n"
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
+    newer = release(store, package([call("build")]))
+    assert store.ocuroot("match", "//web/@") == "" and store.ocuroot("resolve", "//web/@") == newer
+
+
+def test_the_intent_that_early_ocuroot_writes_when_it_takes_down_asks_for_nothing(store: Repo) -> None:
+    web = deployed_with_note(store)
+    store.ocuroot("delete", "//web/+/deploy/staging")
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
+    inputs = store.value(f"{web}/deploy/staging/2/functions/1#current/inputs")
+    left = {"type": "", "release": web, "input": inputs}
+    store.ocuroot("set", "-f=json", "//web/+/deploy/staging", json.dumps(left))
+    assert diff(store) == []
+    assert work_any(store) == []
+    assert store.run("get", "//web/+/deploy/staging").returncode == 1, "it goes when intents are applied"
+    # What a person asks for names the release, and inputs of its own if any: that is done.
+    store.ocuroot("set", "-f=json", "//web/+/deploy/staging", json.dumps({"release": web}))
+    assert diff(store) == ["A\tshop/-/web/+/deploy/staging"]
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/3"]
+    store.ocuroot("set", "-f=json", "//web/+/deploy/staging", json.dumps(left))
+    assert "A\t" not in "".join(diff(store)), "what is deployed stays"
