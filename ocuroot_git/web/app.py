@@ -7,6 +7,7 @@ is not made twice. libgit2's objects must not cross threads: each thread opens t
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from datetime import datetime, timezone
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
 
 Page = dict[str, Any]
 
+_ID = re.compile("[0-9a-f]{4,40}", re.ASCII)
+"""The id of a commit, or its beginning, as git takes it."""
 _MOST_DERIVED = 20_000
 """Packages, of whatever version, of which is kept what was derived from them."""
-_LONGEST_TEXT = 10_000
-"""Characters of a pattern that a search takes: the longest ref, escaped."""
+_LONGEST_TEXT = 2_000
+"""Characters of a pattern that a search takes: any ref that people make, escaped. A longer one is made of wildcards."""
 
 
 class View:
@@ -193,10 +196,11 @@ def _commits(facts: Facts) -> Page:
     tree = facts.side(side)
     assert tree is not None
     backend, _ = facts.snapshot.backend_of(tree)
-    oid = _start() or facts.snapshot.version(backend).oid
+    oid = facts.snapshot.version(backend).oid
     if backend.repository is None or oid is None:
         raise NotFound(f"{backend.where} has no history", hint="a store on a branch has one")
     changes.fetch_history(backend)
+    oid = changes.commit_to_start_from(backend, _start()) or oid
     other = (
         facts.intent is not None
         and facts.snapshot.backend_of(facts.intent)[0] != facts.snapshot.backend_of(facts.state)[0]
@@ -206,18 +210,18 @@ def _commits(facts: Facts) -> Page:
 
 
 def _commit(facts: Facts, text: str) -> Page:
-    oid = _oid(text.removesuffix(".json"))
-    if oid is None:
-        raise NotFound(f"'{text.removesuffix('.json')}' is no id of a commit")
+    text = text.removesuffix(".json")
+    if _ID.fullmatch(text) is None:
+        raise NotFound(f"'{text}' is no id of a commit")
     trees = [facts.state] if facts.intent is None else [facts.state, facts.intent]
     for tree in trees:
         backend, _ = facts.snapshot.backend_of(tree)
-        if backend.repository is not None:
-            changes.fetch_history(backend)
+        oid = changes.commit_of_id(backend, text)
+        if oid is not None:
             found = changes.one_commit(facts.snapshot, backend, oid)
             if found["changes"] or tree is trees[-1]:
                 return {**found, "page": lists.paged(found["changes"], _number(), 100)}
-    raise NotFound(f"there is no commit '{oid}'")
+    raise NotFound(f"there is no commit '{text}'")
 
 
 # Requests

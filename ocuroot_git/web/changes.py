@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..backends.base import file_at, node_at
-from ..errors import Error
+from ..errors import Error, NotFound
 from ..formats.commit_message import command_of, operation_name, origin_of
 from ..formats.documents import MISSING
 from ..formats.layout import StoredObject, stored_ref
@@ -40,6 +40,26 @@ def fetch_history(backend: Backend) -> None:
     need = getattr(backend, "need_history", None)
     if need is not None:
         need()
+
+
+def commit_of_id(backend: Backend, text: str) -> Oid | None:
+    """The commit with an id, or the one whose id begins with `text`; None where there is none, or where there are
+    several."""
+    repository = backend.repository
+    if repository is None:
+        return None
+    fetch_history(backend)
+    try:
+        return repository.resolve(text)
+    except NotFound:
+        return None
+
+
+def commit_to_start_from(backend: Backend, oid: Oid | None) -> Oid | None:
+    """The commit that an address names to go on from, if it names one. Raises NotFound where that is not there."""
+    if oid is not None and commit_of_id(backend, oid) is None:
+        raise NotFound(f"there is no commit '{oid}'")
+    return oid
 
 
 def describe(commit: Commit) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ..formats.globs import escape
 from ..formats.layout import REFS, Damaged, StoredRef, edge_directories, object_path
 from ..formats.refs import Ref, RefError, version_key
 from . import releases
-from .changes import change_of, document_history, fetch_history
+from .changes import change_of, commit_to_start_from, document_history, fetch_history
 from .facts import read_object
 from .lists import environment, package_row
 
@@ -162,10 +162,11 @@ def history(facts: Facts, text: str, start: Oid | None) -> Page:
     """The history of the document at a ref, a page at a time, with what each commit changed in it."""
     subject = Subject(facts, text)
     backend, directory = facts.snapshot.backend_of(subject.tree)
-    oid = start or facts.snapshot.version(backend).oid
+    oid = facts.snapshot.version(backend).oid
     if backend.repository is None or oid is None:
         raise NotFound(f"{backend.where} has no history")
     fetch_history(backend)
+    oid = commit_to_start_from(backend, start) or oid
     path = directory + object_path(subject.stored)
     found = document_history(facts.snapshot, backend, oid, path, most=20)
     for entry in found["entries"]:

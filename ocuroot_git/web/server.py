@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 3000
 _NEXT_PORTS = 10
 _THREADS = 6
+_MOST_CONNECTIONS = 500
+_IDLE = 10
+"""Seconds after which a connection on which nothing happens is closed: opening many and saying nothing must not keep
+the page from its reader. A request in hand is not cut off."""
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -66,6 +70,11 @@ def serve(app: Flask, listener: socket.socket) -> None:
         "sockets": [listener],
         "threads": _THREADS,
         "ident": None,
+        "connection_limit": _MOST_CONNECTIONS,
+        "backlog": 1024,
+        "channel_timeout": _IDLE,
+        "cleanup_interval": 2,
+        "asyncore_use_poll": True,
         "max_request_body_size": 1 << 16,
         "max_request_header_size": 1 << 15,
         "clear_untrusted_proxy_headers": True,
