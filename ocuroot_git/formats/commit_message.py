@@ -60,6 +60,11 @@ def operation_line(name: str) -> str:
     return f"{_OPERATION}: {name}"
 
 
+def only_records_a_log(message: str) -> bool:
+    """Whether a commit does no more than record what a run printed: readers of history pass it over."""
+    return command_of(message) == "run log"
+
+
 def command_of(message: str) -> str | None:
     """The command that made a commit, or None."""
     return next((value for key, value in reversed(trailers(message)) if key == _COMMAND), None)

@@ -205,8 +205,15 @@ def _commits(facts: Facts) -> Page:
         facts.intent is not None
         and facts.snapshot.backend_of(facts.intent)[0] != facts.snapshot.backend_of(facts.state)[0]
     )
-    page = changes.commit_page(facts.snapshot, backend, oid)
-    return {**page, "side": side, "sides": ["state", "intent"] if other else [], "is_start": _start() is None}
+    folds = _text("logs") != "1"
+    page = changes.commit_page(facts.snapshot, backend, oid, folds=folds)
+    return {
+        **page,
+        "folds": folds,
+        "side": side,
+        "sides": ["state", "intent"] if other else [],
+        "is_start": _start() is None,
+    }
 
 
 def _commit(facts: Facts, text: str) -> Page:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.base import file_at, node_at
 from ..errors import Error, NotFound
-from ..formats.commit_message import command_of, operation_name, origin_of
+from ..formats.commit_message import command_of, only_records_a_log, operation_name, origin_of
 from ..formats.documents import MISSING
 from ..formats.layout import StoredObject, stored_ref
 from ..formats.times import format_seconds
@@ -33,6 +33,8 @@ MOST_COMMITS = 1000
 _MOST_CHANGES = 5000
 """Changes of one commit that are listed; an import changes all there is."""
 _PREVIEW = 4
+_FOLDED_PER_COMMIT = 20
+"""A page looks at so many times the commits that it shows."""
 
 
 def fetch_history(backend: Backend) -> None:
@@ -80,18 +82,32 @@ def describe(commit: Commit) -> dict[str, Any]:
     }
 
 
-def commit_page(snapshot: Snapshot, backend: Backend, start: Oid, count: int = COMMITS_PER_PAGE) -> dict[str, Any]:
-    """`count` commits from `start` on with the first refs each changed; `next` is where to go on."""
+def commit_page(
+    snapshot: Snapshot, backend: Backend, start: Oid, count: int = COMMITS_PER_PAGE, *, folds: bool = True
+) -> dict[str, Any]:
+    """`count` commits from `start` on with the first refs each changed; `next` is where to go on.
+
+    `folds`: those that only record what runs printed are left out; `folded` of a commit, and of the page for those at
+    its end, says how many there were before it.
+    """
     repository = backend.repository
     assert repository is not None
     found: list[dict[str, Any]] = []
     oid: Oid | None = start
-    while oid is not None and len(found) < count:
+    folded = 0
+    for _ in range(count * (_FOLDED_PER_COMMIT if folds else 1)):
+        if oid is None or len(found) == count:
+            break
         commit = repository.commit(oid)
         parent, oid, _ = _parent(repository, commit)
+        if folds and only_records_a_log(commit.message):
+            folded += 1
+            continue
         changes = list(islice(_changes(snapshot, backend, commit, parent), _PREVIEW + 1))
-        found.append({**describe(commit), "changes": changes[:_PREVIEW], "more": len(changes) > _PREVIEW})
-    return {"commits": found, "next": oid}
+        more = len(changes) > _PREVIEW
+        found.append({**describe(commit), "folded": folded, "changes": changes[:_PREVIEW], "more": more})
+        folded = 0
+    return {"commits": found, "folded": folded, "next": oid}
 
 
 def one_commit(snapshot: Snapshot, backend: Backend, oid: Oid) -> dict[str, Any]:

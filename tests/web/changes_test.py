@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 from support.repositories import Repo
+from support.story import FRONTEND
 from support.viewing import Browser, application, tell_story
 
 from ocuroot_git.opening import open_stores
@@ -72,3 +74,31 @@ def test_what_git_knows_of_older_commits_is_found_at_once(store: Repo, monkeypat
         ("A", store.git("rev-parse", "state~36")),
     ]
     assert (found["next"], found["problem"]) == (None, "")
+
+
+def test_commits_that_only_record_logs_are_folded(tmp_path: Path) -> None:
+    told = tell_story(tmp_path / "shop")
+    run = f"{FRONTEND}/@12/call/smoke/1"
+    for line in ("one", "two", "three"):
+        told.ocuroot("run", "log", run, input=f"{line}\n")
+    told.ocuroot("set", "+/custom/after", "1")
+    browser = Browser(application(told.path))
+    assert [one["command"] for one in browser.json("/")["changes"][:2]] == ["set", "update"]
+    page = browser.json("/commits")
+    assert [one["folded"] for one in page["commits"][:2]] == [0, 3]
+    text = browser.get("/commits")
+    assert "3 commits of logs of runs" in text
+    assert "&amp;logs=1" in text
+    assert [one["command"] for one in browser.json("/commits?logs=1")["commits"][1:4]] == ["run log"] * 3
+
+
+def test_long_documents_are_compared_quickly(tmp_path: Path) -> None:
+    told = tell_story(tmp_path / "shop")
+    for count in range(12):
+        value = [f"line {number % 7} of {count}" for number in range(900)]
+        told.ocuroot("set", "+/custom/long", json.dumps(value))
+    page = Browser(application(told.path)).json("/history/+/custom/long")
+    assert len(page["entries"]) == 12
+    lines = page["entries"][0]["difference"]
+    assert lines[0] == [" ", "["] and lines[-1] == [" ", "]"]
+    assert [mark for mark, _ in lines[1:-1]] == ["-"] * 900 + ["+"] * 900

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...backends.base import Version
 from ...errors import Fatal, UsageError
-from ...formats.commit_message import actor_of, command_of, operation_name, origin_of
+from ...formats.commit_message import actor_of, command_of, only_records_a_log, operation_name, origin_of
 from ...formats.documents import MISSING, dump, same_text
 from ...formats.globs import Glob
 from ...formats.layout import REFS, SIDES, Damaged, ShownRef, StoreError
@@ -35,7 +35,6 @@ _CLOCKS_GO_WRONG: Final = 100
 """Commits, one after the other, that must be too old before all that come after are taken to be so too."""
 _SHORT: Final = 100
 """Characters of a value before and after a change that are shown on one line."""
-_RUN_LOG: Final = "run log"
 _COLOURS: Final = {"A": "green", "M": "cyan", "D": "red"}
 
 
@@ -260,7 +259,7 @@ class _Printer:
 
     def show(self, entry: _Entry) -> bool:
         """Show a commit; whether it was not folded."""
-        if self._folds and command_of(entry.commit.message) == _RUN_LOG:
+        if self._folds and only_records_a_log(entry.commit.message):
             self._folded += 1
             return False
         self.finish()

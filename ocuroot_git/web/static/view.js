@@ -75,7 +75,7 @@
       main.replaceChildren(...fresh.childNodes);
       restore(main, before);
     }
-    const foot = document.querySelector(".foot > p > a"), freshFoot = next.querySelector(".foot > p > a");
+    const foot = document.getElementById("tip"), freshFoot = next.getElementById("tip");
     if (foot && freshFoot) foot.replaceWith(freshFoot);
     document.title = next.title;
     document.body.dataset.run = next.body.dataset.run ?? "";
@@ -135,5 +135,5 @@
   const follow = async () => { setTimeout(follow, await look()); };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
   setInterval(tick, CLOCK);
-  if (!document.body.dataset.fixed) follow();
+  if (tip && !document.body.dataset.fixed) follow();  // a page that says that something is not there follows nothing
 })();
