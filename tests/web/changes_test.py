@@ -96,7 +96,7 @@ def test_long_documents_are_compared_quickly(tmp_path: Path) -> None:
     told = tell_story(tmp_path / "shop")
     for count in range(12):
         value = [f"line {number % 7} of {count}" for number in range(900)]
-        told.ocuroot("set", "+/custom/long", json.dumps(value))
+        told.ocuroot("set", "--format", "json", "+/custom/long", json.dumps(value))
     page = Browser(application(told.path)).json("/history/+/custom/long")
     assert len(page["entries"]) == 12
     lines = page["entries"][0]["difference"]
