@@ -35,6 +35,8 @@ _QUOTED = re.compile(r"'([^']*)'|\(([^ ()]*/[^ ()]*)\)")
 STATUS_NAMES = {
     "failed_retried": "failed, retried",
     "pending": "waiting",
+    "approval": "waiting for approval",
+    "input": "waiting for an input",
     "": "not started",
 }
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.lenient import split_work
-from ..delivery.vocabulary import DEPLOY, FAILED, OPEN, PENDING
+from ..delivery.vocabulary import DEPLOY, FAILED, OPEN, PENDING, RUNNING
 from ..errors import Error
 from ..formats.globs import Glob, escape
 from ..formats.layout import StoredRef
 from ..formats.refs import INTENT, STATE, Ref, version_key
 from .differences import compared
 from .facts import read_object
+from .standing import APPROVAL, FOR_PEOPLE, ORDER, READY, WAITING, rank, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +34,7 @@ _MOST_SORTED = 20_000
 """Refs of a search whose numbers are sorted as such; more are sorted as text, which takes a fifth of the time."""
 _MOST_NAMED = 10
 """Documents that were left out, and are named; `git ocuroot fsck` names them all."""
+_ALWAYS_COUNTED = (APPROVAL, RUNNING, READY, WAITING, FAILED)
 _PACKAGES_ASKED = 12
 """Packages whose newest release is asked for the order of environments."""
 
@@ -55,7 +57,9 @@ def overview(facts: Facts) -> Page:
     """What is there, what runs or waits, what failed last, where state and intent differ."""
     packages, left_out = facts.all_packages()
     unfinished = facts.unfinished()
-    active = [one for one in unfinished.runs if one.status in OPEN]
+    active = sorted((one for one in unfinished.runs if one.status in OPEN), key=rank)
+    for_people = [one for one in active if standing(one) in FOR_PEOPLE]
+    going_on = [one for one in active if standing(one) not in FOR_PEOPLE]
     failed = [one for one in unfinished.runs if one.status == FAILED]
     compared_ = compared(facts)
     return {
@@ -65,11 +69,13 @@ def overview(facts: Facts) -> Page:
             "environments": len(environment_names(facts)),
             "deployments": sum(len(package.deployed) for package in packages.values()),
             "unfinished": len(active),
+            "waiting_for_people": len(for_people),
             "failed": len(failed),
             "differences": len(compared_.differences),
         },
         "environments": [_environment_card(facts, packages, name) for name in environment_names(facts)[:12]],
-        "active": [_unfinished_row(facts, one) for one in active[:_PREVIEW]],
+        "waiting_for_people": [_unfinished_row(facts, one) for one in for_people[:_PREVIEW]],
+        "active": [_unfinished_row(facts, one) for one in going_on[:_PREVIEW]],
         "failed": [_unfinished_row(facts, one) for one in failed[:_PREVIEW]],
         "differences": compared_.differences[:_PREVIEW],
         "done": compared_.done,
@@ -96,6 +102,7 @@ def _unfinished_row(facts: Facts, one: Unfinished) -> Page:
         "kind": "deploy" if one.word == DEPLOY else "call",
         "status": one.status,
         "state": one.state,
+        "standing": standing(one),
         "time": one.time,
         "waits_for": waits_for(facts, one),
     }
@@ -112,16 +119,19 @@ def waits_for(facts: Facts, one: Unfinished) -> list[str]:
 def work(facts: Facts, number: int, status: str) -> Page:
     """What runs, is paused, waits or failed: all of it, or what has one status."""
     unfinished = facts.unfinished()
-    found = unfinished.runs
-    counts = {one: sum(item.status == one for item in found) for one in (*OPEN[::-1], FAILED)}
+    found = sorted(unfinished.runs, key=rank)
+    words = [standing(one) for one in found]
+    counts = {word: words.count(word) for word in (*ORDER, PENDING) if word in _ALWAYS_COUNTED or word in words}
     if status in counts:
+        found = [one for one in found if standing(one) == status]
+    elif status in OPEN:
         found = [one for one in found if one.status == status]
     page = paged(found, number)
     page["items"] = [_unfinished_row(facts, one) for one in page["items"]]
     return {
         **page,
         "counts": counts,
-        "status": status if status in counts else "",
+        "status": status if status in counts or status in OPEN else "",
         "counted": unfinished.done,
         "left_out": named(unfinished.left_out),
     }
@@ -166,6 +176,8 @@ def _environment_card(facts: Facts, packages: dict[str, Package], name: str) -> 
         "attributes": lenient.fields(lenient.fields(body).get("attributes")),
         "deployed": sum(name in package.deployed for package in packages.values()),
         "active": sum(one.status in OPEN for one in unfinished),
+        "running": sum(standing(one) == RUNNING for one in unfinished),
+        "waiting_for_people": sum(standing(one) in FOR_PEOPLE for one in unfinished),
         "failed": sum(one.status == FAILED for one in unfinished),
     }
 

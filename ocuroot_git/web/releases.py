@@ -17,6 +17,7 @@ from ..formats.escape_sequences import plain
 from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.refs import STATE, version_key
 from .lists import package_row, paged, waits_for
+from .standing import standing
 
 if TYPE_CHECKING:
     from ..formats.layout import StoredObject
@@ -132,12 +133,14 @@ def release(facts: Facts, stored: str) -> Page:
     commit = lenient.text(body.get("commit"))
     known = facts.release(stored)
     phases = _phases(facts, stored, body)
+    package = stored.rpartition("/")[0]
+    standings = {one.run: standing(one) for one in facts.unfinished_of(package) if one.status in OPEN}
     for phase in phases:
         for one in phase["work"]:
+            one["standing"] = standings.get(one["run"], one["status"])
             one |= _times(facts, one["run"] or one["ref"], one["status"])
             one["superseded"] = _superseded(facts, one["run"], one["status"])
             one["type"] = lenient.text(lenient.fields(facts.body(one["run"] or one["ref"])).get("type"))
-    package = stored.rpartition("/")[0]
     numbers = facts.package(package).numbers
     number = release_number(stored)
     segment = facts.state.layout.release_segment
@@ -231,6 +234,7 @@ def run_page(facts: Facts, stored: str) -> Page:
             for glob in function.dependencies
         ],
         "state": unfinished.state if unfinished is not None else "",
+        "standing": standing(unfinished) if unfinished is not None else status,
         "waits_for": waits_for(facts, unfinished) if unfinished is not None else [],
         "previous": f"{work}/{max(n for n in runs if n < int(number))}" if any(n < int(number) for n in runs) else "",
         "next": f"{work}/{min(n for n in runs if n > int(number))}" if any(n > int(number) for n in runs) else "",

@@ -51,6 +51,9 @@ def test_a_shop_made_with_commands(store: Repo) -> None:
     counts = require_agreement(store, browser)
     assert (counts["deployments"], counts["unfinished"]) == (1, 1)
     (waiting,) = browser.json("/work")["items"]
+    assert waiting["standing"] == "approval"
+    assert browser.json("/")["waiting_for_people"] == [waiting]
+    assert "waiting for approval" in browser.get(f"/ref/{waiting['release']}")
     assert waiting["waits_for"] == [f"input 'approved' ({first}/custom/approved)"]
     assert f"input &#39;approved&#39; ({first.rpartition('/')[2]}/custom/approved)" in browser.get("/work")
     assert "custom/approved" in browser.get(f"/ref/{first}/deploy/production/1")

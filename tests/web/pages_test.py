@@ -41,11 +41,17 @@ def test_overview_counts_what_is_there_and_names_what_stopped(browser: Browser) 
         "environments": 3,
         "deployments": 7,
         "unfinished": 4,
+        "waiting_for_people": 0,
         "failed": 1,
         "differences": 4,
     }
     assert [one["run"] for one in page["failed"]] == [f"{BACKEND}/@3/call/smoke/2"]
-    assert [one["status"] for one in page["active"]] == ["running", "pending", "pending", "paused"]
+    assert [one["status"] for one in page["active"]] == [
+        "running",
+        "paused",
+        "pending",
+        "pending",
+    ]  # ready before waiting
     text = text_of(browser.get("/"))
     assert "smoke call of backend/release.ocu.star @3 failed · 44 minutes ago" in text
     assert "waits for &#39; @12/call/smoke &#39;" in text
