@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Final
 
-    from ..git.objects import Changes, Scope
+    from ..git.objects import Changes, Outline, Scope, Shape
     from ..git.objects import Directory as ToVisit
     from .base import Files, Outbox
     from .operations import Carried
@@ -113,6 +113,23 @@ class DirectoryFiles:
     def count(self, tree: Entry, file: str) -> int:
         found = self.children(tree)
         return sum(self.count(node, file) if node.is_directory else node.name == file for node in found)
+
+    def outline(self, tree: Entry, shape: Shape, file: str) -> tuple[Outline, int]:
+        outline: Outline = {}
+        number = 0
+        for node in self.children(tree):
+            inner = shape.get(node.name, shape.get("*"))
+            if not node.is_directory:
+                if node.name == file:
+                    outline[file] = node
+                    number += 1
+            elif inner is not None or node.name == file:
+                outline[node.name], found = self.outline(node, inner or {}, file)
+                number += found
+            else:
+                outline[node.name] = node
+                number += self.count(node, file)
+        return outline, number
 
     def name(self, node: Entry) -> str:
         return node.name

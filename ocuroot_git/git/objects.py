@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
     Directory = tuple[Node, str, Step]
     """A directory to be visited: its node, its path, and what is wanted of it."""
+    Shape = Mapping[str, "Shape"]
+    """Which directories in one are looked into: by name, or `*` for all others, the shape of what is in them."""
+    Outline = dict[str, Any]
+    """What is in a directory, by name: the `Outline` of one that is looked into, the node of one that is not, and the
+    node of the file that is looked for. A directory that has the name of that file is looked into."""
     Scope = Literal["self", "trees", "all"]
     """What to fetch of a node: itself, the trees below it too, or everything below it."""
 else:

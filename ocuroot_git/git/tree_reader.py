@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Final
 
-    from .objects import Directory, Node, Scope
+    from .objects import Directory, Node, Outline, Scope, Shape
 
 TYPE_TREE: Final = 2
 _MOST_KNOWN: Final = 1 << 16
@@ -156,12 +156,60 @@ class TreeReader:
 
     def count(self, tree: Node, file: str) -> int:
         """How many files of a name there are in a directory and below it."""
+        return self._count([tree], file)
+
+    def outline(self, tree: Node, shape: Shape, file: str) -> tuple[Outline, int]:
+        """What is in a directory and in those below, as far as the shape says; and what `count` says of it.
+
+        Each directory is read once, be it looked into or counted.
+        """
         raw_file = file.encode()
-        todo = [tree]
+        known_names = self._known_names
+        may_be_cut_short = self.loose_objects().are_there
+        outline: Outline = {}
+        todo = [(tree, outline, shape)]
+        rest = []
+        number = 0
+        while todo:
+            node, names, shape = todo.pop()
+            others = shape.get("*")
+            if may_be_cut_short:
+                self.check_whole(node)
+            try:
+                for entry in node:
+                    if entry.type == TYPE_TREE:
+                        try:
+                            name = entry.name
+                        except UnicodeDecodeError:
+                            name = self.name(entry)
+                        if name not in known_names:
+                            self._check_name(name)
+                        inner = shape.get(name, others)
+                        if inner is not None or name == file:
+                            below: Outline = {}
+                            names[name] = below
+                            todo.append((entry, below, inner or {}))
+                        else:
+                            names[name] = entry
+                            rest.append(entry)
+                    elif entry.raw_name == raw_file:
+                        names[file] = entry
+                        number += 1
+            except (KeyError, self.core.GitError) as error:
+                if not self.fetch_absent(node):
+                    raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
+                todo.append((node, names, shape))
+        return outline, number + self._count(rest, file)
+
+    def _count(self, todo: list[Node], file: str) -> int:
+        """How many files of a name there are in some directories, which are taken out, and below them."""
+        raw_file = file.encode()
+        may_be_cut_short = self.loose_objects().are_there
         number = 0
         while todo:
             node = todo.pop()
-            self.check_whole(node)
+            if may_be_cut_short:
+                self.check_whole(node)
             try:
                 for entry in node:
                     if entry.type == TYPE_TREE:
