@@ -1,6 +1,7 @@
 """Intent against state: how some documents differ (design 6 and 7); `diff` says which are to be looked at.
 
-    +/custom/…, P/+N/custom/…    by value; `P/+/…` is for the newest release
+    +/custom/…, P/+N/custom/…    by value; `P/+/…` is for the newest release. Where `P/+N/custom` and `P/@N/custom`
+                                 are one and the same directory by their ids, nothing in it differs
     +/environment/<name>         by value
     P/+/deploy/<env>             the release that is deployed there, and the inputs that the intent gives
 
@@ -33,6 +34,7 @@ from .queries import (
     state_tree,
     status_of,
 )
+from .release_facts import CUSTOM
 from .vocabulary import DEPLOY, DOWN
 
 TYPE_CHECKING = False
@@ -96,16 +98,22 @@ def custom_differences(
     up the intents that are, by way of a link, about a document in another place than their own.
     """
     state, intent = state_tree(snapshot), intent_tree(snapshot)
-    actual = _documents(snapshot, _custom_refs(state, heads.state, problems), problems)
+    alike = _alike(state, intent, heads)
+    of_state = [head for head in heads.state if head not in alike]
+    of_intent = [head for head in heads.intent if head not in alike]
+    actual = _documents(snapshot, _custom_refs(state, of_state, problems), problems)
+    is_followed = {*_custom_refs(state, [head for head in heads.state if head in alike], problems)} if of_intent else ()
     inside = tuple(f"{state.layout.shown(head)}/" for head in heads.state)
     wanted: dict[str, str] = {}
     records: Records = {}
-    for ref in _custom_refs(intent, heads.intent, problems):
+    for ref in _custom_refs(intent, of_intent, problems):
         with problems.leave_out(ref):
             if is_of_pruned(snapshot, ref, records):
                 yield Difference(ref, str(Ref.parse(ref).replace(marker=STATE)), None, None)
                 continue
             about = state_ref(snapshot, Ref.parse(ref))
+            if about in is_followed:
+                continue  # the intent that names the release counts
             is_outside = not are_all and about not in actual and not about.startswith(inside)
             if is_outside and _may_be_there(snapshot, about):
                 raise TooFew(about)
@@ -115,6 +123,26 @@ def custom_differences(
             if about not in wanted or Ref.parse(ref).replace(marker=STATE) == Ref.parse(about):
                 wanted[about] = ref
     yield from _compare(snapshot, wanted, actual, problems)
+
+
+def _alike(state: StoreTree, intent: StoreTree, heads: Heads) -> set[StoredRef]:
+    """The releases whose custom documents are one and the same directory in both stores: `P/@3`, and `P/+3`.
+
+    None of their documents is read: what is the same differs in nothing, not even where it cannot be read. That a
+    numbered release is no link, below which they would lie hidden, is taken for granted, as `fsck` does not.
+    """
+    found: set[StoredRef] = set()
+    if intent.layout.intent_marker == STATE:
+        return found
+    of_intent = {*heads.intent}
+    for head in heads.state:
+        package, _, name = head.rpartition("/")
+        other = StoredRef(f"{package}/{INTENT}{name[1:]}")
+        if other in of_intent and state.layout.release_number(name) is not None:
+            custom = state.tree_id(f"{REFS}/{head}/{CUSTOM}")
+            if custom is not None and custom == intent.tree_id(f"{REFS}/{other}/{CUSTOM}"):
+                found |= {head, other}
+    return found
 
 
 def is_of_pruned(snapshot: Snapshot, intent: str, records: Records | None = None) -> bool:
@@ -154,7 +182,7 @@ def _custom_refs(tree: StoreTree, heads: list[StoredRef], problems: Problems) ->
             found = tree.object(head) if "/" in head else None
             is_link = found is not None and found.kind == "link"
         if not is_link:
-            todo.append(StoredRef(f"{head}/custom"))
+            todo.append(StoredRef(f"{head}/{CUSTOM}"))
     prefetch(tree, todo, "trees")
     yield from documents_below(tree, todo)
 

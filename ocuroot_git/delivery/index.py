@@ -14,7 +14,7 @@ from ..formats.refs import INTENT, STATE
 from ..git.objects import ObjectError
 from ..store.draft import Draft
 from .fields import Record
-from .release_facts import CUSTOM, directories, read_release
+from .release_facts import directories, read_release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from ..store.memory import Memory
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
-    from .release_facts import KnownReleases, ReleaseFacts
+    from .release_facts import KnownReleases
 
-    Customs = dict[str, tuple[ReleaseFacts, Node]]
-    """What releases that have custom documents say, and their nodes, by the names of their directories."""
+    Customs = dict[str, str]
+    """The ids of the directories of custom documents of those releases that have some, by the names of theirs."""
 
 KIND: Final = "package/4"
 """Its number is raised whenever the meaning of what is remembered changes; the dialect of the store is added to it."""
@@ -162,8 +162,8 @@ def read(
 ) -> Facts:
     """What the names below a package's tree say. Raises ObjectError.
 
-    `customs` takes up what there is to tell of releases that have custom documents, for those who go on to compare
-    them. `releases` are those of which it is remembered what they say, and take up the others.
+    `customs` takes up the custom documents of releases, for those who go on to compare them. `releases` are those of
+    which it is remembered what they say, and take up the others.
     """
     numbers = []
     unsettled = set()
@@ -178,8 +178,8 @@ def read(
             release = read_release(files, layout, head, node)
         counts[head[0]] += release.count
         below.update([f"{head}/{word}" for word in release.words])
-        if customs is not None and CUSTOM in release.words:
-            customs[head] = (release, node)
+        if customs is not None and release.custom:
+            customs[head] = release.custom
         number = layout.release_number(head)
         if number is not None and (release.has_document or release.has_work):
             numbers.append(number)

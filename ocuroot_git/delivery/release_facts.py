@@ -7,8 +7,7 @@ the package, which is found by its path. So it can be out of date, and never wro
 
 from __future__ import annotations
 
-from ..formats.layout import OBJECT_FILE, Damaged, StoredObject
-from ..git.objects import ObjectError
+from ..formats.layout import OBJECT_FILE
 from .fields import Record
 from .vocabulary import CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
 
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
 
     from ..backends.base import Files, Node
     from ..formats.layout import Layout
+    from ..git.objects import Outline, Shape
 
-KIND: Final = "release-facts/1"
+KIND: Final = "release-facts/2"
 """Its number is raised whenever the meaning of what is remembered changes; dialect and side of the store are added."""
 CUSTOM: Final = "custom"
 OP: Final = "op"
@@ -29,6 +29,9 @@ FEWEST: Final = 64
 
 _WORDS: Final = (CUSTOM, DEPLOY, OP)
 _SETTLED: Final = (COMPLETE, CANCELLED, FAILED_RETRIED)
+_OF_RUN: Final[Shape] = {"status": {}}
+_OF_WORK: Final[Shape] = {**_OF_RUN, "*": _OF_RUN}
+"""What of the directories of a run, and of a piece of work, tells how it stands: see `Files.outline`."""
 _ANSWERS: Final = {None: "-", False: "0", True: "1"}
 
 
@@ -37,22 +40,13 @@ class ReleaseFacts(Record):
 
     `has_document` says whether it has one itself, `has_work` whether there is work in it, `is_settled` whether all of
     that has ended well or for good; `count` is the number of documents and links, `words` says what of `custom`,
-    `deploy` and `op` is there. The id of the directory of custom documents (`custom`), whether it `is_no_link`, and
-    whether all its custom documents `are_plain`, is not known (empty, None) before that was asked for.
+    `deploy` and `op` is there, `custom` is the id of the directory of custom documents, empty where there is none.
     """
 
-    __slots__ = ("are_plain", "count", "custom", "has_document", "has_work", "is_no_link", "is_settled", "words")
+    __slots__ = ("count", "custom", "has_document", "has_work", "is_settled", "words")
 
     def __init__(
-        self,
-        has_document: bool,
-        has_work: bool,
-        is_settled: bool,
-        count: int,
-        words: tuple[str, ...],
-        custom: str = "",
-        is_no_link: bool | None = None,
-        are_plain: bool | None = None,
+        self, has_document: bool, has_work: bool, is_settled: bool, count: int, words: tuple[str, ...], custom: str
     ) -> None:
         self.has_document = has_document
         self.has_work = has_work
@@ -60,46 +54,22 @@ class ReleaseFacts(Record):
         self.count = count
         self.words = words
         self.custom = custom
-        self.is_no_link = is_no_link
-        self.are_plain = are_plain
 
     def to_text(self) -> str:
-        flags = (self.has_document, self.has_work, self.is_settled, self.is_no_link, self.are_plain)
-        return f"{''.join([_ANSWERS[flag] for flag in flags])} {self.count} {','.join(self.words)} {self.custom}"
+        flags = f"{self.has_document:d}{self.has_work:d}{self.is_settled:d}"
+        return f"{flags} {self.count} {','.join(self.words)} {self.custom}"
 
     @classmethod
     def of_text(cls, text: str) -> ReleaseFacts | None:
         """What `to_text` wrote; None for anything else."""
         try:
             flags, count, words, custom = text.split(" ")
-            of_names, asked = flags[:3], [None if flag == "-" else flag == "1" for flag in flags[3:]]
-            has_document, has_work, is_settled = (flag == "1" for flag in of_names)
-            is_no_link, are_plain = asked
+            has_document, has_work, is_settled = (flag == "1" for flag in flags)
             found = tuple(words.split(",")) if words else ()
-            facts = cls(has_document, has_work, is_settled, int(count), found, custom, is_no_link, are_plain)
+            facts = cls(has_document, has_work, is_settled, int(count), found, custom)
         except ValueError:
             return None
         return facts if facts.to_text() == text else None
-
-    # Found out where it is asked for, from the release's node. All raise ObjectError.
-
-    def find_custom(self, files: Files, release: Node) -> str:
-        """The id of the directory of custom documents, which there must be."""
-        if not self.custom:
-            self.custom = files.oid(_customs(files, release))
-        return self.custom
-
-    def find_no_link(self, files: Files, release: Node) -> bool:
-        """Whether the release has no object of its own, or a document that can be read."""
-        if self.is_no_link is None:
-            self.is_no_link = _is_no_link(files, release)
-        return self.is_no_link
-
-    def find_plain(self, files: Files, release: Node) -> bool:
-        """Whether all its custom objects, of which there must be some, are documents that can be read."""
-        if self.are_plain is None:
-            self.are_plain = _are_plain(files, _customs(files, release))
-        return self.are_plain
 
 
 class KnownReleases:
@@ -142,19 +112,10 @@ def _entries(data: bytes) -> Iterator[tuple[str, str]]:
 def work_out(layout: Layout, data: bytes, find: Callable[[str], tuple[Files, Node]]) -> bytes:
     """What should be remembered instead of an entry, from the trees that it names, which `find` gives by their ids."""
     lines = []
-    for key, text in _entries(data):
+    for key, _ in _entries(data):
         head, _, oid = key.partition(" ")
         files, node = find(oid)
-        facts = read_release(files, layout, head, node)
-        known = ReleaseFacts.of_text(text)
-        if known is not None and known.is_no_link is not None:
-            facts.find_no_link(files, node)
-        if known is not None and CUSTOM in facts.words:
-            if known.custom:
-                facts.find_custom(files, node)
-            if known.are_plain is not None:
-                facts.find_plain(files, node)
-        lines.append(f"{key} {facts.to_text()}")
+        lines.append(f"{key} {read_release(files, layout, head, node).to_text()}")
     return ";".join(lines).encode()
 
 
@@ -166,106 +127,44 @@ def kind_of(layout: Layout, side: str) -> str:
 def read_release(files: Files, layout: Layout, head: str, release: Node) -> ReleaseFacts:
     """What the names below a release say. Raises ObjectError."""
     is_release = layout.release_number(head) is not None
-    of_work = layout.work_types
-    has_document = has_work = False
-    are_settled = True
-    words = []
-    count = 0
-    for node in files.children(release):
-        name = files.name(node)
-        if not files.is_tree(node):
-            if name == OBJECT_FILE:
-                has_document = True
-                count += 1
-            continue
-        if name in _WORDS:
-            words.append(name)
-        if is_release and name in of_work:
+    shape = _shape(layout.work_types) if is_release else {}
+    outline, count = files.outline(release, shape, OBJECT_FILE)
+    words = tuple([word for word in _WORDS if word in outline])
+    has_work, is_settled = False, True
+    for type_ in shape:
+        works = outline.get(type_)
+        if works is not None:
             has_work = True
-            is_settled, found = _read_work(files, node)
-            count += found
-            are_settled = are_settled and is_settled
-        else:
-            count += files.count(node, OBJECT_FILE)
-    return ReleaseFacts(has_document, has_work, are_settled, count, tuple(words))
+            is_settled = is_settled and all(_has_ended(work) for work in works.values() if type(work) is dict)
+    custom = files.oid(outline[CUSTOM]) if CUSTOM in outline else ""
+    return ReleaseFacts(_has_document(outline), has_work, is_settled, count, words, custom)
 
 
-def _read_work(files: Files, kind: Node) -> tuple[bool, int]:
-    """Of the work of one kind in a release: whether all has ended, and how many documents and links there are."""
-    is_settled, count = True, 0
-    for node in files.children(kind):
-        if files.is_tree(node):
-            is_settled_here, found = _read_runs(files, node)
-            is_settled = is_settled and is_settled_here
-            count += found
-        elif files.name(node) == OBJECT_FILE:
-            count += 1
-    return is_settled, count
+def _shape(work_types: tuple[str, ...]) -> Shape:
+    """Where the outline of a release has to tell how its work stands."""
+    return {type_: {"*": _OF_WORK} for type_ in work_types}
 
 
-def _read_runs(files: Files, work: Node) -> tuple[bool, int]:
-    """Whether the last run of a piece of work has ended, and not by failing, as far as names tell; and the count."""
-    last, of_last, is_regular, count = 0, None, True, 0
-    for node in files.children(work):
-        name = files.name(node)
-        if not files.is_tree(node):
-            count += name == OBJECT_FILE
-            continue
+def _has_document(outline: Outline) -> bool:
+    """Whether there is an object in a directory itself, which is a file."""
+    return OBJECT_FILE in outline and type(outline[OBJECT_FILE]) is not dict
+
+
+def _has_ended(work: Outline) -> bool:
+    """Whether the last run of a piece of work has ended, and not by failing, as far as names tell."""
+    last = 0
+    for name in work:
         if name.isascii() and name.isdigit():
             if name[0] == "0" or len(name) > 9:
-                is_regular = False
-            elif int(name) > last:
-                last, node, of_last = int(name), of_last, node  # the one before is counted below
-        if node is not None:
-            count += files.count(node, OBJECT_FILE)
-    has_document, statuses = False, []
-    # In other dialects work may have no runs of its own, but a status; that has been counted above.
-    for node in files.children(work if of_last is None else of_last):
-        name = files.name(node)
-        if not files.is_tree(node):
-            if name == OBJECT_FILE:
-                has_document = True
-                count += of_last is not None
-            continue
-        if of_last is not None:
-            count += files.count(node, OBJECT_FILE)
-        if name == "status":
-            statuses = [status for status, _ in directories(files, node)]
-    if not last and not statuses:
-        return is_regular, count
-    return is_regular and has_document and len(statuses) == 1 and statuses[0] in _SETTLED, count
-
-
-def _customs(files: Files, release: Node) -> Node:
-    """The directory of custom documents, which was seen before."""
-    node = files.child(release, CUSTOM)
-    if node is None:
-        raise ObjectError(f"cannot read '{CUSTOM}', which was there before")
-    return node
-
-
-def _is_no_link(files: Files, directory: Node) -> bool:
-    """Whether a directory has no object, or a document that can be read."""
-    node = files.child(directory, OBJECT_FILE)
-    return node is None or (not files.is_tree(node) and _is_document(files.data(node)))
-
-
-def _are_plain(files: Files, directory: Node) -> bool:
-    """Whether all objects in a directory and below it are documents that can be read."""
-    for node in files.children(directory):
-        if files.is_tree(node):
-            if files.name(node) == OBJECT_FILE or not _are_plain(files, node):
                 return False
-        elif files.name(node) != OBJECT_FILE or not _is_document(files.data(node)):
-            return False
-    return True
-
-
-def _is_document(data: bytes) -> bool:
-    try:
-        return StoredObject.read(data, "").kind == "ref"
-    except Damaged:
-        return False
+            last = max(last, int(name))
+    # In other dialects work may have no runs of its own, but a status.
+    run = work[str(last)] if last else work
+    found = run.get("status", {})
+    statuses = [name for name in found if name != OBJECT_FILE or type(found[name]) is dict]
+    if not last and not statuses:
+        return True
+    return _has_document(run) and len(statuses) == 1 and statuses[0] in _SETTLED
 
 
 def directories(files: Files, tree: Node) -> Iterator[tuple[str, Node]]:

@@ -154,7 +154,7 @@ def _compare(summary: Summary, confined: Confined, package: str, customs: list[C
     state, intent = confined.side("state"), confined.side("intent")
     marker = intent.layout.intent_marker
     names = ([name for name in customs[0] if name[0] == STATE], [name for name in customs[1] if name[0] == marker])
-    is_alike = _alike(state, intent, customs) if marker == INTENT and INTENT not in names[1] else set()
+    is_alike = _alike(state.layout, customs) if marker == INTENT else set()
     every = Heads([_head(package, name) for name in names[0]], [_head(package, name) for name in names[1]], [])
     some = Heads(
         [_head(package, name) for name in names[0] if name[1:] not in is_alike],
@@ -194,19 +194,11 @@ def _head(package: str, name: str) -> StoredRef:
     return StoredRef(f"{package}/{name}")
 
 
-def _alike(state: StoreTree, intent: StoreTree, customs: list[Customs]) -> set[str]:
-    """The releases (`3`) whose custom documents are the same files on both sides, all of them documents that can be
-    read, so that there is nothing to compare."""
+def _alike(layout: Layout, customs: list[Customs]) -> set[str]:
+    """The releases (`3`) whose custom documents are one and the same directory on both sides, as `compare` has it."""
     found = set()
-    for name, (release, node) in customs[0].items():
-        other, other_node = customs[1].get(f"{INTENT}{name[1:]}") or (None, None)
-        if name[0] != STATE or other is None or state.layout.release_number(name) is None:
-            continue
-        if release.find_custom(state.files, node) == other.find_custom(intent.files, other_node) and (
-            release.find_no_link(state.files, node)
-            and other.find_no_link(intent.files, other_node)
-            and release.find_plain(state.files, node)
-        ):
+    for name, custom in customs[0].items():
+        if layout.release_number(name) is not None and customs[1].get(f"{INTENT}{name[1:]}") == custom:
             found.add(name[1:])
     return found
 
