@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..formats.documents import dump, parse_bytes, to_bytes
-from ..formats.layout import REFS
+from ..formats.layout import REFS, Damaged, StoredRef, link_target, object_path
+from ..git.objects import ObjectError
 from ..store.confined import Confined, Outside, PackageTree
 from ..store.draft import Draft
 from . import survey
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Layout
     from ..store.forked_walk import Progress
     from ..store.snapshot import Snapshot
+    from ..store.tree import StoreTree
     from .fields import Fields
 
 KIND: Final = "releases/2"
@@ -56,7 +58,7 @@ def _remembered(snapshot: Snapshot, names: list[str]) -> dict[str, list[Fields]]
     if isinstance(tree, Draft) or tree.files.is_partial or snapshot.backend_of(tree)[0].repository is None:
         return {}
     memory = snapshot.surroundings.memory
-    if memory is None or survey.summary_of(snapshot).is_entangled:
+    if memory is None or _may_be_led_away(tree, names):
         return {}
     nodes = {name: tree.node(f"{REFS}/{name}") for name in names}
     keys = {name: survey.key_of([tree.files.oid(node)], name) for name, node in nodes.items()}
@@ -78,6 +80,26 @@ def _remembered(snapshot: Snapshot, names: list[str]) -> dict[str, list[Fields]]
     data.update(new)
     found = {name: _lines(data[key]) for name, key in keys.items() if key in data}
     return {name: lines for name, lines in found.items() if lines is not None}
+
+
+def _may_be_led_away(tree: StoreTree, names: list[str]) -> bool:
+    """Whether an object above packages is a link, which leads all refs below it elsewhere, or cannot be read."""
+    above = {name.rpartition("/")[0] for name in names} - {""}
+    todo = [*above]
+    while todo:
+        head = todo.pop().rpartition("/")[0]
+        if head and head not in above:
+            above.add(head)
+            todo.append(head)
+    try:
+        for head in sorted(above):
+            path = object_path(StoredRef(head))
+            data = tree.file(path)
+            if data is not None and link_target(data, path) is not None:
+                return True
+    except (Damaged, ObjectError):
+        return True
+    return False
 
 
 def _read_all(count: int, read: Callable[[list[int]], list[str]], progress: Progress | None) -> list[str]:

@@ -258,6 +258,21 @@ def test_the_same_custom_documents_are_not_read(store: Repo, monkeypatch: pytest
     assert differing(store, monkeypatch) == [("r/-/a/+2/custom/y", "D")]
 
 
+@pytest.mark.parametrize("content", [b'{"kind": "link", "body": "r/-/a"}', b"no JSON", b'{"kind": "ref", "body": 1}'])
+def test_releases_below_what_may_be_a_link(store: Repo, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    stores = ocuroot_git.open(str(store.path))
+    with stores.transaction() as tx:
+        for package in PACKAGES:
+            tx.set(f"{package}/@1", {"commit": "abcdef1", "package": definition([call("build")])})
+            tx.link(f"{package}/@t", f"{package}/@1")
+    listed = answers(stores.snapshot())["releases"]
+    assert [line["ref"] for line in listed] == [f"{package}/@1" for package in PACKAGES]
+    plant(store, "refs/r/-/b", "100644", "@object.json", write_object(store, "blob", content))
+    again = ocuroot_git.open(str(store.path))
+    assert answers(again.snapshot())["releases"] == without(again, monkeypatch)["releases"]
+    assert (answers(again.snapshot())["releases"] == listed) == (b'"ref"' in content)
+
+
 def differing(store: Repo, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """What differs, and nothing that is bad with it, with and without what is remembered."""
     stores = ocuroot_git.open(str(store.path))
