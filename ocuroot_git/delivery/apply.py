@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from .fields import Fields
+    from .model import Function
 
 _BAD = (*BAD, Conflict)
 """What can be wrong with one intent, and must not keep the others from being applied."""
@@ -111,7 +112,7 @@ def _forget_intents(tx: Transaction, refs: list[str] | None) -> None:
     applied, custom ones of releases that were pruned."""
     for difference in all_differences(tx, Problems()) if refs is None else _chosen(tx, refs, Problems()):
         if difference.is_idle:
-            _delete_intent(tx, difference.ref)
+            delete_intent(tx, difference.ref)
         elif difference.kind == "environment" and difference.status == "D":
             for package, name in deploy_intents(tx):
                 work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
@@ -123,10 +124,11 @@ def forget_pruned(tx: Transaction) -> None:
     """Delete the intents for releases that were pruned: nothing can be applied for them."""
     for difference in all_differences(tx, Problems()):
         if difference.is_idle:
-            _delete_intent(tx, difference.ref)
+            delete_intent(tx, difference.ref)
 
 
-def _delete_intent(tx: Transaction, ref: str) -> None:
+def delete_intent(tx: Transaction, ref: str) -> None:
+    """Delete an intent: the document or link at just this ref."""
     found = tx.object(ref)
     if found is not None and found.kind == "link":
         tx.unlink(ref)
@@ -284,10 +286,19 @@ def _put_up(tx: Transaction, work: WorkRef) -> None:
     if last is not None:
         function = read_function(tx, last)
         if function.status in vocabulary.OPEN or records_of(tx).was_tried(tx.get(work.intent), release, function):
+            if function.status == vocabulary.PENDING and read_run(tx, last).type == UP:
+                _ask_for(tx, last, function)
             return
     run = deployed(tx, work.package, work.name)
     if run is None or not is_as_wanted(tx, work, run):
         runs.make(tx, wanted, UP, vocabulary.BY_INTENT)
+
+
+def _ask_for(tx: Transaction, run: RunRef, function: Function) -> None:
+    """Let a pending run be one that an intent asked for: no newer release may take its place then."""
+    if function.cause != vocabulary.BY_INTENT:
+        function.cause = vocabulary.BY_INTENT
+        records_of(tx).put_function(tx, run, 1, function)
 
 
 def _is_outdated(tx: Transaction, run: RunRef, wanted: WorkRef) -> bool:

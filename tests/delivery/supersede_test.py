@@ -73,6 +73,21 @@ def test_what_is_superseded_is_so_in_the_commit_of_the_start(store: Repo) -> Non
     assert superseded(store, f"{first}/deploy/staging/1") == second
 
 
+def test_an_intent_may_ask_for_a_run_that_is_pending_already(store: Repo) -> None:
+    prepare(store, "staging")
+    definition = package([deploy("staging", inputs={"approve": {"ref": "@/custom/approve"}})])
+    first, second = (release(store, definition) for _ in range(2))
+    want(store, first)
+    store.ocuroot("apply", "--all")
+    assert store.ocuroot("apply", "--all") == ""
+    store.ocuroot("update", "--stdin", input="set @/custom/approve true\nset +/custom/approve true\n")
+    store.ocuroot("run", "start", f"{second}/deploy/staging")
+    assert status(store, f"{first}/deploy/staging/1") == "pending"
+    store.ocuroot("run", "finish", f"{second}/deploy/staging", "--status=complete")
+    assert store.value("//web/+/deploy/staging#release") == first
+    assert work_any(store) == [f"complete\t{first}/deploy/staging/1"]
+
+
 def test_what_an_intent_asked_for_gives_way_to_a_later_intent_only(store: Repo) -> None:
     prepare(store, "staging")
     first, second, third = (
