@@ -17,7 +17,7 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply deployments hold package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply deployments promote rollback hold package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
@@ -51,6 +51,8 @@ _git_ocuroot ()
     'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
     'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'deployments') __gitcomp "--environment --history --since --until --by --failed --limit --at --json --offline --max-age --quiet --verbose --help" ;;
+    'promote') __gitcomp "--dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
+    'rollback') __gitcomp "--to --no-hold --keep-new --dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
     'hold') __gitcomp "--lift --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'package new') __gitcomp "--quiet --verbose --help" ;;
     'package schema') __gitcomp "--quiet --verbose --help" ;;

@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "diff": "compare intent with state",
     "apply": "make state follow intent",
     "deployments": "show what is deployed where, since when and by whom",
+    "promote": "let one environment want what is deployed in another",
+    "rollback": "let an environment want what was deployed there before",
     "hold": "keep releases from being deployed, and let them go",
     "package": "show what a package defines, and check it",
     "release": "make releases, list and show them",

@@ -358,9 +358,12 @@ def _sources(tree: StoreTree, release: OldRelease) -> Iterator[tuple[str, str]]:
             yield dependant, f"'{dependant}' depends on it"
 
 
-def chosen_packages(snapshot: Snapshot, globs: Iterable[str]) -> list[str]:
-    """The packages of state and intent that match any of the globs; all for none. Raises NotFound for an idle glob."""
-    known = {*packages(state_tree(snapshot))}
+def chosen_packages(snapshot: Snapshot, globs: Iterable[str], others: Iterable[str] = ()) -> list[str]:
+    """The packages of state and intent, and of some `others`, that match any of the globs; all for none.
+
+    Raises NotFound for a glob that matches none.
+    """
+    known = {*packages(state_tree(snapshot)), *others}
     if snapshot.has_intent():
         known.update(packages(intent_tree(snapshot)))
     patterns = list(globs)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
-from support.delivering import call, deploy, diff, package, prepare, refused, release, work_any
-from support.repositories import Repo
+from support.delivering import PLACES, call, deploy, diff, package, prepare, prepare_at, refused, release, work_any
+from support.repositories import Repo, put_file
 
 import ocuroot_git
 from ocuroot_git.delivery.addresses import WorkRef
@@ -18,27 +16,13 @@ from ocuroot_git.delivery.problems import Problems
 from ocuroot_git.delivery.runs import Waits
 from ocuroot_git.delivery.starting import start_run
 
-PLACES = {"one": (), "two branches": ("--intent-branch", "intent"), "dialect 3": ("--dialect=3",)}
 BY = "test@example.com"
-
-
-def make(repo: Repo, place: str, *environments: str) -> Repo:
-    """A repository whose state and intent lie in one of these ways."""
-    repo.ocuroot("init", "-q", *PLACES[place])
-    if place == "two branches":
-        repo.git("config", "ocuroot.intent.branch", "intent")
-    repo.git("config", "ocuroot.repoAlias", "shop")
-    repo.git("commit", "-q", "--allow-empty", "-m", "first")
-    for name in environments:
-        repo.ocuroot("set", "-f=json", f"+/environment/{name}", json.dumps({"name": name, "attributes": {}}))
-    repo.ocuroot("apply", "--all")
-    return repo
 
 
 @pytest.fixture(params=PLACES)
 def held(repo: Repo, request: pytest.FixtureRequest) -> tuple[Repo, str, str]:
     """A repository with two releases for staging, of which the second is held."""
-    make(repo, request.param, "staging")
+    prepare_at(repo, request.param, "staging")
     first, second = (release(repo, package([call("build")], [deploy("staging")])) for _ in range(2))
     assert repo.run("hold", second, "-m", "broken totals").stdout == f"held\t{second}\n"
     return repo, first, second
@@ -123,26 +107,15 @@ def test_a_document_of_any_shape_holds(store: Repo) -> None:
     store.ocuroot("run", "start", f"{web}/deploy/staging")
 
 
-def test_what_cannot_be_read_does_not_pass_for_no_hold(store: Repo, tmp_path: Path) -> None:
+def test_what_cannot_be_read_does_not_pass_for_no_hold(store: Repo) -> None:
     prepare(store, "staging")
     web = release(store, package([deploy("staging")]))
     for below, words in (("custom/hold/@object.json", "which is held"), ("custom", "it cannot be read if it is held")):
         before = store.git("rev-parse", "state")
-        put_file(store, f"refs/{web}/{below}", "{", tmp_path / "index")
+        put_file(store, f"refs/{web}/{below}", "{")
         refused(store, 3, words, "run", "start", f"{web}/deploy/staging")
         assert store.run("work", "list").stdout.startswith("blocked ")
         store.git("update-ref", "refs/heads/state", before)
-
-
-def put_file(repo: Repo, path: str, content: str, index: Path) -> None:
-    """Commit a file to the branch `state` by git alone."""
-    environ = {**os.environ, "GIT_INDEX_FILE": str(index)}
-    blob = repo.git("hash-object", "-w", "--stdin", input=content)
-    repo.git("read-tree", "state", env=environ)
-    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=environ)
-    tree = repo.git("write-tree", env=environ)
-    commit = repo.git("commit-tree", "-p", "state", "-m", "by hand", tree)
-    repo.git("update-ref", "refs/heads/state", commit)
 
 
 def test_holding_and_letting_go(store: Repo) -> None:

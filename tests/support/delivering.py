@@ -9,6 +9,8 @@ from typing import Any
 
 from support.repositories import Repo
 
+import ocuroot_git
+
 ENVIRONMENTS = {"staging": "staging", "production": "prod"}
 
 
@@ -37,6 +39,24 @@ def prepare(repo: Repo, *environments: str) -> Repo:
         made = [(name, {"name": name, "attributes": {"type": ENVIRONMENTS.get(name, "prod")}}) for name in environments]
         steps = [f"set {side}/environment/{name} {json.dumps(value)}\n" for name, value in made for side in "+@"]
         repo.ocuroot("update", "--stdin", input="".join(steps))
+    return repo
+
+
+PLACES = {"one": (), "two branches": ("--intent-branch", "intent"), "dialect 3": ("--dialect=3",)}
+"""Ways in which state and intent may lie, by what `init` takes."""
+
+
+def prepare_at(repo: Repo, place: str, *environments: str) -> Repo:
+    """Give a repository without a store one whose state and intent lie in one of `PLACES`, with environments."""
+    repo.ocuroot("init", "-q", *PLACES[place])
+    if place == "two branches":
+        repo.git("config", "ocuroot.intent.branch", "intent")
+    repo.git("config", "ocuroot.repoAlias", "shop")
+    repo.git("commit", "-q", "--allow-empty", "-m", "first")
+    with ocuroot_git.open(str(repo.path)).transaction() as tx:
+        for name in environments:
+            tx.set(f"+/environment/{name}", {"name": name, "attributes": {"type": ENVIRONMENTS.get(name, "prod")}})
+    repo.ocuroot("apply", "--all")
     return repo
 
 
