@@ -341,9 +341,18 @@ def enter(tx: Transaction, run: RunRef, function: Function, status: str, claim: 
     for marker in markers_of(tx, run):
         if marker != status:
             tx.delete(run.status(marker))
-    tx.set(run.status(status), claim.to_document() if claim is not None else {"time": now})
+    said = claim.to_document() if claim is not None else {"time": now}
+    tx.set(run.status(status), {**said, **_by_whom(tx)})
     records_of(tx).put_function(tx, run, 1, function)
     steps.follow(tx, run, status)
+
+
+def _by_whom(tx: Transaction) -> Fields:
+    """Who asks for a change, in which run of a CI system and why, for a marker to say: as the trailers of the commit
+    will (design 12), for those who have not got the commits."""
+    backend, _ = tx.backend_of(tx.side("state"))
+    actor, run, reason = tx.origin(backend).values()
+    return {name: text for name, text in (("actor", actor), ("run", run), ("reason", reason)) if text is not None}
 
 
 def cancel(tx: Transaction, run: RunRef, ended_by: str) -> None:

@@ -150,6 +150,15 @@ class Snapshot:
         """Where a tree of this snapshot lies: its backend, and its directory there with a `/` at the end, or empty."""
         return self._prefixes[tree]
 
+    def origin(self, backend: Backend) -> Origin:
+        """Where the changes of this process come from that it writes to a backend (design 12)."""
+        origin = self.surroundings.origin
+        if origin.actor is None:
+            committer = backend.who_writes()
+            if committer is not None:
+                return origin.kept(f"local:{committer.email or committer.name}", origin.run, origin.reason)
+        return origin
+
     def version(self, backend: Backend) -> Version:
         """The version of a backend that this snapshot reads."""
         if backend not in self.versions:

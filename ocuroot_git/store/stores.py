@@ -201,13 +201,8 @@ class Stores:
         self.transact(lambda tx: tx.delete(ref), command="delete", message=message, operation=_because(message))
 
     def origin(self, backend: Backend) -> Origin:
-        """Where the changes of this process come from that it writes to a backend (design 12)."""
-        origin = self.surroundings.origin
-        if origin.actor is None:
-            committer = backend.who_writes()
-            if committer is not None:
-                return origin.kept(f"local:{committer.email or committer.name}", origin.run, origin.reason)
-        return origin
+        """As `Snapshot.origin`."""
+        return Snapshot(self.surroundings, {}).origin(backend)
 
     def finish(self) -> None:
         """Let git tidy up the repositories that were written to; once, at the end of a process."""
@@ -314,7 +309,7 @@ class Stores:
             )
         for backend, files in by_backend.items():
             operation = retry.operation
-            origin = self.origin(backend)
+            origin = snapshot.origin(backend)
             origin.reason = operation.origin.reason or origin.reason
             operation.origin = origin
             if operation.request is not None:

@@ -38,7 +38,7 @@ def test_functions_have_the_marker_of_their_status(store: Repo) -> None:
     assert markers(store, f"{web}/call/test/1") == {"status": "cancelled", "functions/1/status": "cancelled"}
     work_any(store)
     marker = store.value(f"{web}/call/build/2/functions/1/status/complete")
-    assert marker == store.value(f"{web}/call/build/2/status/complete")
+    assert marker == {"time": store.value(f"{web}/call/build/2/status/complete#time")}
     assert store.run("fsck").returncode == 0
 
 
@@ -140,3 +140,34 @@ def test_the_intent_that_early_ocuroot_writes_when_it_takes_down_asks_for_nothin
     assert work_any(store) == [f"complete\t{web}/deploy/staging/3"]
     store.ocuroot("set", "-f=json", "//web/+/deploy/staging", json.dumps(left))
     assert "A\t" not in "".join(diff(store)), "what is deployed stays"
+
+
+def test_the_first_version_goes_on_with_runs_whose_markers_say_by_whom(store: Repo, tmp_path: Path) -> None:
+    first = first_version(tmp_path / "first")
+
+    def by_first(*arguments: str) -> str:
+        command = command_of(first, *arguments)
+        done = subprocess.run(command, cwd=store.path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    prepare(store, "staging")
+    web = release(store, package([call("build")], [deploy("staging", up="exit 1")]))
+    build, staging = f"{web}/call/build/1", f"{web}/deploy/staging/1"
+    store.ocuroot("run", "start", build, "-m", "a first look")
+    begun = store.value(f"{build}/status/running")
+    assert (begun["actor"], begun["reason"]) == ("local:test@example.com", "a first look")
+    assert build in by_first("work", "list", "--json") and by_first("fsck", "-q") == ""
+    by_first("run", "finish", build, "--status=complete")
+    assert set(store.value(f"{build}/status/complete")) == {"time"}
+    assert store.run("work", "any", "-q").returncode == 1
+    assert set(store.value(f"{staging}/status/failed")) == {"time", "actor"}
+    assert "failed" in by_first("status", "--json") + by_first("release", "show", web)
+    by_first("run", "retry", staging)
+    store.ocuroot("run", "cancel", f"{web}/deploy/staging/2", "-m", "not today")
+    assert store.value(f"{web}/deploy/staging/2/status/cancelled")["reason"] == "not today"
+    by_first("run", "start", f"{web}/deploy/staging")
+    by_first("run", "finish", f"{web}/deploy/staging/3", "--status=complete")
+    assert store.value("//web/@/deploy/staging#release") == web
+    by_first("fsck", "-q")
+    assert store.run("fsck").returncode == 0

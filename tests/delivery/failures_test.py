@@ -102,7 +102,7 @@ def test_a_dismissal_deals_with_it(failed: Repo) -> None:
     marker = failed.value(f"{run}/status/failed")
     assert isinstance(marker, dict)
     assert marker["dismissed"]["reason"] == "the cluster is gone"
-    assert set(marker) == {"time", "dismissed"}
+    assert set(marker) == {"time", "actor", "dismissed"}
     # It has failed as before, for whoever reads the statuses alone.
     assert failed.value(f"{run}/functions/1#current/status") == "failed"
     before = failed.git("rev-parse", "state")

@@ -118,7 +118,7 @@ def test_the_examples_of_the_original(store: Repo) -> None:
         f"shop/-/{path}/@1/commit/{head}" for path in ("api", "web")
     ]
     assert store.ocuroot("match", "//web/@*/commit/*").splitlines() == [f"{R}/commit/{head}"]
-    assert set(store.value(f"{R}/call/build/1/status/complete")) == {"time"}
+    assert set(store.value(f"{R}/call/build/1/status/complete")) == {"time", "actor"}
     (entry,) = store.value(f"{R}/call/build/1/logs")
     assert (entry["message"], entry["stream"], entry["attributes"]) == ("hello", 1, {})
     assert store.ocuroot("get", "--format=raw", "//web/@/call/build#output/version") == "7"
