@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .events import Event
     from .stretches import Stretch
 
-KIND: Final = "events/1"
+KIND: Final = "events/2"
 """Its number is raised whenever the meaning of what is remembered changes; dialect and directory are added to it."""
 
 _MOST_TOGETHER: Final = 64
@@ -68,12 +68,13 @@ class Ledger:
                 if older >= _SLACK:
                     return
 
-    def ends_of(self, runs: Collection[str]) -> dict[str, Event]:
-        """The last end of each of some runs (stored refs), as far as history is here; it is read no further back."""
+    def last_events_of(self, runs: Collection[str]) -> dict[str, Event]:
+        """The last event of each of some runs (stored refs), as far as history is here: that it ended, or, if it has
+        not, that it was set running or paused. History is read no further back."""
         found: dict[str, Event] = {}
         missing = set(runs)
         for chunk in self.chunks():
-            for event in chunk.events:
+            for event in (*chunk.events, *chunk.begun):
                 if event.run_ref in missing:
                     found[event.run_ref] = event
                     missing.remove(event.run_ref)

@@ -1,6 +1,7 @@
 """What is deployed where, since when and by whom; what is under way there, failed, or wanted and not so (design 12).
 
-How things stand is asked of `overview` and `diff`, as the page and `diff` do; who made it so, of the ledger.
+How things stand is asked of `overview` and `diff`, as the page and `diff` do; who made it so, of the markers of runs
+and of the ledger.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from ..delivery.diff import differences
 from ..delivery.fields import Record
 from ..delivery.queries import environments, state_tree
 from ..delivery.releases import tags_of
-from ..delivery.vocabulary import COMPLETE, DEPLOY, DOWN, FAILED, OPEN
+from ..delivery.vocabulary import COMPLETE, DEPLOY, DOWN, FAILED, OPEN, PAUSED, RUNNING
 from ..errors import NotFound
 from ..formats.globs import Glob
+from ..formats.operation import Origin
 from ..formats.times import parse_seconds
 from .chunks import Ledger
 
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
     from ..delivery.fields import Fields
     from ..delivery.problems import Problems
     from ..store.snapshot import Snapshot
-    from .events import Event
 
 WANTED: Final = "wanted"
 UNWANTED: Final = "unwanted"
 UNREADABLE: Final = "unreadable"
 """What a deployment is called by of which there is no run: an intent asks for it, or there is something of which no
 intent asks any more, and nothing is under way; or something may be deployed, and what cannot be read."""
+_BY_SOMEONE: Final = (COMPLETE, FAILED, RUNNING, PAUSED)
+"""Statuses to which somebody has brought a run; one that is pending waits for somebody."""
 
 
 class Deployment(Record):
@@ -39,7 +42,7 @@ class Deployment(Record):
     `status` is that of the run, where `complete` means that this is what is deployed now, or else one of those above.
     `release` is what is deployed by it: empty where that is nothing, as of a run that takes something down. `commit` is
     the one that was released; `since` when the run came to its status, in seconds since the epoch; `actor`, `run` (a
-    URL) and `reason` are those of the commit of the store that says so. Empty or None: not known.
+    URL) and `reason` say by whom it did. Empty or None: not known; of a pending run there is nobody yet.
     """
 
     __slots__ = (
@@ -97,9 +100,9 @@ def deployments(
     snapshot: Snapshot, globs: Collection[str], environment: str | None, problems: Problems
 ) -> list[Deployment]:
     """How the packages that match patterns (all for none) are deployed, by package and environment: what is deployed
-    first, then what is under way, failed, or wanted.
+    first, then what is under way, failed, or wanted. By whom, as far as the markers of runs say it: see `tell_history`.
 
-    Of a remote store history must be here, as for `Ledger`. Raises NotFound for a pattern that no package matches, and
+    Raises NotFound for a pattern that no package matches, and
     for an environment that there is not.
     """
     names = _chosen(snapshot, globs)
@@ -111,7 +114,7 @@ def deployments(
         if not found:
             require_environment(snapshot, environment, problems)
     _tell_releases(snapshot, found)
-    _tell_origins(snapshot, found)
+    _tell_markers(snapshot, found)
     return sorted(found, key=lambda one: (one.package, one.environment))
 
 
@@ -142,7 +145,6 @@ def _unfinished(snapshot: Snapshot, names: set[str], problems: Problems) -> list
         is_down = lenient.fields(lenient.body(state, one.run)).get("type") == DOWN
         deployment = Deployment(one.package, one.name, one.status, "" if is_down else one.release, one.run)
         deployment.is_down = is_down
-        deployment.since = parse_seconds(one.time)
         found.append(deployment)
     return found
 
@@ -183,19 +185,48 @@ def _tell_releases(snapshot: Snapshot, found: list[Deployment]) -> None:
         one.commit, one.tags = known.get(one.release, ("", []))
 
 
-def _tell_origins(snapshot: Snapshot, found: list[Deployment]) -> None:
-    """Find when runs came to their status, and of those that ended who asked for that. A directory has no history."""
+def _tell_markers(snapshot: Snapshot, found: list[Deployment]) -> None:
+    """Find when runs came to their status, and by whom, in their markers, as far as these say it."""
     state = state_tree(snapshot)
-    ended = {one.run_ref for one in found if one.run_ref and one.status in (COMPLETE, FAILED)}
-    events: dict[str, Event] = {}
-    if ended and snapshot.backend_of(state)[0].repository is not None:
-        events = Ledger(snapshot).ends_of(ended)
     for one in found:
-        event = events.get(one.run_ref)
-        if event is not None and event.outcome == one.status:
+        if one.run_ref:
+            marker = lenient.fields(lenient.body(state, f"{one.run_ref}/status/{one.status}"))
+            origin = Origin.kept(*(lenient.line(marker.get(name)) for name in ("actor", "run", "reason")))
+            one.since = parse_seconds(marker.get("time"))
+            one.actor, one.run, one.reason = (text or "" for text in origin.values())
+
+
+def lacks_history(snapshot: Snapshot, found: Collection[Deployment]) -> bool:
+    """Whether history has more to say of some deployments than is known of them, and is not all here.
+
+    Of a remote store it is worth fetching then: see `tell_history`.
+    """
+    repository = snapshot.backend_of(state_tree(snapshot))[0].repository
+    is_cut = repository is not None and bool(repository.history_ends())
+    return is_cut and any(one.status in _BY_SOMEONE and one.run_ref and not one.actor for one in found)
+
+
+def tell_history(snapshot: Snapshot, found: Collection[Deployment]) -> None:
+    """Tell by whom runs came to their status, as the history of the store has it.
+
+    The word of the commit that ended a run counts for more than that of its marker: a marker can be written again.
+    Who is at work on a run that is under way its marker says, as that changes when it is taken over; history is asked
+    where it does not. Where history is not all here it is asked of those alone of which nothing is known.
+    """
+    repository = snapshot.backend_of(state_tree(snapshot))[0].repository
+    if repository is None:
+        return
+    is_cut = bool(repository.history_ends())
+    asked = {
+        one.run_ref: one
+        for one in found
+        if one.run_ref and one.status in _BY_SOMEONE and (not one.actor or not (is_cut or one.status in OPEN))
+    }
+    events = Ledger(snapshot).last_events_of(asked) if asked else {}
+    for run, event in events.items():
+        one = asked[run]
+        if event.outcome == one.status:
             one.since, one.actor, one.run, one.reason = event.time, event.actor, event.run, event.reason
-        elif one.since is None and one.run_ref:
-            one.since = parse_seconds(lenient.moment(state, f"{one.run_ref}/status/{one.status}"))
 
 
 def to_document(one: Deployment, since: str | None) -> Fields:

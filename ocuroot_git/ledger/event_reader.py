@@ -1,16 +1,18 @@
-"""Which deployments ended in a stretch of the history of the state store (design 12).
+"""Which deployments ended in a stretch of the history of the state store, and which it left under way (design 12).
 
 A deployment has ended where a commit gives a run a marker that says so, which it did not have in the parent. History
 is followed along first parents; what came by the other parent of a merge is looked for there, so that it is told by the
 commit that made it. The order is that of history, newest first: clocks may be wrong, and history is not. A marker that
 was taken away by hand and put back is told once, by the commit that first gave it.
+
+Of those under way the commit is told that set them running, or paused, where nothing came after that in the stretch.
 """
 
 from __future__ import annotations
 
 from ..backends.base import node_at
 from ..delivery import lenient
-from ..delivery.vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, FAILED, FAILED_RETRIED, RUNNING, UP
+from ..delivery.vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, FAILED, FAILED_RETRIED, PAUSED, RUNNING, UP
 from ..formats.commit_message import operations_of, origin_of
 from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredObject, StoredRef, object_path
 from ..formats.refs import STATE
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
+    from ..delivery.fields import Fields
     from ..formats.documents import Document
     from ..formats.layout import Layout
     from ..git.objects import Commit
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from .stretches import Stretch
 
 _OUTCOMES: Final = {COMPLETE: COMPLETE, FAILED: FAILED, FAILED_RETRIED: FAILED, CANCELLED: CANCELLED}
+_BEGUN: Final = (RUNNING, PAUSED)
 _TAIL: Final = f"/{OBJECT_FILE}"
 
 
@@ -49,6 +53,8 @@ class EventReader:
         self._ends = repository.history_ends()
         self._is_cut = False
         """Whether what was looked for in the present chunk may lie beyond the end of what is here."""
+        self._begun: list[Event] = []
+        """Those that the present chunk leaves under way, newest first."""
         head, middle, tail = f"{directory}{REFS}/".encode(), f"/{DEPLOY}/".encode(), _TAIL.encode()
         self._is_wanted = lambda path: path.endswith(tail) and middle in path and path.startswith(head)
 
@@ -74,9 +80,10 @@ class EventReader:
         """The events of a stretch. Raises ObjectError for what cannot be read, GitError where git fails."""
         self._sources.clear()  # what was read before must not make a difference
         self._is_cut = stretch.is_cut
+        self._begun = []
         events = self._events(stretch, None)
         newest = float(max([stretch.newest, *(event.time for event in events)]))
-        return Chunk(events, stretch.next, newest, len(stretch.commits), is_cut=self._is_cut)
+        return Chunk(events, self._begun, stretch.next, newest, len(stretch.commits), is_cut=self._is_cut)
 
     def _events(self, stretch: Stretch, only: set[str] | None) -> list[Event]:
         """The events of a stretch, newest first; `only` some runs, which are taken out of the set."""
@@ -85,11 +92,15 @@ class EventReader:
             self._prefetch(stretch)
         steps = [(commit, of[0] if of else None) for commit, of in stretch.commits]
         found = []
+        later: set[str] = set()
         for oid, changes in self._changes.of(steps, self._is_wanted):
             ended = self._ended(changes)
             if only is not None:
                 ended = {run: marker for run, marker in ended.items() if run in only}
                 only -= ended.keys()
+            else:
+                self._note_begun(oid, parents[oid], changes, later)
+                later |= ended.keys()
             if ended:
                 found += self._events_of(oid, parents[oid], changes, ended, only)
         return found
@@ -116,6 +127,30 @@ class EventReader:
             elif letter == "D":
                 had_ended.add(run)  # what has failed and was retried since had ended before
         return {run: marker for run, marker in ended.items() if run not in had_ended}
+
+    def _note_begun(self, oid: Oid, parents: tuple[Oid, ...], changes: list[FileChange], later: set[str]) -> None:
+        """Take note of the runs that a commit set running or paused, and nothing came of `later`; they are added there.
+
+        Who began what a merge brings is not looked for: a run of this program's says it in its marker.
+        """
+        begun = {}
+        for letter, _, new, path in changes:
+            run, status = self._marker(path)
+            if letter == "A" and status in _BEGUN and run not in later:
+                begun[run] = status, new
+        later |= begun.keys()
+        if not begun or len(parents) > 1:
+            return
+        commit = self._repository.commit(oid)
+        markers = self._repository.blobs(blob for _, blob in begun.values())
+        for run, (status, blob) in begun.items():
+            release, _, rest = lenient.split_work(run)
+            marker = lenient.fields(_body(markers[blob]))
+            began_at = parse_seconds(marker.get("time"))
+            time = float(commit.committer.time if began_at is None else began_at)
+            package, environment = release.rpartition("/")[0], rest.partition("/")[0]
+            place = (package, environment, "", release, "", status, None, run, commit.oid, "", "")
+            self._begun.append(Event(time, *place, *_origin(commit, marker)))
 
     def _marker(self, path: str) -> tuple[str, str]:
         """The run (a stored ref) and the status of a marker of a run of a deployment; empty texts for another path."""
@@ -211,12 +246,12 @@ class EventReader:
         after = self._tree(commit.oid)
         files = {path: (old, new) for _, old, new, path in changes}
         markers = self._repository.blobs(blob for _, blob in ended.values())
-        actor, run_url, reason = _origin(commit)
         cells: dict[tuple[str, str], list[Event]] = {}
         for run, (outcome, blob) in ended.items():
             release, _, rest = lenient.split_work(run)
             environment, package = rest.partition("/")[0], release.rpartition("/")[0]
-            ended_at = parse_seconds(lenient.fields(_body(markers[blob])).get("time"))
+            marker = lenient.fields(_body(markers[blob]))
+            ended_at = parse_seconds(marker.get("time"))
             time = commit.committer.time if ended_at is None else ended_at
             running = files.get(f"{self._directory}{object_path(StoredRef(f'{run}/status/{RUNNING}'))}")
             began = self._began(after, run, running[0] if running is not None else None)
@@ -237,9 +272,7 @@ class EventReader:
                 commit.oid,
                 self._source(after, release),
                 "",
-                actor,
-                run_url,
-                reason,
+                *_origin(commit, marker),
             )
             cells.setdefault(event.cell, []).append(event)
         before: StoreTree | None = self._tree(commit.parents[0]) if commit.parents else None
@@ -294,10 +327,19 @@ class EventReader:
         return self._sources[release]
 
 
-def _origin(commit: Commit) -> tuple[str, str, str]:
-    """Actor, run and reason of a commit; its author, where nothing was written down of who asked for it."""
+def _origin(commit: Commit, marker: Fields) -> tuple[str, str, str]:
+    """Actor, run and reason of a change by its commit; its author, where nothing was written down of who asked for it.
+
+    Where a commit holds the changes of several, and they do not agree, the run's marker says whose it is of them.
+    """
+    operations = [operation.origin for operation in operations_of(commit.message)]
     actor, run, reason = origin_of(commit.message).values()
-    if actor is None and not any(operation.origin.actor for operation in operations_of(commit.message)):
+    if actor is None and any(origin.actor for origin in operations):
+        own = (marker.get("actor"), marker.get("run"))
+        of_own = [origin for origin in operations if (origin.actor, origin.run) == own]
+        if of_own:
+            actor, run, reason = of_own[0].values()
+    elif actor is None:
         actor = f"{commit.author.name} <{commit.author.email}>"
     return lenient.line(actor), lenient.line(run), lenient.line(reason)
 

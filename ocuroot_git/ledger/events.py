@@ -15,14 +15,14 @@ _END: Final = "\x1f"
 
 
 class Event(Record):
-    """A run of a deployment that ended, and the commit of the store that says so.
+    """A run of a deployment that ended, or was set running or paused, and the commit of the store that says so.
 
     `time` is when it ended, by the clock of who ran it, in seconds since the epoch; `seconds` how long it took, where
     that is known. `type` is up or down, `outcome` complete, failed or cancelled (of a run that had begun). `release` is
     the one that the run is of, `before` the one that was deployed there until then, empty for none; `source` and
     `source_before` are the commits that these are releases of, empty where that is not known. `commit` is that of the
     store; `actor`, `run` (a URL) and `reason` are what it says, empty for nothing. All refs are as the store spells
-    them.
+    them. Of one under way there are no more than those two, run, release and place; its `outcome` is its status.
     """
 
     __slots__ = (
@@ -114,34 +114,45 @@ class Event(Record):
 class Chunk(Record):
     """The events of one stretch of history, newest first, and the commit that goes on from there (None: the end).
 
+    `begun` are the runs that it leaves running or paused, each with the last that it says of it.
     `newest` is the latest moment that a commit or an event of it names, `commits` how many there are in it.
     `is_cut` says that some of history was not here that may have more to say: the clone is a shallow one.
     """
 
-    __slots__ = ("commits", "events", "is_cut", "newest", "next")
+    __slots__ = ("begun", "commits", "events", "is_cut", "newest", "next")
 
     def __init__(
-        self, events: Sequence[Event], next_: Oid | None, newest: float, commits: int, *, is_cut: bool = False
+        self,
+        events: Sequence[Event],
+        begun: Sequence[Event],
+        next_: Oid | None,
+        newest: float,
+        commits: int,
+        *,
+        is_cut: bool = False,
     ) -> None:
         self.events = events
+        self.begun = begun
         self.next = next_
         self.newest = newest
         self.commits = commits
         self.is_cut = is_cut
 
     def to_text(self) -> str:
-        head = _END.join((self.next or "", repr(self.newest), str(self.commits), "cut" if self.is_cut else ""))
-        return "\n".join([head, *(event.to_line() for event in self.events)])
+        cut = "cut" if self.is_cut else ""
+        head = _END.join((self.next or "", repr(self.newest), str(self.commits), str(len(self.begun)), cut))
+        return "\n".join([head, *(event.to_line() for event in (*self.begun, *self.events))])
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Chunk | None:
         """What `to_text` wrote; None for anything else."""
         try:
             head, *lines = data.decode(errors="surrogateescape").split("\n")
-            next_, newest, commits, cut = head.split(_END)
+            next_, newest, commits, begun, cut = head.split(_END)
             events = [Event.of_line(line) for line in lines]
             at = Oid(next_) if next_ else None
-            chunk = cls(events, at, float(newest), int(commits), is_cut=bool(cut))
+            some, rest = events[: int(begun)], events[int(begun) :]
+            chunk = cls(rest, some, at, float(newest), int(commits), is_cut=bool(cut))
         except (ValueError, TypeError):
             return None
         return chunk if chunk.to_text().encode(errors="surrogateescape") == data else None

@@ -161,8 +161,8 @@ def test_people_see_lines_where_no_grid_fits_and_for_one_environment(shop: Repo)
     assert on_terminal(shop, "deployments", "-z", COLUMNS="120", GIT_PAGER="cat").count("\t") == 18
 
 
-def test_a_store_in_a_directory_tells_all_but_who(shop: Repo, tmp_path: Path) -> None:
-    wanted = [{**line, "actor": None, "run": None, "reason": None} for line in listed(shop)]
+def test_a_store_in_a_directory_tells_what_markers_say(shop: Repo, tmp_path: Path) -> None:
+    wanted = listed(shop)
     shop.ocuroot("export", "-q", "exported")
     other = Repo(tmp_path / "other")
     other.path.mkdir()
@@ -278,3 +278,57 @@ def test_a_link_of_another_program_that_leads_to_no_run(repo: Repo) -> None:
     first, wanted = [json.loads(line) for line in done.stdout.splitlines()]
     assert (first["status"], first["release"][-3:], first["run_ref"], first["since"]) == ("complete", "@r2", None, None)
     assert (wanted["status"], wanted["release"][-3:]) == ("wanted", "@r1")
+
+
+def by_whom(repo: Repo, *arguments: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    return [(one["status"], one["actor"], one["run"], one["reason"]) for one in listed(repo, *arguments)]
+
+
+def test_who_is_at_work_on_what_is_under_way(shop: Repo) -> None:
+    second = release_of(shop, 2)
+    at = ("--environment", "production")
+    shop.ocuroot("run", "retry", f"{second}/deploy/production/1", "-m", "again")
+    assert by_whom(shop, *at)[1] == ("pending", None, None, None), "there is nobody yet"
+    shop.ocuroot("run", "start", f"{second}/deploy/production", "-m", "now", env={**os.environ, **CI})
+    ann = ("running", "circleci:ann", "https://ci.example/1", "now")
+    assert by_whom(shop, *at)[1] == ann
+    # A run that another version has begun: its commit says it.
+    marker = f"{second}/deploy/production/2/status/running"
+    plain = json.dumps({"time": shop.value(f"{marker}#time")})
+    shop.ocuroot("update", "--stdin", input=f"set {marker} {plain}\n")
+    assert by_whom(shop, *at)[1] == ann
+    # One that is taken over has its marker written again.
+    taken = json.dumps({"time": shop.value(f"{marker}#time"), "actor": "github:bob"})
+    shop.ocuroot("update", "--stdin", input=f"set {marker} {taken}\n")
+    assert by_whom(shop, *at)[1] == ("running", "github:bob", None, None)
+
+
+def test_the_commit_that_ended_a_run_counts_for_more_than_its_marker(shop: Repo, tmp_path: Path) -> None:
+    before = by_whom(shop)
+    marker = f"{release_of(shop, 1)}/deploy/production/1/status/complete"
+    value = shop.value(marker)
+    assert (value["actor"], value["run"], value["reason"]) == before[0][1:]
+    claimed = json.dumps({**value, "actor": "github:eve\u202e", "run": "javascript:x", "reason": 7})
+    shop.ocuroot("update", "--stdin", input=f"set {marker} {claimed}\n")
+    assert by_whom(shop) == before
+    # Where history is not here, there is but the marker; nothing in it is taken for what it cannot be.
+    other = Repo(tmp_path / "shallow")
+    shop.git("clone", "-q", "--depth=1", "--no-single-branch", f"file://{shop.path}", str(other.path))
+    other.git("branch", "state", "origin/state")
+    other.git("config", "ocuroot.repoAlias", "shop")
+    assert by_whom(other) == [("complete", "github:eve", None, None), *before[1:]]
+
+
+def test_a_remote_is_asked_for_history_where_markers_do_not_say_it(shop: Repo, tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        other = Repo(tmp_path / name)
+        other.path.mkdir()
+        other.git("init", "-q")
+        for key, value in (("repoAlias", "shop"), ("state.remote", f"file://{shop.path}"), ("state.branch", "state")):
+            other.git("config", f"ocuroot.{key}", value)
+        assert by_whom(other) == by_whom(shop)
+        (cache,) = (other.path / ".git" / "ocuroot").glob("*.git")
+        assert (cache / "shallow").exists() is (name == "new")
+        marker = f"{release_of(shop, 1)}/deploy/production/1/status/complete"
+        plain = json.dumps({"time": shop.value(f"{marker}#time")})
+        shop.ocuroot("update", "--stdin", input=f"set {marker} {plain}\n")

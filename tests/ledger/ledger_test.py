@@ -172,8 +172,8 @@ def test_of_several_changes_in_one_commit_only_what_they_agree_on_is_told(store:
     start = store.git("rev-parse", "state")
     store.ocuroot("work", "any", "-q")
     tree, message = store.git("rev-parse", "state^{tree}"), "both\n\nOcuroot-Command: run exec\n"
-    for name, reason in (("ann", "one"), ("bob", "one")):
-        message += f"Ocuroot-Operation: {name}\nOcuroot-Actor: github:{name}\nOcuroot-Reason: {reason}\n"
+    for name in ("ann", "bob"):
+        message += f"Ocuroot-Operation: {name}\nOcuroot-Actor: github:{name}\nOcuroot-Reason: one\n"
     store.git("update-ref", "refs/heads/state", store.git("commit-tree", tree, "-p", start, "-m", message))
     events = _events(store)
     assert sorted(event.run_ref for event in events) == [
@@ -183,12 +183,42 @@ def test_of_several_changes_in_one_commit_only_what_they_agree_on_is_told(store:
     assert {event.commit for event in events} == {store.git("rev-parse", "state")}
     lines = [json.loads(line) for line in store.ocuroot("deployments", "--json").splitlines()]
     assert [(line["status"], line["actor"], line["reason"]) for line in lines] == [("complete", None, "one")] * 2
+    # Where the marker of a run names one of them, that change is this one's.
+    message = message.replace("github:bob", "local:test@example.com").replace("Reason: one\n", "Reason: two\n", 1)
+    store.git("update-ref", "refs/heads/state", store.git("commit-tree", tree, "-p", start, "-m", message))
+    assert {(event.actor, event.reason) for event in _events(store)} == {("local:test@example.com", "one")}
+
+
+def test_a_chunk_says_who_began_what_it_leaves_under_way(store: Repo) -> None:
+    prepare(store, "staging", "production")
+    store.git("commit", "-q", "--allow-empty", "-m", "second")
+    made = release(store, package([deploy("staging"), deploy("production")]))
+    ci = {**os.environ, "CIRCLECI": "true", "CIRCLE_USERNAME": "ann"}
+    store.ocuroot("run", "start", f"{made}/deploy/staging", "-m", "look", env=ci)
+    store.ocuroot("run", "start", f"{made}/deploy/production")
+    with _within(store.path):
+        (chunk,) = Ledger(ocuroot_git.open().snapshot()).chunks()
+    assert [(begun.run_ref, begun.outcome, begun.actor, begun.reason) for begun in chunk.begun] == [
+        (f"{made}/deploy/production/1", "running", "local:test@example.com", ""),
+        (f"{made}/deploy/staging/1", "running", "circleci:ann", "look"),
+    ]
+    store.ocuroot("run", "finish", f"{made}/deploy/staging", "--status=complete")
+    with _within(store.path):
+        ledger = Ledger(ocuroot_git.open().snapshot())
+        (chunk,) = ledger.chunks()
+        assert [begun.run_ref for begun in chunk.begun] == [f"{made}/deploy/production/1"]
+        assert [event.run_ref for event in ledger.events()] == [f"{made}/deploy/staging/1"]
+        found = ledger.last_events_of([f"{made}/deploy/{name}/1" for name in ("staging", "production")])
+    assert {run.split("/")[-2]: event.outcome for run, event in found.items()} == {
+        "staging": "complete",
+        "production": "running",
+    }
 
 
 def test_what_is_remembered_can_be_checked(store: Repo) -> None:
     _three_releases(store)
     _events(store)
-    kind = "events/1/1/"
+    kind = "events/2/1/"
     kinds = json.loads(store.ocuroot("cache", "--stat", "--json"))["kinds"]
     assert kinds[kind] >= 1
     done = store.run("cache", "--verify")
@@ -202,7 +232,8 @@ def test_what_is_remembered_can_be_checked(store: Repo) -> None:
 
 def test_a_chunk_is_read_as_it_was_written_and_nothing_else_is() -> None:
     event = Event(1.5, "a/-/b", "e", "up", "a/-/b/@1", "", "complete", None, "r", "c", "s", "", "ann", "", "why — so")
-    chunk = Chunk([event], None, 1.5, 3)
+    begun = Event(1.5, "a/-/b", "e", "", "a/-/b/@2", "", "running", None, "s", "c", "", "", "ann", "", "")
+    chunk = Chunk([event], [begun], None, 1.5, 3)
     assert Chunk.of_bytes(chunk.to_text().encode()) == chunk
     for damaged in (b"", b"x", chunk.to_text().encode()[:-30]):
         assert Chunk.of_bytes(damaged) is None

@@ -58,8 +58,7 @@ def run(
     for option, value in asked.items():
         if value is not None:
             raise UsageError(f"option '{option}' goes with --history")
-    need_history(context)
-    _show_now(context, context.snapshot(at), patterns, environment, problems, json=json)
+    _show_now(context, at, patterns, environment, problems, json=json)
     return report_problems(context.terminal, problems)
 
 
@@ -71,17 +70,23 @@ def _moment(context: Context, date: str) -> int:
 
 def _show_now(
     context: Context,
-    snapshot: Snapshot,
+    at: str | None,
     patterns: list[str],
     environment: str | None,
     problems: Problems,
     *,
     json: bool,
 ) -> None:
-    from ...ledger.deployments import deployments, to_document
+    from ...ledger.deployments import deployments, lacks_history, tell_history, to_document
     from ..table import Column
 
+    snapshot = context.snapshot(at)
     found = deployments(snapshot, patterns, environment, problems)
+    if lacks_history(snapshot, found):
+        need_history(context)
+        tell_history(context.snapshot(at), found)
+    else:
+        tell_history(snapshot, found)
     terminal = context.terminal
     terminal.start_pager()
     if json:
