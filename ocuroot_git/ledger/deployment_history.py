@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from ..delivery import lenient
-from ..delivery.overview import package_names
 from ..delivery.queries import state_tree
 from ..delivery.releases import tags_of
 from ..delivery.vocabulary import DOWN, FAILED
-from ..formats.globs import Glob
 from ..git.objects import Oid
 from .chunks import Ledger
-from .deployments import no_package, require_environment
+from .places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,19 +36,16 @@ class Choice:
         *,
         only_failed: bool = False,
     ) -> None:
-        self._globs = {glob: Glob(glob) for glob in globs}
-        self._environment = environment
+        self._places = Places(globs, environment)
         self._since = since
         self._until = until
         self._by = by
         self._only_failed = only_failed
-        self._unseen = set(globs)
-        self._saw_environment = environment is None
 
     def of(self, ledger: Ledger) -> Iterator[Event]:
         """The events that are asked for, newest first, by history, whatever clocks say."""
         for event in ledger.events(self._since):
-            is_wanted = self._is_there(event)
+            is_wanted = self._places.has(event.cell)
             when = int(event.time)  # as it is shown: dates have whole seconds
             if (self._since is not None and when < self._since) or (self._until is not None and when > self._until):
                 continue
@@ -59,21 +54,10 @@ class Choice:
             if is_wanted and not (self._only_failed and event.outcome != FAILED):
                 yield event
 
-    def _is_there(self, event: Event) -> bool:
-        matching = {glob for glob, compiled in self._globs.items() if compiled.matches(event.package)}
-        self._unseen -= matching
-        is_here = self._environment in (None, event.environment)
-        self._saw_environment = self._saw_environment or is_here
-        return is_here and (bool(matching) or not self._globs)
-
     def require_found(self, snapshot: Snapshot, problems: Problems) -> None:
         """Raise NotFound for a pattern that matches no package, and for an environment that there is not: neither now,
         nor in what was read of history."""
-        for glob in sorted(self._unseen):
-            if not any(map(self._globs[glob].matches, package_names(snapshot))):
-                raise no_package(glob)
-        if self._environment is not None and not self._saw_environment:
-            require_environment(snapshot, self._environment, problems)
+        self._places.require_found(snapshot, problems)
 
 
 class Teller:
