@@ -17,14 +17,15 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply deployments promote rollback hold package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply deployments promote rollback hold metrics incident package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
     case $command in
-    package|release|run|work)
+    incident|package|release|run|work)
         if ((cword == i + 1)); then
             case $command in
+        incident) __gitcomp 'open resolve list' ;;
         package) __gitcomp 'new schema show lint' ;;
         release) __gitcomp 'new continue retry lint list show' ;;
         run) __gitcomp 'start log logs finish cancel exec retry dismiss' ;;
@@ -54,6 +55,10 @@ _git_ocuroot ()
     'promote') __gitcomp "--dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
     'rollback') __gitcomp "--to --no-hold --keep-new --dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
     'hold') __gitcomp "--lift --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
+    'metrics') __gitcomp "--environment --since --until --by --explain --json --prometheus --offline --max-age --quiet --verbose --help" ;;
+    'incident open') __gitcomp "--name --started --message --operation --quiet --verbose --help" ;;
+    'incident resolve') __gitcomp "--resolved --message --operation --quiet --verbose --help" ;;
+    'incident list') __gitcomp "--unresolved --json --offline --max-age --quiet --verbose --help" ;;
     'package new') __gitcomp "--quiet --verbose --help" ;;
     'package schema') __gitcomp "--quiet --verbose --help" ;;
     'package show') __gitcomp "--commit --json --offline --max-age --quiet --verbose --help" ;;

@@ -32,6 +32,8 @@ COMMANDS: Final = {
     "promote": "let one environment want what is deployed in another",
     "rollback": "let an environment want what was deployed there before",
     "hold": "keep releases from being deployed, and let them go",
+    "metrics": "show how fast and how well software is delivered",
+    "incident": "write down what went wrong after a deployment, and when it was over",
     "package": "show what a package defines, and check it",
     "release": "make releases, list and show them",
     "run": "carry out the work of a release and record it",

@@ -24,6 +24,7 @@ _OTHERS: Final = (
     "now today yesterday midnight noon tea never ago last am pm at a an and on the t z utc gmt est edt cst cdt mst mdt "
     "pst pdt bst cet cest eet eest msk ist jst zero one two three four five six seven eight nine ten"
 )
+_SHORT: Final = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def is_moment(text: str) -> bool:
@@ -37,10 +38,16 @@ def is_moment(text: str) -> bool:
 
 
 def moment_of(text: str, environ: Mapping[str, str]) -> int:
-    """The moment that a text names, as git reads it, in seconds since the epoch. Raises UsageError."""
+    """The moment that a text names, in seconds since the epoch: as git reads it, and `30d`, `12h` or `2w` ago.
+
+    Raises UsageError.
+    """
+    short = re.fullmatch(r"(\d{1,9})([hdw])", text, re.ASCII)
+    if short is not None:
+        text = f"{short[1]} {_SHORT[short[2]]} ago"
     if not is_moment(text):
         raise UsageError(
-            f"'{text}' is no date", hint="such as 2026-11-20, '2026-11-20 14:00', yesterday, '2 weeks ago'"
+            f"'{text}' is no date", hint="such as 2026-11-20, '2026-11-20 14:00', yesterday, '2 weeks ago', 30d"
         )
     read = run(["rev-parse", f"--since={text}"], environ).decode().strip()
     return int(read.rpartition("=")[2])

@@ -151,10 +151,23 @@ class Repository(TreeReader):
         except (KeyError, ValueError, self.core.GitError):
             return None
 
+    def commits_beyond(self, one: Oid, other: Oid) -> list[tuple[Oid, int]] | None:
+        """The commits in the history of one that are not in that of another, and when they were committed, in seconds
+        since the epoch; None where not all of both is here."""
+        if self.history_ends():
+            return None
+        try:
+            return [(Oid(commit.id), commit.commit_time) for commit in self._walk_beyond(one, other)]
+        except (KeyError, ValueError, self.core.GitError):
+            return None
+
     def _count_beyond(self, one: Oid, other: Oid) -> int:
+        return sum(1 for _ in self._walk_beyond(one, other))
+
+    def _walk_beyond(self, one: Oid, other: Oid) -> Any:
         walk = self.handle.walk(self.core.Oid(hex=one))
         walk.hide(self.core.Oid(hex=other))
-        return sum(1 for _ in walk)
+        return walk
 
     def history_ends(self) -> set[str]:
         """The commits at which history ends here, though it goes on elsewhere: this is a shallow clone."""

@@ -53,7 +53,7 @@ _get_comp_words_by_ref () { words=("${TEST_WORDS[@]}"); cword=$((${#words[@]} - 
 __gitcomp () { COMPREPLY=($(compgen -W "$1" -- "$cur")); }
 source "$1"
 complete_words () { TEST_WORDS=(git ocuroot "$@"); COMPREPLY=(); _git_ocuroot; printf '%s\\n' "${COMPREPLY[@]}" --; }
-complete_words m
+complete_words ma
 complete_words get +/environment/s
 complete_words match --no-
 complete_words state fs
