@@ -10,10 +10,11 @@ from ..errors import Conflict, Fatal, NotFound
 from ..formats.documents import same
 from ..formats.refs import INTENT, STATE, Ref
 from ..store.transaction import Transaction
-from . import addresses, finish, model, runs, vocabulary
+from . import addresses, failures, finish, model, runs, vocabulary
 from .addresses import RunRef, WorkRef
 from .compare import Difference, deploy_intents, is_as_wanted, is_of_pruned, state_ref
 from .diff import all_differences, differences
+from .fields import fields_of
 from .inputs import read_intent
 from .model import Environment
 from .problems import BAD, STRICT, Problems
@@ -151,9 +152,23 @@ def _change_state(tx: Transaction, refs: list[str] | None, *, strict: bool) -> A
             applied.errors[difference.ref] = Fatal(error.message, hint=error.hint)
         if len(tx.touched) > touched:
             applied.acted.append(difference)
+        elif strict and difference.kind == DEPLOY and difference.status != "D":
+            _refuse_second_try(tx, difference.ref)
     if strict:
         applied.problems = Problems()  # those of documents that nobody asked for
     return applied
+
+
+def _refuse_second_try(tx: Transaction, intent: str) -> None:
+    """Raise Conflict where nothing is done for an intent, because the run that was for it did not come to its end."""
+    run = run_in_vain(tx, intent)
+    if run is not None:
+        function = read_function(tx, run)
+        again = f"retry {run}" if function.status == vocabulary.FAILED else f"exec {run.work}"
+        raise Conflict(
+            f"cannot apply '{intent}': '{run}', which was for it, {runs.how_it_ended(function)}",
+            hint=f"'git ocuroot run {again}' tries it again; so does another intent",
+        )
 
 
 def _order(difference: Difference) -> tuple[int, str]:
@@ -197,7 +212,7 @@ def _apply(tx: Transaction, difference: Difference, problems: Problems) -> None:
         else:
             _apply_environment(tx, difference, problems)
     else:
-        work = WorkRef(str(ref.replace(marker=STATE, type="", name="")), DEPLOY, ref.name)
+        work = _place_of(ref)
         if difference.status == "D":
             _take_down(tx, work, vocabulary.BY_INTENT)
         else:
@@ -285,7 +300,7 @@ def _put_up(tx: Transaction, work: WorkRef) -> None:
     last = last_run(tx, wanted)
     if last is not None:
         function = read_function(tx, last)
-        if function.status in vocabulary.OPEN or records_of(tx).was_tried(tx.get(work.intent), release, function):
+        if function.status in vocabulary.OPEN or run_in_vain(tx, work.intent) is not None:
             if function.status == vocabulary.PENDING and read_run(tx, last).type == UP:
                 _ask_for(tx, last, function)
             return
@@ -299,6 +314,31 @@ def _ask_for(tx: Transaction, run: RunRef, function: Function) -> None:
     if function.cause != vocabulary.BY_INTENT:
         function.cause = vocabulary.BY_INTENT
         records_of(tx).put_function(tx, run, 1, function)
+
+
+def _place_of(intent: Ref) -> WorkRef:
+    """The deployment that an intent is about, of whatever release."""
+    return WorkRef(str(intent.replace(marker=STATE, type="", name="")), DEPLOY, intent.name)
+
+
+def run_in_vain(snapshot: Snapshot, ref: str) -> RunRef | None:
+    """The run that was for just what a deploy intent wants, and failed or was cancelled; None where there is none.
+
+    It takes a retry, or another intent, to try again; not where something else came to that place meanwhile.
+    """
+    at = _place_of(Ref.parse(ref))
+    intent = read_intent(snapshot, at)
+    if intent is None:
+        return None
+    run = last_run(snapshot, WorkRef(snapshot.resolve(intent.release), DEPLOY, at.name))
+    function = read_function(snapshot, run) if run is not None else None
+    if run is None or function is None or function.status not in (vocabulary.FAILED, vocabulary.CANCELLED):
+        return None
+    if read_run(snapshot, run).type != UP:
+        return None
+    document = fields_of(snapshot.get(ref), f"'{ref}'")
+    was_for_it = records_of(snapshot).was_tried(document, runs.intent_id(snapshot, at), run.work.release, function)
+    return run if was_for_it and not failures.is_followed(snapshot, run, function.status) else None
 
 
 def _is_outdated(tx: Transaction, run: RunRef, wanted: WorkRef) -> bool:

@@ -8,6 +8,7 @@ from ..errors import Error
 from . import actions, claims, finish, live, runs, vocabulary
 from .addresses import RunRef, WorkRef
 from .claims import ClaimLost, Executor
+from .inputs import fill
 from .log_writer import LogWriter
 from .model import read_inputs
 from .queries import read_claim, read_function
@@ -211,18 +212,24 @@ def _go_on(
     inputs = read_inputs(following["inputs"], f"'{run}': next", run.work.release)
     found: list[Action | None] = []
 
-    def change(tx: Transaction) -> None:
+    def change_intent(tx: Transaction) -> None:
+        claims.require_claim(tx, run, executor.name)
+        if fill(tx, inputs)[1]:
+            finish.want_paused(tx, run)
+
+    def change_state(tx: Transaction) -> None:
         claims.require_claim(tx, run, executor.name)
         function = read_function(tx, run)
         missing = add_step(tx, run, following["fn"], inputs)
         if missing:
             log.append(tx)
+            finish.note_wanted(tx, run, function)
             runs.enter(tx, run, function, vocabulary.PAUSED)
         found[:] = [None if missing else actions.action_of(tx, run, last_step(tx, run)[1], options.actions)]
 
     log.finish_lines()
     log.keep()
-    stores.transact(change, command="run next", message=f"go on {run}")
+    finish.transact_both(stores, change_intent, change_state, "run next", f"go on {run}")
     if found[0] is None:
         log.recorded()
     return found[0]

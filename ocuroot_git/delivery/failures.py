@@ -38,17 +38,18 @@ def is_dealt_with(snapshot: Snapshot, run: RunRef, newest: int) -> bool:
         return is_old
     if is_old and read_run(snapshot, run).type == UP and read_function(snapshot, run).cause in _BY_ITS_RELEASE:
         return True
-    return _is_followed(snapshot, run)
+    return is_followed(snapshot, run)
 
 
-def _is_followed(snapshot: Snapshot, run: RunRef) -> bool:
-    """Whether a deployment of whatever release came to the same place after the failure, or was begun at least.
+def is_followed(snapshot: Snapshot, run: RunRef, status: str = vocabulary.FAILED) -> bool:
+    """Whether a deployment of whatever release came to the same place after one had failed, or was begun at least.
 
-    One that is pending may wait for an approval for ever, and then the failure is all there is.
+    `status` is the one by which that ended. One that is pending may wait for an approval for ever, and then the failure
+    is all there is.
     """
-    failed = _time(snapshot, run, vocabulary.FAILED)
+    ended = _time(snapshot, run, status)
     package, name = run.work.package, run.work.name
-    if failed is None:
+    if ended is None:
         return False
     try:
         current = deployed(snapshot, package, name)
@@ -56,12 +57,12 @@ def _is_followed(snapshot: Snapshot, run: RunRef) -> bool:
         current = None  # reported where deployments are read
     others = [(current, vocabulary.COMPLETE)] if current is not None else []
     # Where nothing is deployed, what was taken down there is found among all that ever completed.
-    for status in (*_BEGUN, *(() if current is not None else (vocabulary.COMPLETE,))):
-        others += [(other, status) for other in runs_in(snapshot, package, name, status)]
-    for other, status in others:
+    for to in (*_BEGUN, *(() if current is not None else (vocabulary.COMPLETE,))):
+        others += [(other, to) for other in runs_in(snapshot, package, name, to)]
+    for other, to in others:
         if other != run:
-            time = _time(snapshot, other, status)
-            if time is not None and time > failed:
+            time = _time(snapshot, other, to)
+            if time is not None and time > ended:
                 return True
     return False
 

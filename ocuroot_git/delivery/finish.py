@@ -26,13 +26,14 @@ from .queries import (
 )
 from .redeploy import redeploy_dependants, redeploy_if_changed
 from .runs import cancel, dependency_on, enter, intent_id, mark, pending
-from .vocabulary import DEPLOY, DOWN, PRUNED, UP, ModelError, WrongStatus
+from .vocabulary import DEPLOY, DOWN, OWN_INTENT, PRUNED, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Final, TypeVar
 
+    from ..formats.documents import Document
     from ..formats.operation import Operation
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
@@ -244,22 +245,48 @@ def _forget_dependencies(tx: Transaction, work: WorkRef, before: RunRef | None) 
             pass  # another program deployed it, and recorded no dependencies
 
 
+def want_paused(tx: Transaction, run: RunRef) -> None:
+    """Make the intent say what a deployment that pauses is to come to: another program may carry it to its end, and
+    leave the intent alone then. Without one, the next `apply` would take the deployment down."""
+    function = read_function(tx, run)
+    if not records_of(tx).wants_at_start and read_run(tx, run).type == UP:
+        _write_intent(tx, run, function)
+
+
+def note_wanted(tx: Transaction, run: RunRef, function: Function) -> None:
+    """Note in the function of a run that pauses whether the intent is its own now (see `want_paused`)."""
+    if records_of(tx).wants_at_start or read_run(tx, run).type != UP or function.cause in _FOLLOWING:
+        return
+    before = tx.get(run.work.intent, None) if tx.has_intent() else None
+    if before is not None and same(before, _wanted(run, function, before)):
+        function.intent = OWN_INTENT
+
+
+_FOLLOWING: Final = (vocabulary.BY_INTENT, vocabulary.BY_INPUT)
+"""Causes of runs that follow from an intent, or from an input: it may ask for something newer by now."""
+
+
 def _write_intent(tx: Transaction, run: RunRef, function: Function) -> None:
     """Make the intent say what was deployed, so that `diff` is empty, unless it was changed while the run was on.
 
-    Runs that follow from an intent, or from an input, leave it alone: it may ask for something newer by now. So does
-    any run while one that the intent asked for is still to come: only a later intent takes the place of that one.
+    Runs that follow from an intent, or from an input, leave it alone. So does any run while one that the intent asked
+    for is still to come: only a later intent takes the place of that one.
     """
-    if function.cause in (vocabulary.BY_INTENT, vocabulary.BY_INPUT) or intent_id(tx, run.work) != function.intent:
+    if function.cause in _FOLLOWING or intent_id(tx, run.work) != function.intent:
         return
     if is_asked_for_otherwise(tx, run):
         return
-    ref = run.work.intent
-    before = tx.get(ref, None)
-    others = Intent.read(before, ref).others if isinstance(before, dict) and "release" in before else {}
-    wanted = Intent(run.work.release, function.overrides, others).to_document()
+    before = tx.get(run.work.intent, None)
+    wanted = _wanted(run, function, before)
     if before is None or not same(before, wanted):
-        tx.set(ref, wanted)
+        tx.set(run.work.intent, wanted)
+
+
+def _wanted(run: RunRef, function: Function, before: Document) -> Fields:
+    """The intent for what a run deploys; fields of the one before that this program does not know are kept."""
+    is_known = isinstance(before, dict) and "release" in before
+    others = Intent.read(before, run.work.intent).others if is_known else {}
+    return Intent(run.work.release, function.overrides, others).to_document()
 
 
 def is_asked_for_otherwise(tx: Transaction, run: RunRef) -> bool:

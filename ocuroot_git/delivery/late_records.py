@@ -198,9 +198,8 @@ class LateRecords(Records):
             _is_same(one, function.inputs[name]) for name, one in wanted.items()
         )
 
-    def was_tried(self, intent: Document, release: str, function: Function) -> bool:
-        is_ended_badly = function.status in (vocabulary.FAILED, vocabulary.CANCELLED)
-        return is_ended_badly and same(intent, self.intent_document(release, function))
+    def was_tried(self, intent: Fields, intent_id: str, release: str, function: Function) -> bool:
+        return same(intent, self.intent_document(release, function))
 
     # How things are spelled
 

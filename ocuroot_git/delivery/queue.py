@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import addresses, apply, claims, diff, failures, runs, vocabulary
 from .addresses import RunRef
-from .problems import BadDocument, Problems
+from .problems import BAD, BadDocument, Problems
 from .queries import (
     markers_of,
     read_claim,
@@ -83,11 +83,26 @@ def _intent_items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
     acted = {difference.ref for difference in applied.acted}
     items = []
     for difference in diff.differences(snapshot, Problems()):
-        state, reasons = (READY, []) if difference.ref in acted else (WAITING, ["its runs"])
+        state, reasons = (WAITING, ["its runs"])
+        if difference.ref in acted:
+            state, reasons = READY, []
+        elif difference.kind == vocabulary.DEPLOY and difference.status != "D":
+            state, reasons = _waits_for_runs(snapshot, difference.ref)
         if difference.ref in applied.errors:
             state, reasons = BLOCKED, [applied.errors[difference.ref].message]
         items.append(QueueItem("intent", difference.ref, state, type=difference.status, reasons=reasons))
     return items
+
+
+def _waits_for_runs(snapshot: Snapshot, intent: str) -> tuple[str, list[str]]:
+    """The state of an intent that is not ready, and why: a run that did not come to its end keeps it from being so."""
+    try:
+        run = apply.run_in_vain(snapshot, intent)
+    except BAD:
+        run = None  # what is bad about it is told with the runs
+    if run is None:
+        return WAITING, ["its runs"]
+    return BLOCKED, [f"'{run}', which {runs.how_it_ended(read_function(snapshot, run))}"]
 
 
 def run_items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:

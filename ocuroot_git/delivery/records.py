@@ -15,12 +15,14 @@ name for the thing, how they are kept:
 
 from __future__ import annotations
 
+from ..formats.documents import same
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import STATE, Ref
 from . import model, vocabulary
 from .addresses import package_of
 from .model import Function, Intent, Run
 from .package import Release
+from .vocabulary import OWN_INTENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,9 +175,17 @@ class Records:
         has_those = all(one.unfilled().wants_the_same(_had(function, name)) for name, one in wanted.items())
         return has_those and all(name in wanted for name in function.overrides)
 
-    def was_tried(self, intent: Document, release: str, function: Function) -> bool:
-        """Whether the last run, which has ended, was just what an intent wants; it takes a retry to try again."""
-        return False
+    def was_tried(self, intent: Fields, intent_id: str, release: str, function: Function) -> bool:
+        """Whether the last run of a release, which has ended, was begun for just the intent that there is.
+
+        `intent_id` is the id of its document.
+        """
+        given = intent.get("input") or {}
+        if function.intent == OWN_INTENT:
+            return same(given, function.overrides)
+        if function.intent or function.cause:
+            return function.intent == intent_id
+        return same(given, model.write_inputs(function.inputs))  # early Ocuroot makes it when a run starts
 
 
 def _names_of_functions(snapshot: Snapshot, run: RunRef, least: int = 1) -> list[int]:

@@ -285,11 +285,12 @@ def _unmet(snapshot: Snapshot, glob: str) -> Reason:
     except BAD as error:
         return Reason(f"'{work}', which cannot be read ({error.message})", blocks=True)
     if function is not None and function.status in (vocabulary.FAILED, vocabulary.CANCELLED):
-        return Reason(f"'{last}', which {_how_it_ended(function)}", blocks=True)
+        return Reason(f"'{last}', which {how_it_ended(function)}", blocks=True)
     return Reason(f"'{work}'")
 
 
-def _how_it_ended(function: Function) -> str:
+def how_it_ended(function: Function) -> str:
+    """How a run ended that failed or was cancelled, in words."""
     if function.status == vocabulary.FAILED:
         return "failed"
     return f"was {function.ended_by if function.ended_by.startswith(SUPERSEDED) else 'cancelled'}"

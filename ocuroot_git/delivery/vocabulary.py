@@ -42,6 +42,9 @@ BY_INTENT: Final = "intent"
 BY_INPUT: Final = "input"
 BY_HAND: Final = "start"
 
+OWN_INTENT: Final = "own"
+"""In the place of the id that the intent of a deployment had when a run started: the run has made that intent since."""
+
 CHECK_ENVIRONMENTS: Final = "check_envs"
 PRUNED: Final = "pruned"
 """The record of releases that were pruned stands where a tag of this name would."""

@@ -112,27 +112,45 @@ def test_a_paused_run_goes_on_once_its_input_is_there(early: Repo) -> None:
     assert early.run("fsck").returncode == 0
 
 
+def early_enters(early: Repo, run: str, status: str, *more: str) -> None:
+    """What early Ocuroot writes of a run that we paused: its function and marker, that of the run in the end alone."""
+    second = early.value(f"{run}/functions/2")
+    before = second["current"]["status"]
+    second["current"]["status"] = status
+    lines = [f"delete {run}/functions/2/status/{before}", f"set {run}/functions/2/status/{status} {{}}"]
+    if status != "running":
+        lines += [f"delete {run}/status/paused", f"set {run}/status/{status} {{}}"]
+    lines.append(f"set {run}/functions/2 {json.dumps(second)}")
+    early.ocuroot("update", "--stdin", input="".join(f"{line}\n" for line in (*lines, *more)))
+
+
 def test_what_early_ocuroot_does_to_a_run_that_we_paused(early: Repo) -> None:
     early.ocuroot("set", "asks.ocu.star/+1/custom/answer", "yes")
     early.run("work", "any", "-q")
     run = f"{ASKS}/deploy/staging/1"
-    second = early.value(f"{run}/functions/2")
-
-    def early_enters(status: str) -> None:
-        """As it writes them: the function, its marker, and that of the run in the end alone."""
-        second["current"]["status"] = status
-        before, after = ("pending", status) if status == "running" else ("running", status)
-        lines = [f"delete {run}/functions/2/status/{before}", f"set {run}/functions/2/status/{after} {{}}"]
-        if status != "running":
-            lines += [f"delete {run}/status/paused", f"set {run}/status/{status} {{}}"]
-        lines.append(f"set {run}/functions/2 {json.dumps(second)}")
-        early.ocuroot("update", "--stdin", input="".join(f"{line}\n" for line in lines))
-
-    early_enters("running")
+    early_enters(early, run, "running")
     assert work(early)[run] == ("running", ["which another program started"])
     assert shown(early, run)["status"] == "running"
-    early_enters("failed")
+    early_enters(early, run, "failed")
     assert work(early)[run] == ("failed", [])
+    assert early.run("fsck").returncode == 0
+    # It was begun for the intent that there is: that does not ask for it once more.
+    early.ocuroot("run", "dismiss", run)
+    assert ASKS not in early.run("work", "any").stdout
+
+
+def test_what_early_ocuroot_brings_to_its_end_stays_deployed(early: Repo) -> None:
+    early.ocuroot("set", "asks.ocu.star/+1/custom/answer", "yes")
+    early.run("work", "any", "-q")
+    run = f"{ASKS}/deploy/staging/1"
+    early_enters(early, run, "running")
+    work_document = json.dumps({**early.value(run), "output": {"switch": "on"}})
+    documents = [f"set {where} {work_document}" for where in (run, f"{ASKS}/deploy/staging")]
+    early_enters(early, run, "complete", *documents, f"link shop/-/asks.ocu.star/@/deploy/staging {run}")
+    # It makes an intent when it starts a deployment, and this one was started by us.
+    assert "asks.ocu.star" not in early.ocuroot("diff")
+    early.run("work", "any")
+    assert early.value("asks.ocu.star/@/deploy/staging#output/switch") == "on"
     assert early.run("fsck").returncode == 0
 
 
@@ -145,6 +163,7 @@ def test_what_runs_elsewhere_is_left_alone_and_can_be_ended_by_hand(early: Repo)
     assert work(early)[f"{second}/deploy/staging/1"] == ("waiting", [f"'{run}', which is running"])
     early.ocuroot("run", "finish", run, "--status", "failed")
     assert statuses(early, run) == ["functions/1/status/failed", "status/failed"]
+    assert early.run("apply", "deploys.ocu.star/+/deploy/staging").returncode == 3  # it was for that intent
     early.ocuroot("run", "cancel", f"{KILLED}/call/second/1")
     assert statuses(early, f"{KILLED}/call/second/1")[-1] == "status/cancelled"
     assert early.run("fsck").returncode == 0
