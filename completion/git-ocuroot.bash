@@ -17,19 +17,20 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply deployments promote rollback hold metrics incident package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply deploy deployments promote rollback hold metrics incident package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
     case $command in
-    incident|package|release|run|work)
+    deploy|incident|package|release|run|work)
         if ((cword == i + 1)); then
             case $command in
+        deploy) __gitcomp 'down' ;;
         incident) __gitcomp 'open resolve list' ;;
         package) __gitcomp 'new schema show lint' ;;
         release) __gitcomp 'new continue retry lint list show' ;;
         run) __gitcomp 'start log logs finish cancel exec retry dismiss' ;;
-        work) __gitcomp 'list any cascade continue ops' ;;
+        work) __gitcomp 'list any cascade continue ops trigger' ;;
             esac
             return
         fi
@@ -51,6 +52,7 @@ _git_ocuroot ()
     'delete') __gitcomp "--if-match --package --release --message --operation --quiet --verbose --help" ;;
     'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
     'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
+    'deploy down') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'deployments') __gitcomp "--environment --history --since --until --by --failed --limit --at --json --offline --max-age --quiet --verbose --help" ;;
     'promote') __gitcomp "--dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
     'rollback') __gitcomp "--to --no-hold --keep-new --dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
@@ -63,7 +65,7 @@ _git_ocuroot ()
     'package schema') __gitcomp "--quiet --verbose --help" ;;
     'package show') __gitcomp "--commit --json --offline --max-age --quiet --verbose --help" ;;
     'package lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;
-    'release new') __gitcomp "--repo --commit --package --tag --force --message --operation --quiet --verbose --help" ;;
+    'release new') __gitcomp "--repo --commit --package --tag --force --cascade --message --operation --quiet --verbose --help" ;;
     'release continue') __gitcomp "--package --release --offline --max-age --message --quiet --verbose --help" ;;
     'release retry') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'release lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;
@@ -83,6 +85,7 @@ _git_ocuroot ()
     'work cascade') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
     'work continue') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
     'work ops') __gitcomp "--dry-run --offline --max-age --message --quiet --verbose --help" ;;
+    'work trigger') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'parse') __gitcomp "--json --quiet --verbose --help" ;;

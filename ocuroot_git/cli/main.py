@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "delete": "delete an intent",
     "diff": "compare intent with state",
     "apply": "make state follow intent",
+    "deploy": "take down what is deployed",
     "deployments": "show what is deployed where, since when and by whom",
     "promote": "let one environment want what is deployed in another",
     "rollback": "let an environment want what was deployed there before",

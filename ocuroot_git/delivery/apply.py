@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from ..errors import Conflict, Fatal, NotFound
 from ..formats.documents import same
+from ..formats.layout import StoredRef
 from ..formats.refs import INTENT, STATE, Ref
 from ..store.transaction import Transaction
 from . import addresses, failures, finish, model, runs, vocabulary
 from .addresses import RunRef, WorkRef
-from .compare import Difference, deploy_intents, is_as_wanted, is_of_pruned, state_ref
+from .compare import Difference, deploy_intents, is_as_wanted, is_of_pruned, state_ref, stored_intent
 from .diff import all_differences, differences
 from .fields import fields_of
 from .inputs import read_intent
@@ -22,6 +23,9 @@ from .queries import (
     deployed,
     deployments,
     environment,
+    find_release,
+    intent_tree,
+    is_there,
     last_run,
     newest_release,
     packages,
@@ -31,7 +35,7 @@ from .queries import (
     records_of,
     state_tree,
 )
-from .vocabulary import DEPLOY, DOWN, UP, ModelError
+from .vocabulary import DEPLOY, DOWN, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +103,42 @@ def want_environments(stores: Stores, wanted: list[Fields], operation: Operation
     step = operation.step("intent") if operation is not None else None
     stores.transact(want, command="release new", message="register environments", operation=step)
     return apply(stores, refs, operation)
+
+
+def take_down(stores: Stores, text: str, operation: Operation | None = None) -> WorkRef:
+    """Let a deployment be wanted no more, and make the run that takes it down; gives the work whose run that is.
+
+    `text` names what is deployed, `P/@/deploy/<env>`, or of which release it must be. Raises WrongStatus where that is
+    not deployed, ModelError for what names no deployment.
+    """
+
+    def change_intent(tx: Transaction) -> None:
+        work = _deployed_work(tx, text)
+        if tx.has_intent() and is_there(
+            intent_tree(tx), StoredRef(f"{work.package}/{stored_intent(tx, DEPLOY)}/{work.name}")
+        ):
+            delete_intent(tx, work.intent)
+
+    def change_state(tx: Transaction) -> str:
+        work = _deployed_work(tx, text)
+        _take_down(tx, work, vocabulary.BY_INTENT)
+        return work.ref
+
+    ref = finish.transact_both(stores, change_intent, change_state, "deploy down", f"take down {text}", operation)
+    return addresses.parse_work(ref)[0]
+
+
+def _deployed_work(snapshot: Snapshot, text: str) -> WorkRef:
+    """The work that is deployed, and that a ref names. Raises WrongStatus, ModelError."""
+    named, number = addresses.parse_work(snapshot.named(text))
+    if named.kind != DEPLOY or number is not None:
+        raise ModelError(f"'{text}' is no deployment", hint="those are //path/@/deploy/<environment> and …/@1/deploy/…")
+    run = deployed(snapshot, named.package, named.name)
+    if run is None:
+        raise WrongStatus(f"nothing of '{named.package}' is deployed in '{named.name}'")
+    if Ref.parse(named.release).release and find_release(snapshot, named.release) != run.work.release:
+        raise WrongStatus(f"what is deployed in '{named.name}' is '{run.work.release}', and not '{named.release}'")
+    return run.work
 
 
 def dry_run(snapshot: Snapshot, refs: list[str] | None, *, strict: bool) -> ApplyResult:

@@ -76,6 +76,17 @@ def items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
     return items + run_items(snapshot, problems)
 
 
+def commits_with_work(snapshot: Snapshot, problems: Problems) -> list[tuple[str, str]]:
+    """The repositories and commits of releases of which a run or an op is ready, in the order of the work."""
+    found: dict[tuple[str, str], None] = {}
+    for item in items(snapshot, problems):
+        if item.state == READY and item.kind != "intent":
+            release = item.ref.partition("/op/")[0] if item.kind == "op" else RunRef.parse(item.ref).work.release
+            with problems.leave_out(release):
+                found[release.partition("/-/")[0], read_release(snapshot, release).commit] = None
+    return list(found)
+
+
 def _intent_items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
     """An intent is ready while `apply` would change something, and then waits for the runs that make it true."""
     applied = apply.dry_run(snapshot, None, strict=False)

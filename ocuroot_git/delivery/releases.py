@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import Conflict, Fatal
+from ..errors import Conflict, Fatal, NotFound
 from ..formats.documents import same
 from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS
@@ -17,8 +17,11 @@ from .pruned import record_of
 from .queries import (
     deployed,
     environments,
+    find_release,
     last_run,
     last_runs_of,
+    newest_release,
+    packages,
     read_function,
     read_release,
     read_run,
@@ -31,6 +34,7 @@ from .vocabulary import CALL, DEPLOY, UP
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
 
     from ..formats.documents import Document
     from ..formats.operation import Operation
@@ -202,6 +206,35 @@ def _next_number(tx: Transaction, package: str) -> int:
         if OBJECT_FILE in names or names - {"custom"}:
             return max(number, highest) + 1
     return highest + 1
+
+
+# Finding
+
+
+def find(snapshot: Snapshot, text: str) -> str:
+    """The release that a ref names, or the newest of the package that it does; a directory stands for the one in it.
+
+    Raises NotFound, ModelError; Fatal where several packages are in that directory.
+    """
+    ref = snapshot.named(text)
+    if ref.marker or ref.type or not ref.repo or not ref.path:
+        return find_release(snapshot, text)
+    named = str(ref)
+    tree = state_tree(snapshot)
+    found = [one for one in packages(tree) if one == named or one.startswith(f"{named}/")]
+    found = [named] if named in found else found
+    with_releases = [one for one in found if list(tree.release_numbers(one))]
+    if len(with_releases) > 1:
+        names = ", ".join(f"//{one.partition('/-/')[2]}" for one in with_releases[:_MOST_NAMED])
+        raise Fatal(f"'{named}' has {len(with_releases)} packages with releases", hint=f"name one of them: {names}")
+    release = newest_release(snapshot, with_releases[0]) if with_releases else None
+    if release is None:
+        raise NotFound(f"'{named}' has no release", hint="'git ocuroot release list' shows those there are")
+    return release
+
+
+_MOST_NAMED: Final = 5
+"""Packages that a hint names."""
 
 
 # Showing

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.delivering import call, deploy, package, prepare, release, want_environment, work_any
+from support.delivering import call, deploy, package, prepare, refused, release, want_environment, work_any
 from support.repositories import Repo
 
 APPROVED = {"ok": {"ref": "./custom/ok"}}
@@ -46,6 +46,63 @@ def test_a_release_is_tried_again(store: Repo) -> None:
     store.git("commit", "-q", "--allow-empty", "-m", "none released")
     done = store.run("release", "retry")
     assert done.returncode == 1 and "has no release" in done.stderr
+
+
+def test_a_package_stands_for_its_newest_release(store: Repo) -> None:
+    prepare(store)
+    release(store, package([call("build", "echo old >> a")]), "apps/web")
+    newest = release(store, package([call("build", "echo new >> a; test -e fixed")]), "apps/web")
+    assert store.run("release", "continue", "apps/web").returncode == 1
+    assert runs_of(store, "a") == "new\n"
+    (store.path / "apps").mkdir()
+    (store.path / "fixed").touch()
+    done = Repo(store.path / "apps").run("release", "retry", "web")  # a path, as seen from where one is
+    assert done.returncode == 0 and done.stdout == f"complete\t{newest}/call/build/2\n", done
+    assert newest in store.ocuroot("release", "show", "apps")  # the one package in a directory
+    release(store, package([call("build", "true")]), "apps/other")
+    done = store.run("release", "continue", "apps")
+    assert done.returncode == 128 and "hint: name one of them: //apps/other, //apps/web" in done.stderr
+    done = store.run("release", "continue", "apps/we")
+    assert done.returncode == 1 and "'shop/-/apps/we' has no release" in done.stderr
+
+
+@pytest.mark.parametrize("dialect", [1, 3])
+def test_a_deployment_is_taken_down(repo: Repo, dialect: int) -> None:
+    repo.ocuroot("init", "-q", f"--dialect={dialect}")
+    prepare(repo)
+    want_environment(repo, "staging")
+    repo.ocuroot("apply", "--all")
+    first = release(repo, package([deploy("staging", down="echo gone >> a")]))
+    second = release(repo, package([deploy("staging", down="echo gone >> a")], [call("later")]))
+    work_any(repo)
+    said = refused(repo, 3, f"'{second}', and not '{first}'", "deploy", "down", f"{first}/deploy/staging")
+    assert said.startswith("fatal: what is deployed in 'staging' is")
+    release(repo, package([call("other")]), "other")
+    done = repo.run("deploy", "down", f"{second}/deploy/staging")
+    assert done.returncode == 0 and done.stdout == f"complete\t{second}/deploy/staging/2\n", done
+    assert runs_of(repo, "a") == "gone\n"
+    assert (repo.ocuroot("diff"), repo.ocuroot("match", "**/@/deploy/*", "**/+/deploy/*")) == ("", "")
+    assert "other/@" in repo.ocuroot("work", "list")  # nothing else was done
+    refused(repo, 3, "nothing of 'shop/-/web' is deployed in 'staging'", "deploy", "down", "web/@/deploy/staging")
+    refused(repo, 128, "is no deployment", "deploy", "down", f"{second}/deploy/staging/2")
+    refused(repo, 128, "is no deployment", "deploy", "down", f"{second}/call/later")
+
+
+def test_a_new_release_may_cascade(store: Repo) -> None:
+    prepare(store)
+    done = store.run("release", "new", "web", "--package=-", "--cascade", input=json.dumps(package([call("build")])))
+    assert done.returncode == 0 and done.stdout == "shop/-/web/@1\ncomplete\tshop/-/web/@1/call/build/1\n", done
+
+
+def test_commits_that_have_work_are_listed(store: Repo) -> None:
+    prepare(store)
+    release(store, package([call("build")]))
+    release(store, package([call("build")]), "other")
+    release(store, package([call("build")]), "theirs", "--repo=their", f"--commit={'12' * 20}")
+    release(store, package([call("ship", inputs=APPROVED)]), "third", "--repo=third", f"--commit={'34' * 20}")
+    here = store.oid("HEAD")
+    assert store.ocuroot("work", "trigger").splitlines() == [f"shop\t{here}", f"their\t{'12' * 20}"]
+    assert json.loads(store.ocuroot("work", "trigger", "--json").splitlines()[0]) == {"repo": "shop", "commit": here}
 
 
 def test_which_release_is_meant_is_not_guessed(store: Repo) -> None:

@@ -21,6 +21,26 @@ if TYPE_CHECKING:
 
 
 def new(
+    context: Context,
+    path: str,
+    *,
+    repo: str | None,
+    commit: str | None,
+    definition: str,
+    tag: list[str],
+    force: bool,
+    cascade: bool,
+) -> int:
+    status = _make(context, path, repo=repo, commit=commit, definition=definition, tag=tag, force=force)
+    if status or not cascade:
+        return status
+    from ...delivery.worker import Scope
+    from .work import carry_out
+
+    return carry_out(context, Scope(cascades=True))
+
+
+def _make(
     context: Context, path: str, *, repo: str | None, commit: str | None, definition: str, tag: list[str], force: bool
 ) -> int:
     from ...delivery import releases
@@ -116,17 +136,16 @@ def _warn_of_changes(context: Context, path: str, commit: Oid) -> None:
 
 
 def go_on(context: Context, reference: str) -> int:
-    from ...delivery.queries import find_release
+    from ...delivery import releases
 
-    return _execute(context, find_release(context.snapshot(), reference))
+    return _execute(context, releases.find(context.snapshot(), reference))
 
 
 def retry(context: Context, reference: str | None = None) -> int:
-    from ...delivery import runs
-    from ...delivery.queries import find_release
+    from ...delivery import releases, runs
 
     snapshot = context.snapshot()
-    release = find_release(snapshot, reference) if reference is not None else _release_here(context, snapshot)
+    release = releases.find(snapshot, reference) if reference is not None else _release_here(context, snapshot)
     context.stores.transact(
         lambda tx: runs.retry_release(tx, release),
         command="release retry",
@@ -266,12 +285,11 @@ def _row(context: Context, line: Fields) -> list[Cell]:
 def show(context: Context, release: str, *, json: bool) -> int:
     from ...delivery import releases
     from ...delivery.problems import Problems
-    from ...delivery.queries import find_release
     from ..reports import report_problems
 
     snapshot = context.snapshot()
     problems = Problems()
-    shown = releases.pipeline(snapshot, find_release(snapshot, release), problems)
+    shown = releases.pipeline(snapshot, releases.find(snapshot, release), problems)
     terminal = context.terminal
     if json:
         terminal.json(dump(shown))
@@ -335,6 +353,7 @@ COMMAND = Group(
                 ),
                 Option("--tag", metavar="<tag>", many=True, help="make this tag lead to the release"),
                 Option("--force", help="also where the commit has a release already"),
+                Option("--cascade", help="then do what 'work cascade' does"),
             ),
             common=WRITING,
             least=1,
@@ -347,24 +366,24 @@ COMMAND = Group(
         Command(
             "release continue",
             "Go on with a release: execute those of its runs that are ready, again and again until none is.",
-            "[<options>] <release>",
+            "[<options>] (<release> | <package>)",
             go_on,
             common=(*RELATIVE, *READING, MESSAGE),
             least=1,
             most=1,
-            notes="Exit status: 0, also where it waits for something; 1 where there is no such release or a run of it "
-            "failed.",
+            notes="A package, or a directory with one in it, stands for its newest release.\n"
+            "Exit status: 0, also where it waits for something; 1 where there is no such release or a run failed.",
         ),
         Command(
             "release retry",
             "Make new runs for those of a release that failed, and go on with it. Without <release>, the newest of the "
             "commit that is checked out.",
-            "[<options>] [<release>]",
+            "[<options>] [<release> | <package>]",
             retry,
             common=(*RELATIVE, *WRITING),
             most=1,
-            notes="Exit status: 0; 1 where there is no such release or a run of it failed again; 3 where none had "
-            "failed.",
+            notes="A package, or a directory with one in it, stands for its newest release.\n"
+            "Exit status: 0; 1 where there is no such release or a run of it failed again; 3 where none had failed.",
         ),
         Command(
             "release lint",
@@ -388,8 +407,9 @@ COMMAND = Group(
         ),
         Command(
             "release show",
-            "Show a release as a pipeline: its phases, the work in each, and how that stands.",
-            "[<options>] <release>",
+            "Show a release as a pipeline: its phases, the work in each, and how that stands. A package stands for its "
+            "newest release.",
+            "[<options>] (<release> | <package>)",
             show,
             (Option("--json", help="print a JSON object"),),
             common=(*RELATIVE, *READING),

@@ -87,6 +87,20 @@ def handle_ops(context: Context, *, dry_run: bool) -> int:
     return report_problems(context.terminal, problems)
 
 
+def trigger(context: Context, *, json: bool) -> int:
+    from ...delivery import queue
+    from ...delivery.problems import Problems
+    from ..reports import report_problems
+
+    problems = Problems()
+    for repo, commit in queue.commits_with_work(context.snapshot(), problems):
+        if json:
+            context.terminal.json(dump({"repo": repo, "commit": commit}, None))
+        else:
+            context.terminal.record(f"{context.terminal.name(repo)}\t{commit}")
+    return report_problems(context.terminal, problems)
+
+
 def carry_out(context: Context, scope: Scope, *, dry_run: bool = False, exec: str | None = None, jobs: int = 1) -> int:
     """Do what is to be done and is in scope, until nothing of it is ready; gives the exit status."""
     from ...delivery.child_command import Signals
@@ -238,6 +252,20 @@ COMMAND = Group(
             (_DRY_RUN,),
             common=(*READING, MESSAGE),
             most=0,
+        ),
+        Command(
+            "work trigger",
+            "List the repositories and commits for whose releases something is ready, for a script that starts a job "
+            "for each.",
+            "[<options>]",
+            trigger,
+            (
+                Option("--json", help="print a JSON line for each"),
+                Option("-z", help="end records with NUL"),
+            ),
+            common=READING,
+            most=0,
+            notes="Nothing is executed: the function that 'trigger' in repo.ocu.star names is not called.",
         ),
     ),
 )
