@@ -22,7 +22,7 @@ from .vocabulary import CALL, COMPLETE, DEPLOY, DOWN, PAUSED, PENDING, PRUNED, R
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import TypeVar
 
     from ..formats.documents import Document
@@ -112,11 +112,14 @@ def prefetch(tree: StoreTree, heads: Iterable[str], scope: Scope = "self") -> No
         tree.files.prefetch([node for node in nodes if node is not None and tree.files.is_tree(node)], scope)
 
 
-def releases(snapshot: Snapshot, package: str, problems: Problems = STRICT) -> list[int]:
-    """The numbers of the releases of a package that have a document, rising."""
+def releases(
+    snapshot: Snapshot, package: str, problems: Problems = STRICT, *, among: Collection[int] | None = None
+) -> list[int]:
+    """The numbers of the releases of a package that have a document, rising; of some of them only (`among`)."""
     tree = state_tree(snapshot)
     found = []
-    for number in sorted(set(tree.release_numbers(package))):
+    numbers = set(tree.release_numbers(package))
+    for number in sorted(numbers if among is None else numbers.intersection(among)):
         ref = tree.layout.release(package, number)
         with problems.leave_out(ref):
             release = tree.object(StoredRef(ref))
@@ -389,9 +392,11 @@ def _is_running(snapshot: Snapshot, ref: str) -> bool:
     return False
 
 
-def ops_of(snapshot: Snapshot, package: str, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:
-    """The markers of what is to be looked at in a package: (release, name)."""
-    for number in releases(snapshot, package, problems):
+def ops_of(
+    snapshot: Snapshot, package: str, problems: Problems = STRICT, *, among: Collection[int] | None = None
+) -> Iterator[tuple[str, str]]:
+    """The markers of what is to be looked at in a package, or in some of its releases (`among`): (release, name)."""
+    for number in releases(snapshot, package, problems, among=among):
         release = state_tree(snapshot).layout.release(package, number)
         for name in _names(snapshot, f"{release}/op"):
             is_there = False

@@ -36,7 +36,7 @@ class Summary(Record):
     """What lies below a directory of both stores: how much, and where there is something to look at, by package.
 
     `counts` says how many documents and links there are in state, and in intent.
-    `unsettled` has the releases in which some work has not ended well or for good; `ops` the packages with ops;
+    `unsettled` has the releases in which some work has not ended well or for good; `ops` those that have ops;
     `differing` where both stores differ; `unread` the packages of which all must be looked at, because something in
     them is bad, or not written yet; `is_entangled` says that documents of packages cannot be compared each by itself.
     """
@@ -47,14 +47,14 @@ class Summary(Record):
         self,
         counts: tuple[int, int] = (0, 0),
         unsettled: dict[str, list[int]] | None = None,
-        ops: list[str] | None = None,
+        ops: dict[str, list[int]] | None = None,
         differing: dict[str, Heads] | None = None,
         unread: list[str] | None = None,
         is_entangled: bool = False,
     ) -> None:
         self.counts = counts
         self.unsettled = unsettled or {}
-        self.ops = ops or []
+        self.ops = ops or {}
         self.differing = differing or {}
         self.unread = unread or []
         self.is_entangled = is_entangled
@@ -77,8 +77,9 @@ class Summary(Record):
         try:
             summary = cls((int(state), int(intent)))
             if rest:
-                unsettled, summary.ops, differing, summary.unread, summary.is_entangled = parse(rest)
+                unsettled, ops, differing, summary.unread, summary.is_entangled = parse(rest)
                 summary.unsettled = {name: [*map(int, numbers)] for name, numbers in unsettled.items()}
+                summary.ops = {name: [*map(int, numbers)] for name, numbers in ops.items()}
                 summary.differing = {
                     name: Heads(state, intent, [(package, place) for package, place in places])
                     for name, (state, intent, places) in differing.items()
@@ -91,7 +92,7 @@ class Summary(Record):
         """Add what lies in a directory below."""
         self.counts = (self.counts[0] + below.counts[0], self.counts[1] + below.counts[1])
         self.unsettled.update(below.unsettled)
-        self.ops += below.ops
+        self.ops.update(below.ops)
         self.differing.update(below.differing)
         self.unread += below.unread
         self.is_entangled = self.is_entangled or below.is_entangled
@@ -123,13 +124,15 @@ def read_package(
         counts = (counts[0] + found[0], counts[1] + found[1])
     on_the_way += [facts[0], facts[1] if trees[1] is not trees[0] else None]
     summary = Summary(counts)
+    state, intent = trees
     of_state = facts[0]
-    if of_state is not None:
+    if state is not None and of_state is not None:
         if of_state.unsettled:
             summary.unsettled[package] = list(of_state.unsettled)
-        if any(below.endswith(f"/{OP}") for below in of_state.below):
-            summary.ops.append(package)
-    state, intent = trees
+        with_ops = [below.removesuffix(f"/{OP}") for below in of_state.below if below.endswith(f"/{OP}")]
+        numbers = [number for head in with_ops if (number := state.layout.release_number(head)) is not None]
+        if numbers:
+            summary.ops[package] = sorted(numbers)
     if state is not None and intent is not None:
         own_state = PackageTree(state.files, nodes[0], state.layout, package)
         own_intent = own_state

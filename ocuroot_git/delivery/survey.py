@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-KIND: Final = "summary/3"
+KIND: Final = "summary/4"
 """Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
 
 _MANY: Final = 8
@@ -126,18 +126,22 @@ def unsettled_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[
     Of packages in which all work has ended, by the names of its markers, no document is read.
     """
     summary = summary_of(snapshot)
-    for package in sorted({*summary.unsettled, *summary.unread}):
-        numbers = summary.unsettled.get(package)
-        for number in releases(snapshot, package, problems):
-            if numbers is None or package in summary.unread or number in numbers:
-                yield from last_runs_of(snapshot, state_tree(snapshot).layout.release(package, number), problems)
+    for package, numbers in _to_look_at(summary, summary.unsettled):
+        for number in releases(snapshot, package, problems, among=numbers):
+            yield from last_runs_of(snapshot, state_tree(snapshot).layout.release(package, number), problems)
 
 
 def ops(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:
     """The markers of what is to be looked at: (release, name)."""
     summary = summary_of(snapshot)
-    for package in sorted({*summary.ops, *summary.unread}):
-        yield from ops_of(snapshot, package, problems)
+    for package, numbers in _to_look_at(summary, summary.ops):
+        yield from ops_of(snapshot, package, problems, among=numbers)
+
+
+def _to_look_at(summary: Summary, numbers: dict[str, list[int]]) -> list[tuple[str, list[int] | None]]:
+    """Packages with the releases of them to look at, of those of which all must be (None) too, sorted."""
+    all_of_them: dict[str, list[int] | None] = dict.fromkeys(summary.unread)
+    return sorted({**numbers, **all_of_them}.items(), key=lambda item: item[0])
 
 
 class _Survey:

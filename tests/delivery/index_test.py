@@ -258,6 +258,24 @@ def test_the_same_custom_documents_are_not_read(store: Repo, monkeypatch: pytest
     assert differing(store, monkeypatch) == [("r/-/a/+2/custom/y", "D")]
 
 
+def test_only_releases_with_something_left_are_read(store: Repo) -> None:
+    """What is wrong with another release of their package is for `release list` and `fsck` to say."""
+    stores = ocuroot_git.open(str(store.path))
+    with stores.transaction() as tx:
+        for number, what in ((1, "complete"), (2, "pending"), (3, "op")):
+            change(tx, "r/-/a", number, "release", True)
+            change(tx, "r/-/a", number, what, True)
+    plant(store, "refs/r/-/a/@1", "100644", "@object.json", write_object(store, "blob", b"no JSON"))
+    snapshot = ocuroot_git.open(str(store.path)).snapshot()
+    assert list(survey.ops(snapshot)) == [("r/-/a/@3", "check_envs")]
+    assert [(run.ref, status) for run, status in survey.unsettled_runs(snapshot)] == [
+        ("r/-/a/@2/call/build/1", "pending")
+    ]
+    problems = Problems()
+    release_list.releases_of(snapshot, [], problems)
+    assert "r/-/a/@1" in [problem.ref for problem in problems]
+
+
 @pytest.mark.parametrize("content", [b'{"kind": "link", "body": "r/-/a"}', b"no JSON", b'{"kind": "ref", "body": 1}'])
 def test_releases_below_what_may_be_a_link(store: Repo, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     stores = ocuroot_git.open(str(store.path))
@@ -290,7 +308,7 @@ def test_a_memory_that_is_of_no_use(store: Repo) -> None:
     file = Path(store.path / ".git" / "ocuroot" / FILE)
     whole = file.read_bytes()
     flipped = [whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :] for place in range(0, len(whole), 997)]
-    newer = whole.replace(b"summary/3", b"summary/9").replace(b"package/", b"puckage/")
+    newer = whole.replace(b"summary/4", b"summary/9").replace(b"package/", b"puckage/")
     for damaged in (b"", b"foreign", whole[:5000], whole[: len(whole) // 2], newer, *flipped):
         file.write_bytes(damaged)
         assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before
