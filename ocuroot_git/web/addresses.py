@@ -42,6 +42,11 @@ def of_below(ref: str) -> str:
     return of_search(f"{escape(ref)}/**")
 
 
+def of_timeline(environment: str, package: str) -> str:
+    """The page of what was deployed in an environment, of a package; an empty name is that of all."""
+    return "/timeline?" + urlencode([(k, v) for k, v in (("environment", environment), ("package", package)) if v])
+
+
 def of_commit(oid: str) -> str:
     """The page of a commit of the store."""
     return f"/commit/{quote(oid, safe='')}"

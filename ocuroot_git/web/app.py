@@ -24,7 +24,7 @@ from ..formats.globs import GlobError
 from ..formats.layout import SIDES
 from ..formats.printable import escaped
 from ..git.objects import Oid
-from . import changes, details, lists, releases
+from . import changes, details, lists, releases, timelines
 from .addresses import PAGE
 from .background import PATIENCE
 from .differences import compared
@@ -136,6 +136,11 @@ def _add_pages(app: Flask, view: View) -> None:
     page("/work", "work.html", lambda facts: lists.work(facts, _number(), _text("status")))
     page("/custom", "custom.html", lambda facts: lists.custom(facts, _number()))
     page("/diff", "diff.html", lambda facts: lists.difference_page(facts, _number()))
+    page(
+        "/timeline",
+        "timeline.html",
+        lambda facts: timelines.timeline(facts, _text("environment"), _text("package"), _number()),
+    )
     page("/search", "search.html", _search)
     page("/commits", "commits.html", _commits)
     page("/commit/<text>", "commit.html", _commit)

@@ -15,7 +15,7 @@ from ..errors import Error
 from ..formats.documents import MISSING, dump
 from ..formats.layout import REFS
 from ..formats.refs import Ref, RefError
-from ..formats.times import parse_time
+from ..formats.times import lasted, parse_time
 from . import addresses, ansi, pictures, times
 from .json_text import difference, lines
 from .lists import PER_PAGE
@@ -50,6 +50,7 @@ def install(app: Flask) -> None:
         parsed_time=parse_time,
         exact=times.exact,
         relative=times.relative,
+        lasted=lasted,
         status_name=lambda status: STATUS_NAMES.get(status, status),
         ansi=ansi.pieces,
         after_package=after_package,
@@ -61,6 +62,7 @@ def install(app: Flask) -> None:
         search_address=addresses.of_search,
         below_address=addresses.of_below,
         commit_address=addresses.of_commit,
+        timeline_address=addresses.of_timeline,
         document=document,
         duration=times.duration,
         address_if_there=address_if_there,

@@ -1,0 +1,59 @@
+"""The page of what was deployed in an environment, or of one package there, newest first (design 12).
+
+History is read as far as the page needs it, and by the background, as it takes a while the first time.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotFound
+from ..formats.globs import escape
+from ..formats.times import format_seconds
+from ..ledger.chunks import Ledger
+from ..ledger.deployment_history import Choice, Teller
+from .changes import fetch_history
+from .lists import PER_PAGE, environment_names
+
+if TYPE_CHECKING:
+    from .facts import Facts
+
+Page = dict[str, Any]
+
+
+def timeline(facts: Facts, environment: str, package: str, number: int) -> Page:
+    """One page of the deployments in an environment, of a package; an empty name is that of all.
+
+    `done` says whether they are read by now, `more` whether older ones follow. Raises NotFound for an environment or a
+    package that there is not, and never was, and where the store has no history.
+    """
+    backend, _ = facts.snapshot.backend_of(facts.state)
+    if backend.repository is None:
+        raise NotFound(f"{backend.where} has no history", hint="a store on a branch has one")
+    number = max(1, number)
+    question = f"timeline {environment}\0{package}\0{number}"
+    found = facts.later(question, lambda other: _read(other, environment, package, number))
+    if isinstance(found, NotFound):
+        raise found
+    page: Page = {"environment": environment, "package": package, "page": number}
+    return {**page, **(found or {"items": [], "more": False, "is_cut": False}), "done": found is not None}
+
+
+def _read(facts: Facts, environment: str, package: str, number: int) -> Page | NotFound:
+    backend, _ = facts.snapshot.backend_of(facts.state)
+    fetch_history(backend)
+    choice = Choice([escape(package)] if package else [], environment or None)
+    ledger = Ledger(facts.snapshot)
+    start = (number - 1) * PER_PAGE
+    events = list(islice(choice.of(ledger), start, start + PER_PAGE + 1))
+    if not events and environment and environment not in environment_names(facts):
+        return NotFound(f"no such environment: '{environment}'")
+    if not events and package and package not in facts.package_names():
+        return NotFound(f"no such package: '{package}'")
+    teller = Teller(facts.snapshot, backend.repository)
+    items = [
+        {**teller.document(event, format_seconds(event.time)), "store_commit": event.commit}
+        for event in events[:PER_PAGE]
+    ]
+    return {"items": items, "more": len(events) > PER_PAGE, "is_cut": ledger.is_cut}
