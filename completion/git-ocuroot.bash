@@ -17,7 +17,7 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply deploy deployments promote rollback hold metrics incident package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply deploy deployments promote rollback undo hold metrics incident package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
@@ -56,6 +56,7 @@ _git_ocuroot ()
     'deployments') __gitcomp "--environment --history --since --until --by --failed --limit --at --json --offline --max-age --quiet --verbose --help" ;;
     'promote') __gitcomp "--dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
     'rollback') __gitcomp "--to --no-hold --keep-new --dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
+    'undo') __gitcomp "--dry-run --json --message --operation --quiet --verbose --help" ;;
     'hold') __gitcomp "--lift --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'metrics') __gitcomp "--environment --since --until --by --explain --json --prometheus --offline --max-age --quiet --verbose --help" ;;
     'incident open') __gitcomp "--name --started --message --operation --quiet --verbose --help" ;;

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "deployments": "show what is deployed where, since when and by whom",
     "promote": "let one environment want what is deployed in another",
     "rollback": "let an environment want what was deployed there before",
+    "undo": "take back what one commit did",
     "hold": "keep releases from being deployed, and let them go",
     "metrics": "show how fast and how well software is delivered",
     "incident": "write down what went wrong after a deployment, and when it was over",

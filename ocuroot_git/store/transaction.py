@@ -86,6 +86,20 @@ class Transaction(Snapshot):
         draft.put_object(stored, StoredObject("ref", value, links, body_type, others))
         self._touch("set", draft, stored)
 
+    def restore(self, ref: Ref | str, content: StoredObject) -> None:
+        """Make the document at just `ref` be one that was there once, with all that was kept about it, but for links.
+
+        Which links lead there stays as it is.
+        """
+        ref = self.absolute(ref)
+        draft, stored = self._target(ref)
+        before = draft.object(stored)
+        if before is None:
+            self._check_has_release(draft, ref, stored)
+        links = before.links if before is not None else self._links_that_waited(draft, ref, stored)
+        draft.put_object(stored, content.with_links({*links}))
+        self._touch("set", draft, stored)
+
     def create(self, ref: Ref | str, value: Document) -> None:
         """As `set`, of a document that must not exist yet. Raises Conflict."""
         ref = self.absolute(ref)
