@@ -284,7 +284,8 @@ def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wan
 def _is_left_behind(snapshot: Snapshot, work: WorkRef) -> bool:
     """Whether an intent is but the trace of a deployment that was taken down: of its release, with the very inputs.
 
-    Early Ocuroot writes that when it starts to take one down, and calls it followed from then on.
+    Early Ocuroot writes that when it starts to take one down, and calls it followed from then on. What we take down
+    leaves none: the same intent after that is a new one.
     """
     intent = read_intent(snapshot, work)
     if intent is None or not records_of(snapshot).downs_leave_intents:
@@ -292,7 +293,11 @@ def _is_left_behind(snapshot: Snapshot, work: WorkRef) -> bool:
     last = last_run(snapshot, WorkRef(snapshot.resolve(intent.release), DEPLOY, work.name))
     if last is None or status_of(snapshot, last) != vocabulary.COMPLETE or read_run(snapshot, last).type != DOWN:
         return False
-    return bool(intent.input) and same(intent.input, model.write_inputs(read_function(snapshot, last).inputs))
+    if intent.others.get("type") == DOWN:
+        return True  # of dialect 2
+    function = read_function(snapshot, last)
+    is_foreign = not function.cause
+    return is_foreign and bool(intent.input) and same(intent.input, model.write_inputs(function.inputs))
 
 
 def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:

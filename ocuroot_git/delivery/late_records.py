@@ -40,13 +40,13 @@ class LateRecords(Records):
     wants_at_start = True
     environments_go_last = False
     records_dependants = False
-    downs_leave_intents = False
     keeps_repositories = True
     counts_completions = True
     functions_have_statuses = False
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self.downs_leave_intents = layout.intents_have_types
 
     # Releases
 
@@ -187,7 +187,8 @@ class LateRecords(Records):
     # Intents
 
     def intent_document(self, release: str, function: Function) -> Fields:
-        return {"release": release, "input": self._inputs(function.inputs)}
+        type_ = {"type": UP} if self._layout.intents_have_types else {}
+        return {**type_, "release": release, "input": self._inputs(function.inputs)}
 
     def is_as_wanted(self, snapshot: Snapshot, run: RunRef, wanted: Inputs, function: Function) -> bool:
         # The original names all inputs, with their values. Where people leave some out, those are the release's own.
@@ -199,7 +200,8 @@ class LateRecords(Records):
         )
 
     def was_tried(self, intent: Fields, intent_id: str, release: str, function: Function) -> bool:
-        return same(intent, self.intent_document(release, function))
+        typed = {"type": UP}  # of the programs of dialect 2 some say it, and some do not
+        return same({**intent, **typed}, {**self.intent_document(release, function), **typed})
 
     # How things are spelled
 

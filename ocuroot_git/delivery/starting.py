@@ -75,7 +75,7 @@ def _want(tx: Transaction, run: RunRef, type_: str, function: Function) -> None:
     follows = function.cause in (vocabulary.BY_INTENT, vocabulary.BY_INPUT)
     if (follows and not is_for_it) or is_asked_for_otherwise(tx, run):
         return
-    others = intent.others if intent is not None else {}
+    others = {name: value for name, value in intent.others.items() if name != "type"} if intent is not None else {}
     wanted = {**records_of(tx).intent_document(run.work.release, function), **others}
     if not same(tx.get(run.work.intent, None), wanted):
         tx.set(run.work.intent, wanted)

@@ -181,6 +181,11 @@ class Layout:
         return self.dialect == 1
 
     @property
+    def intents_have_types(self) -> bool:
+        """Whether the intent of a deployment says `up` or `down`, as it does in the programs that make such stores."""
+        return self.dialect == 2
+
+    @property
     def work_types(self) -> tuple[str, ...]:
         """The directories of a release in which its work may lie."""
         return ("call", "deploy") if self.dialect == 1 else ("call", "deploy", "task")

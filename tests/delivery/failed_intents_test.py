@@ -107,3 +107,15 @@ def test_one_that_was_cancelled_while_it_ran_is_not_made_again(shop: Repo) -> No
     refused(shop, 3, f"which was for it, was cancelled\nhint: 'git ocuroot run exec {first}/deploy", "apply", INTENT)
     assert shop.run("run", "exec", f"{first}/deploy/staging").returncode == 0
     assert diff(shop) == []
+
+
+def test_what_was_taken_down_is_deployed_when_it_is_asked_for_again(shop: Repo) -> None:
+    """Early Ocuroot leaves just this intent when it takes a deployment down itself; that one asks for nothing."""
+    first = release(shop, package([deploy("staging", inputs={"size": {"value": 1}})]))
+    want(shop, first, input={"size": {"value": 1}})
+    work_any(shop)
+    assert shop.run("deploy", "down", "web/@/deploy/staging").returncode == 0
+    want(shop, first, input={"size": {"value": 1}})
+    work_any(shop)
+    assert shop.value("//web/@/deploy/staging#type") == "up"
+    assert diff(shop) == []

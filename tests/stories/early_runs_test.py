@@ -11,17 +11,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.program import CONFORMANCE
+from support.original_stores import repository
 from support.repositories import Repo
 from support.viewing import Browser, application
 
-DATE = "2026-01-01T00:00:00Z"
 ASKS, KILLED, DEPLOYS = (f"shop/-/{name}.ocu.star/@1" for name in ("asks", "killed", "deploys"))
 FAILS = "shop/-/fails.ocu.star/@1"
 
@@ -29,16 +26,7 @@ FAILS = "shop/-/fails.ocu.star/@1"
 @pytest.fixture(params=["directory", "branch"])
 def early(request: pytest.FixtureRequest, tmp_path: Path) -> Repo:
     """The repository, its store in the directory that `repo.ocu.star` names, or in a branch."""
-    repo = Repo(tmp_path / "early")
-    repo.path.mkdir()
-    with tarfile.open(CONFORMANCE / "early-runs.tar.gz") as archive:
-        archive.extractall(repo.path)
-    (repo.path / "state").rename(repo.path / ".store")
-    repo.git("init", "-q")
-    repo.git("remote", "add", "origin", "https://example.com/x/shop.git")
-    repo.git("add", "-A")
-    dates = {**os.environ, "GIT_AUTHOR_DATE": DATE, "GIT_COMMITTER_DATE": DATE}
-    repo.git("-c", "user.name=T", "-c", "user.email=t@e.x", "commit", "-q", "-m", "first", env=dates)
+    repo = repository("early-runs.tar.gz", "state", tmp_path / "early")
     if request.param == "branch":
         repo.git("config", "ocuroot.state.branch", "state")
         repo.ocuroot("import", "-q", "--offline", ".store")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tarfile
+from pathlib import Path
+
 from .program import CONFORMANCE
 from .repositories import Repo, unpack
 
@@ -87,3 +91,19 @@ FORMS = {
         v3_imported_combined,
     ],
 }
+
+
+def repository(archive: str, stores: str, path: Path) -> Repo:
+    """A repository as the original left it, with its stores in `.store`: what was released there is its one commit."""
+    path.mkdir()
+    with tarfile.open(CONFORMANCE / archive) as file:
+        file.extractall(path)
+    (path / stores).rename(path / ".store")
+    repo = Repo(path)
+    repo.git("init", "-q")
+    repo.git("remote", "add", "origin", "https://example.com/x/shop.git")
+    repo.git("add", "-A")
+    dates = {f"GIT_{who}_DATE": "2026-01-01T00:00:00Z" for who in ("AUTHOR", "COMMITTER")}
+    made_by = ("-c", "user.name=T", "-c", "user.email=t@e.x")
+    repo.git(*made_by, "commit", "-q", "-m", "first", env={**os.environ, **dates})
+    return repo
