@@ -205,7 +205,7 @@ def _record_down(tx: Transaction, run: RunRef, before: RunRef | None, document: 
         has_link = tx.object(f"{work.package}/{STATE}") is not None
         newest = newest_release(tx, work.package) if has_link else None
         if newest is not None and newest != work.release:
-            # Without a link of its own, `@/deploy/<env>` leads on through `@` to a document that must not say `up`.
+            # Our first version reads `@/deploy/<env>` through `@` where it is no link: it must not find one that is up.
             seen = f"{newest}/{DEPLOY}/{work.name}"
             if tx.exists(seen):
                 tx.set(seen, document.to_document())

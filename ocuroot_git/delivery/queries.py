@@ -192,8 +192,7 @@ def environment(snapshot: Snapshot, name: str) -> Environment | None:
 def deployed(snapshot: Snapshot, package: str, name: str) -> RunRef | None:
     """The run that is deployed in an environment now; None where nothing of the package is. Raises BadDocument.
 
-    It is the link `@/deploy/<env>` itself that says so: where there is none, a look-up of that ref goes on through
-    `@` to the newest release, whose document tells of its last run there, and not of what is deployed (5.3).
+    It is the link `@/deploy/<env>` itself that says so (5.3).
     """
     ref = f"{package}/{STATE}/{DEPLOY}/{name}"
     link = snapshot.object(ref)

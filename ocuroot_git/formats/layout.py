@@ -173,6 +173,19 @@ class Layout:
         """
         return word in ("call", "task", "deploy") or (word == "custom" and self.dialect > 1)
 
+    def leads_on(self, link: StoredRef, ref: StoredRef) -> bool:
+        """Whether the link at a stored ref stands also for the beginning of a longer one (design 5.3).
+
+        Not the global `@` and `+` of early Ocuroot, which lead to the document of the repository; it never followed
+        them further, and kept environments and custom documents below them. Nor `…/@` for a deployment in dialect 1: a
+        link of its own says what is deployed, and where there is none, nothing is.
+        """
+        if link in (STATE, INTENT):
+            return False
+        if self.dialect > 1 or not link.endswith(f"/{STATE}"):
+            return True
+        return not (ref.startswith("/deploy/", len(link)) and ref.count("/", len(link)) == 2)
+
     # What is kept where
 
     @property
@@ -297,15 +310,6 @@ def link_target(data: bytes, path: str) -> str | None:
     if data.startswith(_DOCUMENT_STARTS):
         return None
     return StoredObject.read(data, path).target
-
-
-def leads_on(link: StoredRef) -> bool:
-    """Whether the link at a stored ref stands also for the beginning of longer refs (design 5.3).
-
-    Not the global `@` and `+` of early Ocuroot, which lead to the document of the repository; it never followed them
-    further, and kept environments and custom documents below them.
-    """
-    return link not in (STATE, INTENT)
 
 
 def split_target(target: str) -> tuple[StoredRef, str]:

@@ -18,7 +18,6 @@ from ..formats.layout import (
     StoredRef,
     edge_end,
     edge_of,
-    leads_on,
     link_target,
     object_path,
     split_target,
@@ -219,7 +218,7 @@ class StoreTree:
                 data = self.file(path)
                 self._targets[prefix] = link_target(data, path) if data is not None else None
             target = self._targets[prefix]
-            if target is not None and (prefix == stored or leads_on(prefix)):
+            if target is not None and (prefix == stored or self.layout.leads_on(prefix, stored)):
                 longest = prefix, target
         return longest
 

@@ -171,3 +171,13 @@ def test_the_first_version_goes_on_with_runs_whose_markers_say_by_whom(store: Re
     assert store.value("//web/@/deploy/staging#release") == web
     by_first("fsck", "-q")
     assert store.run("fsck").returncode == 0
+
+
+def test_what_was_taken_down_is_not_found_behind_the_newest_release(store: Repo) -> None:
+    web = deployed_with_note(store)
+    assert store.ocuroot("match", "//web/@") == "shop/-/web/@"
+    store.ocuroot("delete", "//web/+/deploy/staging")
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
+    assert store.run("get", "//web/@/deploy/staging").returncode == 1
+    assert store.ocuroot("resolve", "//web/@/deploy/staging") == "shop/-/web/@/deploy/staging"
+    assert store.value("//web/@/deploy/staging/2#type") == "down", "of the newest release"
