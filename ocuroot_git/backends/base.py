@@ -6,6 +6,9 @@ A backend is read at a `Version` and written by compare-and-swap against one. It
 
 from __future__ import annotations
 
+CREATE = "ocuroot: create the store"
+"""What the reflog says of the first version of a store."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -119,8 +122,11 @@ if TYPE_CHECKING:
         def begin(self, version: Version) -> Push | None:
             """Begin to push commits on top of a version; None where nothing is pushed."""
 
-        def create(self, changes: Changes) -> Version:
-            """Make the first version where there is none. Raises RefMoved where there is one by now."""
+        def create(self, changes: Changes, empty: Version | None = None) -> Version:
+            """Make the first version where there is none, or on one that has no files (`empty`).
+
+            Raises RefMoved where there is another by now.
+            """
 
         def write_lock(self) -> AbstractContextManager[None]:
             """What a writer holds from reading to writing; waits where only one can write at a time."""

@@ -8,7 +8,7 @@ import time
 from ..errors import Fatal
 from ..git.objects import ABSENT, ObjectError, RefMoved
 from ..git.program import GitError, run, start
-from .base import Version
+from .base import CREATE, Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,10 +157,14 @@ class Branch:
     def begin(self, version: Version) -> None:
         return None
 
-    def create(self, changes: Changes) -> Version:
+    def create(self, changes: Changes, empty: Version | None = None) -> Version:
+        if empty is not None and empty.oid is not None:
+            from ..git.committer import FIRST_MESSAGE
+
+            return self.write(empty, changes, FIRST_MESSAGE, CREATE)
         self.begin_write()
         oid = self.committer.first_commit(self.writer, changes)
-        self.move(None, oid, "ocuroot: create the store")
+        self.move(None, oid, CREATE)
         self.keep(oid, changes, lambda: self.writer.edit(None, changes))
         return Version(oid, self.repository.root(oid))
 

@@ -212,7 +212,7 @@ class Directory:
     def begin(self, version: Version) -> None:
         return None
 
-    def create(self, changes: Changes) -> Version:
+    def create(self, changes: Changes, empty: Version | None = None) -> Version:
         self._make()
         with self.write_lock():
             if os.listdir(self.path) not in ([], [_TEMPORARY]):

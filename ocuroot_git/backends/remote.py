@@ -11,10 +11,10 @@ import time
 
 from ..errors import Fatal
 from ..git.collection import GcWindow
-from ..git.committer import Committer
+from ..git.committer import FIRST_MESSAGE, Committer
 from ..git.failures import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, TransportError
 from ..git.objects import RefMoved
-from .base import Version
+from .base import CREATE, Version
 from .remote_cache import RemoteCache
 
 TYPE_CHECKING = False
@@ -206,13 +206,16 @@ class Remote:
         self._refuse_offline("write to")
         return Push(self, version)
 
-    def create(self, changes: Changes) -> Version:
+    def create(self, changes: Changes, empty: Version | None = None) -> Version:
         self._refuse_offline("write to")
         if not self.location.may_create:
             raise Fatal(f"there is no {self.where}, and it is said not to be created (create_branch)")
-        oid = self.committer.first_commit(self.object_writer, changes)
-        self.push(None, oid, "ocuroot: create the store")
-        first = Version(oid, self.repository.root(oid))
+        if empty is not None and empty.oid is not None:
+            first = self.write(empty, changes, FIRST_MESSAGE, CREATE)
+        else:
+            oid = self.committer.first_commit(self.object_writer, changes)
+            self.push(None, oid, CREATE)
+            first = Version(oid, self.repository.root(oid))
         support: dict[str, bytes | None] = {path: text.encode() for path, text in self.location.support_files.items()}
         if not support:
             return first

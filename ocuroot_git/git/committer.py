@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FIRST: Final = Identity(*NOBODY, 1767225600, 0)
 """Who makes the first commit of a store, everywhere and always: 2026-01-01T00:00:00Z."""
-_FIRST_MESSAGE: Final = "Create the store\n"
+FIRST_MESSAGE: Final = "Create the store\n"
 
 
 class Committer:
@@ -86,4 +86,4 @@ class Committer:
 
     def first_commit(self, writer: ObjectWriter, changes: Changes) -> Oid:
         """Write the first commit of a store, which is the same everywhere; gives its id."""
-        return writer.write_commit(writer.edit(None, changes), [], _FIRST_MESSAGE, _FIRST, _FIRST)
+        return writer.write_commit(writer.edit(None, changes), [], FIRST_MESSAGE, _FIRST, _FIRST)

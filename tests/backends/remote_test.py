@@ -233,7 +233,9 @@ def test_bad_urls_and_remotes(files: World) -> None:
 def test_a_branch_that_is_no_store_or_one_of_another_version(files: World) -> None:
     bare = files.bare()
     clone = files.clone("one")
-    clone.git("commit", "-q", "--allow-empty", "-m", "code")
+    (clone.path / "code").touch()
+    clone.git("add", "code")
+    clone.git("commit", "-q", "-m", "code")
     clone.git("push", "-q", str(bare.path), "main:state")
     tip = bare.git("rev-parse", "state")
     assert "is no store" in fails(clone, "init")

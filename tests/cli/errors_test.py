@@ -301,7 +301,9 @@ def test_no_store(repo: Repo, words: list[str]) -> None:
 
 
 def test_a_branch_that_is_no_store(repo: Repo) -> None:
-    repo.git("commit", "-q", "--allow-empty", "-m", "code")
+    (repo.path / "code").touch()
+    repo.git("add", "code")
+    repo.git("commit", "-q", "-m", "code")
     repo.git("branch", "state")
     message = "branch 'state' is no store: it has no '.ocuroot-store'"
     hint = "name another branch: git config ocuroot.state.branch <branch>"

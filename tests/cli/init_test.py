@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.remote_stores import World
 from support.repositories import Repo
 
 pytestmark = pytest.mark.usefixtures("fixed_dates")
@@ -46,3 +47,30 @@ def test_init_in_the_dialect_of_the_original(repo: Repo) -> None:
     repo.ocuroot("set", "-f", "json", "+/environment/a", '{"name": "a", "attributes": {}}')
     assert repo.ocuroot("match", "**") == "+/environment/a"
     assert repo.ocuroot("fsck", "-q") == ""
+
+
+def test_init_on_a_branch_without_files(repo: Repo, files: World) -> None:
+    """As Ocuroot has it, whose remote needs a branch with a commit to be cloned."""
+    bare = files.bare()
+    repo.git("commit", "-q", "--allow-empty", "-m", "nothing")
+    repo.git("push", "-q", str(bare.path), "HEAD:main")
+    repo.git("branch", "state")
+    assert repo.run("init").stderr == "Made a store on branch 'state'\n"
+    assert repo.git("log", "--format=%s", "state") == "Create the store\nnothing"
+    repo.ocuroot("set", "+/custom/a", "1")
+    clone = files.clone("clone")
+    stores = f'store.set(store.git("{files.url()}", support_files={{"README": "state"}}))'
+    clone.git("config", "--unset", "ocuroot.state.remote")
+    (clone.path / "repo.ocu.star").write_text(f'ocuroot("0.3.0")\n{stores}\n')
+    clone.ocuroot("init", "-q", "--dialect=3")
+    names = bare.git("ls-tree", "-r", "--name-only", "main").split()
+    assert names == ["README", "intent/.ocuroot-store", "state/.ocuroot-store"]
+    clone.ocuroot("set", "+/custom/a", "1")
+    assert clone.run("init").stderr.startswith("There is a store already on")
+
+
+def test_init_on_a_branch_without_files_that_is_checked_out(repo: Repo) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "nothing")
+    done = repo.run("init", "--branch=main")
+    assert done.returncode == 128 and "checked out" in done.stderr, done.stderr
+    assert repo.git("log", "--format=%s", "main") == "nothing"

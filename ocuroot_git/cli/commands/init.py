@@ -23,7 +23,7 @@ from ..options import Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...backends.base import Backend
+    from ...backends.base import Backend, Version
     from ...config.settings import Settings
     from ..context import Context
 
@@ -85,13 +85,14 @@ def _make(context: Context, backend: Backend, layout: Layout) -> str:
     deadline = time.monotonic() + context.settings.timeout
     refusal: Fatal | None = None
     while True:
-        root = backend.read().root
-        if root is not None and (backend.repository is not None or backend.files.children(root)):
+        version = backend.read()
+        root = version.root
+        if root is not None and any(True for _ in backend.files.children(root)):
             break
         if refusal is not None:
             raise refusal
         try:
-            return _create(context, backend, layout)
+            return _create(context, backend, layout, version)
         except RefMoved as moved:
             refusal = moved.refusal
             # Another process made the same first commit, or is about to and holds the lock of the branch.
@@ -107,14 +108,14 @@ def _make(context: Context, backend: Backend, layout: Layout) -> str:
     return "There is a store already on"
 
 
-def _create(context: Context, backend: Backend, layout: Layout) -> str:
-    """Make a store at a place where there is nothing, as `_make` does. Raises RefMoved."""
-    found = find_shared(context.settings, backend) if isinstance(backend, Branch) else None
+def _create(context: Context, backend: Backend, layout: Layout, version: Version) -> str:
+    """Make a store where `version` has no files, as `_make` does. Raises RefMoved."""
+    found = find_shared(context.settings, backend) if isinstance(backend, Branch) and version.oid is None else None
     if found is not None and isinstance(backend, Branch):
         tracking, oid = found
         backend.adopt(oid, f"ocuroot: branch from {tracking}")
         return f"Took the store of '{tracking}' as"
-    backend.create(_first_files(context, backend, layout))
+    backend.create(_first_files(context, backend, layout), version)
     return "Made a store on"
 
 
