@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,10 @@ DIALECTS = [
 TURNS = ["ot", "to", "oott", "ttoo"]
 
 KNOWN_WARNINGS = re.compile(r"warning: @[0-9a-f]{40}: it lists '@', which does not link to it")
+
+# The document of the repository at each commit: the original writes one with every command, and takes links to it for
+# documents.
+OF_REPOSITORY = re.compile(r"repo\.ocu\.star|^[@+]([0-9a-f]{40})?$")
 
 
 @pytest.fixture(params=DIALECTS)
@@ -106,3 +112,89 @@ def test_turn_by_turn(team: Team, turns: str) -> None:
     at.do(["work any"], [] if team.dialect == 1 else go_on)  # early Ocuroot cannot: "failed to get intent"
     assert at.value("@/custom/note") is None
     at.both("state diff")
+    same_for_both(team)
+
+
+class Job(threading.Thread):
+    """A machine on which one program gives one command after the other; `told` has each with its exit status."""
+
+    def __init__(self, place: Place, commands: list[str], *, is_ours: bool) -> None:
+        super().__init__()
+        self.place = place
+        self.commands = commands
+        self.is_ours = is_ours
+        self.told: list[tuple[str, int, str]] = []
+
+    def run(self) -> None:
+        for line in self.commands:
+            arguments = line.split(" ")
+            done = self.place.repo.run(*arguments) if self.is_ours else self.place.original(*arguments)
+            self.told.append((line, done.returncode, done.stdout + done.stderr))
+
+
+def at_once(jobs: list[Job]) -> None:
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+
+
+def test_at_the_same_time(team: Team) -> None:
+    """Two machines of each program write at once: what was acknowledged is in the store, and in its history."""
+    jobs = []
+    for name, is_ours in (("o1", True), ("o2", True), ("t1", False), ("t2", False)):
+        sets = [f"state set {team.intent}/custom/{name}-{number} {number}" for number in range(6)]
+        commands = [*sets[:3], f"release new {WEB} --force", *sets[3:]]
+        jobs.append(Job(team.place(name), commands, is_ours=is_ours))
+    jobs[0].place.repo.ocuroot("release", "new", "environments.ocu.star")
+    at_once(jobs)
+    ours = [told for job in jobs if job.is_ours for told in job.told]
+    assert [status for _, status, _ in ours] == [0] * len(ours), "ours tries again, whoever was faster"
+    after = team.place("after").repo
+    history = team.store.git("log", "--format=", "--name-only", "intent", "--").splitlines()
+    sets = [line for job in jobs for line, status, _ in job.told if "state set" in line and status == 0]
+    for ref, value in (line.split(" ")[2:] for line in sets):
+        assert json.loads(after.ocuroot("get", f"+{ref[1:]}")) == value, ref
+        assert f"refs/{ref}/@object.json" in history, ref
+    # The original says that a release was made also where it lost the race for it: only ours are held to their word.
+    made = [out.strip() for line, _, out in ours if "release" in line]
+    assert len(set(made)) == 2
+    for release in made:
+        assert after.run("release", "show", release).returncode == 0
+    after.run("work", "any")
+    assert after.run("work", "any").returncode == 0, "what the losers of races left half done can be gone on with"
+    done = after.run("fsck")
+    assert done.returncode == 0, done.stderr
+    same_for_both(team)
+
+
+def same_for_both(team: Team) -> None:
+    """Both programs list and read the same documents; the original from a copy of what is on the branches."""
+    reading, ours = team.place("reading"), team.place("ours").repo
+    for side, flag in (("state", "--state"), ("intent", "--intent")):
+        copied = team.top / "copied" / side
+        copied.mkdir(parents=True)
+        archive = copied / "archive.tar"
+        team.store.git("archive", f"--output={archive}", side)
+        subprocess.run(["tar", "-xf", archive.name], cwd=copied, check=True)
+        # It looks into its state store alone, so it is given either side as that.
+        if team.dialect == 3:
+            (copied / ".ocuroot-store").write_text('{"version":3,"Tags":{"state":{}}}')
+        stores = f'store.fs("../copied/{side}"), intent=store.fs("../copied/none")'
+        text = f'ocuroot("0.3.0")\nrepo_alias("shop")\nstore.set({stores})\n'
+        (reading.repo.path / "repo.ocu.star").write_text(text)
+        listed = reading.original("state", "match", "--no-links", "**").stdout.splitlines()
+        theirs = {ref for ref in listed if not OF_REPOSITORY.search(ref)}
+        found = ours.ocuroot("match", "-q", "--no-links", flag, "**").splitlines()
+        shown = {ref for ref in found if not OF_REPOSITORY.search(ref)}
+        assert theirs == {stored(team, ref) for ref in shown}
+        values = {stored(team, ref): ours.value(ref) for ref in shown}
+        for ref in theirs:
+            read = reading.original("state", "get", ref)
+            assert read.returncode == 0, (ref, read.stderr)
+            assert json.loads(read.stdout) == values[ref], ref
+
+
+def stored(team: Team, ref: str) -> str:
+    """A ref as the original spells it in each of its two stores."""
+    return ref if team.dialect == 1 else re.sub(r"(^|/)\+", r"\1@", ref)
