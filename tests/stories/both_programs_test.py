@@ -177,10 +177,12 @@ def same_for_both(team: Team) -> None:
         archive = copied / "archive.tar"
         team.store.git("archive", f"--output={archive}", side)
         subprocess.run(["tar", "-xf", archive.name], cwd=copied, check=True)
-        # It looks into its state store alone, so it is given either side as that.
+        # It lists its state store alone, so it is given either side as that.
+        other = side
         if team.dialect == 3:
             (copied / ".ocuroot-store").write_text('{"version":3,"Tags":{"state":{}}}')
-        stores = f'store.fs("../copied/{side}"), intent=store.fs("../copied/none")'
+            other = "none"
+        stores = f'store.fs("../copied/{side}"), intent=store.fs("../copied/{other}")'
         text = f'ocuroot("0.3.0")\nrepo_alias("shop")\nstore.set({stores})\n'
         (reading.repo.path / "repo.ocu.star").write_text(text)
         listed = reading.original("state", "match", "--no-links", "**").stdout.splitlines()
