@@ -264,7 +264,7 @@ def _apply_custom(tx: Transaction, difference: Difference) -> None:
         tx.delete(difference.state)
         return
     state = Ref.parse(difference.state)
-    if not state.release and not state.is_global:
+    if not state.release and not state.is_global and not state_tree(tx).layout.is_of_package(state.type):
         raise NotFound(f"'{state.replace(type='', name='')}' has no release yet that it could be for")
     tx.set(state, difference.wanted)
 

@@ -146,3 +146,20 @@ def test_answers_are_the_same_without_a_memory(late: Repo) -> None:
     said.append([late.run(*question).stdout for question in questions])
     assert said[0] == said[1] == said[2]
     assert web in said[0][2]
+
+
+@pytest.mark.parametrize("ref", ["//web/+/custom/note", "//web/@/custom/note"])
+def test_a_custom_intent_of_a_package_is_applied_to_the_package(late: Repo, ref: str) -> None:
+    note = {"ref": "./@/custom/note", "default": "none"}
+    web = release(late, package([deploy("staging", inputs={"note": note})]))
+    work_any(late)
+    late.ocuroot("set", ref, "new")
+    assert diff(late) == [f"A\t{WEB}/+/custom/note"]
+    late.ocuroot("apply", ref)
+    assert late.value(f"{WEB}/@/custom/note") == "new"
+    assert late.run("get", f"{web}/custom/note").returncode == 1, "it is not one of the release"
+    assert work_any(late) == [] and late.ocuroot("work", "cascade") == f"complete\t{web}/deploy/staging/2"
+    assert late.value(f"{web}/deploy/staging#input/note/value") == "new"
+    late.ocuroot("delete", ref)
+    late.ocuroot("apply", "--all")
+    assert late.run("get", f"{WEB}/@/custom/note").returncode == 1 and diff(late) == []
