@@ -132,6 +132,10 @@ class _Surroundings:
         return self._last_name if is_other else None
 
     @property
+    def code(self) -> Repository | None:
+        return self._settings.repository_or_none
+
+    @property
     def own_directory(self) -> str | None:
         return self._settings.own_directory
 

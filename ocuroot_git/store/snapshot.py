@@ -51,6 +51,10 @@ if TYPE_CHECKING:
             """What this repository was called when it last wrote, if that is not its name now, and it was needed."""
 
         @property
+        def code(self) -> Repository | None:
+            """The repository one is in, whose commits are released; None outside of one."""
+
+        @property
         def own_directory(self) -> str | None:
             """Where the tool keeps files of its own; None outside of a repository."""
 

@@ -24,7 +24,7 @@ from ..formats.globs import GlobError
 from ..formats.layout import SIDES
 from ..formats.printable import escaped
 from ..git.objects import Oid
-from . import changes, details, lists, releases, timelines
+from . import changes, details, lists, metrics, releases, timelines
 from .addresses import PAGE
 from .background import PATIENCE
 from .differences import compared
@@ -141,6 +141,7 @@ def _add_pages(app: Flask, view: View) -> None:
         "timeline.html",
         lambda facts: timelines.timeline(facts, _text("environment"), _text("package"), _number()),
     )
+    page("/metrics", "metrics.html", lambda facts: metrics.page(facts, _text("days"), _text("by"), _number()))
     page("/search", "search.html", _search)
     page("/commits", "commits.html", _commits)
     page("/commit/<text>", "commit.html", _commit)

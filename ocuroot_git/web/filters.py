@@ -51,6 +51,8 @@ def install(app: Flask) -> None:
         exact=times.exact,
         relative=times.relative,
         lasted=lasted,
+        lasted_or_unknown=lambda seconds: "unknown" if seconds is None else lasted(seconds),
+        share=lambda rate: "unknown" if rate is None else f"{100 * rate:.1f} %",
         status_name=lambda status: STATUS_NAMES.get(status, status),
         ansi=ansi.pieces,
         after_package=after_package,

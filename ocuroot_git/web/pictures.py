@@ -7,6 +7,11 @@ and fan out again. Lengths are in pixels of a text size of 16; the page draws th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 CARD = 88
 """The height of a card, as in the style sheet (`.card` of a pipeline: 5.5 rem)."""
 GAP = 16
@@ -37,6 +42,24 @@ def dots(counts: list[int]) -> tuple[list[list[int]], int]:
         columns.append([x + 13 * place for place in range(count)])
         x += 13 * max(1, count) + 9
     return columns, max(16, x - 14)
+
+
+BAR = 10
+"""The width of a bar of a chart, with the gap after it."""
+
+
+def bars(values: Sequence[float | None], total: int) -> list[tuple[float, float, float]]:
+    """The bars of a chart that is `total` high: the left edge, the top and the height of each.
+
+    The highest value reaches the top, zero is a line at the bottom. What is not known (None) has no bar.
+    """
+    most = max((value for value in values if value is not None), default=0)
+    found: list[tuple[float, float, float]] = []
+    for number, value in enumerate(values):
+        if value is not None:
+            height = max(1.0, round(total * value / most, 2)) if most else 1.0
+            found.append((BAR * number + 1, total - height, height))
+    return found
 
 
 def _middles(count: int, total: int) -> list[float]:

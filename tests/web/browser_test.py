@@ -53,6 +53,7 @@ PAGES = {
     "work": "/work",
     "custom": "/custom",
     "diff": "/diff",
+    "metrics": "/metrics?days=365",
     "search": "/search?q=**/@/deploy/*",
     "history": "/history/+/custom/freeze",
     "commits": "/commits",

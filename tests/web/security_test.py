@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 PAGES = (
     "/",
     "/deployments",
+    "/metrics",
     "/ref/@/environment/staging",
     "/search?q=**",
     "/raw/@/environment/staging",
