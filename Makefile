@@ -38,7 +38,7 @@ test-oldest: $(OLDEST)/.ready
 $(OLDEST)/.ready: setup.cfg pyproject.toml
 	@echo 'setting up $(OLDEST)'
 	@$(PYTHON_OLDEST) -m venv --clear $(OLDEST)
-	@sed -n 's/^    \(pygit2\|starlark-pyo3\)>=/\1==/p' setup.cfg > $(OLDEST)/constraints.txt
+	@sed -n 's/^    \(pygit2\|starlark-pyo3\|python-dateutil\)>=/\1==/p' setup.cfg > $(OLDEST)/constraints.txt
 	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat \
 		-c $(OLDEST)/constraints.txt -e '.[view,browser,test]'
 	@touch $@

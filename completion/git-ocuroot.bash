@@ -17,12 +17,12 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply deploy deployments promote rollback undo hold metrics incident package release run logs work prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply deploy deployments promote rollback undo hold metrics incident package release run logs work freeze thaw gate prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
     case $command in
-    deploy|incident|package|release|run|work)
+    deploy|incident|package|release|run|work|gate)
         if ((cword == i + 1)); then
             case $command in
         deploy) __gitcomp 'down' ;;
@@ -31,6 +31,7 @@ _git_ocuroot ()
         release) __gitcomp 'new continue retry lint list show' ;;
         run) __gitcomp 'start log logs finish cancel exec retry dismiss' ;;
         work) __gitcomp 'list any cascade continue ops trigger' ;;
+        gate) __gitcomp 'list' ;;
             esac
             return
         fi
@@ -87,6 +88,9 @@ _git_ocuroot ()
     'work continue') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
     'work ops') __gitcomp "--dry-run --offline --max-age --message --quiet --verbose --help" ;;
     'work trigger') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
+    'freeze') __gitcomp "--all --from --until --rrule --duration --timezone --package --allow --name --cancel-pending --message --operation --quiet --verbose --help" ;;
+    'thaw') __gitcomp "--all --message --operation --quiet --verbose --help" ;;
+    'gate list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'parse') __gitcomp "--json --quiet --verbose --help" ;;

@@ -127,6 +127,11 @@ def release_number(release: str) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
+def gate_ref(marker: str, name: str = "") -> str:
+    """The ref of a gate in state (`@`), or of the intent for it (`+`); without a name, that above all of them."""
+    return f"{marker}/custom/gate/{name}" if name else f"{marker}/custom/gate"
+
+
 def environment_ref(name: str) -> str:
     """The ref of an environment."""
     return f"{STATE}/environment/{name}"

@@ -78,6 +78,12 @@ def now(snapshot: Snapshot) -> float:
     return max(time.time(), newest_time(snapshot))
 
 
+def moments(snapshot: Snapshot) -> list[float]:
+    """The present moment by the clock here, and by that of the newest commit where it is known to be later."""
+    here, newest = time.time(), newest_time(snapshot)
+    return [here] if newest <= here else [here, newest]
+
+
 class Executor:
     """Who executes a run: this process, under a name that no other has, by a clock that does not lag behind."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import addresses, apply, claims, diff, failures, runs, vocabulary
 from .addresses import RunRef
+from .gates import Gates
 from .problems import BAD, BadDocument, Problems
 from .queries import (
     markers_of,
@@ -124,6 +125,7 @@ def run_items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
     """
     items = []
     newest: dict[str, int] = {}
+    gates = Gates(snapshot)
     for run, status in unsettled_runs(snapshot, problems):
         if status not in (*vocabulary.OPEN, vocabulary.FAILED):
             continue
@@ -132,7 +134,7 @@ def run_items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
             newest[package] = max(releases_of(snapshot, package, problems), default=0)
         with problems.leave_out(run.work.ref):
             if status != vocabulary.FAILED or not failures.is_dealt_with(snapshot, run, newest[package]):
-                items.append(_run_item(snapshot, run, status))
+                items.append(_run_item(snapshot, run, status, gates))
     _yield_to_newer(snapshot, items)
     return sorted(items, key=lambda item: (item.made, addresses.release_number(RunRef.parse(item.ref).work.release)))
 
@@ -160,7 +162,7 @@ def _when_made(snapshot: Snapshot, run: RunRef, function: Function, status: str)
     return str(marker.get("time", "")) if isinstance(marker, dict) else ""
 
 
-def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> QueueItem:
+def _run_item(snapshot: Snapshot, run: RunRef, status: str, gates: Gates) -> QueueItem:
     function = read_function(snapshot, run)
     if function.status != status:
         raise BadDocument(run.ref, f"its marker says '{status}', and its function '{function.status}'")
@@ -177,13 +179,18 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str) -> QueueItem:
         elif claims.is_orphaned(claim):
             why = "whose executor is gone"
         if why:
-            forbidden = [reason.what for reason in runs.what_forbids(snapshot, run)]
-            state = BLOCKED if forbidden else READY
-            return QueueItem("run", run.ref, state, type=type_, reasons=[why, *forbidden], made=made, claim=claim)
+            forbidding = runs.what_forbids(snapshot, run, gates)
+            reasons = [why, *(reason.what for reason in forbidding)]
+            return QueueItem("run", run.ref, _state(forbidding), type=type_, reasons=reasons, made=made, claim=claim)
         remarks = ["which was asked to stop"] if claim.cancel else []
         if vocabulary.RUNNING not in markers_of(snapshot, run):
             remarks.append("which another program started")
         return QueueItem("run", run.ref, RUNNING, type=type_, reasons=remarks, made=made, claim=claim)
-    reasons = runs.what_it_waits_for(snapshot, run, function)
-    state = BLOCKED if any(reason.blocks for reason in reasons) else WAITING if reasons else READY
-    return QueueItem("run", run.ref, state, type=type_, reasons=[reason.what for reason in reasons], made=made)
+    waits_for = runs.what_it_waits_for(snapshot, run, function, gates)
+    reasons = [reason.what for reason in waits_for]
+    return QueueItem("run", run.ref, _state(waits_for), type=type_, reasons=reasons, made=made)
+
+
+def _state(reasons: list[runs.Reason]) -> str:
+    """The state of a run that waits for something, or for nothing."""
+    return BLOCKED if any(reason.blocks for reason in reasons) else WAITING if reasons else READY

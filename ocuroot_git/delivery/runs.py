@@ -11,6 +11,7 @@ from ..formats.globs import GlobError, escape
 from ..formats.refs import STATE, Ref
 from . import addresses, claims, live, model, steps, vocabulary
 from .addresses import RunRef, WorkRef
+from .gates import Gates
 from .inputs import fill, with_overrides
 from .model import Claim, Function
 from .problems import BAD, BadDocument, Problems
@@ -149,15 +150,16 @@ def start(
             type_ = read_run(tx, run).type
         run = make(tx, work, type_, vocabulary.BY_HAND)
         function = read_function(tx, run)
+    gates = Gates(tx) if work.kind == DEPLOY else None
     if function.status == vocabulary.RUNNING:
         claim = read_claim(tx, run)
         if claim != over:
             raise claims.Held(run, f"cannot start '{run}': it is running{_held_by(claim)}")
-        _refuse(run, what_forbids(tx, run))
+        _refuse(run, what_forbids(tx, run, gates))
         live.take_over(tx, run)
     else:
         vocabulary.check_transition(run.ref, function.status, vocabulary.RUNNING)
-        _refuse(run, what_it_waits_for(tx, run, function))
+        _refuse(run, what_it_waits_for(tx, run, function, gates))
         if function.status == vocabulary.PAUSED:
             steps.fill_last(tx, run)
         else:
@@ -166,6 +168,8 @@ def start(
         tx, run, function, vocabulary.RUNNING, executor.claim(tx) if executor is not None else Claim(model.timestamp())
     )
     _supersede(tx, run)
+    if gates is not None and gates.until is not None:
+        tx.hold_until(gates.until)
     return run
 
 
@@ -196,8 +200,11 @@ class Reason:
         self.hint = hint
 
 
-def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function) -> list[Reason]:
-    """What a pending or paused run waits for; nothing where it is ready. What cannot be read blocks it."""
+def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function, gates: Gates | None = None) -> list[Reason]:
+    """What a pending or paused run waits for; nothing where it is ready. What cannot be read blocks it.
+
+    `gates` are those of the snapshot, where somebody has read them already.
+    """
     type_ = read_run(snapshot, run).type
     reasons = []
     number, step = steps.last_step(snapshot, run) if function.status == vocabulary.PAUSED else (1, function)
@@ -220,15 +227,24 @@ def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function) -> li
         for other in runs_in(snapshot, run.work.package, run.work.name, vocabulary.RUNNING):
             if other != run:
                 reasons.append(Reason(f"'{other}', which is running"))
-    return reasons + what_forbids(snapshot, run)
+    return reasons + what_forbids(snapshot, run, gates)
 
 
-def what_forbids(snapshot: Snapshot, run: RunRef) -> list[Reason]:
-    """What forbids a run to be executed, also to be taken up again once it has begun: that its release is held.
+def what_forbids(snapshot: Snapshot, run: RunRef, gates: Gates | None = None) -> list[Reason]:
+    """What forbids a run to be executed, or taken up again once it has begun: gates, and that its release is held.
 
-    What takes a deployment down is not forbidden.
+    `gates` are those of the snapshot, where somebody has read them already.
     """
-    if run.work.kind != DEPLOY or read_run(snapshot, run).type != UP:
+    if run.work.kind != DEPLOY:
+        return []
+    gates = Gates(snapshot) if gates is None else gates
+    closed = [Reason(closure.what, hint=closure.hint) for closure in gates.closures(run.work)]
+    return closed + _what_holds(snapshot, run)
+
+
+def _what_holds(snapshot: Snapshot, run: RunRef) -> list[Reason]:
+    """The hold on the release of a deployment; what takes one down is not held."""
+    if read_run(snapshot, run).type != UP:
         return []
     from .holds import hold_on  # late: lists of what is done have no need of it
 

@@ -50,6 +50,13 @@ PRUNED: Final = "pruned"
 """The record of releases that were pruned stands where a tag of this name would."""
 
 
+DENY: Final = "deny"
+ALLOW: Final = "allow"
+APPROVE: Final = "approve"
+GATES: Final = (DENY, ALLOW, APPROVE)
+"""The kinds of gates."""
+
+
 class ModelError(Fatal, ValueError):
     """A document does not have the shape that its place asks for; the message names the place and the field.
 

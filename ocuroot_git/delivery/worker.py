@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 from ..backends.remote import Remote
 from ..errors import Conflict, Error, Fatal
-from . import apply, cascade, claims, releases, vocabulary
+from . import apply, cascade, claims, releases, runs, vocabulary
 from .actions import NoCommand
 from .addresses import RunRef, WorkRef
 from .executor import RunResult, execute
@@ -242,7 +242,7 @@ class Worker:
         if isinstance(result, RunResult):
             self.summary.results.append(result)
             self._display.ended(result)
-        elif isinstance(result, claims.ClaimLost):
+        elif isinstance(result, (claims.ClaimLost, runs.Waits)):
             self._display.note(f"{result}")
         elif isinstance(result, Conflict):
             self._display.note(f"{run}: another was faster ({result})")

@@ -9,7 +9,7 @@ from time import gmtime, localtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
 _RFC3339 = r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?"
 
@@ -101,3 +101,56 @@ def parse_seconds(text: object) -> float | None:
     """As `parse_time`, in seconds since the epoch."""
     moment = parse_time(text)
     return None if moment is None else moment.timestamp()
+
+
+def parse_clock(text: str) -> datetime | None:
+    """A date, or a date and a time, as people write them down; None for anything else.
+
+    It has a zone where the text names one, `Z` or an offset. A date is its first moment.
+    """
+    import re
+
+    parts = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d)?(.*))?", text.strip(), re.ASCII | re.DOTALL)
+    if parts is None:
+        return None
+    day, clock, seconds, rest = parts.groups()
+    moment = parse_time(f"{day}T{clock or '00:00'}{seconds or ':00'}{rest or ''}")
+    has_zone = re.search(r"([Zz]|[+-]\d\d:?\d\d)$", (rest or "").strip(), re.ASCII) is not None
+    return moment if moment is None or has_zone else moment.replace(tzinfo=None)
+
+
+def wall_clock(seconds: float, zone: tzinfo | None) -> datetime:
+    """What a clock on the wall says at a moment, in a time zone (None: this process's); without a zone itself.
+
+    Raises ValueError, OverflowError or OSError where no calendar reaches the moment.
+    """
+    from datetime import datetime
+
+    return datetime.fromtimestamp(seconds, zone).replace(tzinfo=None)
+
+
+def format_wall(clock: datetime) -> str:
+    """What a clock on the wall says, down to seconds: `2026-01-05T09:00:00`."""
+    return clock.isoformat(timespec="seconds")
+
+
+def parse_duration(text: str) -> tuple[int, float] | None:
+    """A length of time: so many days by the calendar, and so many seconds; None for what is none.
+
+    `2h`, `1d 12h`, `30m`, or as RFC 5545 and ISO 8601 have it: `PT2H`, `P1DT12H`, `P2W`. A day may be an hour shorter
+    or longer than 24 hours.
+    """
+    import re
+
+    written = text.strip()
+    pattern = r"(?:(\d+)w)?\s*(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+)s)?"
+    if written[:1] in ("P", "p"):
+        written = written[1:]
+        pattern = r"(?:(\d+)w)?(?:(\d+)d)?(?:t(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?)?"
+    parts = re.fullmatch(pattern, written.lower(), re.ASCII)
+    if parts is None or not any(parts.groups()) or len(written) > 40:
+        return None
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    if max(weeks, days, hours, minutes, seconds) > 10**9:
+        return None
+    return 7 * weeks + days, float(3600 * hours + 60 * minutes + seconds)

@@ -150,7 +150,7 @@ def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, backe
         return None
     change = WaitingChange(
         base=version.oid,
-        expires=int(time.time() + 2 * retry.timeout),
+        expires=int(min(time.time() + 2 * retry.timeout, transaction.holds_until or float("inf"))),
         author=outbox.author(),
         command=retry.command,
         subject=retry.message,

@@ -48,6 +48,8 @@ class Transaction(Snapshot):
         self._verified: list[tuple[Ref, str]] = []
         self._matched: list[tuple[Query, list[tuple[ShownRef, Oid]]]] = []
         self.touched: dict[ShownRef, str] = {}
+        self.holds_until: float | None = None
+        """The moment, in seconds since the epoch, from which on what was found must be found out again."""
 
     def tree(self, ref: Ref) -> StoreTree:
         return self._draft(ref)
@@ -211,6 +213,10 @@ class Transaction(Snapshot):
         """Take back what `depend` recorded. Raises NotFound where it was not."""
         self._edge("undepend", ref, dependency, present=False)
 
+    def hold_until(self, moment: float) -> None:
+        """Say that what this transaction found is so only until a moment: nobody else is to write it after that."""
+        self.holds_until = moment if self.holds_until is None else min(self.holds_until, moment)
+
     def drafts(self) -> Iterator[Draft]:
         """The trees that were read or changed, as they are in this transaction."""
         yield from self._drafts.values()
@@ -254,6 +260,8 @@ class Transaction(Snapshot):
             if draft is not None:
                 draft.replay(newer._draft_of(newer._base.side(side)))
         newer.touched.update(self.touched)
+        if self.holds_until is not None:
+            newer.hold_until(self.holds_until)
 
     def _edge(self, verb: str, ref: Ref | str, dependency: Ref | str, *, present: bool) -> None:
         ref, dependency = self.absolute(ref), self.absolute(dependency)

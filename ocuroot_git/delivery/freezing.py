@@ -1,0 +1,158 @@
+"""Closing gates and opening them: `freeze` and `thaw` (design 13).
+
+Both write what is wanted, and make state follow: in one commit where one place holds both. Else the intent comes first,
+at which starts look too; where the state cannot be written with this login, it follows with the next `apply`.
+"""
+
+from __future__ import annotations
+
+from ..errors import Conflict, Error, NotFound, RemoteError
+from ..formats.documents import same
+from ..formats.refs import INTENT, STATE, Ref
+from ..store.tree import Ties
+from . import gates, runs, vocabulary
+from .addresses import RunRef, gate_ref
+from .gate_documents import Gate
+from .problems import Problems
+from .queries import environments, read_run
+from .survey import unsettled_runs
+from .vocabulary import DENY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..formats.operation import Operation
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
+    from ..store.transaction import Transaction
+    from .fields import Fields
+
+
+class Written:
+    """What was done: `result`, and why the state does not follow yet, None where it does."""
+
+    def __init__(self, result: Fields, left: Error | None = None) -> None:
+        self.result = result
+        self.left = left
+
+
+def write_both(
+    stores: Stores,
+    want: Callable[[Transaction], Fields],
+    follow: Callable[[Transaction, Fields], Fields],
+    command: str,
+    operation: Operation | None = None,
+) -> Written:
+    """Write what is wanted, as `want` does, and with what that gave, as `follow` does, what follows from it in state.
+
+    What they give are JSON documents. Raises what `want` raises, and what `follow` raises where both are one commit.
+    """
+    if stores.backend("state")[0] == stores.backend("intent")[0]:
+        return Written(stores.transact(lambda tx: follow(tx, want(tx)), command=command, operation=operation))
+    step = operation.step("intent") if operation is not None else None
+    wanted = stores.transact(want, command=command, operation=step)
+    try:
+        return Written(stores.transact(lambda tx: follow(tx, wanted), command=command, operation=operation))
+    except (RemoteError, Conflict) as error:
+        return Written(wanted, error)
+
+
+def freeze(
+    stores: Stores, document: Fields, name: str, *, is_fixed: bool, cancels: bool, operation: Operation | None = None
+) -> Written:
+    """Let a gate be wanted, under a name, or unless that `is_fixed`, the next that is free (`production-2`).
+
+    Gives its `name`, and with `cancels` the pending runs it concerns, which are `cancelled`. Raises Conflict where a
+    gate of a fixed name says something else.
+    """
+
+    def want(tx: Transaction) -> Fields:
+        chosen = _free_name(tx, name, document, is_fixed=is_fixed)
+        tx.set(gate_ref(INTENT, chosen), document)
+        return {"name": chosen, "cancelled": []}
+
+    def follow(tx: Transaction, wanted: Fields) -> Fields:
+        tx.set(gate_ref(STATE, wanted["name"]), document)
+        gate = Gate.read(document, wanted["name"], gate_ref(STATE, wanted["name"]))
+        return {**wanted, "cancelled": _cancel_pending(tx, gate) if cancels else []}
+
+    return write_both(stores, want, follow, "freeze", operation)
+
+
+def _free_name(tx: Transaction, name: str, document: Fields, *, is_fixed: bool) -> str:
+    for number in range(1, 10_000):
+        numbered = f"{name}-{number}" if number > 1 else name
+        known = [tx.get(gate_ref(marker, numbered), None) for marker in (STATE, INTENT)]
+        if all(one is None or same(one, document) for one in known):
+            return numbered
+        if is_fixed:
+            break
+    raise Conflict(f"there is a gate '{name}' already", hint=f"'git ocuroot thaw {name}' takes it away")
+
+
+def _cancel_pending(tx: Transaction, gate: Gate) -> list[str]:
+    """Cancel the pending runs that a gate concerns."""
+    known = environments(tx, Problems())
+    cancelled = []
+    for run, status in unsettled_runs(tx, Problems()):
+        work = run.work
+        if status != vocabulary.PENDING or work.kind != vocabulary.DEPLOY:
+            continue
+        if gate.concerns(work.package, work.name, known.get(work.name)):
+            with Problems().leave_out(run.ref):
+                read_run(tx, run)
+                runs.cancel(tx, run, f"freeze {gate.name}")
+                cancelled.append(run.ref)
+    return cancelled
+
+
+def thaw(stores: Stores, names: list[str] | None, operation: Operation | None = None) -> Written:
+    """Take away gates, whatever they say; None: all that deny, and can be understood. Gives the `names` of those.
+
+    Raises NotFound where there is none of a name.
+    """
+
+    def want(tx: Transaction) -> Fields:
+        known = gates.names_of(tx)
+        if names is None:
+            denying = {gate.name for side in gates.Gates(tx).sides for gate in side if gate.kind == DENY}
+            chosen = sorted(denying)
+        else:
+            chosen = list(dict.fromkeys(names))
+            for name in chosen:
+                if name not in known:
+                    raise NotFound(f"there is no gate '{name}'", hint="'git ocuroot gate list' shows what there is")
+        for name in chosen:
+            _remove(tx, INTENT, name)
+        return {"names": chosen}
+
+    def follow(tx: Transaction, wanted: Fields) -> Fields:
+        for name in wanted["names"]:
+            _remove(tx, STATE, name)
+        return wanted
+
+    return write_both(stores, want, follow, "thaw", operation)
+
+
+def _remove(tx: Transaction, marker: str, name: str) -> None:
+    """Take away a gate of one store, be it one that cannot be read."""
+    ref = Ref.parse(gate_ref(marker, name))
+    if name not in gates.names_of(tx, marker):
+        return
+    try:
+        tx.remove(ref)
+    except Error:
+        tx.remove(ref, Ties(tx.tree(ref).layout.spellings(ref)[0]))
+
+
+def running(snapshot: Snapshot, gate: Gate) -> list[RunRef]:
+    """The runs that are going on where a gate closes; they are not touched."""
+    known = environments(snapshot, Problems())
+    return [
+        run
+        for run, status in unsettled_runs(snapshot, Problems())
+        if status in (vocabulary.RUNNING, vocabulary.PAUSED)
+        and run.work.kind == vocabulary.DEPLOY
+        and gate.concerns(run.work.package, run.work.name, known.get(run.work.name))
+    ]

@@ -1,0 +1,59 @@
+"""The gates of both stores as `gate list` shows them (design 13)."""
+
+from __future__ import annotations
+
+from ..formats.documents import same
+from ..formats.layout import SIDES
+from ..formats.times import format_seconds
+from .gates import Gates
+from .vocabulary import ALLOW
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..formats.layout import Side
+    from ..store.snapshot import Snapshot
+    from .fields import Fields
+    from .gate_documents import Gate
+
+
+class ListedGate:
+    """A gate as it is listed: where it stands (`sides`), whether it is `closed` or `open` now, and until when."""
+
+    def __init__(self, gate: Gate, side: Side, moment: float) -> None:
+        self.gate = gate
+        self.sides: list[Side] = [side]
+        is_open, self.until = gate.at(moment)
+        self.state = "closed" if is_open != (gate.kind == ALLOW and gate.problem is None) else "open"
+
+    def to_document(self) -> Fields:
+        gate = self.gate
+        return {
+            "name": gate.name,
+            "ref": gate.ref,
+            "stores": self.sides,
+            "kind": gate.kind or None,
+            "state": self.state,
+            "until": format_seconds(self.until) if self.until is not None else None,
+            "environments": gate.environments,
+            "packages": gate.packages,
+            "actors": gate.actors,
+            "by": gate.by or None,
+            "reason": gate.reason or None,
+            "problem": gate.problem,
+        }
+
+
+def list_gates(snapshot: Snapshot) -> list[ListedGate]:
+    """All gates by name, those that stand in one store alone or are another there each by itself."""
+    found: list[ListedGate] = []
+    judged = Gates(snapshot)
+    known: dict[str, ListedGate] = {}
+    for side, gates in zip(SIDES, judged.sides):
+        for gate in gates:
+            same_one = known.get(gate.name)
+            if same_one is not None and same(same_one.gate.document, gate.document):
+                same_one.sides.append(side)
+            else:
+                known[gate.name] = ListedGate(gate, side, judged.moments[-1])
+                found.append(known[gate.name])
+    return sorted(found, key=lambda one: one.gate.name)

@@ -1,0 +1,176 @@
+"""Gates: documents below `custom/gate/` that say when and where deployments may start (design 13).
+
+What counts is what holds in state and what is wanted in intent, each by itself: a start waits where either says so. A
+gate that cannot be understood is never passed over. It closes all that it may concern, and says how to mend it.
+
+    deny     closed while one of its windows is open
+    allow    closed unless a window of one of those is open that concern the deployment
+    approve  closed, while one of its windows is open, until the release is approved
+
+Gates are for deployments. Calls, which go to no environment, pass them; so does what was started before.
+"""
+
+from __future__ import annotations
+
+from ..formats.layout import OBJECT_FILE, REFS, StoredRef
+from ..formats.refs import INTENT, STATE, Ref
+from ..formats.times import format_seconds
+from . import claims
+from .addresses import gate_ref
+from .fields import Record
+from .problems import BAD
+from .queries import environment
+from .vocabulary import ALLOW, DENY, DEPLOY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..store.snapshot import Snapshot
+    from .addresses import WorkRef
+    from .fields import Fields
+    from .gate_documents import Gate
+    from .model import Environment
+
+
+class Closure(Record):
+    """Why a deployment may not start now: `what` closes it, in words; `until` when, in seconds, None where unknown.
+
+    `actors` may start it all the same, with a reason. `gate` is the ref of the gate's document; empty where it is none.
+    """
+
+    __slots__ = ("actors", "gate", "hint", "name", "until", "what")
+
+    def __init__(
+        self,
+        what: str,
+        until: float | None = None,
+        *,
+        name: str = "",
+        gate: str = "",
+        actors: Iterable[str] = (),
+        hint: str = "",
+    ) -> None:
+        self.what = what
+        self.until = until
+        self.name = name
+        self.gate = gate
+        self.actors = list(actors)
+        self.hint = hint
+
+    def to_document(self) -> Fields:
+        until = format_seconds(self.until) if self.until is not None else None
+        return {"gate": self.gate or None, "reason": self.what, "until": until, "actors": self.actors}
+
+
+class Gates:
+    """The gates of a snapshot, judged at one moment: by the clock here, and where the newest commit is from later than
+    that, by its clock too. In a transaction all that is looked at counts as read, so that a verdict holds when it is
+    written: until the moment `until`, which is None where it does not depend on the time.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._moments: list[float] = []
+        self.until: float | None = None
+        self.sides = [_read_side(snapshot, STATE)]
+        if snapshot.has_intent():
+            self.sides.append(_read_side(snapshot, INTENT))
+        self._environments: dict[str, Environment | None] = {}
+
+    @property
+    def moments(self) -> list[float]:
+        """The moments at which the gates are judged."""
+        self._moments = self._moments or claims.moments(self._snapshot)
+        return self._moments
+
+    def closures(self, work: WorkRef) -> list[Closure]:
+        """Why a deployment of a release may not start, be it up or down; nothing where it may."""
+        found: dict[tuple[str, str], Closure] = {}
+        if work.kind == DEPLOY:
+            for gates in self.sides:
+                concerning = [gate for gate in gates if gate.concerns(work.package, work.name, self._where(work.name))]
+                for moment in self.moments if concerning else ():
+                    for closure in self._closures(concerning, moment):
+                        found.setdefault((closure.name, closure.what), closure)
+        return list(found.values())
+
+    def _closures(self, gates: list[Gate], moment: float) -> Iterator[Closure]:
+        allowing = []
+        for gate in gates:
+            is_open, until = gate.at(moment)
+            self._note(until)
+            if gate.problem is not None:
+                yield _closed_by_mistake(gate)
+            elif gate.kind == DENY:
+                if is_open:
+                    yield _closed(gate, until)
+            elif gate.kind == ALLOW:
+                allowing.append((gate, is_open, until))
+            elif is_open:
+                yield _closed(gate, until, "asks for approvals")
+        if allowing and not any(is_open for _, is_open, _ in allowing):
+            until = min((until for _, _, until in allowing if until is not None), default=None)
+            for gate, _, _ in allowing:
+                yield _closed(gate, until, "allows no deployment now", "again from")
+
+    def _note(self, until: float | None) -> None:
+        if until is not None:
+            self.until = until if self.until is None else min(self.until, until)
+
+    def _where(self, name: str) -> Environment | None:
+        if name not in self._environments:
+            self._environments[name] = None
+            try:
+                self._environments[name] = environment(self._snapshot, name)
+            except BAD:
+                pass  # whoever starts it says so; until then any gate may concern it
+        return self._environments[name]
+
+
+def _closed(gate: Gate, until: float | None, verb: str = "", when: str = "until") -> Closure:
+    verb = verb or f"is closed{f' by {_name(gate.by)}' if gate.by else ''}"
+    ends = f" {when} {format_seconds(until)}" if until is not None else ""
+    reason = f": {' '.join(gate.reason.split())}" if gate.reason else ""
+    what = f"gate '{gate.name}', which {verb}{ends}{reason}"
+    return Closure(what, until, name=gate.name, gate=gate.ref, actors=gate.actors)
+
+
+def _name(actor: str) -> str:
+    """An actor, as people are told of one."""
+    return " ".join(actor.removeprefix("local:").split())
+
+
+def _closed_by_mistake(gate: Gate) -> Closure:
+    what = f"gate '{gate.name}', which is closed because it cannot be understood: {gate.problem}"
+    hint = f"mend '{gate.ref}', or take it away: git ocuroot thaw {gate.name}"
+    return Closure(what, name=gate.name, gate=gate.ref, actors=gate.actors, hint=gate.hint or hint)
+
+
+def _read_side(snapshot: Snapshot, marker: str) -> list[Gate]:
+    """The gates of one store, by name; those too that cannot be read."""
+    names = names_of(snapshot, marker)
+    if not names:
+        return []
+    from .gate_documents import read_gate  # late: most stores have no gates
+
+    return [read_gate(snapshot, marker, name) for name in names]
+
+
+def names_of(snapshot: Snapshot, *markers: str) -> list[str]:
+    """The names of the gates in state, intent or both, sorted: of those too that cannot be read."""
+    names: set[str] = set()
+    for marker in markers or ((STATE, INTENT) if snapshot.has_intent() else (STATE,)):
+        above = Ref.parse(gate_ref(marker))
+        tree = snapshot.tree(above)
+        todo = [(tree.locate(above).stored, "")]
+        while todo:
+            stored, name = todo.pop()
+            for below in tree.names(f"{REFS}/{stored}"):
+                if below == OBJECT_FILE:
+                    names.update((name,) if name else ())
+                else:
+                    todo.append((StoredRef(f"{stored}/{below}"), f"{name}/{below}" if name else below))
+            if name and tree.file(f"{REFS}/{stored}") is not None:
+                names.add(name)  # a file where a directory should be
+    return sorted(names)

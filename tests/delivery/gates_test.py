@@ -1,0 +1,246 @@
+"""Gates: what keeps deployments from starting, what is told of it, and what is made of documents that are no gates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.delivering import call, commits, copy_of, deploy, package, prepare, refused, release, work_any
+from support.repositories import Repo
+
+import ocuroot_git
+from ocuroot_git.delivery.addresses import WorkRef
+from ocuroot_git.delivery.gates import Gates
+from ocuroot_git.store.transaction import Transaction
+
+WEB = "shop/-/web/@1"
+PRODUCTION = f"{WEB}/deploy/production"
+STAGING = f"{WEB}/deploy/staging"
+FREEZE = ("freeze", "-m", "incident 42")
+GATES = "@/custom/gate"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A release with a call, and a deployment each to staging and production, which are all ready."""
+    repo = Repo(tmp_path_factory.mktemp("gated"))
+    repo.git("init", "-q")
+    repo.ocuroot("init", "-q")
+    prepare(repo, "staging", "production")
+    release(repo, package([call("build"), deploy("staging"), deploy("production")]))
+    return repo
+
+
+@pytest.fixture
+def shop(made: Repo, tmp_path: Path) -> Repo:
+    return copy_of(made, tmp_path / "shop")
+
+
+def set_gate(repo: Repo, name: str, document: object, side: str = "@") -> None:
+    repo.ocuroot("update", "--stdin", input=f"set {side}/custom/gate/{name} {json.dumps(document)}\n")
+
+
+def states(repo: Repo) -> dict[str, str]:
+    items = map(json.loads, repo.ocuroot("work", "list", "--json").splitlines())
+    return {item["ref"]: item["state"] for item in items if item["kind"] == "run"}
+
+
+def is_closed(repo: Repo, name: str) -> bool:
+    return states(repo)[f"{WEB}/deploy/{name}/1"] != "ready"
+
+
+def listed(repo: Repo) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in repo.ocuroot("gate", "list", "--json").splitlines()]
+
+
+def test_after_a_freeze_nothing_starts_until_it_is_thawed(shop: Repo) -> None:
+    before = commits(shop)
+    assert shop.ocuroot(*FREEZE, "production") == f"{GATES}/production"
+    assert commits(shop) == before + 1
+    assert shop.value(f"{GATES}/production") == shop.value("+/custom/gate/production")
+    words = f"cannot start '{PRODUCTION}/1': it waits for gate 'production', which is closed by "
+    for command in ("start", "exec"):
+        assert "incident 42" in refused(shop, 3, words, "run", command, PRODUCTION)
+    done = shop.run("work", "any")
+    assert (done.returncode, sorted(done.stdout.splitlines())) == (
+        0,
+        [f"complete\t{WEB}/call/build/1", f"complete\t{STAGING}/1"],
+    )
+    assert states(shop) == {f"{PRODUCTION}/1": "waiting"}
+    assert "which is closed by " in shop.ocuroot("work", "list")
+    assert "incident 42" in shop.ocuroot("release", "show", WEB)
+    shop.ocuroot("thaw", "production")
+    assert shop.run("get", f"{GATES}/production").returncode == 1
+    assert work_any(shop) == [f"complete\t{PRODUCTION}/1"]
+
+
+def test_a_run_that_goes_on_is_not_touched(shop: Repo) -> None:
+    shop.ocuroot("run", "start", PRODUCTION)
+    done = shop.run(*FREEZE, "production", "--cancel-pending")
+    assert f"{PRODUCTION}/1: goes on" in done.stderr
+    shop.ocuroot("run", "finish", PRODUCTION, "--status", "complete")
+    refused(shop, 3, "is closed by", "run", "start", PRODUCTION)
+
+
+def test_pending_runs_are_cancelled_where_that_is_asked_for(shop: Repo) -> None:
+    done = shop.run(*FREEZE, "type=prod", "--cancel-pending")
+    assert f"{PRODUCTION}/1: cancelled" in done.stderr
+    assert states(shop) == {f"{STAGING}/1": "ready", f"{WEB}/call/build/1": "ready"}
+    assert shop.value(f"{PRODUCTION}/1/functions/1#current/ended_by") == "freeze type-prod"
+
+
+def test_what_is_wanted_closes_before_it_is_applied(shop: Repo) -> None:
+    shop.ocuroot("set", "-f=json", "+/custom/gate/x", '{"kind": "deny", "environments": ["production"]}')
+    refused(shop, 3, "gate 'x', which is closed", "run", "start", PRODUCTION)
+    shop.ocuroot("apply", "--all")
+    shop.ocuroot("delete", "+/custom/gate/x")
+    refused(shop, 3, "gate 'x', which is closed", "run", "start", PRODUCTION)
+    shop.ocuroot("apply", "--all")
+    shop.ocuroot("run", "start", PRODUCTION)
+
+
+@pytest.mark.parametrize(
+    ("document", "closed"),
+    [
+        ({"kind": "deny"}, "staging production"),
+        ({"kind": "deny", "environments": ["production", "elsewhere"]}, "production"),
+        ({"kind": "deny", "environments": "production"}, "production"),
+        ({"kind": "deny", "environments": {"attributes": {"type": "prod"}}}, "production"),
+        ({"kind": "deny", "environments": {"type": "staging"}}, "staging"),
+        ({"kind": "deny", "environments": {}}, "staging production"),
+        ({"kind": "deny", "packages": ["shop/**"]}, "staging production"),
+        ({"kind": "deny", "packages": ["shop/-/we"]}, ""),
+        ({"kind": "deny", "packages": ["other/**", "**/web"], "environments": ["staging"]}, "staging"),
+        ({"kind": "deny", "start": "2020-01-01", "end": "2021-01-01"}, ""),
+        ({"kind": "deny", "start": "2020-01-01", "end": "2121-01-01"}, "staging production"),
+        ({"kind": "deny", "start": "2120-01-01"}, ""),
+        ({"kind": "deny", "note": "fields that are not known"}, "staging production"),
+        ({"kind": "allow", "environments": ["production"], "start": "2020-01-01"}, ""),
+        ({"kind": "allow", "environments": ["production"], "end": "2021-01-01"}, "production"),
+        ({"kind": "allow", "start": "2020-01-01", "rrule": "FREQ=DAILY", "duration": "2d"}, ""),
+        # What cannot be understood
+        (5, "staging production"),
+        (None, "staging production"),
+        ({}, "staging production"),
+        ({"kind": "dney", "environments": ["staging"]}, "staging"),
+        ({"kind": "deny", "environments": []}, "staging production"),
+        ({"kind": "deny", "environments": ["staging", 5]}, "staging production"),
+        ({"kind": "deny", "environments": {"type": 5}}, "staging production"),
+        ({"kind": "deny", "environments": ["staging"], "end": "tomorrow"}, "staging"),
+        ({"kind": "deny", "environments": ["staging"], "packages": ["{"]}, "staging"),
+        ({"kind": "deny", "environments": ["staging"], "timezone": "Mars/Phobos"}, "staging"),
+        ({"kind": "deny", "environments": ["staging"], "actors": "ann", "end": "2020-01-01"}, "staging"),
+        ({"kind": "deny", "packages": ["other/**"], "end": "tomorrow"}, ""),
+        ({"kind": "allow", "environments": ["staging"], "statr": "2020-01-01"}, "staging"),
+        ({"kind": "allow", "environments": ["staging"], "start": "2020-01-01", "rrule": "FREQ=SECONDLY"}, "staging"),
+    ],
+)
+def test_what_a_gate_closes(made: Repo, monkeypatch: pytest.MonkeyPatch, document: object, closed: str) -> None:
+    monkeypatch.chdir(made.path)
+    for marker in "@+":
+        tx = Transaction(ocuroot_git.open().snapshot())
+        tx.set(f"{marker}/custom/gate/x", document)
+        gates = Gates(tx)
+        found = {name: gates.closures(WorkRef(WEB, "deploy", name)) for name in ("staging", "production")}
+        assert " ".join(name for name, closures in found.items() if closures) == closed
+        assert not gates.closures(WorkRef(WEB, "call", "build"))
+
+
+@pytest.mark.parametrize("document", [5, {"kind": "deny", "environments": ["production"], "end": "tomorrow"}])
+def test_a_gate_that_cannot_be_understood_says_why(shop: Repo, document: object) -> None:
+    set_gate(shop, "x", document)
+    words = "gate 'x', which is closed because it cannot be understood: "
+    assert "hint: mend '@/custom/gate/x'" in refused(shop, 3, words, "run", "start", PRODUCTION)
+    assert listed(shop)[0]["problem"] and listed(shop)[0]["state"] == "closed"
+    shop.ocuroot("thaw", "x")
+    shop.ocuroot("run", "start", PRODUCTION)
+
+
+def test_a_gate_whose_file_is_damaged_closes_and_can_be_taken_away(shop: Repo) -> None:
+    shop.git("checkout", "-q", "state")
+    gate = shop.path / "refs" / "@" / "custom" / "gate"
+    (gate / "broken").mkdir(parents=True)
+    (gate / "broken" / "@object.json").write_text("{")
+    (gate / "file").write_text("no directory")
+    shop.git("add", "refs")
+    shop.git("commit", "-q", "-m", "by hand")
+    shop.git("checkout", "-q", "-")
+    refused(shop, 3, "gate 'broken', which is closed because", "run", "start", STAGING)
+    shop.ocuroot("thaw", "broken")
+    refused(shop, 3, "gate 'file', which is closed because", "run", "start", STAGING)
+
+
+def test_of_gates_that_allow_one_is_enough(shop: Repo) -> None:
+    past = {"kind": "allow", "environments": ["production"], "end": "2021-01-01"}
+    set_gate(shop, "past", past)
+    assert is_closed(shop, "production")
+    set_gate(shop, "always", {"kind": "allow", "environments": ["production"]})
+    assert not is_closed(shop, "production")
+    # In intent alone, one that closes counts by itself.
+    set_gate(shop, "past", past, "+")
+    assert is_closed(shop, "production")
+
+
+def test_a_freeze_says_what_it_closes_and_refuses_what_would_close_nothing(shop: Repo) -> None:
+    refused(shop, 1, "there is no environment 'prodution'", *FREEZE, "prodution")
+    refused(shop, 1, "no environment has type=live", *FREEZE, "type=live")
+    refused(shop, 129, "why?", "freeze", "production")
+    refused(shop, 129, "name environments", *FREEZE)
+    refused(shop, 129, "takes a time", *FREEZE, "production", "--until", "soon")
+    never = ("--rrule=FREQ=YEARLY;BYMONTHDAY=30;BYMONTH=2", "--duration=1h")
+    refused(shop, 129, "which no day matches", *FREEZE, "production", *never)
+    refused(shop, 1, "there is no gate 'x'", "thaw", "x")
+    assert "its time has passed" in shop.run(*FREEZE, "production", "--until", "2020-01-01").stderr
+    assert not is_closed(shop, "production")
+    assert shop.ocuroot(*FREEZE, "production") == f"{GATES}/production-2"
+    assert shop.ocuroot(*FREEZE, "production") == f"{GATES}/production-2"
+    refused(shop, 3, "there is a gate 'production' already", *FREEZE, "production", "--name", "production")
+    weekly = (*FREEZE, "--all", "--package", "//we?", "--allow", "github:ann,github:bob", "--name", "weekly")
+    shop.ocuroot(*weekly, "--rrule", "FREQ=WEEKLY;BYDAY=FR;BYHOUR=17", "--duration", "63h", "--timezone=Europe/Berlin")
+    document = shop.value(f"{GATES}/weekly")
+    assert document["packages"] == ["shop/-/we?"] and document["actors"] == ["github:ann", "github:bob"]
+    assert document["start"].endswith("T00:00:00") and document["timezone"] == "Europe/Berlin"
+    assert [gate["name"] for gate in listed(shop)] == ["production", "production-2", "weekly"]
+    assert "closed deny" in shop.ocuroot("gate", "list")
+    shop.ocuroot("thaw", "--all")
+    assert shop.ocuroot("gate", "list") == ""
+
+
+def test_a_freeze_under_a_name_has_one_effect(shop: Repo) -> None:
+    again = (*FREEZE, "production", "--until=3d", "--operation=op-1")
+    assert shop.ocuroot(*again) == shop.ocuroot(*again) == f"{GATES}/production"
+    assert len(listed(shop)) == 1
+
+
+def test_where_intent_lies_elsewhere_both_are_written(shop: Repo, tmp_path: Path) -> None:
+    shop.git("branch", "wanted", "state")
+    shop.git("config", "ocuroot.intent.branch", "wanted")
+    shop.ocuroot(*FREEZE, "production")
+    assert shop.git("show", "wanted:refs/+/custom/gate/production/@object.json")
+    assert shop.git("show", "state:refs/@/custom/gate/production/@object.json")
+    shop.ocuroot("thaw", "production")
+    work_any(shop)
+
+
+def test_a_login_that_may_write_intent_alone_closes_all_the_same(shop: Repo, tmp_path: Path) -> None:
+    """The state lies at a remote that refuses the push."""
+    server = tmp_path / "server.git"
+    shop.git("init", "-q", "--bare", str(server))
+    shop.git("push", "-q", str(server), "state:state", "state:wanted")
+    hook = server / "hooks" / "update"
+    hook.write_text('#!/bin/sh\ncase "$1" in refs/heads/state) echo "not you" >&2; exit 1;; esac\n')
+    hook.chmod(0o755)
+    for side, branch in (("state", "state"), ("intent", "wanted")):
+        shop.git("config", f"ocuroot.{side}.remote", str(server))
+        shop.git("config", f"ocuroot.{side}.branch", branch)
+    done = shop.run(*FREEZE, "production")
+    assert (done.returncode, done.stdout) == (0, f"{GATES}/production\n"), done.stderr
+    assert "the state could not be" in done.stderr
+    hook.unlink()
+    assert is_closed(shop, "production")
+    done = shop.run("run", "start", PRODUCTION)
+    assert done.returncode == 3 and "incident 42" in done.stderr
+    shop.ocuroot("apply", "--all")
+    assert shop.value(f"{GATES}/production#reason") == "incident 42"
