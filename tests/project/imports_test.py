@@ -172,7 +172,7 @@ BUDGETS = {
     ("resolve", "+/custom/x"): 45,
     ("parse", "+/custom/x"): 32,
     ("log", "-n", "1"): 64,
-    ("status",): 109,
+    ("status",): 110,
     ("diff",): 80,
     ("work", "list"): 90,
     ("release", "list"): 89,
