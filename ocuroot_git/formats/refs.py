@@ -287,6 +287,16 @@ def unwritable_name(name: str) -> str | None:
     return unsafe_name(name)
 
 
+def shared_segments(one: list[str], other: list[str]) -> int:
+    """How many segments two paths have in common at their beginning."""
+    count = 0
+    for segment, its in zip(one, other):
+        if segment != its:
+            break
+        count += 1
+    return count
+
+
 def _bad(text: str, segment: str, why: str, *, hint: str | None = None) -> RefError:
     return RefError(f"bad ref {quoted(text)}: segment {quoted(segment)}: {why}", hint=hint)
 

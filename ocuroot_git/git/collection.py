@@ -50,10 +50,11 @@ def let_pass(common_dir: str) -> None:
             )
 
 
-def outlast(writer: ObjectWriter, commit: Oid, changes: Changes, write_again: Callable[[], None]) -> None:
+def outlast(writer: ObjectWriter, commit: Oid, changes: Changes | None, write_again: Callable[[], None]) -> None:
     """See that all objects that a commit brought stay, once a branch leads to it; write again those that do not.
 
-    Raises Fatal where a `git gc` that may delete them goes on for too long to say.
+    `changes` are those it was made of; None: all that it holds. Raises Fatal where a `git gc` that may delete them goes
+    on for too long to say.
     """
     running = collector(writer.repository.common_dir)
     sleep = _sleeps()

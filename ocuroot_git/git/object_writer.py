@@ -174,8 +174,8 @@ class ObjectWriter:
         self._new.append(commit.id)
         self._commits[oid] = commit.read_raw()
 
-    def holds(self, commit: Oid, changes: Changes) -> bool:
-        """Whether all is there, on the disk, that a commit brought with the `changes` it was made of."""
+    def holds(self, commit: Oid, changes: Changes | None) -> bool:
+        """Whether all is there, on the disk, that a commit brought with the `changes` it was made of (None: all)."""
         objects = os.path.join(self.repository.common_dir, "objects")
         if not self._packs or self._packs <= self._pack_names():
             loose = (str(oid) for oid in self._new if oid is not None)
@@ -185,19 +185,21 @@ class ObjectWriter:
         handle = self.repository.opened_again()
         exists = handle.odb.exists
         try:
-            todo = [(handle.git_object_lookup_prefix(self.repository.core.Oid(hex=commit)).tree, _nested(changes))]
+            level = None if changes is None else _nested(changes)
+            todo = [(handle.git_object_lookup_prefix(self.repository.core.Oid(hex=commit)).tree, level)]
             while todo:
                 tree, level = todo.pop()
-                for name, change in level.items():
+                for name in level if level is not None else [entry.name for entry in tree]:
                     if name not in tree:
                         continue
                     if not exists(tree[name].id):
                         return False
-                    if isinstance(change, _Level):
-                        todo.append((tree[name], change))
+                    below = level[name] if level is not None else None
+                    if isinstance(below, _Level) or (level is None and self.repository.is_tree(tree[name])):
+                        todo.append((tree[name], below))
+            return all(exists(self.repository.core.Oid(hex=oid)) for oid in self._commits)
         except (KeyError, AttributeError, self.repository.core.GitError):
             return False
-        return True
 
     def write_commits_again(self) -> None:
         """Write the commits that were written since `begin_write` once more. Raises ObjectError."""

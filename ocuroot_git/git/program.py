@@ -108,6 +108,76 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], *, data: bytes | N
     return done.stdout
 
 
+class Conversation:
+    """A `git` process that is told what to do bit by bit on stdin, and answers in lines; a block, which ends it.
+
+    Whatever it is told raises GitError where it has given up. What is left of it at the end of the block is killed.
+    """
+
+    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+        import subprocess
+        import tempfile
+
+        self._arguments = arguments
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed at the end of the block)
+        self._process = subprocess.Popen(
+            ["git", *arguments],
+            env=dict(environ),
+            bufsize=1 << 16,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        try:
+            self._stdin.close()
+        except BrokenPipeError:
+            pass  # what is not sent yet is not wanted any more
+        self._stdout.close()
+        self._stderr.close()
+
+    def tell(self, data: bytes) -> None:
+        """Write something to its stdin, sooner or later."""
+        try:
+            self._stdin.write(data)
+        except BrokenPipeError:
+            raise self._failure() from None
+
+    def ask(self, data: bytes) -> bytes:
+        """Write something to its stdin that is answered by a line on stdout; gives that, with its end."""
+        self.tell(data)
+        try:
+            self._stdin.flush()
+        except BrokenPipeError:
+            raise self._failure() from None
+        answer = self._stdout.readline()
+        if not answer.endswith(b"\n"):
+            raise self._failure()
+        return answer
+
+    def finish(self) -> None:
+        """Wait for its end. Raises GitError unless the status is 0."""
+        try:
+            self._stdin.close()
+        except BrokenPipeError:
+            raise self._failure() from None
+        if self._process.wait() != 0:
+            raise self._failure()
+
+    def _failure(self) -> GitError:
+        status = self._process.wait()
+        self._stderr.seek(0)
+        return GitError(self._arguments, status, self._stderr.read().decode(errors="replace"))
+
+
 def _read_all(fd: int) -> bytes:
     pieces = []
     while piece := os.read(fd, 1 << 16):
