@@ -94,6 +94,15 @@ if TYPE_CHECKING:
         def send(self, reason: str) -> Version:
             """Push. Raises RefMoved as `Backend.write`."""
 
+    class Filling(Protocol):
+        """The files of a new store, written where nobody sees them yet."""
+
+        def make(self, first: Changes, message: str, reason: str) -> Version:
+            """Make the store, at once: a first version with the files `first`, and on top of it one with all.
+
+            Raises RefMoved where there is one by now; then it may be tried again.
+            """
+
     class Backend(Protocol):
         """Where the files of a store lie: they are read at a version, and that version is replaced by another."""
 
@@ -126,6 +135,13 @@ if TYPE_CHECKING:
             """Make the first version where there is none, or on one that has no files (`empty`).
 
             Raises RefMoved where there is another by now.
+            """
+
+        def filled(self, contents: Iterable[tuple[str, bytes]]) -> AbstractContextManager[Filling]:
+            """A block with files by path that are to be a new store, which nothing is left of unless it is made.
+
+            They are taken one after the other, and not kept in memory. Raises Fatal for what cannot be written, and
+            what `contents` raises.
             """
 
         def write_lock(self) -> AbstractContextManager[None]:

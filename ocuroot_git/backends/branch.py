@@ -12,7 +12,7 @@ from .base import CREATE, Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
     from typing import Final
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..git.object_writer import ObjectWriter
     from ..git.objects import Changes, Identity, Oid
     from ..git.repository import Repository
-    from .base import Files, Node, Outbox
+    from .base import Files, Filling, Node, Outbox
     from .operations import Carried
 
 MANY: Final = 64
@@ -127,10 +127,11 @@ class Branch:
         let_pass(self.repository.common_dir)
         self.writer.begin_write()
 
-    def keep(self, oid: Oid, changes: Changes, edit_again: Callable[[], object]) -> None:
+    def keep(self, oid: Oid, changes: Changes | None, edit_again: Callable[[], object]) -> None:
         """See that all objects of a commit stay which was made since `begin_write`, and to which the branch leads now.
 
-        `edit_again` writes its trees and blobs once more. Raises Fatal where that cannot be told.
+        `changes` are those it was made of; None: all that it holds. `edit_again` writes its trees and blobs once more.
+        Raises Fatal where that cannot be told.
         """
         from ..git.collection import outlast
 
@@ -167,6 +168,12 @@ class Branch:
         self.move(None, oid, CREATE)
         self.keep(oid, changes, lambda: self.writer.edit(None, changes))
         return Version(oid, self.repository.root(oid))
+
+    def filled(self, contents: Iterable[tuple[str, bytes]]) -> AbstractContextManager[Filling]:
+        from .filling import BranchFilling, filling
+
+        self._refuse_checked_out()
+        return filling(self.repository, self.environ, contents, lambda tree: BranchFilling(self, tree))
 
     def adopt(self, oid: Oid, reason: str) -> Version:
         """Make the branch, which does not exist, at a commit that does. Raises RefMoved where it exists by now."""

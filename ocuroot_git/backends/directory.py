@@ -11,7 +11,7 @@ import os
 import stat
 
 from ..errors import Fatal, NotFound
-from ..formats.refs import quoted, unsafe_name, unwritable_name
+from ..formats.refs import quoted, shared_segments, unsafe_name, unwritable_name
 from ..git.objects import ObjectError, Oid, RefMoved
 from .base import Version
 
@@ -141,7 +141,7 @@ class DirectoryFiles:
         try:
             # O_NONBLOCK: what was made a FIFO since it was found must not be waited for.
             descriptor = os.open(blob.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb") as file:
+            with open(descriptor, "rb", buffering=0) as file:
                 _refuse_special(blob.path, os.fstat(descriptor).st_mode)
                 return file.read()
         except OSError as error:
@@ -164,6 +164,21 @@ class DirectoryFiles:
 
     def prepare_walk(self, *, checked: bool = False) -> None:
         pass
+
+
+class DirectoryFilling:
+    """A directory that was filled, and is cleared again unless it is made a store."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self.count = 0
+        """How many files were written."""
+        self.is_made = False
+
+    def make(self, first: Changes, message: str, reason: str) -> Version:
+        """Let it stay. There is no first version beside it, and no message."""
+        self.is_made = True
+        return self._directory.read()
 
 
 class Directory:
@@ -215,36 +230,49 @@ class Directory:
     def create(self, changes: Changes, empty: Version | None = None) -> Version:
         self._make()
         with self.write_lock():
-            if os.listdir(self.path) not in ([], [_TEMPORARY]):
+            if not self._is_empty():
                 raise RefMoved(self.path)
             return self.write(self.read(), changes, "", "")
 
-    def fill(self, contents: Iterable[tuple[str, bytes]]) -> int:
-        """Write files by path into the directory, which is new or empty, in the order given; gives how many.
+    def filled(self, contents: Iterable[tuple[str, bytes]]) -> AbstractContextManager[DirectoryFilling]:
+        """As `Backend.filled`; but the directory, which must be new or empty, is filled at once.
 
-        It is quick where those of a directory, and below it, come one after the other. Where it fails, or is
-        interrupted, nothing stays. Raises RefMoved where there is something in the directory already, Fatal for what
-        cannot be written, and what `contents` raises.
+        It is quick where the files of a directory, and below it, come one after the other. Raises RefMoved where there
+        is something in the directory already.
         """
-        is_new = not os.path.lexists(self.path)
-        self._make()
-        try:
+        from contextlib import contextmanager
+
+        @contextmanager
+        def block() -> Iterator[DirectoryFilling]:
+            is_new = not os.path.lexists(self.path)
+            self._make()
             with self.write_lock():
-                if os.listdir(self.path) not in ([], [_TEMPORARY]):
+                if not self._is_empty():
                     raise RefMoved(self.path)
+                filling = DirectoryFilling(self)
                 try:
-                    return _write_new(self.path, contents, self.where)
-                except BaseException:
-                    _clear(self.path, is_new=is_new)
-                    raise
-        except OSError as error:
-            raise Fatal(f"cannot write '{error.filename or self.path}': {error.strerror}") from None
+                    try:
+                        filling.count = _write_new(self.path, contents, self.where)
+                    except OSError as error:
+                        raise Fatal(f"cannot write '{error.filename or self.path}': {error.strerror}") from None
+                    yield filling
+                finally:
+                    if not filling.is_made:
+                        _clear(self.path, is_new=is_new)
+
+        return block()
 
     def _make(self) -> None:
         try:
             os.makedirs(self.path, exist_ok=True)
         except OSError as error:
             raise Fatal(f"cannot make the directory '{self.path}': {error.strerror}") from None
+
+    def _is_empty(self) -> bool:
+        try:
+            return os.listdir(self.path) in ([], [_TEMPORARY])
+        except OSError as error:
+            raise _unreadable(self.path, error) from None
 
     def write_lock(self) -> AbstractContextManager[None]:
         """Wait until no other process writes here, and keep others waiting: by a lock on the directory, not a file."""
@@ -369,7 +397,7 @@ def _write_new(top: str, contents: Iterable[tuple[str, bytes]], where: str) -> i
                 _check_writable(segment, path, where)
                 if len(harmless) < _MOST_KNOWN:
                     harmless.add(segment)
-        del made[_length_in_common(made, directories) :]
+        del made[shared_segments(made, directories) :]
         above = "/".join((top, *made))
         for segment in directories[len(made) :]:
             above = f"{above}/{segment}"
@@ -390,15 +418,6 @@ def _write_new(top: str, contents: Iterable[tuple[str, bytes]], where: str) -> i
             os.close(descriptor)
         count += 1
     return count
-
-
-def _length_in_common(one: list[str], other: list[str]) -> int:
-    length = 0
-    for old, new in zip(one, other):
-        if old != new:
-            break
-        length += 1
-    return length
 
 
 def _clear(directory: str, *, is_new: bool) -> None:

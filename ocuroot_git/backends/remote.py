@@ -19,7 +19,7 @@ from .remote_cache import RemoteCache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Final
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..git.remote_access import RemoteLocation
     from ..git.repository import Repository
     from ..git.transport import Transport
-    from .base import Access, Files
+    from .base import Access, Files, Filling
     from .operations import Carried
     from .outbox import Outbox, Push
 
@@ -207,20 +207,32 @@ class Remote:
         return Push(self, version)
 
     def create(self, changes: Changes, empty: Version | None = None) -> Version:
-        self._refuse_offline("write to")
-        if not self.location.may_create:
-            raise Fatal(f"there is no {self.where}, and it is said not to be created (create_branch)")
+        from .filling import SUPPORT_MESSAGE
+
+        self._refuse_to_create()
         if empty is not None and empty.oid is not None:
             first = self.write(empty, changes, FIRST_MESSAGE, CREATE)
         else:
             oid = self.committer.first_commit(self.object_writer, changes)
             self.push(None, oid, CREATE)
             first = Version(oid, self.repository.root(oid))
-        support: dict[str, bytes | None] = {path: text.encode() for path, text in self.location.support_files.items()}
-        if not support:
-            return first
-        # Not in the first commit, which is the same everywhere.
-        return self.write(first, support, "Add the files that support the store\n", "ocuroot: support files")
+        support = self._support()
+        return self.write(first, support, SUPPORT_MESSAGE, "ocuroot: support files") if support else first
+
+    def filled(self, contents: Iterable[tuple[str, bytes]]) -> AbstractContextManager[Filling]:
+        from .filling import RemoteFilling, filling
+
+        self._refuse_to_create()
+        environ = self._cache.environ()
+        return filling(self.repository, environ, contents, lambda tree: RemoteFilling(self, tree, self._support()))
+
+    def _support(self) -> dict[str, bytes | None]:
+        return {path: text.encode() for path, text in self.location.support_files.items()}
+
+    def _refuse_to_create(self) -> None:
+        self._refuse_offline("write to")
+        if not self.location.may_create:
+            raise Fatal(f"there is no {self.where}, and it is said not to be created (create_branch)")
 
     def write_lock(self) -> AbstractContextManager[None]:
         """Writers do not wait for each other: who loses the race tries again."""

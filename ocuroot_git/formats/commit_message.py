@@ -27,20 +27,24 @@ _RESULT: Final = "Ocuroot-Result"
 _MADE_BY_GIT: Final = ("Signed-off-by: ", "(cherry picked from commit ")
 
 
-def compose(touched: Iterable[str], command: str, operations: Sequence[Operation], subject: str | None) -> str:
+def compose(
+    touched: Iterable[str], command: str, operations: Sequence[Operation], subject: str | None, *, besides: int = 0
+) -> str:
     """The message of a commit that changed some refs: subject (None: made of the refs), refs one a line, trailers.
 
-    Several operations in one commit each have their trailers, one operation after the other.
+    `besides` are refs that are only counted: nobody needs to hold a million of them to name the first. Several
+    operations in one commit each have their trailers, one operation after the other.
     """
     refs = list(touched)
+    count = len(refs) + besides
     if subject is not None:
         subject = _checked_subject(subject)
     else:
-        subject = f"{command} {refs[0]}" if len(refs) == 1 else f"{command} {len(refs)} refs"
+        subject = f"{command} {refs[0]}" if count == 1 else f"{command} {count} refs"
     refs.sort()
     listed = refs[:MOST_LISTED]
-    if len(refs) > MOST_LISTED:
-        listed.append(f"… and {len(refs) - MOST_LISTED} more")
+    if count > len(listed):
+        listed.append(f"… and {count - len(listed)} more")
     lines = [subject, "", *listed, "", f"{_COMMAND}: {command}"]
     for operation in operations:
         operation.origin.check()

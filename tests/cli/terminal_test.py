@@ -37,7 +37,7 @@ def test_progress_is_drawn_in_place_and_goes(history: Repo) -> None:
     assert on_terminal(history, "export", "out", GIT_PROGRESS_DELAY="0").startswith("\rWriting files: 0\x1b[K")
     history.git("config", "ocuroot.state.branch", "other")
     on_import = on_terminal(history, "import", "out", GIT_PROGRESS_DELAY="0")
-    assert on_import.startswith("\rReading files: 0\x1b[K")
+    assert on_import.startswith("\rWriting files: 0\x1b[K")
     for arguments, delay in ((["fsck", "-q"], "0"), (["fsck"], "60")):
         assert "\r" not in on_terminal(history, *arguments, GIT_PROGRESS_DELAY=delay)
     assert "\r" not in history.run("fsck", env={**os.environ, "GIT_PROGRESS_DELAY": "0"}).stderr

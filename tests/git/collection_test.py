@@ -15,6 +15,7 @@ from support.repositories import Repo
 
 import ocuroot_git
 from ocuroot_git.backends import branch as places
+from ocuroot_git.formats.layout import STORE_FILE, Layout
 from ocuroot_git.git import collection, object_writer, objects
 
 MANY = places.MANY * 2
@@ -50,7 +51,7 @@ def stolen(store: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         counts.clear()
         begin(self)
 
-    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes | None) -> bool:
         if not counts:
             counts.append(delete_new(Repo(Path(self.repository.common_dir)), before))
         return holds(self, commit, changes)
@@ -90,7 +91,7 @@ def test_objects_that_were_packed_before_are_written_again(store: Repo, monkeypa
 
     holds = object_writer.ObjectWriter.holds
 
-    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes | None) -> bool:
         if packs[0].exists():
             store.git("repack", "-q", "-a", "-d", "--keep-unreachable")
             keep = store.git("pack-objects", "-q", "--revs", ".git/objects/pack/pack", input="state~1\n")
@@ -115,6 +116,19 @@ def test_a_pack_of_many_is_written_again(store: Repo, stolen: list[int]) -> None
     sound(store)
 
 
+def test_the_packs_of_an_import_are_put_back(store: Repo, stolen: list[int]) -> None:
+    store.git("config", "ocuroot.state.branch", "imported")
+    marker = Layout(1).store_file()
+    files = [(f"refs/repo/-/p/@{number}/@object.json", b'{"kind": "ref", "body": 1}') for number in range(1, MANY)]
+    backend, _ = ocuroot_git.open().backend("state")
+    with backend.filled([*files, (STORE_FILE, marker)]) as filling:
+        filling.make({STORE_FILE: marker}, "import\n", "import")
+    assert stolen[0] >= 3, "a pack, its index, and the commit: the first one is the same everywhere"
+    assert store.ocuroot("match", "--count", "repo/**") == str(MANY - 1)
+    sound(store)
+    store.git("fsck", "--strict", "imported")
+
+
 def test_a_signed_commit_is_written_again(store: Repo, stolen: list[int], tmp_path: Path) -> None:
     program = tmp_path / "sign"
     program.write_text(
@@ -134,7 +148,6 @@ def test_the_first_commit_and_a_replay_are_written_again(
     store: Repo, stolen: list[int], make_repo: Callable[..., Repo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ocuroot_git.config.settings import Settings
-    from ocuroot_git.formats.layout import STORE_FILE, Layout
     from ocuroot_git.opening import stores_of
     from ocuroot_git.sync.remotes import each_backend
 
@@ -188,7 +201,7 @@ def test_it_lasts_as_long_as_a_gc_that_may_have_missed_the_branch(
     looks: list[int] = []
     holds = object_writer.ObjectWriter.holds
 
-    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes) -> bool:
+    def look(self: object_writer.ObjectWriter, commit: objects.Oid, changes: objects.Changes | None) -> bool:
         looks.append(delete_new(store, before) if len(looks) in deleted_before else 0)
         return holds(self, commit, changes)
 

@@ -30,10 +30,11 @@ def run(context: Context, directory: str, *, at: str | None) -> int:
     single = len(set(trees.values())) == 1
     with Meter(context.terminal, "Writing files") as meter:
         try:
-            written = target.fill(meter.counted(_all_files(trees, single=single)))
+            with target.filled(meter.counted(_all_files(trees, single=single))) as filling:
+                filling.make({}, "", "")
         except RefMoved:
             raise Fatal(f"'{directory}' is not empty", hint="name a directory that does not exist yet") from None
-    context.terminal.remark(f"Wrote {written} files to '{directory}'")
+    context.terminal.remark(f"Wrote {filling.count} files to '{directory}'")
     return 0
 
 
