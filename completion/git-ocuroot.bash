@@ -31,7 +31,7 @@ _git_ocuroot ()
         release) __gitcomp 'new continue retry lint list show' ;;
         run) __gitcomp 'start log logs finish cancel exec retry dismiss' ;;
         work) __gitcomp 'list any cascade continue ops trigger' ;;
-        gate) __gitcomp 'list' ;;
+        gate) __gitcomp 'list check' ;;
             esac
             return
         fi
@@ -73,12 +73,12 @@ _git_ocuroot ()
     'release lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;
     'release list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'release show') __gitcomp "--json --package --release --offline --max-age --quiet --verbose --help" ;;
-    'run start') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
+    'run start') __gitcomp "--override --package --release --message --operation --quiet --verbose --help" ;;
     'run log') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'run logs') __gitcomp "--follow --failed --lines --timestamps --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'run finish') __gitcomp "--status --output --outputs --tag --force --package --release --message --operation --quiet --verbose --help" ;;
     'run cancel') __gitcomp "--force --package --release --message --operation --quiet --verbose --help" ;;
-    'run exec') __gitcomp "--timeout --package --release --message --operation --quiet --verbose --help" ;;
+    'run exec') __gitcomp "--timeout --override --package --release --message --operation --quiet --verbose --help" ;;
     'run retry') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'run dismiss') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'logs') __gitcomp "--follow --failed --lines --timestamps --json --package --release --offline --max-age --quiet --verbose --help" ;;
@@ -91,6 +91,7 @@ _git_ocuroot ()
     'freeze') __gitcomp "--all --from --until --rrule --duration --timezone --package --allow --name --cancel-pending --message --operation --quiet --verbose --help" ;;
     'thaw') __gitcomp "--all --message --operation --quiet --verbose --help" ;;
     'gate list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
+    'gate check') __gitcomp "--environment --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'resolve') __gitcomp "--at --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'parse') __gitcomp "--json --quiet --verbose --help" ;;

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .actions import Action, Performed
     from .child_command import Stop
     from .code import Code
+    from .gates import Override
     from .model import Claim
     from .together import Together
 
@@ -90,17 +91,18 @@ def execute(
     over: Claim | None = None,
     operation: Operation | None = None,
     together: Together | None = None,
+    override: Override | None = None,
 ) -> RunResult:
     """Start the open run of a piece of work, or its next one, and carry it to its end; `begun` is told which it is.
 
     A run that is running is taken over where its claim is `over`, or one that is seen to be held no more. Raises what
     `runs.start` raises, and NoCommand, both before anything is changed; ClaimLost where the run was taken over by
     another while its command ran, which is ended then. `operation` names the start; what follows is this process's own.
-    `together` collects the ends of runs, where several are executed at once.
+    `together` collects the ends of runs, where several are executed at once. `override` is that of `runs.start`.
     """
     executor = Executor(stores, operation.name if operation is not None and operation.is_named else "")
     try:
-        started = _claim(stores, work, number, options, executor, over, operation)
+        started = _claim(stores, work, number, options, executor, over, operation, override)
         run = started[0]
     except claims.Held as held:
         if not executor.operation:
@@ -108,7 +110,7 @@ def execute(
         run = held.run
     if executor.operation:
         # Under this name an earlier process may have claimed the run.
-        before = _taken_up(stores, run, options, executor)
+        before = _taken_up(stores, run, options, executor, override)
         if isinstance(before, RunResult):
             return before
         started = before or started
@@ -146,6 +148,7 @@ def _claim(
     executor: Executor,
     over: Claim | None,
     operation: Operation | None = None,
+    override: Override | None = None,
 ) -> Started:
     """Set a run running, held by this executor, once nobody else holds it.
 
@@ -161,7 +164,9 @@ def _claim(
         def also(tx: Transaction, run: RunRef) -> None:
             found[:] = [(run, actions.action_of(tx, run, last_step(tx, run)[1], options.actions))]
 
-        ref = start_run(stores, work, number, executor=executor, over=over, also=also, operation=operation)
+        ref = start_run(
+            stores, work, number, executor=executor, over=over, also=also, override=override, operation=operation
+        )
         return found[0] if found and found[0][0].ref == ref else (RunRef.parse(ref), None)
 
     started = claims.taking_over(stores, start, options.stop, options.warn, over)
@@ -175,7 +180,9 @@ def _claim(
     return started
 
 
-def _taken_up(stores: Stores, run: RunRef, options: ExecutionOptions, executor: Executor) -> Started | RunResult | None:
+def _taken_up(
+    stores: Stores, run: RunRef, options: ExecutionOptions, executor: Executor, override: Override | None
+) -> Started | RunResult | None:
     """What an earlier process left to do under the name of this operation (design 8.9); None where there was none.
 
     A run that it claimed and left is taken up again; one that has ended is not run again. Raises ClaimLost where it
@@ -194,7 +201,7 @@ def _taken_up(stores: Stores, run: RunRef, options: ExecutionOptions, executor: 
             claims.require_claim(snapshot, run, executor.name)
         over = claims.await_end(stores, run, options.stop, options.warn, patient=True)
         if over is not None:
-            return _claim(stores, run.work, run.number, options, executor, over)
+            return _claim(stores, run.work, run.number, options, executor, over, override=override)
         if options.stop.count or read_function(stores.snapshot(), run).status == vocabulary.RUNNING:
             raise ClaimLost(f"'{run}' is still run by '{claim.owner}', under the same name of an operation")
 

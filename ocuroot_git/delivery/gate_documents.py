@@ -90,9 +90,12 @@ class Gate(Record):
                 gate._is_bad(error)
         return gate
 
-    def concerns(self, package: str, name: str, where: Environment | None) -> bool:
-        """Whether it concerns deployments of a package to an environment; `where` is None where that is not known."""
-        if self._glob is not None and not self._glob.matches(package):
+    def concerns(self, package: str | None, name: str, where: Environment | None) -> bool:
+        """Whether it concerns deployments of a package (None: of any) to an environment.
+
+        `where` is None where that is not known.
+        """
+        if self._glob is not None and package is not None and not self._glob.matches(package):
             return False
         if isinstance(self.environments, list):
             return name in self.environments

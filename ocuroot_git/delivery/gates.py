@@ -63,14 +63,32 @@ class Closure(Record):
         return {"gate": self.gate or None, "reason": self.what, "until": until, "actors": self.actors}
 
 
+class Override(Record):
+    """Who starts a deployment although gates are closed that let this actor pass, and why."""
+
+    __slots__ = ("actor", "reason")
+
+    def __init__(self, actor: str, reason: str) -> None:
+        self.actor = actor
+        self.reason = reason
+
+    def to_document(self, gates: Iterable[str]) -> Fields:
+        """What a run keeps of it."""
+        return {"gates": sorted(gates), "by": self.actor, "reason": self.reason}
+
+
 class Gates:
     """The gates of a snapshot, judged at one moment: by the clock here, and where the newest commit is from later than
     that, by its clock too. In a transaction all that is looked at counts as read, so that a verdict holds when it is
     written: until the moment `until`, which is None where it does not depend on the time.
+
+    With `override`, a gate that lets its actor pass is not closed; `overridden` has the names of those.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, override: Override | None = None) -> None:
         self._snapshot = snapshot
+        self._override = override
+        self.overridden: set[str] = set()
         self._moments: list[float] = []
         self.until: float | None = None
         self.sides = [_read_side(snapshot, STATE)]
@@ -86,14 +104,32 @@ class Gates:
 
     def closures(self, work: WorkRef) -> list[Closure]:
         """Why a deployment of a release may not start, be it up or down; nothing where it may."""
+        return self._closed_for(work.package, work.name) if work.kind == DEPLOY else []
+
+    def closures_at(self, name: str) -> list[Closure]:
+        """Why deployments to an environment may not start, if only of some packages."""
+        return self._closed_for(None, name)
+
+    def _closed_for(self, package: str | None, name: str) -> list[Closure]:
         found: dict[tuple[str, str], Closure] = {}
-        if work.kind == DEPLOY:
-            for gates in self.sides:
-                concerning = [gate for gate in gates if gate.concerns(work.package, work.name, self._where(work.name))]
-                for moment in self.moments if concerning else ():
-                    for closure in self._closures(concerning, moment):
+        for gates in self.sides:
+            concerning = [gate for gate in gates if gate.concerns(package, name, self._where(name))]
+            for moment in self.moments if concerning else ():
+                for closure in self._closures(concerning, moment):
+                    if not self._passes(closure):
                         found.setdefault((closure.name, closure.what), closure)
         return list(found.values())
+
+    def _passes(self, closure: Closure) -> bool:
+        """Whether a closed gate lets the actor of the override pass; where it does not, it says who may."""
+        if self._override is None:
+            return False
+        if self._override.actor in closure.actors:
+            self.overridden.add(closure.name)
+            return True
+        allowed = f"; {', '.join(closure.actors)} may" if closure.actors else ""
+        closure.hint = f"'{self._override.actor}' may not override gate '{closure.name}'{allowed}"
+        return False
 
     def _closures(self, gates: list[Gate], moment: float) -> Iterator[Closure]:
         allowing = []

@@ -11,7 +11,7 @@ from ..formats.globs import GlobError, escape
 from ..formats.refs import STATE, Ref
 from . import addresses, claims, live, model, steps, vocabulary
 from .addresses import RunRef, WorkRef
-from .gates import Gates
+from .gates import Closure, Gates
 from .inputs import fill, with_overrides
 from .model import Claim, Function
 from .problems import BAD, BadDocument, Problems
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ..store.transaction import Transaction
     from .claims import Executor
     from .fields import Fields
+    from .gates import Override
     from .model import Environment, Inputs
     from .package import Package, WorkSpec
 
@@ -128,10 +129,12 @@ def start(
     *,
     executor: Executor | None = None,
     over: Claim | None = None,
+    override: Override | None = None,
 ) -> RunRef:
     """Set the open run of a piece of work running, or its next one where none is open; `number` asks for that one.
 
     A running one is taken over if its claim is still just `over`, one that nobody holds any more (`claims.Watch`).
+    With `override`, gates do not count that let its actor pass; the run keeps which, by whom and why.
     Raises claims.Held for a claim that was not given, Waits, and WrongStatus where the run cannot start.
     """
     run = last_run(tx, work)
@@ -150,7 +153,7 @@ def start(
             type_ = read_run(tx, run).type
         run = make(tx, work, type_, vocabulary.BY_HAND)
         function = read_function(tx, run)
-    gates = Gates(tx) if work.kind == DEPLOY else None
+    gates = Gates(tx, override) if work.kind == DEPLOY else None
     if function.status == vocabulary.RUNNING:
         claim = read_claim(tx, run)
         if claim != over:
@@ -170,6 +173,9 @@ def start(
     _supersede(tx, run)
     if gates is not None and gates.until is not None:
         tx.hold_until(gates.until)
+    if gates is not None and override is not None and gates.overridden:
+        function.history[-1]["override"] = override.to_document(gates.overridden)
+        records_of(tx).put_function(tx, run, 1, function)
     return run
 
 
@@ -239,16 +245,18 @@ def what_forbids(snapshot: Snapshot, run: RunRef, gates: Gates | None = None) ->
         return []
     gates = Gates(snapshot) if gates is None else gates
     closed = [Reason(closure.what, hint=closure.hint) for closure in gates.closures(run.work)]
-    return closed + _what_holds(snapshot, run)
+    return closed + (_what_holds(snapshot, run.work.release) if read_run(snapshot, run).type == UP else [])
 
 
-def _what_holds(snapshot: Snapshot, run: RunRef) -> list[Reason]:
-    """The hold on the release of a deployment; what takes one down is not held."""
-    if read_run(snapshot, run).type != UP:
-        return []
+def closures_for(snapshot: Snapshot, work: WorkRef, gates: Gates) -> list[Closure]:
+    """Why a release may not be deployed to an environment now: gates, and that it is held."""
+    return gates.closures(work) + [Closure(reason.what) for reason in _what_holds(snapshot, work.release)]
+
+
+def _what_holds(snapshot: Snapshot, release: str) -> list[Reason]:
+    """The hold on a release; what takes a deployment down is not held."""
     from .holds import hold_on  # late: lists of what is done have no need of it
 
-    release = run.work.release
     try:
         hold = hold_on(snapshot, release)
     except BAD as error:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..store.stores import Stores
     from .addresses import RunRef, WorkRef
     from .claims import Executor
+    from .gates import Override
     from .model import Claim, Function
 
 
@@ -31,6 +32,7 @@ def start_run(
     executor: Executor | None = None,
     over: Claim | None = None,
     also: Callable[[Transaction, RunRef], None] | None = None,
+    override: Override | None = None,
     operation: Operation | None = None,
 ) -> str:
     """Set a run running as `runs.start` does, and write it; gives its ref.
@@ -39,7 +41,7 @@ def start_run(
     """
 
     def begin(tx: Transaction) -> RunRef:
-        run = start(tx, work, number, executor=executor, over=over)
+        run = start(tx, work, number, executor=executor, over=over, override=override)
         if also is not None:
             also(tx, run)
         return run
@@ -54,7 +56,7 @@ def start_run(
     def change_state(tx: Transaction) -> str:
         return begin(tx).ref
 
-    command, message = "run start", f"start {work}"
+    command, message = "run start" if override is None else "run start --override", f"start {work}"
     if not records_of(stores.snapshot()).wants_at_start:
         return stores.transact(change_state, command=command, message=message, operation=operation)
     return transact_both(stores, change_intent, change_state, command, message, operation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,51 @@ def test_a_login_that_may_write_intent_alone_closes_all_the_same(shop: Repo, tmp
     assert done.returncode == 3 and "incident 42" in done.stderr
     shop.ocuroot("apply", "--all")
     assert shop.value(f"{GATES}/production#reason") == "incident 42"
+
+
+def test_whom_a_gate_lets_pass_starts_a_run_with_a_reason(shop: Repo) -> None:
+    environ = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "ann"}
+    shop.ocuroot(*FREEZE, "production", "--allow", "github:ann")
+    shop.ocuroot(*FREEZE, "production", "--allow", "github:ann,github:bob", "--name", "other")
+    start = ("run", "start", "--override", PRODUCTION)
+    refused(shop, 129, "why?", *start, env=environ)
+    assert "may not override gate 'other'; github:ann, github:bob may" in refused(
+        shop, 3, "closed by", *start, "-m", "x"
+    )
+    bob = {**environ, "GITHUB_ACTOR": "bob"}
+    assert "gate 'other'" not in refused(shop, 3, "gate 'production'", *start, "-m", "x", env=bob)
+    refused(shop, 3, "gate 'production'", "run", "start", PRODUCTION, env=environ)
+    shop.ocuroot(*start, "-m", "security fix", env=environ)
+    begun = shop.value(f"{PRODUCTION}/1/functions/1#history/1")
+    assert begun["override"] == {"gates": ["other", "production"], "by": "github:ann", "reason": "security fix"}
+    message = shop.git("log", "-1", "--format=%B", "state")
+    assert "Ocuroot-Command: run start --override\n" in message and "Ocuroot-Reason: security fix" in message
+
+
+def test_a_run_that_is_executed_overrides_as_well(shop: Repo) -> None:
+    environ = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "ann"}
+    shop.ocuroot(*FREEZE, "production", "--allow", "github:ann")
+    shop.ocuroot("run", "exec", "-q", "--override", "-m", "fix", PRODUCTION, env=environ)
+    assert shop.value(f"{PRODUCTION}/1/functions/1#history/1/override/reason") == "fix"
+    assert shop.value(f"{PRODUCTION}/1/functions/1#current/status") == "complete"
+    shop.ocuroot("run", "exec", "-q", "--override", "-m", "fix", STAGING)  # where nothing is closed, nothing is kept
+    assert "override" not in shop.value(f"{STAGING}/1/functions/1#history/1")
+
+
+def test_a_check_says_what_keeps_a_release(shop: Repo) -> None:
+    check = ("gate", "check")
+    assert shop.run(*check, WEB, "--environment=production").returncode == 0
+    shop.ocuroot(*FREEZE, "production", "--until", "2121-01-01T00:00:00Z")
+    shop.ocuroot(*FREEZE, "--all", "--package", "elsewhere/**", "--name", "other")
+    done = shop.run(*check, WEB, "--json")
+    assert done.returncode == 1
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(one["environment"], one["gate"], one["until"], one["actors"]) for one in found] == [
+        ("production", f"{GATES}/production", "2121-01-01T00:00:00Z", [])
+    ]
+    assert shop.run(*check, "//web/@", "--environment", "staging").returncode == 0
+    assert len(shop.run(*check).stdout.splitlines()) == 3
+    shop.ocuroot("thaw", "--all")
+    shop.ocuroot("hold", "-m", "broken", WEB)
+    assert "held by" in shop.run(*check, WEB, "--environment", "staging").stdout
+    refused(shop, 1, "there is no environment 'x'", *check, "--environment", "x")

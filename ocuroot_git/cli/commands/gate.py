@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ...errors import NotFound
 from ...formats.documents import dump
-from ..options import READING, Command, Group, Option
+from ..options import READING, RELATIVE, Command, Group, Option, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,36 @@ def listing(context: Context, *, json: bool) -> int:
         else:
             terminal.record(_line(context, listed))
     return 0
+
+
+def check(context: Context, *releases: str, environment: str | None, json: bool) -> int:
+    from ...delivery.addresses import WorkRef
+    from ...delivery.gates import Gates
+    from ...delivery.problems import Problems
+    from ...delivery.queries import environments, find_release
+    from ...delivery.runs import closures_for
+    from ...delivery.vocabulary import DEPLOY
+    from ..reports import report_problems
+
+    snapshot, problems = context.snapshot(), Problems()
+    known = environments(snapshot, problems)
+    if environment is not None and environment not in known:
+        raise NotFound(f"there is no environment '{environment}'", hint=nearest(environment, known))
+    gates = Gates(snapshot)
+    release = find_release(snapshot, releases[0]) if releases else None
+    is_closed = False
+    for name in [environment] if environment is not None else sorted(known):
+        if release is None:
+            closures = gates.closures_at(name)
+        else:
+            closures = closures_for(snapshot, WorkRef(release, DEPLOY, name), gates)
+        is_closed = is_closed or bool(closures)
+        for closure in closures:
+            if json:
+                context.terminal.json(dump({"environment": name, **closure.to_document()}, None))
+            else:
+                context.terminal.record(f"{context.terminal.name(name)}\t{closure.what}")
+    return report_problems(context.terminal, problems) or int(is_closed)
 
 
 def _line(context: Context, listed: ListedGate) -> str:
@@ -54,6 +85,21 @@ COMMAND = Group(
             common=READING,
             most=0,
             notes="A gate that cannot be understood is closed, and says why. Exit status: 0.",
+        ),
+        Command(
+            "gate check",
+            "Say what keeps deployments from starting now: of a release, to an environment or to each; or of any.",
+            "[<options>] [<release>]",
+            check,
+            (
+                Option("--environment", metavar="<name>", help="to that environment (default: each)"),
+                Option("--json", help="print a JSON line for each reason"),
+                Option("-z", help="end records with NUL"),
+            ),
+            common=(*RELATIVE, *READING),
+            most=1,
+            notes="Prints the environment and the reason: which gate is closed, by whom, until when and why, or that\n"
+            "the release is held. Exit status: 0 where nothing keeps it; 1 where something does.",
         ),
     ),
 )

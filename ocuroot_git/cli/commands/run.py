@@ -11,12 +11,13 @@ from . import logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...delivery.gates import Override
     from ...delivery.model import Claim
     from ...store.transaction import Transaction
     from ..context import Context
 
 
-def start(context: Context, reference: str) -> int:
+def start(context: Context, reference: str, *, override: bool) -> int:
     from ...delivery import claims
     from ...delivery.child_command import Signals
     from ...delivery.queries import find_work
@@ -24,15 +25,27 @@ def start(context: Context, reference: str) -> int:
 
     work, number = find_work(context.snapshot(), reference)
 
-    operation = context.operation("run start")
+    operation, overriding = context.operation("run start"), _overriding(context, asked=override)
 
     def begin(over: Claim | None) -> str:
-        return start_run(context.stores, work, number, over=over, operation=operation)
+        return start_run(context.stores, work, number, over=over, override=overriding, operation=operation)
 
     with Signals() as stop:
         run = claims.taking_over(context.stores, begin, stop, context.terminal.warning)
     context.terminal.result(run)
     return 0
+
+
+def _overriding(context: Context, *, asked: bool) -> Override | None:
+    """Who starts a run although a gate is closed, and why, where that was asked for. Raises UsageError."""
+    if not asked:
+        return None
+    from ...delivery.gates import Override
+
+    if not context.options.message:
+        raise UsageError("why? say it with -m: the run keeps it")
+    actor = context.stores.origin(context.stores.backend("state")[0]).actor
+    return Override(actor or "", context.options.message)
 
 
 def log(context: Context, reference: str) -> int:
@@ -105,7 +118,7 @@ def cancel(context: Context, *references: str, force: bool) -> int:
     return 0
 
 
-def execute(context: Context, reference: str, *command: str, timeout: int | None) -> int:
+def execute(context: Context, reference: str, *command: str, timeout: int | None, override: bool) -> int:
     from ...delivery import executor as execution
     from ...delivery import vocabulary
     from ...delivery.child_command import Signals
@@ -133,6 +146,7 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
             options,
             lambda run: context.terminal.remark(f"{run}: started"),
             operation=context.operation("run exec"),
+            override=_overriding(context, asked=override),
         )
         why = f" ({result.why})" if result.why else ""
         context.terminal.remark(f"{result.run}: {result.status}{why}")
@@ -188,6 +202,8 @@ def dismiss(context: Context, reference: str) -> int:
     return 0
 
 
+_OVERRIDE = Option("--override", help="although a gate is closed, if it lets you pass; -m says why, and is kept")
+
 COMMAND = Group(
     "run",
     "Carry out the work of a release, and record how it went.",
@@ -198,6 +214,7 @@ COMMAND = Group(
             "ref. Fails where the run has to wait.",
             "[<options>] <work-ref>",
             start,
+            (_OVERRIDE,),
             common=(*RELATIVE, *WRITING),
             least=1,
             most=1,
@@ -266,7 +283,7 @@ Exit status: 0; 1 where there is no such run; 3 where one has ended, and then no
             "the command's exit status.",
             "[<options>] <work-ref> [-- <command>...]",
             execute,
-            (Option("--timeout", metavar="<seconds>", number=True, help="end the command after so long"),),
+            (Option("--timeout", metavar="<seconds>", number=True, help="end the command after so long"), _OVERRIDE),
             common=(*RELATIVE, *WRITING),
             least=1,
             notes="""
