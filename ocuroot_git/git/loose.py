@@ -37,7 +37,7 @@ class LooseObjects:
         """By the first two digits of an id: the directories that may hold such files."""
         self._unchecked: dict[str, dict[str, list[str]]] = {}
         """By the first two digits of an id, once asked for: the ids not checked yet, and the directories of each."""
-        for directory in _with_alternates(directories):
+        for directory in with_alternates(directories):
             for name in _listed(directory):
                 if len(name) == 2:
                     self._fans.setdefault(name, []).append(os.path.join(directory, name))
@@ -80,7 +80,7 @@ class LooseObjects:
         return None
 
 
-def _with_alternates(directories: list[str]) -> list[str]:
+def with_alternates(directories: list[str]) -> list[str]:
     found: list[str] = []
     todo = [(directory, 0) for directory in directories]
     while todo:

@@ -50,7 +50,8 @@ class Ledger:
         repository = backend.repository
         self._reader = EventReader(repository, tree.layout, directory, snapshot.surroundings.tree_changes(repository))
         self._memory: Memory | None = snapshot.surroundings.memory
-        self._kind = kind_of(tree.layout, directory)
+        self.kind = kind_of(tree.layout, directory)
+        """Under which kind its chunks are remembered."""
 
     def events(self, since: float | None = None) -> Iterator[Event]:
         """The events, newest first; with `since` perhaps none of those that ended before."""
@@ -82,18 +83,15 @@ class Ledger:
                 break
         return found
 
-    def chunks(self) -> Iterator[Chunk]:
-        """All of history, chunk by chunk."""
-        at: Oid | None = self.start
+    def chunks(self, start: Oid | None = None) -> Iterator[Chunk]:
+        """All of history, chunk by chunk, from the commit on with which one begins (None: from the newest)."""
+        at: Oid | None = start or self.start
         together = 1
-        while at is not None:
+        while at is not None and self.goes_on(at):
             chunk = self._remembered(at)
             if chunk is not None:
                 yield chunk
                 at = chunk.next
-                if at is not None and self._reader.is_shallow and not self._reader.has_commit(at):
-                    self.is_cut = True  # it was remembered when more of history was here
-                    return
                 continue
             stretches: list[Stretch] = []
             while at is not None and len(stretches) < together:
@@ -105,8 +103,15 @@ class Ledger:
             together = min(2 * together, _MOST_TOGETHER)
             yield from self._read(stretches)
 
+    def goes_on(self, start: Oid) -> bool:
+        """Whether the commit with which a chunk begins is here: what comes after it may have been remembered when more
+        of history was. If not, history is cut."""
+        is_here = not self._reader.is_shallow or self._reader.has_commit(start)
+        self.is_cut = self.is_cut or not is_here
+        return is_here
+
     def _remembered(self, start: Oid) -> Chunk | None:
-        data = self._memory.get(self._kind, [start]).get(start) if self._memory is not None else None
+        data = self._memory.get(self.kind, [start]).get(start) if self._memory is not None else None
         return Chunk.of_bytes(data) if data is not None else None
 
     def _read(self, stretches: list[Stretch]) -> Iterator[Chunk]:
@@ -125,7 +130,7 @@ class Ledger:
         chunks = {start: chunk for start, text in data.items() if (chunk := Chunk.of_bytes(text)) is not None}
         if self._memory is not None:
             # What is cut depends on what is here, and not on the commit alone.
-            self._memory.put(self._kind, {start: data[start] for start, chunk in chunks.items() if not chunk.is_cut})
+            self._memory.put(self.kind, {start: data[start] for start, chunk in chunks.items() if not chunk.is_cut})
         for stretch in stretches:
             chunk = chunks[stretch.start]
             self.is_cut = self.is_cut or chunk.is_cut

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ..delivery.fields import Record
 from .attempts import Attempt, judge
-from .chunks import Ledger
 from .lead_times import LeadTimes
 
 TYPE_CHECKING = False
@@ -16,12 +15,10 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..delivery.fields import Fields
-    from ..git.repository import Repository
+    from .attempt_pages import Cell, Source
     from .incidents import Incident
     from .places import Places
 
-    Cell = tuple[str, str]
-    """A package and an environment."""
     Percentiles = dict[str, float | None]
 
 _DAY: Final = 86400
@@ -102,39 +99,34 @@ class Measured(Record):
 
 
 def counted(
-    ledger: Ledger,
+    source: Source,
     places: Places,
     window: Window,
-    code: Repository | None,
+    lead_times: LeadTimes,
     incidents: Mapping[Cell, Sequence[Incident]],
 ) -> dict[Cell, list[Attempt]]:
     """The attempts at the places asked for, oldest first, from the beginning of a window to now, with all that is to be
     counted of them; and tell the window when the first was recorded.
-
-    `code` is the repository that was released from, where it is here.
     """
-    cells = _read(ledger, places, window)
+    cells = _read(source, places, window)
     for cell, attempts in cells.items():
         judge(attempts, incidents.get(cell, ()))
-    LeadTimes(code).tell(cells.values())
+    lead_times.tell(cells.values())
     return cells
 
 
-def _read(ledger: Ledger, places: Places, window: Window) -> dict[Cell, list[Attempt]]:
+def _read(source: Source, places: Places, window: Window) -> dict[Cell, list[Attempt]]:
     found: dict[Cell, list[Attempt]] = {}
     is_older = False
     for since in dict.fromkeys((window.since, None)):
         found.clear()
-        for event in ledger.events(since):
-            attempt = Attempt.of_event(event)
-            if attempt is None:
-                continue
-            is_wanted = places.has(event.cell)
+        for cell, attempt in source.attempts(since):
+            is_older_one = window.since is not None and int(attempt.time) < window.since
             if not attempt.is_down:
                 window.recorded = attempt.time
-                is_older = is_older or (window.since is not None and int(attempt.time) < window.since)
-            if is_wanted and (window.since is None or int(attempt.time) >= window.since):
-                found.setdefault(event.cell, []).append(attempt)
+                is_older = is_older or is_older_one
+            if places.has(cell) and not is_older_one:
+                found.setdefault(cell, []).append(attempt)
         if is_older:
             # What is older than was asked for need not be read to its end, and says that all of that is recorded.
             window.recorded = window.since

@@ -8,7 +8,7 @@ from ..git.objects import ABSENT, ObjectError, Oid
 from ..git.program import GitError
 from ..store import remembered_walk
 from ..store.tree import StoreTree
-from . import chunks
+from . import attempt_pages, chunks, lead_times
 from .event_reader import EventReader
 
 TYPE_CHECKING = False
@@ -94,6 +94,11 @@ class _Trees:
             return self._release_facts(kind[len(release_facts.KIND) + 1 :].split("/"))
         if kind.startswith(f"{chunks.KIND}/"):
             return self._events(*kind[len(chunks.KIND) + 1 :].partition("/")[::2])
+        if kind.startswith(f"{attempt_pages.KIND}/{chunks.KIND}/"):
+            words = kind[len(f"{attempt_pages.KIND}/{chunks.KIND}") + 1 :]
+            return self._events(*words.partition("/")[::2], as_pages=True)
+        if kind == lead_times.KIND:
+            return self._commits_beyond
         kinds = (
             (index.KIND, self._facts),
             (release_list.KIND, self._releases),
@@ -193,7 +198,17 @@ class _Trees:
 
         return work_out
 
-    def _events(self, dialect: str, directory: str) -> WorkOut | None:
+    def _commits_beyond(self, id_: str, _: bytes) -> bytes | None:
+        code = self._surroundings.code
+        one, other = Oid(id_[:_LENGTH]), Oid(id_[_LENGTH:])
+        if code is None or len(code.which_are_here((one, other))) < 2:
+            raise _Gone(id_)
+        commits = code.commits_beyond(one, other)
+        if commits is None:
+            raise _Gone(id_)
+        return lead_times.packed(commits)
+
+    def _events(self, dialect: str, directory: str, *, as_pages: bool = False) -> WorkOut | None:
         if dialect not in map(str, DIALECTS):
             return None
         readers = [
@@ -215,6 +230,8 @@ class _Trees:
                 raise _Gone(error.message) from None
             if chunk.is_cut:
                 raise _Gone(id_)
+            if as_pages:
+                return attempt_pages.Page.of_chunk(chunk).to_bytes()
             return chunk.to_text().encode(errors="surrogateescape")
 
         return work_out

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..delivery.problems import Problems
 from ..errors import NotFound
 from ..formats.times import format_seconds
+from ..ledger.attempt_pages import AttemptReader
 from ..ledger.chunks import Ledger
 from ..ledger.incidents import by_cell, incidents
+from ..ledger.lead_times import LeadTimes
 from ..ledger.metrics import BY, Window, counted, measure
 from ..ledger.places import Places
 from .changes import fetch_history
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..delivery.fields import Fields
+    from ..ledger.attempt_pages import Cell
     from ..ledger.attempts import Attempt
-    from ..ledger.metrics import Cell
     from .facts import Facts, LeftOut
 
 Page = dict[str, Any]
@@ -77,7 +79,10 @@ def _count(facts: Facts, days: str, by: str, now: int) -> _Counted:
     length = int(days) * _DAY / TIMES[days]
     window = Window(now - int(days) * _DAY, None, time.time())
     ledger = Ledger(snapshot)
-    cells = counted(ledger, Places(), window, snapshot.surroundings.code, by_cell(incidents(snapshot, problems)))
+    memory = snapshot.surroundings.memory
+    lead_times = LeadTimes(snapshot.surroundings.code, memory)
+    source = AttemptReader(ledger, memory)
+    cells = counted(source, Places(), window, lead_times, by_cell(incidents(snapshot, problems)))
     starts = [now - int(days) * _DAY + round(part * length) for part in range(TIMES[days])]
     parts = []
     for start in starts:

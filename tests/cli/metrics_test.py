@@ -346,3 +346,30 @@ def test_made_by_the_commands(repo: Repo, arguments: list[str]) -> None:
     line = only(repo)
     assert (line["deployments"], line["change_failure_rate"], line["rework_rate"]) == (3, 0.5, 0.5)
     assert line["time_to_restore_seconds"]["p50"] is not None
+
+
+def test_what_is_remembered_says_the_same_and_can_be_checked(shop: Repo) -> None:
+    until = f"--until={_text(START + 11 * DAY)}"
+    first = metrics(shop, until, "--by=package")
+    kinds = json.loads(shop.ocuroot("cache", "--stat", "--json"))["kinds"]
+    assert sum(count for kind, count in kinds.items() if kind.startswith("attempts/")) >= 1
+    assert kinds["beyond/1"] == 3  # what 1 and 3, 3 and 4, and the other way round 2 and 1 differ by
+    assert metrics(shop, until, "--by=package") == first
+    done = shop.run("cache", "--verify")
+    assert (done.returncode, done.stderr) == (0, f"{sum(kinds.values())} right, 0 wrong\n")
+    shop.ocuroot("set", "+/custom/x", "1")
+    assert metrics(shop, until, "--by=package") == first
+    shop.ocuroot("cache", "--clear")
+    assert metrics(shop, until, "--by=package") == first
+
+
+def test_ids_that_are_none_and_commits_that_are_none(store: Repo) -> None:
+    """What a release is of may be anything: it is unknown then, and harms nothing."""
+    prepare(store, "production")
+    tree = store.git("rev-parse", "HEAD^{tree}")
+    for number, source in enumerate(("g" * 40, "a" * 40, tree, store.git("rev-parse", "HEAD"), "x"), 1):
+        store.ocuroot("update", "--stdin", input=f'set shop/-/web/@{number} {{"commit": "{source}"}}\n')
+        end(store, f"shop/-/web/@{number}/deploy/production", START + number * DAY)
+    line = only(store)
+    assert (line["deployments"], line["lead_time_seconds"]) == (5, UNKNOWN)
+    assert "not all of its commits are here" in store.ocuroot("metrics", "--explain")

@@ -11,34 +11,48 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from support.repositories import Repo
 
 from ocuroot_git.git.repository import Repository
-from ocuroot_git.ledger.chunks import Ledger
-from ocuroot_git.ledger.events import Event
+from ocuroot_git.ledger.attempt_pages import Page
+from ocuroot_git.ledger.attempts import Attempt
+from ocuroot_git.ledger.events import Chunk, Event
 from ocuroot_git.ledger.incidents import Incident
+from ocuroot_git.ledger.lead_times import LeadTimes
 from ocuroot_git.ledger.metrics import Window, counted, measure, percentiles
 from ocuroot_git.ledger.places import Places
+from ocuroot_git.store.memory import Memory
 
 START = 1_790_000_000
 DAY = 86400
 NOW = START + 120 * DAY
+Cell = tuple[str, str]
 Incidents = dict[tuple[str, str], list[Incident]]
 
 
 class _Told:
-    """Events that are already there, as a ledger tells them: newest first."""
+    """Events that are already there, told as the ledger does, newest first: as they are, or as they are remembered."""
 
-    def __init__(self, events: Sequence[Event]) -> None:
+    def __init__(self, events: Sequence[Event], *, are_remembered: bool) -> None:
         self._events = events
+        self._are_remembered = are_remembered
 
-    def events(self, since: float | None = None) -> Iterator[Event]:
-        """Like the ledger, which may leave out what is older than `since`."""
+    def attempts(self, since: float | None) -> Iterator[tuple[Cell, Attempt]]:
+        """Like the ledger, it may leave out what is older than `since`."""
         last = max((n for n, event in enumerate(self._events) if since is None or event.time >= since), default=-1)
-        yield from self._events[: last + 3]
+        events = self._events[: last + 3]
+        if self._are_remembered:
+            page = Page.of_bytes(Page.of_chunk(Chunk([*events, *events[:2]], [], None, 0.0, 1)).to_bytes())
+            assert page is not None
+            yield from page.attempts(set())
+            return
+        for event in events:
+            attempt = Attempt.of_event(event)
+            if attempt is not None:
+                yield event.cell, attempt
 
 
 # The second way
@@ -284,19 +298,21 @@ def some_incidents(rng: random.Random, events: list[Event]) -> Incidents:
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_a_naive_way_comes_to_the_same(seed: int, code: tuple[Repo, list[str]]) -> None:
+def test_a_naive_way_comes_to_the_same(seed: int, code: tuple[Repo, list[str]], tmp_path: Path) -> None:
     repo, sources = code
     rng = random.Random(seed)
     events = history(rng, sources)
     incidents = some_incidents(rng, events)
     here = Repository.open(str(repo.path), {}) if seed % 3 else None
+    lead_times = LeadTimes(here, Memory(str(tmp_path / "memory")))
+    told_by = _Told(events, are_remembered=seed % 2 == 0)
     for _ in range(3):
         since, until = rng.choice(
             [(None, None), (START + 10 * DAY, None), (START + DAY, START + 20 * DAY), (None, START + 5 * DAY)]
         )
         by = rng.choice([(), ("package",), ("environment",), ("package", "environment")])
         window = Window(since, until, NOW)
-        cells = counted(cast("Ledger", _Told(events)), Places(), window, here, incidents)
+        cells = counted(told_by, Places(), window, lead_times, incidents)
         told = [one.to_document() for one in measure(cells, window, by)]
         wanted = naive(events, since, until, by, incidents, repo if here is not None else None)
         assert len(told) == len(wanted)
@@ -308,3 +324,12 @@ def test_percentiles_lie_between_two_values_in_proportion() -> None:
     assert percentiles([]) == {"p50": None, "p90": None}
     assert percentiles([7]) == {"p50": 7, "p90": 7}
     assert percentiles([4, 1, 2, 3]) == {"p50": 2.5, "p90": 3.7}
+
+
+def test_a_page_is_read_as_it_was_written_and_nothing_else_is() -> None:
+    events = history(random.Random(1), ["a" * 40] * 40)
+    data = Page.of_chunk(Chunk(events, [], None, 1.5, 3)).to_bytes()
+    page = Page.of_bytes(data)
+    assert page is not None and page.to_bytes() == data and (page.newest, page.commits) == (1.5, 3)
+    for damaged in (b"", b"x", data[:-3], data.replace(b"\0", b"", 1)[:40]):
+        assert Page.of_bytes(damaged) is None

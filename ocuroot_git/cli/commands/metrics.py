@@ -36,8 +36,10 @@ def run(
 
     from ...delivery.problems import Problems
     from ...git.moments import moment_of
+    from ...ledger.attempt_pages import AttemptReader, Explained
     from ...ledger.chunks import Ledger
     from ...ledger.incidents import by_cell, incidents
+    from ...ledger.lead_times import LeadTimes
     from ...ledger.metrics import Window, counted, measure
     from ...ledger.places import Places
     from ..reports import report_problems
@@ -52,7 +54,10 @@ def run(
     need_history(context)
     snapshot = context.snapshot()
     ledger = Ledger(snapshot)
-    cells = counted(ledger, places, window, context.settings.repository_or_none, by_cell(incidents(snapshot, problems)))
+    memory = snapshot.surroundings.memory
+    source = Explained(ledger) if explain else AttemptReader(ledger, memory)
+    lead_times = LeadTimes(snapshot.surroundings.code, memory)
+    cells = counted(source, places, window, lead_times, by_cell(incidents(snapshot, problems)))
     measured = measure(cells, window, names)
     places.require_found(snapshot, problems)
     terminal = context.terminal
