@@ -374,12 +374,18 @@ def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[Ru
     Within a transaction this is as `match` is: of the store before it.
     """
     runs = f"{escape(package)}/@*/{DEPLOY}/{escape(name)}/*"
-    refs = snapshot.match(f"{runs}/status/{status}", side="state")
-    numbered = {ref.removesuffix(f"/status/{status}") for ref in refs}
+    globs = [f"{runs}/status/{status}"]
     if status == RUNNING and records_of(snapshot).functions_have_statuses:
-        # Early Ocuroot marks the function that it executes, and not the run.
-        marked = snapshot.match(f"{runs}/functions/*/status/{status}", side="state")
-        numbered |= {run for ref in marked if _is_running(snapshot, run := ref.rpartition("/functions/")[0])}
+        globs.append(f"{runs}/functions/*/status/{status}")  # early Ocuroot marks the function, and not the run
+    key = ("state", *globs)
+    if key not in snapshot.matched:
+        # All releases are walked for this, and it is asked for each run that waits.
+        snapshot.matched[key] = snapshot.match(*globs, side="state")
+    marked = [ref.removesuffix(f"/status/{status}").partition("/functions/") for ref in snapshot.matched[key]]
+    numbered = {run for run, functions, _ in marked if not functions}
+    numbered |= {
+        run for run, functions, _ in marked if functions and run not in numbered and _is_running(snapshot, run)
+    }
     found = [RunRef.parse(ref) for ref in numbered if ref.rpartition("/")[2].isdigit()]
     return sorted(found, key=lambda run: (release_number(run.work.release), run.number))
 

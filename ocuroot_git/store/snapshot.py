@@ -124,6 +124,8 @@ class Snapshot:
         self.versions = versions
         self._trees: dict[Side, StoreTree] = {}
         self._prefixes: dict[StoreTree, tuple[Backend, str]] = {}
+        self.matched: dict[tuple[str, ...], list[ShownRef]] = {}
+        """What patterns matched, for those who ask for the same again and again: a snapshot does not change."""
 
     # Which tree
 

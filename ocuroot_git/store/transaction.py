@@ -43,6 +43,7 @@ class Transaction(Snapshot):
     def __init__(self, base: Snapshot) -> None:
         super().__init__(base.surroundings, base.versions)
         self._trees, self._prefixes = base._trees, base._prefixes
+        self.matched = base.matched
         self._base = base
         self._drafts: dict[StoreTree, Draft] = {}
         self._verified: list[tuple[Ref, str]] = []

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from support.delivering import call, deploy, diff, package, prepare, refused, release, work_any
 from support.repositories import Repo, begin
 from support.viewing import Browser, application
+
+import ocuroot_git
+from ocuroot_git.delivery import queue
+from ocuroot_git.delivery.problems import Problems
+from ocuroot_git.store.snapshot import Snapshot
 
 
 def status(repo: Repo, run: str) -> str:
@@ -210,3 +216,21 @@ def test_a_deployment_that_is_replaced_leaves_no_edges_behind(store: Repo) -> No
     store.ocuroot("delete", "//web/+/deploy/staging")
     work_any(store)
     assert edges("@/custom/zone") == []
+
+
+def test_deployments_that_wait_are_looked_for_once(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All releases of the package are walked for it, and each of the runs that wait asks."""
+    prepare(store, "staging")
+    for _ in range(3):
+        release(store, package([deploy("staging", inputs={"go": {"ref": "./custom/go"}})]))
+    asked: list[tuple[str, ...]] = []
+    match = Snapshot.match
+
+    def counted(self: Snapshot, *globs: str, **options: Any) -> list[Any]:
+        asked.append(globs)
+        return match(self, *globs, **options)
+
+    monkeypatch.setattr(Snapshot, "match", counted)
+    items = queue.run_items(ocuroot_git.open(str(store.path)).snapshot(), Problems())
+    assert [item.state for item in items] == ["waiting"] * 3
+    assert len(asked) == 1 and asked[0][0].endswith("/deploy/staging/*/status/running")

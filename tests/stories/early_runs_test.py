@@ -80,7 +80,7 @@ def test_the_page_shows_them_so(early: Repo) -> None:
     assert shown(early, f"{DEPLOYS}/deploy/staging/1")["status"] == "running"
     assert shown(early, f"{FAILS}/call/fails/2")["status"] == "failed"
     overview = Browser(application(early.path)).json("/")
-    found = {one["run"]: one["status"] for one in overview["active"]}
+    found = {one["run"]: one["status"] for one in (*overview["waiting_for_people"], *overview["active"])}
     assert found[f"{ASKS}/call/asks/1"] == "paused" and found[f"{KILLED}/call/second/1"] == "running"
 
 
