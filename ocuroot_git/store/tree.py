@@ -101,6 +101,8 @@ class StoreTree:
         self.layout = layout
         self._directories: dict[str, Node | None] = {"": root}
         self._targets: dict[StoredRef, str | None] = {}
+        self._last_file: tuple[str, bytes | None] = ("", None)
+        """The file that was read last, by its path: to find a document, its file is asked for three times."""
 
     def node(self, path: str) -> Node | None:
         """The node of a directory or file, by its path from the top of the store; None where there is none."""
@@ -116,6 +118,13 @@ class StoreTree:
 
     def file(self, path: str) -> bytes | None:
         """The content of a file, by its path from the top of the store; None where there is none."""
+        last, data = self._last_file
+        if path != last:
+            data = self._read_file(path)
+            self._last_file = path, data
+        return data
+
+    def _read_file(self, path: str) -> bytes | None:
         above, _, name = path.rpartition("/")
         directory = self.node(above)
         if directory is None or not self.files.is_tree(directory):
