@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ..formats.documents import Document
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
+    from .model import Function, Intent
     from .pruned import Records
 
 
@@ -268,27 +269,28 @@ def deployment_differences(
 
 def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wanted: bool) -> Difference | None:
     """How a deployment differs from its intent, if it does. Raises ModelError where one of them is not of its shape."""
+    intent = read_intent(snapshot, work) if is_wanted else None
     actual = None
     if run is not None:
-        actual = (records_of(snapshot).intent_document(run.work.release, read_deployed(snapshot, run)),)
+        function = read_deployed(snapshot, run)
+        if intent is not None and _is_wanted(snapshot, work, run, intent, function):
+            return None
+        actual = (records_of(snapshot).intent_document(run.work.release, function),)
     if not is_wanted:
         require_absence(snapshot, Ref.parse(work.intent))
         return Difference(work.intent, work.current, None, actual)
-    if run is None and _is_left_behind(snapshot, work):
+    if run is None and intent is not None and _is_left_behind(snapshot, work, intent):
         return Difference(work.intent, work.current, None, None)
-    if read_intent(snapshot, work) is not None and run is not None and is_as_wanted(snapshot, work, run):
-        return None
     return Difference(work.intent, work.current, (snapshot.get(work.intent),), actual)
 
 
-def _is_left_behind(snapshot: Snapshot, work: WorkRef) -> bool:
+def _is_left_behind(snapshot: Snapshot, work: WorkRef, intent: Intent) -> bool:
     """Whether an intent is but the trace of a deployment that was taken down: of its release, with the very inputs.
 
     Early Ocuroot writes that when it starts to take one down, and calls it followed from then on. What we take down
     leaves none: the same intent after that is a new one.
     """
-    intent = read_intent(snapshot, work)
-    if intent is None or not records_of(snapshot).downs_leave_intents:
+    if not records_of(snapshot).downs_leave_intents:
         return False
     last = last_run(snapshot, WorkRef(snapshot.resolve(intent.release), DEPLOY, work.name))
     if last is None or status_of(snapshot, last) != vocabulary.COMPLETE or read_run(snapshot, last).type != DOWN:
@@ -303,10 +305,14 @@ def _is_left_behind(snapshot: Snapshot, work: WorkRef) -> bool:
 def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
     """Whether what is deployed is what the intent says, and nothing is about to take it down."""
     intent = read_intent(snapshot, work)
-    if intent is None or snapshot.resolve(intent.release) != run.work.release:
+    return intent is not None and _is_wanted(snapshot, work, run, intent, read_deployed(snapshot, run))
+
+
+def _is_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef, intent: Intent, function: Function) -> bool:
+    if snapshot.resolve(intent.release) != run.work.release:
         return False
     wanted = model.read_inputs(intent.input, f"'{work.intent}'", run.work.release)
-    has_inputs = records_of(snapshot).is_as_wanted(snapshot, run, wanted, read_deployed(snapshot, run))
+    has_inputs = records_of(snapshot).is_as_wanted(snapshot, run, wanted, function)
     return has_inputs and not _is_about_to_go(snapshot, run)
 
 

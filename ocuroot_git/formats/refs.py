@@ -89,7 +89,13 @@ class Ref:
     @classmethod
     def parse(cls, text: str) -> Ref:
         """Read a ref in any of its spellings. Raises RefError, which names the segment at fault."""
-        return _parse(text)
+        ref = _PARSED.get(text)
+        if ref is None:
+            ref = _parse(text)
+            if len(_PARSED) >= _MOST_PARSED:
+                _PARSED.clear()
+            _PARSED[text] = ref
+        return ref
 
     @property
     def is_global(self) -> bool:
@@ -122,8 +128,11 @@ class Ref:
         return self.replace(repo=base.repo, path=base.path, marker=base.marker, release=base.release)
 
     def replace(self, **parts: str) -> Ref:
-        """A copy with these parts changed."""
-        return Ref(**{**{slot: getattr(self, slot) for slot in Ref.__slots__}, **parts})
+        """The same ref but for these parts."""
+        for part, value in parts.items():
+            if getattr(self, part) != value:
+                return Ref(**{**{slot: getattr(self, slot) for slot in Ref.__slots__}, **parts})
+        return self
 
     def without_fragment(self) -> Ref:
         """The ref of the whole document."""
@@ -153,6 +162,11 @@ class Ref:
 
     def __hash__(self) -> int:
         return hash(self._key())
+
+
+_PARSED: Final[dict[str, Ref]] = {}
+_MOST_PARSED: Final = 1024
+"""Refs by their texts, and how many are remembered: what looks at one document parses its ref again and again."""
 
 
 def _parse(text: str) -> Ref:
