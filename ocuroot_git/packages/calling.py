@@ -84,6 +84,13 @@ def main() -> int:
     return 1 if "error" in result else 0
 
 
+def _in_order(value: Any) -> Any:
+    """A value with the keys of its objects in order, as Ocuroot hands them over: packages compare their text."""
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
+
+
 def _call(request: Fields, answer: Callable[[Fields], None]) -> Fields:
     from ..config.starlark import need_library
     from ..errors import Error
@@ -117,7 +124,8 @@ def _call(request: Fields, answer: Callable[[Fields], None]) -> Fields:
         evaluation.host = Opened(
             DirectoryFiles(top), directory, evaluation.secrets, str(function["name"]), answer, signals
         )
-        text = evaluation.call(function["name"], function["pos"], request["inputs"], request["work_id"])
+        inputs = {name: _in_order(value) for name, value in request["inputs"].items()}
+        text = evaluation.call(function["name"], function["pos"], inputs, request["work_id"])
         if problems:
             raise Failure(problems[0])
         return _result(text, path, evaluation.secrets)

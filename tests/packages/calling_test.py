@@ -97,6 +97,12 @@ def test_inputs_and_outputs(repo: Repo) -> None:
     assert entries == [('a {"x": [1, 2.5, 100000000000000000000, None, True, "a"]}', 1, attributes)]
 
 
+def test_keys_of_inputs_are_in_order(repo: Repo) -> None:
+    commit(repo, 'def f(a):\n    return done(outputs = {"text": str(a)})\n')
+    result, _ = ask(repo, "f", a={"name": "x", "attributes": [{"b": 1, "a": 2}]})
+    assert result["done"]["outputs"]["text"] == '{"attributes": [{"a": 2, "b": 1}], "name": "x"}'
+
+
 def test_a_function_of_the_older_kind(repo: Repo) -> None:
     commit(repo, 'def f(ctx):\n    return done(outputs = {"x": ctx.inputs.x, "id": ctx.work_id})\n')
     assert ask(repo, "f", x=1)[0]["done"]["outputs"] == {"x": 1, "id": "1"}
