@@ -84,7 +84,9 @@ class Records:
         It never makes that link, and is misled by it: what it takes down in a branch stays deployed there, since
         it looks for the file of the link that it removed behind `P/@`. Without it, the highest number is meant.
         """
-        if tx.object(f"{package.partition('/-/')[0]}/-/repo.ocu.star/{STATE}") is None:
+        # It leaves a document of the repository, which is a global one where its first command named a global ref.
+        repository = f"{package.partition('/-/')[0]}/-/repo.ocu.star/{STATE}"
+        if tx.object(repository) is None and tx.object(STATE) is None:
             return False
         newest = f"{package}/{STATE}"
         found = tx.object(newest)

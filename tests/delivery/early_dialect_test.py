@@ -8,6 +8,7 @@ from pathlib import Path
 
 from support.delivering import call, deploy, diff, package, prepare, release, work_any
 from support.first_version import command_of, first_version
+from support.raw_objects import plant, write_object
 from support.repositories import Repo
 
 
@@ -122,6 +123,15 @@ def test_the_link_to_the_newest_release_goes_when_early_ocuroot_comes(store: Rep
     assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
     newer = release(store, package([call("build")]))
     assert store.ocuroot("match", "//web/@") == "" and store.ocuroot("resolve", "//web/@") == newer
+
+
+def test_a_global_command_of_early_ocuroot_tells_that_it_works_there(store: Repo) -> None:
+    deployed_with_note(store, 'set @c1 {"source": ""}')
+    link = write_object(store, "blob", b'{"kind": "link", "body": "@c1"}')
+    plant(store, "refs/@", "100644", "@object.json", link)
+    store.ocuroot("delete", "//web/+/deploy/staging")
+    store.ocuroot("apply", "--all")
+    assert store.ocuroot("match", "//web/@") == ""
 
 
 def test_the_intent_that_early_ocuroot_writes_when_it_takes_down_asks_for_nothing(store: Repo) -> None:
