@@ -186,11 +186,10 @@ def same_for_both(team: Team) -> None:
         text = f'ocuroot("0.3.0")\nrepo_alias("shop")\nstore.set({stores})\n'
         (reading.repo.path / "repo.ocu.star").write_text(text)
         listed = reading.original("state", "match", "--no-links", "**").stdout.splitlines()
+        found = ours.ocuroot("match", "-q", "--no-links", "--values", flag, "**").splitlines()
+        values = {stored(team, line["ref"]): line["value"] for line in map(json.loads, found)}
         theirs = {ref for ref in listed if not OF_REPOSITORY.search(ref)}
-        found = ours.ocuroot("match", "-q", "--no-links", flag, "**").splitlines()
-        shown = {ref for ref in found if not OF_REPOSITORY.search(ref)}
-        assert theirs == {stored(team, ref) for ref in shown}
-        values = {stored(team, ref): ours.value(ref) for ref in shown}
+        assert theirs == {ref for ref in values if not OF_REPOSITORY.search(ref)}
         for ref in theirs:
             read = reading.original("state", "get", ref)
             assert read.returncode == 0, (ref, read.stderr)
