@@ -119,7 +119,8 @@ def test_a_pack_of_many_is_written_again(store: Repo, stolen: list[int]) -> None
 def test_the_packs_of_an_import_are_put_back(store: Repo, stolen: list[int]) -> None:
     store.git("config", "ocuroot.state.branch", "imported")
     marker = Layout(1).store_file()
-    files = [(f"refs/repo/-/p/@{number}/@object.json", b'{"kind": "ref", "body": 1}') for number in range(1, MANY)]
+    document = b'{"kind": "ref", "body": 1}'
+    files = [(f"refs/repo/-/p/@{number}/custom/x/@object.json", document) for number in range(1, MANY)]
     backend, _ = ocuroot_git.open().backend("state")
     with backend.filled([*files, (STORE_FILE, marker)]) as filling:
         filling.make({STORE_FILE: marker}, "import\n", "import")
