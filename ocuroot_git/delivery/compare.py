@@ -287,8 +287,8 @@ def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wan
 def _is_left_behind(snapshot: Snapshot, work: WorkRef, intent: Intent) -> bool:
     """Whether an intent is but the trace of a deployment that was taken down: of its release, with the very inputs.
 
-    Early Ocuroot writes that when it starts to take one down, and calls it followed from then on. What we take down
-    leaves none: the same intent after that is a new one.
+    Early Ocuroot writes that when it starts to take one down, and calls it followed from then on. It always writes a
+    `type`, and people do not: an intent without one is new, whatever its inputs.
     """
     if not records_of(snapshot).downs_leave_intents:
         return False
@@ -297,9 +297,8 @@ def _is_left_behind(snapshot: Snapshot, work: WorkRef, intent: Intent) -> bool:
         return False
     if intent.others.get("type") == DOWN:
         return True  # of dialect 2
-    function = read_function(snapshot, last)
-    is_foreign = not function.cause
-    return is_foreign and bool(intent.input) and same(intent.input, model.write_inputs(function.inputs))
+    is_foreign = "type" in intent.others and bool(intent.input)
+    return is_foreign and same(intent.input, model.write_inputs(read_function(snapshot, last).inputs))
 
 
 def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
