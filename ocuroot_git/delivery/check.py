@@ -30,6 +30,7 @@ from .queries import (
     read_run,
     read_step,
     records_of,
+    refuse_odd_numbers,
     releases,
     run_numbers,
     state_tree,
@@ -130,6 +131,7 @@ def _check_work(snapshot: Snapshot, work: WorkRef, problems: Problems) -> None:
     with problems.leave_out(work.ref):
         if snapshot.exists(work.ref):
             records_of(snapshot).work(snapshot.get(work.ref), work.ref)
+    refuse_odd_numbers(snapshot, work, problems)
     with problems.leave_out(work.ref):
         for number in run_numbers(snapshot, work):
             run = work.run(number)
@@ -196,7 +198,7 @@ class _Inspector:
             Run.read(document.body, ref)
         if len(segments) < 3 or not (segments[2].isascii() and segments[2].isdigit()):
             return
-        if segments[2][0] == "0":
+        if segments[2][0] == "0" or len(segments[2]) >= 10:
             self._is_in_doubt = True  # another spelling of a number
             return
         run = self._runs.setdefault("/".join(segments[:3]), _MetRun())

@@ -366,6 +366,15 @@ def last_runs_of(snapshot: Snapshot, release: str, problems: Problems = STRICT) 
             found = (run, status_of(snapshot, run)) if run is not None else None
         if found is not None:
             yield found
+        refuse_odd_numbers(snapshot, work, problems)
+
+
+def refuse_odd_numbers(snapshot: Snapshot, work: WorkRef, problems: Problems) -> None:
+    """Name what lies below a piece of work as runs do, by another spelling of a number: no run is looked for there."""
+    for name in _names(snapshot, work.ref):
+        if name.isascii() and name.isdigit() and (name[0] == "0" or len(name) >= 10):
+            with problems.leave_out(f"{work.ref}/{name}"):
+                raise BadDocument(f"{work.ref}/{name}", f"'{name}' is no number of a run")
 
 
 def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[RunRef]:

@@ -191,3 +191,18 @@ def test_what_was_taken_down_is_not_found_behind_the_newest_release(store: Repo)
     assert store.run("get", "//web/@/deploy/staging").returncode == 1
     assert store.ocuroot("resolve", "//web/@/deploy/staging") == "shop/-/web/@/deploy/staging"
     assert store.value("//web/@/deploy/staging/2#type") == "down", "of the newest release"
+
+
+def test_runs_whose_numbers_are_spelled_otherwise_are_named(store: Repo) -> None:
+    prepare(store)
+    web = release(store, package([call("build")]))
+    odd = f"{web}/call/build/007"
+    store.ocuroot("update", "--stdin", input=f"set {odd} {{}}\nset {odd}/status/pending {{}}\n")
+    for command in (["work", "list"], ["release", "list"], ["work", "any"]):
+        done = store.run(*command)
+        assert done.returncode == 1 and f"warning: '{odd}' is left out: '007' is no number of a run" in done.stderr, (
+            done
+        )
+    assert store.value(f"{web}/call/build#type") == "call"  # the others go on
+    done = store.run("fsck")
+    assert done.returncode == 1 and f"{odd}: '007' is no number of a run" in done.stdout + done.stderr, done
