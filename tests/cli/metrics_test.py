@@ -373,3 +373,17 @@ def test_ids_that_are_none_and_commits_that_are_none(store: Repo) -> None:
     line = only(store)
     assert (line["deployments"], line["lead_time_seconds"]) == (5, UNKNOWN)
     assert "not all of its commits are here" in store.ocuroot("metrics", "--explain")
+
+
+def test_from_a_remote_store(shop: Repo, tmp_path: Path) -> None:
+    """Somebody else's clone, which has the store at a remote, and no commit of what was released."""
+    shop.git("clone", "-q", "--bare", str(shop.path), str(tmp_path / "hub.git"))
+    other = Repo(tmp_path / "other")
+    other.path.mkdir()
+    other.git("init", "-q")
+    other.git("remote", "add", "origin", f"file://{tmp_path / 'hub.git'}")
+    for key, value in (("repoAlias", "shop"), ("state.remote", "origin"), ("state.branch", "state")):
+        other.git("config", f"ocuroot.{key}", value)
+    until = f"--until={_text(START + 11 * DAY)}"
+    assert only(other, until) == {**only(shop, until), "lead_time_seconds": UNKNOWN}
+    assert only(other, "--offline", until) == only(other, until)
