@@ -17,7 +17,7 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply deploy deployments promote rollback undo hold metrics incident package release run logs work freeze thaw gate prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply deploy deployments promote rollback undo hold metrics incident package release run logs work freeze thaw approve gate prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
         esac
         return
     fi
@@ -90,6 +90,7 @@ _git_ocuroot ()
     'work trigger') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'freeze') __gitcomp "--all --from --until --rrule --duration --timezone --package --allow --name --cancel-pending --message --operation --quiet --verbose --help" ;;
     'thaw') __gitcomp "--all --message --operation --quiet --verbose --help" ;;
+    'approve') __gitcomp "--environment --reject --package --release --message --operation --quiet --verbose --help" ;;
     'gate list') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
     'gate check') __gitcomp "--environment --json --package --release --offline --max-age --quiet --verbose --help" ;;
     'prune') __gitcomp "--keep-releases --keep --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;

@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "work": "show what is to be done, and do it",
     "freeze": "let no deployment start",
     "thaw": "let deployments start again",
+    "approve": "let a release be deployed, or not",
     "gate": "show what keeps deployments from starting",
     "prune": "take old releases out of the live tree",
     "resolve": "print the refs behind links",

@@ -1,6 +1,6 @@
-"""Closing gates and opening them: `freeze` and `thaw` (design 13).
+"""Closing gates and opening them: `freeze`, `thaw` and `approve` (design 13).
 
-Both write what is wanted, and make state follow: in one commit where one place holds both. Else the intent comes first,
+All write what is wanted, and make state follow: in one commit where one place holds both. Else the intent comes first,
 at which starts look too; where the state cannot be written with this login, it follows with the next `apply`.
 """
 
@@ -12,7 +12,9 @@ from ..formats.refs import INTENT, STATE, Ref
 from ..store.tree import Ties
 from . import gates, runs, vocabulary
 from .addresses import RunRef, gate_ref
+from .approvals import document_of, intent_of, state_of
 from .gate_documents import Gate
+from .model import timestamp
 from .problems import Problems
 from .queries import environments, read_run
 from .survey import unsettled_runs
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
+    from .addresses import WorkRef
     from .fields import Fields
 
 
@@ -156,3 +159,21 @@ def running(snapshot: Snapshot, gate: Gate) -> list[RunRef]:
         and run.work.kind == vocabulary.DEPLOY
         and gate.concerns(run.work.package, run.work.name, known.get(run.work.name))
     ]
+
+
+def approve(
+    stores: Stores, work: WorkRef, actor: str, reason: str | None, *, approves: bool, operation: Operation | None = None
+) -> Written:
+    """Write that an actor approves a release for an environment, or rejects it. Gives the `ref` of the intent."""
+    document = document_of(actor, reason, timestamp(), approves=approves)
+
+    def want(tx: Transaction) -> Fields:
+        ref = intent_of(work, actor)
+        tx.set(ref, document)
+        return {"ref": str(ref)}
+
+    def follow(tx: Transaction, wanted: Fields) -> Fields:
+        tx.set(state_of(work, actor), document)
+        return wanted
+
+    return write_both(stores, want, follow, "approve" if approves else "approve --reject", operation)

@@ -2,13 +2,15 @@
 
 {"kind": "deny" | "allow" | "approve", "environments": [names] | {attributes}, "packages": [globs],
  "start", "end", "rrule", "duration", "timezone", "actors": […],
- "approvals": {"count", "from": […], "not_author"}, "reason", "by"}
+ "approvals": {"count", "from": […], "not_author", "valid_for"}, "reason", "by"}
 """
 
 from __future__ import annotations
 
 from ..formats.globs import Glob, GlobError
+from ..formats.times import parse_duration
 from .addresses import gate_ref
+from .approvals import Rules
 from .fields import Record, TakenFields, brief
 from .problems import BAD, BadDocument
 from .vocabulary import DENY, GATES, ModelError
@@ -59,7 +61,7 @@ class Gate(Record):
         self._glob: Glob | None = None
         self.windows = Windows()
         self.actors: list[str] = []
-        self.approvals: Fields = {}
+        self.approvals = Rules(1, None, None, not_author=False)
         self.reason = ""
         self.by = ""
         self.unknown: list[str] = []
@@ -161,13 +163,34 @@ class Gate(Record):
     def _read_texts(self, fields: Fields) -> None:
         taken = TakenFields({key: fields.get(key) for key in ("actors", "approvals", "reason", "by")}, "it")
         self.reason, self.by = taken.text("reason"), taken.text("by")
-        self.actors, self.approvals = taken.items("actors", str), taken.fields("approvals")
+        self.actors = taken.items("actors", str)
+        self.approvals = _rules(taken.fields("approvals"))
 
     def _read_unknown(self, fields: Fields) -> None:
         """What is not known might narrow what is allowed; of what is denied it could only take something away."""
         self.unknown = sorted(fields.keys() - _KNOWN)
         if self.unknown and self.kind != DENY:
             raise ModelError(f"it has a field '{self.unknown[0]}', which is not known")
+
+
+def _rules(fields: Fields) -> Rules:
+    """What a gate asks of approvals. Raises ModelError."""
+    count, whom, not_author = fields.pop("count", 1), fields.pop("from", None), fields.pop("not_author", False)
+    valid_for = fields.pop("valid_for", None)
+    if type(count) is not int or count < 1:
+        raise ModelError(f"approvals/count is {brief(count)}, and no number from 1 on")
+    if type(not_author) is not bool:
+        raise ModelError(f"approvals/not_author is {brief(not_author)}, neither true nor false")
+    actors = None if whom is None else _strings("approvals/from", whom)
+    if actors is not None and len(set(actors)) < count:
+        raise ModelError(f"approvals/from names {len(set(actors))}, of whom {count} cannot approve")
+    length = parse_duration(valid_for) if isinstance(valid_for, str) else None
+    if valid_for is not None and (length is None or sum(length) <= 0):
+        raise ModelError(f"approvals/valid_for is {brief(valid_for)}, and no length of time such as 8h or 3d")
+    if fields:
+        raise ModelError(f"approvals has a field '{min(fields)}', which is not known")
+    seconds = None if length is None else 86400 * length[0] + length[1]
+    return Rules(count, actors, seconds, not_author=not_author)
 
 
 def _strings(key: str, given: object) -> list[str]:

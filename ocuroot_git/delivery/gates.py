@@ -20,17 +20,23 @@ from .addresses import gate_ref
 from .fields import Record
 from .problems import BAD
 from .queries import environment
-from .vocabulary import ALLOW, DENY, DEPLOY
+from .vocabulary import ALLOW, DENY, DEPLOY, UP, shown_actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Final
 
     from ..store.snapshot import Snapshot
     from .addresses import WorkRef
+    from .approvals import Approval
     from .fields import Fields
     from .gate_documents import Gate
     from .model import Environment
+
+
+_MOST_TOLD: Final = 5
+"""Approvals that do not count of which is told why."""
 
 
 class Closure(Record):
@@ -89,6 +95,7 @@ class Gates:
         self._snapshot = snapshot
         self._override = override
         self.overridden: set[str] = set()
+        self._approvals: dict[WorkRef, list[Approval]] = {}
         self._moments: list[float] = []
         self.until: float | None = None
         self.sides = [_read_side(snapshot, STATE)]
@@ -102,20 +109,25 @@ class Gates:
         self._moments = self._moments or claims.moments(self._snapshot)
         return self._moments
 
-    def closures(self, work: WorkRef) -> list[Closure]:
-        """Why a deployment of a release may not start, be it up or down; nothing where it may."""
-        return self._closed_for(work.package, work.name) if work.kind == DEPLOY else []
+    def closures(self, work: WorkRef, type_: str = UP) -> list[Closure]:
+        """Why a deployment of a release may not start, be it up or down; nothing where it may.
+
+        To be taken down it needs no approval.
+        """
+        return self._closed_for(work.package, work.name, work, type_) if work.kind == DEPLOY else []
 
     def closures_at(self, name: str) -> list[Closure]:
         """Why deployments to an environment may not start, if only of some packages."""
         return self._closed_for(None, name)
 
-    def _closed_for(self, package: str | None, name: str) -> list[Closure]:
+    def _closed_for(
+        self, package: str | None, name: str, work: WorkRef | None = None, type_: str = UP
+    ) -> list[Closure]:
         found: dict[tuple[str, str], Closure] = {}
         for gates in self.sides:
             concerning = [gate for gate in gates if gate.concerns(package, name, self._where(name))]
             for moment in self.moments if concerning else ():
-                for closure in self._closures(concerning, moment):
+                for closure in self._closures(concerning, moment, work, type_):
                     if not self._passes(closure):
                         found.setdefault((closure.name, closure.what), closure)
         return list(found.values())
@@ -131,7 +143,7 @@ class Gates:
         closure.hint = f"'{self._override.actor}' may not override gate '{closure.name}'{allowed}"
         return False
 
-    def _closures(self, gates: list[Gate], moment: float) -> Iterator[Closure]:
+    def _closures(self, gates: list[Gate], moment: float, work: WorkRef | None, type_: str) -> Iterator[Closure]:
         allowing = []
         for gate in gates:
             is_open, until = gate.at(moment)
@@ -143,12 +155,34 @@ class Gates:
                     yield _closed(gate, until)
             elif gate.kind == ALLOW:
                 allowing.append((gate, is_open, until))
-            elif is_open:
-                yield _closed(gate, until, "asks for approvals")
+            elif is_open and type_ == UP:
+                yield from self._unapproved(gate, work, moment)
         if allowing and not any(is_open for _, is_open, _ in allowing):
             until = min((until for _, _, until in allowing if until is not None), default=None)
             for gate, _, _ in allowing:
                 yield _closed(gate, until, "allows no deployment now", "again from")
+
+    def _unapproved(self, gate: Gate, work: WorkRef | None, moment: float) -> Iterator[Closure]:
+        """That a gate asks for approvals which a release does not have; of any release (None), that it asks at all."""
+        count = gate.approvals.count
+        what = f"approval by {count}" if count > 1 else "approval"
+        if work is None:
+            yield Closure(f"{what}, for which gate '{gate.name}' asks", name=gate.name, gate=gate.ref)
+            return
+        from .approvals import approvals_of, authors_of, judge  # late: most stores have no gates
+
+        if work not in self._approvals:
+            self._approvals[work] = approvals_of(self._snapshot, work)
+        approvals = self._approvals[work]
+        authors = authors_of(self._snapshot, work) if gate.approvals.not_author and approvals else None
+        verdict = judge(gate.approvals, approvals, authors, moment)
+        self._note(verdict.until)
+        if not verdict.approved:
+            so_far = [f"rejected by {one}" for one in verdict.rejected]
+            so_far += [f"approved by {', '.join(map(shown_actor, verdict.by))}"] if verdict.by else []
+            remarks = "; ".join([f"gate '{gate.name}'", *so_far, *verdict.without[:_MOST_TOLD]])
+            hint = f"git ocuroot approve {work.release} --environment {work.name}"
+            yield Closure(f"{what} ({remarks})", name=gate.name, gate=gate.ref, actors=gate.actors, hint=hint)
 
     def _note(self, until: float | None) -> None:
         if until is not None:
@@ -165,16 +199,11 @@ class Gates:
 
 
 def _closed(gate: Gate, until: float | None, verb: str = "", when: str = "until") -> Closure:
-    verb = verb or f"is closed{f' by {_name(gate.by)}' if gate.by else ''}"
+    verb = verb or f"is closed{f' by {shown_actor(gate.by)}' if gate.by else ''}"
     ends = f" {when} {format_seconds(until)}" if until is not None else ""
     reason = f": {' '.join(gate.reason.split())}" if gate.reason else ""
     what = f"gate '{gate.name}', which {verb}{ends}{reason}"
     return Closure(what, until, name=gate.name, gate=gate.ref, actors=gate.actors)
-
-
-def _name(actor: str) -> str:
-    """An actor, as people are told of one."""
-    return " ".join(actor.removeprefix("local:").split())
 
 
 def _closed_by_mistake(gate: Gate) -> Closure:

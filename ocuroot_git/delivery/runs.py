@@ -243,9 +243,9 @@ def what_forbids(snapshot: Snapshot, run: RunRef, gates: Gates | None = None) ->
     """
     if run.work.kind != DEPLOY:
         return []
-    gates = Gates(snapshot) if gates is None else gates
-    closed = [Reason(closure.what, hint=closure.hint) for closure in gates.closures(run.work)]
-    return closed + (_what_holds(snapshot, run.work.release) if read_run(snapshot, run).type == UP else [])
+    gates, type_ = Gates(snapshot) if gates is None else gates, read_run(snapshot, run).type
+    closed = [Reason(closure.what, hint=closure.hint) for closure in gates.closures(run.work, type_)]
+    return closed + (_what_holds(snapshot, run.work.release) if type_ == UP else [])
 
 
 def closures_for(snapshot: Snapshot, work: WorkRef, gates: Gates) -> list[Closure]:

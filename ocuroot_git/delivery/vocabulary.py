@@ -70,6 +70,11 @@ class WrongStatus(Conflict):
     """A run is not in a status from which it could do what was asked."""
 
 
+def shown_actor(actor: str) -> str:
+    """An actor, as people are told of one: a person at a terminal by the address alone."""
+    return " ".join(actor.removeprefix("local:").split())
+
+
 def check_transition(run: str, old: str, new: str) -> None:
     """Raise WrongStatus unless a run may go from one status to another."""
     if new not in TRANSITIONS.get(old, ()):

@@ -1,0 +1,62 @@
+"""`git ocuroot approve`: let a release be deployed where a gate asks for that, or not (design 13)."""
+
+from __future__ import annotations
+
+from ...errors import Fatal, NotFound, UsageError
+from ..options import RELATIVE, WRITING, Command, Option
+from .freeze import freezing_left
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
+
+
+def run(context: Context, release: str, *, environment: str | None, reject: bool) -> int:
+    from ...delivery import freezing
+    from ...delivery.addresses import WorkRef
+    from ...delivery.gates import Gates
+    from ...delivery.queries import environment as environment_of
+    from ...delivery.queries import find_release, read_release
+    from ...delivery.vocabulary import DEPLOY
+
+    if not environment:
+        raise UsageError("for which environment? name it by --environment")
+    snapshot = context.snapshot()
+    work = WorkRef(find_release(snapshot, release), DEPLOY, environment)
+    where = environment_of(snapshot, environment)
+    if where is None:
+        raise NotFound(f"there is no environment '{environment}'")
+    if read_release(snapshot, work.release).package.find(DEPLOY, environment, where) is None:
+        raise NotFound(f"'{work.release}' has no deployment for the environment '{environment}'")
+    actor = context.stores.origin(context.stores.backend("intent")[0]).actor
+    if not actor:
+        raise Fatal("who approves? git has no name for you", hint="git config user.email <address>")
+    operation = context.operation("approve")
+    reason = context.options.message
+    done = freezing.approve(context.stores, work, actor, reason, approves=not reject, operation=operation)
+    context.terminal.result(done.result["ref"])
+    for closure in Gates(context.snapshot()).closures(work):
+        context.terminal.remark(f"{environment} still waits for {closure.what}")
+    freezing_left(context, done.left)
+    return 0
+
+
+COMMAND = Command(
+    "approve",
+    "Approve a release for an environment, or reject it: where gates ask for approvals, it is deployed there once it "
+    "has enough of them.",
+    "[<options>] --environment <name> <release>",
+    run,
+    (
+        Option("--environment", metavar="<name>", help="where it may be deployed"),
+        Option("--reject", help="say that it may not, until you approve it"),
+    ),
+    common=(*RELATIVE, *WRITING),
+    least=1,
+    most=1,
+    notes="""
+Prints the ref of the intent, and says what the environment still waits for. Who you are is what the CI system says,
+else the email of the committer. Who may approve, how many have to, and for how long that holds, the gates say.
+Exit status: 0; 1 where there is no such release, or it is not deployed to that environment.
+""",
+)
