@@ -88,15 +88,19 @@ class Gates:
     that, by its clock too. In a transaction all that is looked at counts as read, so that a verdict holds when it is
     written: until the moment `until`, which is None where it does not depend on the time.
 
+    `moments` are others to judge them at.
+
     With `override`, a gate that lets its actor pass is not closed; `overridden` has the names of those.
     """
 
-    def __init__(self, snapshot: Snapshot, override: Override | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, override: Override | None = None, moments: list[float] | None = None
+    ) -> None:
         self._snapshot = snapshot
         self._override = override
         self.overridden: set[str] = set()
         self._approvals: dict[WorkRef, list[Approval]] = {}
-        self._moments: list[float] = []
+        self._moments = moments or []
         self.until: float | None = None
         self.sides = [_read_side(snapshot, STATE)]
         if snapshot.has_intent():
