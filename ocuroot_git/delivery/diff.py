@@ -33,6 +33,16 @@ def differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Differe
     return [difference for difference in all_differences(snapshot, problems) if not difference.is_idle]
 
 
+def deployment_differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Difference]:
+    """Those of `differences` that are about deployments; nothing else is read."""
+    summary = summary_of(snapshot)
+    places = all_of(snapshot, sorted(summary.unread)).deployments
+    for one in summary.differing.values():
+        places += one.deployments
+    found = compare.deployment_differences(snapshot, places, problems)
+    return sorted((one for one in found if not one.is_idle), key=lambda difference: difference.ref)
+
+
 def all_differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Difference]:
     """As `differences`, with the intents among them that are idle."""
     intent = intent_tree(snapshot)

@@ -7,7 +7,7 @@ and of the ledger.
 from __future__ import annotations
 
 from ..delivery import lenient, overview
-from ..delivery.diff import differences
+from ..delivery.diff import deployment_differences
 from ..delivery.fields import Record
 from ..delivery.queries import environments, state_tree
 from ..delivery.releases import tags_of
@@ -157,9 +157,7 @@ def _differing(snapshot: Snapshot, names: set[str], others: list[Deployment], pr
     busy = {(one.package, one.environment, one.is_down) for one in others if one.status in OPEN}
     failed = {(one.package, one.environment, one.release) for one in others if one.status == FAILED}
     found = []
-    for difference in differences(snapshot, problems):
-        if difference.kind != DEPLOY:
-            continue
+    for difference in deployment_differences(snapshot, problems):
         package, _, environment = difference.ref.rpartition(f"/+/{DEPLOY}/")
         is_down = difference.status == "D"
         if package not in names or (package, environment, is_down) in busy:
