@@ -24,12 +24,13 @@ from ..formats.globs import GlobError
 from ..formats.layout import SIDES
 from ..formats.printable import escaped
 from ..git.objects import Oid
-from . import changes, details, lists, metrics, releases, timelines
+from . import ansi, changes, details, lists, metrics, timelines
 from .addresses import PAGE
 from .background import PATIENCE
 from .differences import compared
 from .facts import Facts, Memory
 from .filters import install
+from .logs import Part, log_text
 from .security import Guard
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _add_pages(app: Flask, view: View) -> None:
     page("/search", "search.html", _search)
     page("/commits", "commits.html", _commits)
     page("/commit/<text>", "commit.html", _commit)
-    page("/ref/<path:ref>", "ref.html", lambda facts, ref: details.page(facts, _ref(facts, ref), _number(0)))
+    page("/ref/<path:ref>", "ref.html", lambda facts, ref: details.page(facts, _ref(facts, ref), _number(0), _part()))
     page("/history/<path:ref>", "history.html", lambda facts, ref: details.history(facts, _ref(facts, ref), _start()))
 
 
@@ -162,8 +163,17 @@ def _add_raw(app: Flask, view: View) -> None:
     @app.get("/log/<path:ref>")
     def log(ref: str) -> Response:
         facts = view.facts()
-        text = releases.log_text(facts, details.Subject(facts, ref).stored)
+        text = log_text(facts, details.Subject(facts, ref).stored)
         return Response(to_bytes(text), content_type="text/plain; charset=utf-8")
+
+    colours = ansi.style_sheet()
+
+    @app.get("/colours.css")
+    def colours_of_logs() -> Response:
+        response = Response(colours, content_type="text/css; charset=utf-8")
+        response.set_etag(__version__)
+        response.make_conditional(request)
+        return response
 
     @app.get("/tip")
     def tip() -> Response:
@@ -255,9 +265,14 @@ def _text(name: str) -> str:
     return request.args.get(name, "")[:_LONGEST_TEXT]
 
 
-def _number(default: int = 1) -> int:
-    text = request.args.get("page", "")
+def _number(default: int = 1, name: str = "page") -> int:
+    text = request.args.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
+
+
+def _part() -> Part:
+    """Which part of a log an address asks for."""
+    return Part(_number(0, "start"), _number(0, "line"), _text("find"))
 
 
 def _start() -> Oid | None:

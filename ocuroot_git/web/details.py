@@ -20,6 +20,7 @@ from . import releases
 from .changes import change_of, commit_to_start_from, document_history, fetch_history
 from .facts import read_object
 from .lists import environment, package_row
+from .logs import END, Part, log
 
 if TYPE_CHECKING:
     from ..formats.layout import ShownRef, StoredObject
@@ -102,7 +103,7 @@ def leads_somewhere(facts: Facts, text: str) -> bool:
         subject = Subject(facts, text)
     except NotFound:
         return False
-    return _is_there(subject, *_kind(facts, subject, 1))
+    return _is_there(subject, *_kind(facts, subject, 1, END))
 
 
 def _is_there(subject: Subject, kind: str, extra: Page) -> bool:
@@ -114,10 +115,13 @@ def _is_there(subject: Subject, kind: str, extra: Page) -> bool:
     return kind == "environment" and extra["environment"]["deployments"]["total"] > 0
 
 
-def page(facts: Facts, text: str, number: int) -> Page:
-    """The page of a ref. Raises NotFound where there is nothing at, above or below it that could be shown."""
+def page(facts: Facts, text: str, number: int, part: Part = END) -> Page:
+    """The page of a ref; `number` is which page of its list, `part` which part of its log.
+
+    Raises NotFound where there is nothing at, above or below it that could be shown.
+    """
     subject = Subject(facts, text)
-    kind, extra = _kind(facts, subject, number)
+    kind, extra = _kind(facts, subject, number, part)
     below = _below(facts, subject)
     pruned = _pruned(facts, subject)
     if not _is_there(subject, kind, extra) and pruned is None:
@@ -175,7 +179,7 @@ def history(facts: Facts, text: str, start: Oid | None) -> Page:
     return {"ref": text, "resolved": subject.shown, "exists": is_there, "is_start": start is None, **found}
 
 
-def _kind(facts: Facts, subject: Subject, number: int) -> tuple[str, Page]:
+def _kind(facts: Facts, subject: Subject, number: int, part: Part) -> tuple[str, Page]:
     """What a ref is, and what its page shows beyond the document."""
     ref = subject.ref
     if ref is None:
@@ -200,7 +204,7 @@ def _kind(facts: Facts, subject: Subject, number: int) -> tuple[str, Page]:
         return "work", {"work": releases.work(facts, subject.stored)}
     if tail == "logs":
         return "log", {
-            "log": releases.log(facts, subject.stored, number),
+            "log": log(facts, subject.stored, part),
             "run_ref": subject.stored.removesuffix("/logs"),
         }
     return ("run", {"run": releases.run_page(facts, subject.stored)}) if not tail else _PLAIN

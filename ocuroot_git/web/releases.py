@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.lenient import split_work
-from ..delivery.printed import lines_of, recorded_entries, without_secrets
-from ..delivery.vocabulary import CALL, DEPLOY, OPEN, PRUNED
-from ..errors import NotFound
-from ..formats.escape_sequences import plain
+from ..delivery.vocabulary import CALL, DEPLOY, FAILED, OPEN, PRUNED
 from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.refs import STATE, version_key
 from .lists import package_row, paged, waits_for
+from .logs import LAST_LINES, LINES, Part, log
 from .standing import standing
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 Page = dict[str, Any]
 
-LOG_LINES = 1000
 RELEASES = 50
 
 
@@ -239,7 +236,7 @@ def run_page(facts: Facts, stored: str) -> Page:
         "previous": f"{work}/{max(n for n in runs if n < int(number))}" if any(n < int(number) for n in runs) else "",
         "next": f"{work}/{min(n for n in runs if n > int(number))}" if any(n > int(number) for n in runs) else "",
         "in_releases": _in_releases(facts, head, word, name),
-        "log": log(facts, f"{stored}/logs", 0),
+        "log": log(facts, f"{stored}/logs", Part(size=LAST_LINES if status == FAILED else LINES)),
         "is_deployed": stored in facts.package(head.rpartition("/")[0]).deployed.values(),
     }
 
@@ -257,35 +254,3 @@ def _in_releases(facts: Facts, release: str, word: str, name: str) -> Page:
                 ref = f"{package}/{segment(numbers[other])}/{word}/{name}"
                 made[key] = ref if facts.state.node(f"{REFS}/{ref}") is not None else ""
     return made
-
-
-def log(facts: Facts, stored: str, number: int) -> Page:
-    """A log, by lines of output: time, text, stream. Page 0 is the last page, where a failure shows.
-
-    Of a run that goes on (`is_running`) it is what was printed so far; `problem` says why that cannot be read.
-    """
-    running = facts.running_log(stored.removesuffix("/logs"))
-    lines = list(lines_of([*recorded_entries(facts.body(stored)), *(running[0] if running is not None else ())]))
-    page = paged(lines, number or 1 << 30, LOG_LINES)
-    page["items"] = [
-        {"time": line.time, "text": without_secrets(line.text), "stream": line.stream, "is_first": line.is_first}
-        for line in page["items"]
-    ]
-    return {
-        "ref": stored,
-        "is_running": running is not None,
-        "problem": running[1] if running is not None else "",
-        **page,
-    }
-
-
-def log_text(facts: Facts, stored: str) -> str:
-    """A log as plain text, a line of output a line: time, `err` for the stream of errors, text. Raises NotFound."""
-    running = facts.running_log(stored.removesuffix("/logs"))
-    entries = running[0] if running is not None else []
-    if not entries and facts.state.object(StoredRef(stored)) is None:
-        raise NotFound(f"no such log: '{stored}'")
-    lines = lines_of([*recorded_entries(facts.body(stored)), *entries])
-    return "".join(
-        f"{line.time} {'err' if line.stream == 2 else 'out'} {without_secrets(plain(line.text))}\n" for line in lines
-    )

@@ -395,6 +395,37 @@ def test_long_log_begins_at_its_end_and_links_to_each_line(store: Repo) -> None:
     store.ocuroot("update", "--stdin", input=f"set {run} {{}}\nset {run}/logs {json.dumps(entries)}\n")
     browser = Browser(application(store.path))
     page = browser.get(f"/ref/{run}")
-    assert "line 2499" in page and "line 1999" not in page
-    assert '<li id="L1">' in browser.get(f"/ref/{run}/logs?page=1")
+    assert "line 2499" in page and "line 1499" not in page
+    whole = browser.json(f"/ref/{run}/logs")["log"]
+    assert (whole["first"], whole["last"], whole["earlier"], whole["later"]) == (1501, 2500, 501, 0)
+    assert "from-end" in browser.get(f"/ref/{run}/logs")
+    # Each line has an address that stays, whatever is printed after it.
+    shown = browser.get(f"/ref/{run}/logs?line=700")
+    assert '<li id="L700" class=" aim">' in shown and '<li id="L680">' in shown and "from-end" not in shown
+    earlier = browser.json(f"/ref/{run}/logs?start={whole['earlier']}")["log"]
+    assert (earlier["first"], earlier["last"], earlier["earlier"], earlier["later"]) == (501, 1500, 1, 1501)
+    for odd in ("start=99999", "line=99999", "start=-1", "line=x", "start=0"):
+        assert browser.json(f"/ref/{run}/logs?{odd}")["log"]["items"]
+    found = browser.json(f"/ref/{run}/logs?find=LINE+77")["log"]
+    assert [one["number"] for one in found["items"]] == [78, *range(771, 781)]
+    assert (found["found"], found["total"]) == (11, 2500)
+    assert "11 lines of 2500 hold" in browser.get(f"/ref/{run}/logs?find=LINE+77")
+    assert browser.json(f"/ref/{run}/logs?find=nothing")["log"]["items"] == []
+
+
+def test_failed_run_shows_its_last_lines_at_once(store: Repo) -> None:
+    run = "r/-/p/@1/call/build/1"
+    entries = [{"timestamp": "2026-01-05T09:00:00Z", "message": f"line {number}", "stream": 1} for number in range(90)]
+    lines = [f"set {run} {{}}", f"set {run}/status/failed {{}}", f"set {run}/logs {json.dumps(entries)}"]
+    store.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
+    page = Browser(application(store.path)).get(f"/ref/{run}")
+    assert "line 89" in page and "line 40" in page and "line 39" not in page
+    assert "All 90 lines" in page
+
+
+def test_log_as_text_is_whole(store: Repo) -> None:
+    run = "r/-/p/@1/call/build/1"
+    entries = [{"timestamp": "2026-01-05T09:00:00Z", "message": f"{number}", "stream": 1} for number in range(2500)]
+    store.ocuroot("update", "--stdin", input=f"set {run} {{}}\nset {run}/logs {json.dumps(entries)}\n")
+    browser = Browser(application(store.path))
     assert len(browser.get(f"/log/{run}/logs").splitlines()) == 2500

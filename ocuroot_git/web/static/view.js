@@ -24,12 +24,33 @@
 
   const remember = (main) => ({
     unfolded: new Map([...main.querySelectorAll("details[id]")].map((one) => [one.id, one.open])),
-    scrolled: [...main.querySelectorAll(".scroll[id]")].map((one) => [one.id, one.scrollLeft, one.scrollTop,
-      one.scrollTop > 0 && one.scrollTop + one.clientHeight >= one.scrollHeight - 4]),
+    scrolled: [...main.querySelectorAll(".scroll[id]")].map((one) => [one.id, one.scrollLeft, fromTop(one), isAtEnd(one)]),
     texts: new Map([...main.querySelectorAll("[data-key]")].map((one) => [one.dataset.key, words(one)])),
     inputs: [...main.querySelectorAll("input[id]")].map((one) => [one.id, one.value]),
     focus: place(document.activeElement),
     y: window.scrollY,
+  });
+
+  // What is scrolled: a log that begins at its end counts its pixels from there, below nought.
+  let following = true;
+  const hidden = (one) => one.scrollHeight - one.clientHeight;
+  const isReversed = (one) => one.classList.contains("from-end");
+  const fromTop = (one) => one.scrollTop + (isReversed(one) ? hidden(one) : 0);
+  const isAtEnd = (one) => hidden(one) > 0 && fromTop(one) >= hidden(one) - 4;
+  const scrollTo = (one, top) => { one.scrollTop = top - (isReversed(one) ? hidden(one) : 0); };
+
+  const offerToFollow = () => {
+    for (const button of document.querySelectorAll(".follow")) {
+      button.hidden = false;
+      button.setAttribute("aria-pressed", following);
+    }
+  };
+  document.addEventListener("click", (event) => {
+    const log = document.getElementById("log");
+    if (!event.target.closest?.(".follow") || !log) return;
+    following = !following;
+    if (following) scrollTo(log, hidden(log));
+    offerToFollow();
   });
 
   // What an entry says, times aside: they change by themselves.
@@ -46,7 +67,7 @@
     }
     for (const [id, left, top, atEnd] of before.scrolled) {
       const one = document.getElementById(id);
-      if (one) { one.scrollLeft = left; one.scrollTop = atEnd ? one.scrollHeight : top; }
+      if (one) { one.scrollLeft = left; scrollTo(one, atEnd && following ? hidden(one) : top); }
     }
     for (const [id, value] of before.inputs) {
       const one = document.getElementById(id);
@@ -56,6 +77,7 @@
       const old = before.texts.get(one.dataset.key);
       if (old !== undefined ? old !== words(one) : before.texts.size) one.classList.add("changed");
     }
+    offerToFollow();
     if (before.focus) main.querySelector(before.focus)?.focus({ preventScroll: true });
     window.scrollTo(0, before.y);
   };
@@ -132,6 +154,7 @@
     }
   });
 
+  offerToFollow();
   const follow = async () => { setTimeout(follow, await look()); };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
   setInterval(tick, CLOCK);
