@@ -298,7 +298,7 @@ def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> No
 
 
 def _take_down(tx: Transaction, work: WorkRef, cause: str) -> None:
-    """A pending `down` of what is deployed, unless there is one; while another run of it is on, nothing yet."""
+    """A pending `down` of what is deployed, unless there is one or one failed; while another run is on, nothing yet."""
     runs.cancel_pending(
         tx,
         work.package,
@@ -310,10 +310,13 @@ def _take_down(tx: Transaction, work: WorkRef, cause: str) -> None:
     if run is None:
         return
     last = last_run(tx, run.work)
-    if last is not None and read_function(tx, last).status in vocabulary.OPEN:
-        if read_run(tx, last).type == DOWN or read_function(tx, last).status != vocabulary.PENDING:
-            return
-        runs.cancel(tx, last, cause)
+    status = read_function(tx, last).status if last is not None else ""
+    if last is not None and status in (*vocabulary.OPEN, vocabulary.FAILED):
+        is_down = read_run(tx, last).type == DOWN
+        if is_down or status in (vocabulary.RUNNING, vocabulary.PAUSED):
+            return  # one that failed is made again by `run retry`
+        if status == vocabulary.PENDING:
+            runs.cancel(tx, last, cause)
     runs.make(tx, run.work, DOWN, cause)
 
 

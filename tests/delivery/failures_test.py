@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.delivering import call, copy_of, deploy, package, prepare, refused, release
+from support.delivering import call, copy_of, deploy, package, prepare, refused, release, work_any
 from support.repositories import Repo
 from support.viewing import Browser, application
 
@@ -112,3 +113,39 @@ def test_a_dismissal_deals_with_it(failed: Repo) -> None:
     assert failed.ocuroot("run", "retry", run) == f"{R}/deploy/production/2"
     refused(failed, 3, "it is failed_retried", "run", "dismiss", run)
     refused(failed, 3, "nothing to dismiss", "run", "dismiss", R)
+
+
+@pytest.mark.parametrize("dialect", ["1", "3"])
+def test_what_an_intent_asks_for_is_tried_once(make_repo: Callable[..., Repo], dialect: str, tmp_path: Path) -> None:
+    repo = make_repo("repo")
+    repo.ocuroot("init", "-q", "--dialect", dialect)
+    prepare(repo, "staging")
+    bad, tried = tmp_path / "bad", tmp_path / "tried"
+    command = f"echo >> {tried}; test ! -e {bad}"
+    first = release(repo, package([deploy("staging", up=command, down=command)]))
+    work_any(repo)
+    repo.git("commit", "-q", "--allow-empty", "-m", "second")
+    release(repo, package([deploy("staging", down=command)]))
+    work_any(repo)
+    intent = "shop/-/web/+/deploy/staging"
+
+    def tries() -> int:
+        before = tried.read_text().count("\n")
+        assert repo.run("work", "any").returncode == 1
+        return tried.read_text().count("\n") - before
+
+    bad.touch()
+    repo.ocuroot("set", "-q", "-f=json", intent, json.dumps({"release": first}))
+    assert [tries(), tries()] == [1, 0]  # a rollback
+    assert "failed" in repo.ocuroot("work", "list")
+    repo.ocuroot("set", "-q", "-f=json", intent, json.dumps({"release": first, "input": {"again": {"value": 1}}}))
+    if dialect == "1":
+        assert tries() == 1, "an intent that was changed asks anew"
+    repo.ocuroot("delete", "-q", intent)
+    assert [tries(), tries()] == [1, 0]  # a taking down
+    bad.unlink()
+    items = json.loads(f"[{','.join(repo.ocuroot('work', 'list', '--json').splitlines())}]")
+    (failed,) = [one["ref"] for one in items if one["state"] == "failed"]
+    repo.ocuroot("run", "retry", failed)
+    work_any(repo)
+    assert repo.ocuroot("match", "**/@/deploy/staging") == ""
