@@ -15,6 +15,7 @@ from ..errors import Error
 from ..formats.globs import Glob, escape
 from ..formats.layout import StoredRef
 from ..formats.refs import INTENT, STATE, Ref, version_key
+from ..formats.times import parse_time
 from .differences import compared
 from .facts import read_object
 from .standing import APPROVAL, FOR_PEOPLE, ORDER, READY, WAITING, rank, standing
@@ -239,9 +240,11 @@ def cell(facts: Facts, package: Package, environment: str) -> Page:
     release = split_work(run)[0]
     number = release_number(release)
     since = facts.time(f"{run}/status/complete") if run else ""
-    unfinished = facts.unfinished_of(package.ref)
-    coming = [one for one in unfinished if _goes_to(one, environment) and one.number >= number]
-    coming.sort(key=lambda one: one.number)
+    since = since or _since_of(facts, run)
+    unfinished = [one for one in facts.unfinished_of(package.ref) if _goes_to(one, environment)]
+    # An older release is on its way back where that began after what is deployed was.
+    coming = [one for one in unfinished if one.number >= number or not _is_before(one.time, since)]
+    coming.sort(key=lambda one: (one.time[:19], one.number))
     difference = compared(facts).deployments.get(f"{package.ref}/{STATE}/{DEPLOY}/{environment}")
     return {
         "environment": environment,
@@ -250,12 +253,18 @@ def cell(facts: Facts, package: Package, environment: str) -> Page:
         "label": release.rpartition("/")[2],
         "number": number,
         "newest": bool(package.numbers) and number == package.numbers[-1],
-        "since": since or _since_of(facts, run),
+        "since": since,
         "is_unreadable": environment in package.unreadable,
-        "coming": [_unfinished_row(facts, one) for one in coming[-2:]],
+        "coming": [{**_unfinished_row(facts, one), "is_back": one.number < number} for one in coming[-2:]],
         "difference": difference["status"] if difference is not None else "",
         "wanted": lenient.release_of(difference["wanted"]) if difference is not None else "",
     }
+
+
+def _is_before(one: str, other: str) -> bool:
+    """Whether a time is before another; not where one of them is not known."""
+    first, second = parse_time(one), parse_time(other)
+    return first is not None and second is not None and first < second
 
 
 def _since_of(facts: Facts, run: str) -> str:

@@ -158,3 +158,29 @@ def test_random_histories(store: Repo) -> None:
         require_agreement(store, browser)
 
     check()
+
+
+def test_a_rollback_shows_while_it_waits_and_when_it_failed(store: Repo, tmp_path: Path) -> None:
+    prepare(store, "staging")
+    bad = tmp_path / "bad"
+    first = release(store, package([deploy("staging", up=f"test ! -e {bad}")]))
+    work_any(store)
+    store.git("commit", "-q", "--allow-empty", "-m", "second")
+    release(store, package([deploy("staging")]))
+    work_any(store)
+    browser = Browser(application(store.path))
+
+    def coming() -> tuple[str, list[tuple[str, str, bool]]]:
+        (row,) = browser.json("/deployments")["items"]
+        (there,) = browser.json("/ref/@/environment/staging")["environment"]["deployments"]["items"]
+        assert there["coming"] == row["cells"][0]["coming"]
+        return there["label"], [(one["release"], one["standing"], one["is_back"]) for one in there["coming"]]
+
+    assert coming() == ("@2", [])
+    store.ocuroot("set", "-f=json", "shop/-/web/+/deploy/staging", json.dumps({"release": first}))
+    store.ocuroot("apply", "-q", "--all")
+    assert coming() == ("@2", [(first, "ready", True)])
+    assert "back to" in browser.get("/deployments")
+    bad.touch()
+    assert store.run("work", "any").returncode == 1
+    assert coming() == ("@2", [(first, "failed", True)])
