@@ -74,8 +74,8 @@ def newest_time(snapshot: Snapshot) -> float:
 
 
 def now(snapshot: Snapshot) -> float:
-    """The present moment, which is never earlier than the newest commit."""
-    return max(time.time(), newest_time(snapshot))
+    """The present moment, which is never earlier than the newest commit; of the past, when that commit was made."""
+    return newest_time(snapshot) if snapshot.is_past else max(time.time(), newest_time(snapshot))
 
 
 def moments(snapshot: Snapshot) -> list[float]:

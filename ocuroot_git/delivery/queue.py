@@ -176,7 +176,7 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str, gates: Gates) -> Que
         why = ""
         if claims.ran_out(claim, claims.now(snapshot)):
             why = "whose claim ran out"
-        elif claims.is_orphaned(claim):
+        elif not snapshot.is_past and claims.is_orphaned(claim):
             why = "whose executor is gone"
         if why:
             forbidding = runs.what_forbids(snapshot, run, gates)

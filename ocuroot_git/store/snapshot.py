@@ -119,6 +119,9 @@ class Found:
 class Snapshot:
     """The state store and the intent store at one moment. Refs may be text or parsed, relative or not."""
 
+    is_past = False
+    """Whether that moment was chosen, and is not the present: what ran then is not asked whether it still does."""
+
     def __init__(self, surroundings: Surroundings, versions: dict[Backend, Version]) -> None:
         self.surroundings = surroundings
         self.versions = versions

@@ -72,7 +72,9 @@ class Stores:
                 backend, _ = self.backend(side)
                 if backend not in versions:
                     versions[backend] = backend.read(at)
-        return Snapshot(self.surroundings, versions)
+        snapshot = Snapshot(self.surroundings, versions)
+        snapshot.is_past = at is not None
+        return snapshot
 
     def get(self, ref: Ref | str, default: Document = MISSING) -> Document:
         """The document at `ref`, or the part its fragment names: see `Snapshot.get`.

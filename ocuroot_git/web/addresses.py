@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlencode
 
 from ..formats.globs import escape
@@ -10,6 +11,10 @@ PAGE = "page"
 """The value of `form` that asks for a page, where the end of an address might ask for JSON."""
 _KEPT = "/@+~:!$&'()*,;=-._"
 """What stands in a path as it is, so that a ref stays readable in the address bar."""
+_LINK = re.compile(r'(href=")([/?][^"]*)"')
+"""Templates write addresses so, and escape the quotes in all else."""
+_MOMENTLESS = ("/static/", "/colours.css", "/?now", "/commit/", "/commits", "/history/")
+"""What is the same at every moment, or tells of all of them."""
 
 
 def of_ref(ref: str, kind: str = "ref", **query: str | int) -> str:
@@ -50,3 +55,16 @@ def of_timeline(environment: str, package: str) -> str:
 def of_commit(oid: str) -> str:
     """The page of a commit of the store."""
     return f"/commit/{quote(oid, safe='')}"
+
+
+def at_moment(page: str, at: str | None) -> str:
+    """A page whose links to other pages, and to other parts of itself, stay at a moment in the past."""
+    moment = urlencode({"at": at})
+
+    def stay(found: re.Match[str]) -> str:
+        address, hash_sign, place = found[2].partition("#")
+        if address.startswith(_MOMENTLESS):
+            return found[0]
+        return f'{found[1]}{address}{"&amp;" if "?" in address else "?"}{moment}{hash_sign}{place}"'
+
+    return _LINK.sub(stay, page)

@@ -18,13 +18,14 @@ from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from .. import __version__
+from ..delivery.claims import newest_time
 from ..errors import Error, Fatal, NotFound
 from ..formats.documents import dump, to_bytes
 from ..formats.globs import GlobError
 from ..formats.layout import SIDES
 from ..formats.printable import escaped
 from ..git.objects import Oid
-from . import ansi, changes, details, lists, metrics, timelines
+from . import addresses, ansi, changes, details, lists, metrics, timelines
 from .addresses import PAGE
 from .background import PATIENCE
 from .differences import compared
@@ -57,12 +58,12 @@ class View:
         self._open_stores = open_stores
         self._local = threading.local()
         self.at = at
-        self.memory = Memory(is_fixed=at is not None)
+        self.memory = Memory()
         self._derived: dict[str, dict[str, Any]] = {}
         """What is derived from trees, by all threads: see `store.memory`."""
 
-    def snapshot(self) -> Snapshot:
-        """The stores as they are now, through this thread's own repository.
+    def snapshot(self, at: str | None = None) -> Snapshot:
+        """The stores as they are now, or were at the revision `at`, through this thread's own repository.
 
         What libgit2 reads it would keep, hundreds of MiB of a large store; `prepare_walk` says not to.
         """
@@ -75,7 +76,7 @@ class View:
         for known in list(self._derived.values()):  # other threads add to it
             if len(known) > _MOST_DERIVED:
                 known.clear()  # what is still wanted comes back from the memory of the repository
-        return stores.snapshot(self.at)
+        return stores.snapshot(at or self.at)
 
     def begin(self) -> None:
         """Begin with what takes long, before the first page asks for it."""
@@ -83,12 +84,12 @@ class View:
         facts.unfinished()
         compared(facts)
 
-    def facts(self, patience: float | None = None) -> Facts:
+    def facts(self, patience: float | None = None, at: str | None = None) -> Facts:
         """The stores of this request, which waits so many seconds for what takes long (None: to its end).
 
-        Raises StoreError where there are none.
+        Raises StoreError where there are none, and NotFound where `at` names no moment.
         """
-        return Facts(self.snapshot(), self.memory, self.snapshot, patience)
+        return Facts(self.snapshot(at), self.memory, lambda: self.snapshot(at), patience)
 
 
 def tip_of(snapshot: Snapshot) -> str:
@@ -155,14 +156,14 @@ def _add_raw(app: Flask, view: View) -> None:
 
     @app.get("/raw/<path:ref>")
     def raw(ref: str) -> Response:
-        subject = details.Subject(view.facts(), ref)
+        subject = details.Subject(view.facts(at=_at()), ref)
         if subject.object is None or subject.object.kind != "ref":
             raise NotFound(f"no such document: '{ref}'")
         return Response(to_bytes(dump(subject.object.body) + "\n"), content_type="application/json")
 
     @app.get("/log/<path:ref>")
     def log(ref: str) -> Response:
-        facts = view.facts()
+        facts = view.facts(at=_at())
         text = log_text(facts, details.Subject(facts, ref).stored)
         return Response(to_bytes(text), content_type="text/plain; charset=utf-8")
 
@@ -296,7 +297,7 @@ def _wants_json() -> bool:
 
 def _answer(view: View, template: str, read: Callable[[Facts], Page]) -> Response:
     """The page in the form asked for, or 304 where the browser has it."""
-    facts = view.facts(None if _wants_json() else PATIENCE)
+    facts = view.facts(None if _wants_json() else PATIENCE, _at())
     tip = tip_of(facts.snapshot)
     # A page is another one every minute: it says how long ago things were, and claims run out without a commit.
     minute = f"{time.time() // 60:.0f}"
@@ -321,18 +322,26 @@ def _answer(view: View, template: str, read: Callable[[Facts], Page]) -> Respons
 
 
 def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> str:
-    return render_template(
+    at = _at() or view.at
+    text = render_template(
         template,
         page=page,
         facts=facts,
         tip=tip,
         running=facts.running,
-        at=view.at,
-        now=datetime.now(timezone.utc),
+        at=at,
+        # Ages in the past count from then.
+        now=datetime.fromtimestamp(newest_time(facts.snapshot) if at else time.time(), timezone.utc),
         repository=facts.snapshot.base.repo,
         where=facts.snapshot.backend_of(facts.state)[0].where,
         has_history=facts.snapshot.backend_of(facts.state)[0].repository is not None,
     )
+    return addresses.at_moment(text, _at()) if _at() else text
+
+
+def _at() -> str | None:
+    """The moment that the address asks for, as people write one: a commit, a revision, a date."""
+    return _text("at").strip() or None
 
 
 def _fault(error: Exception) -> Response:

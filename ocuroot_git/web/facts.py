@@ -79,10 +79,9 @@ class AllUnfinished(NamedTuple):
 
 
 class Memory:
-    """What all requests share. Of a revision that is fixed, no log goes on (`is_fixed`)."""
+    """What all requests share."""
 
-    def __init__(self, *, is_fixed: bool = False) -> None:
-        self._is_fixed = is_fixed
+    def __init__(self) -> None:
         self._running_logs: Kept[RunningLog] = Kept(_MOST_RUNNING_LOGS)
         self.names: Kept[tuple[str, ...]] = Kept(_MOST_VERSIONS)
         self.packages: Kept[Packages] = Kept(_MOST_VERSIONS)
@@ -98,7 +97,7 @@ class Memory:
             RunRef.parse(run)
         except (ModelError, RefError):
             return None
-        if self._is_fixed or lenient.status_of(state, run) != RUNNING:
+        if lenient.status_of(state, run) != RUNNING:
             return None
         return self._running_logs.get(run) or self._running_logs.put(run, RunningLog())
 
@@ -227,7 +226,8 @@ class Facts:
     def unfinished(self) -> AllUnfinished:
         """What is under way or has failed; nothing as long as that is not known."""
         # Once a minute anew: claims run out, and executors die, without any commit.
-        found = self.later(f"unfinished {time.time() // 60:.0f}", _unfinished)
+        minute = "" if self.snapshot.is_past else f"{time.time() // 60:.0f}"
+        found = self.later(f"unfinished {minute}", _unfinished)
         return found if found is not None else AllUnfinished([], {}, (), done=False)
 
     def unfinished_of(self, package: str) -> list[Unfinished]:
@@ -236,7 +236,7 @@ class Facts:
 
     def running_log(self, run: str) -> tuple[list[Document], str] | None:
         """What a run prints that is not recorded yet, and why that cannot be read; None for one that does not go on."""
-        log = self.memory.running_log(self.state, run)
+        log = self.memory.running_log(self.state, run) if not self.snapshot.is_past else None
         if log is None:
             return None
         entries, version = log.look(self.snapshot, run)

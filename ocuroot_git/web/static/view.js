@@ -104,6 +104,14 @@
     return next.body.dataset.tip;
   };
 
+  // A page of the past follows nothing, but what takes long fills in.
+  const fill = async () => {
+    if (!tip.endsWith("~")) return;
+    const page = await fetch(location.href, { headers: { Accept: "text/html" } });
+    tip = show(await page.text()) || tip;
+    setTimeout(fill, EVERY);
+  };
+
   const look = async () => {
     if (document.hidden || busy) return EVERY;
     busy = true;
@@ -157,6 +165,7 @@
   offerToFollow();
   const follow = async () => { setTimeout(follow, await look()); };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
-  setInterval(tick, CLOCK);
-  if (tip && !document.body.dataset.fixed) follow();  // a page that says that something is not there follows nothing
+  if (!document.body.dataset.fixed) setInterval(tick, CLOCK);
+  if (document.body.dataset.fixed) fill();
+  else if (tip) follow();  // a page that says that something is not there follows nothing
 })();
