@@ -37,6 +37,11 @@ def is_addressable(ref: str) -> bool:
     return "/../" not in f"/{ref}/" and "/./" not in f"/{ref}/"
 
 
+def is_web_address(text: str) -> bool:
+    """Whether a text is an address that may become a link out."""
+    return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
+
+
 def of_search(glob: str) -> str:
     """The page of what matches a pattern."""
     return "/search?" + urlencode({"q": glob})

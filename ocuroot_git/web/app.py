@@ -25,7 +25,7 @@ from ..formats.globs import GlobError
 from ..formats.layout import SIDES
 from ..formats.printable import escaped
 from ..git.objects import Oid
-from . import addresses, ansi, changes, details, lists, metrics, timelines
+from . import addresses, ansi, changes, commands, details, lists, metrics, timelines
 from .addresses import PAGE
 from .background import PATIENCE
 from .differences import compared
@@ -330,6 +330,7 @@ def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> st
         tip=tip,
         running=facts.running,
         at=at,
+        command=commands.command_of(request.path, page, at),
         # Ages in the past count from then.
         now=datetime.fromtimestamp(newest_time(facts.snapshot) if at else time.time(), timezone.utc),
         repository=facts.snapshot.base.repo,

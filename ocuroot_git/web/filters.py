@@ -185,8 +185,8 @@ def _address_in(facts: Facts, text: str, base: str) -> str:
     """The address that a string in a document leads to: of a document that exists, of a search, or out to the web."""
     if len(text) > _LONGEST_REF:
         return ""
-    if text.startswith(("https://", "http://")):
-        return text if text.isprintable() and " " not in text else ""
+    if addresses.is_web_address(text):
+        return text
     if not any(mark in text for mark in ("@", "+")) and not text.startswith("./"):
         return ""
     if "*" in text and "/" in text:

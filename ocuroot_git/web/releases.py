@@ -13,17 +13,21 @@ from ..delivery.lenient import split_work
 from ..delivery.vocabulary import CALL, DEPLOY, FAILED, OPEN, PRUNED
 from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.refs import STATE, version_key
+from .addresses import is_web_address
 from .lists import package_row, paged, waits_for
 from .logs import LAST_LINES, LINES, Part, log
+from .source import source_commit
 from .standing import standing
 
 if TYPE_CHECKING:
+    from ..formats.documents import Document
     from ..formats.layout import StoredObject
     from .facts import Facts
 
 Page = dict[str, Any]
 
 RELEASES = 50
+_MOST_BUTTONS = 4
 
 
 # Packages and releases
@@ -61,6 +65,7 @@ def _release_row(facts: Facts, package: str, number: int) -> Page:
         "ref": stored,
         "number": number,
         "commit": commit,
+        "source": source_commit(facts, package, commit),
         "time": facts.time(f"{stored}/commit/{commit}") if commit else "",
         "tags": tags(stored, found),
         "phases": _phases(facts, stored, body),
@@ -148,6 +153,7 @@ def release(facts: Facts, stored: str) -> Page:
         "package": package,
         "number": number,
         "commit": commit,
+        "source": source_commit(facts, package, commit),
         "time": facts.time(f"{stored}/commit/{commit}") if commit else "",
         "tags": tags(stored, found),
         "phases": phases,
@@ -222,7 +228,9 @@ def run_page(facts: Facts, stored: str) -> Page:
         "marker": facts.body(f"{stored}/status/{status}") if status else None,
         "history": [step for function in functions for step in function.history],
         "inputs": {key: value for function in functions for key, value in function.inputs.items()},
-        "output": lenient.output(body),
+        "output": (output := lenient.output(body)),
+        "addresses": _addresses_in(output),
+        "source": source_commit(facts, head.rpartition("/")[0], _commit_of(facts, head)),
         "commands": [function.command for function in functions if function.command],
         "functions": [{"name": one.name, "position": one.position} for one in functions if one.name],
         "dependencies": [
@@ -239,6 +247,16 @@ def run_page(facts: Facts, stored: str) -> Page:
         "log": log(facts, f"{stored}/logs", Part(size=LAST_LINES if status == FAILED else LINES)),
         "is_deployed": stored in facts.package(head.rpartition("/")[0]).deployed.values(),
     }
+
+
+def _commit_of(facts: Facts, release: str) -> str:
+    return lenient.text(lenient.fields(facts.body(release)).get("commit"))
+
+
+def _addresses_in(output: Document) -> list[tuple[str, str]]:
+    """The outputs that are addresses of the web, by name, as far as buttons can be."""
+    found = [(name, value) for name, value in lenient.fields(output).items() if isinstance(value, str)]
+    return [(name, value) for name, value in found if is_web_address(value)][:_MOST_BUTTONS]
 
 
 def _in_releases(facts: Facts, release: str, word: str, name: str) -> Page:

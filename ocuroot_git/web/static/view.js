@@ -53,10 +53,10 @@
     offerToFollow();
   });
 
-  // What an entry says, times aside: they change by themselves.
+  // What an entry says, times and buttons aside: this script changes them.
   const words = (element) => {
     const copy = element.cloneNode(true);
-    copy.querySelectorAll("time").forEach((time) => time.remove());
+    copy.querySelectorAll("time, button").forEach((one) => one.remove());
     return copy.innerHTML;
   };
 
@@ -77,7 +77,7 @@
       const old = before.texts.get(one.dataset.key);
       if (old !== undefined ? old !== words(one) : before.texts.size) one.classList.add("changed");
     }
-    offerToFollow();
+    dress();
     if (before.focus) main.querySelector(before.focus)?.focus({ preventScroll: true });
     window.scrollTo(0, before.y);
   };
@@ -146,6 +146,33 @@
     return "just now";
   };
 
+  // The exact time, in the reader's own zone, on hover; and the times of a log in it.
+  const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  const CLOCK_TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  const localise = () => {
+    for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
+      const moment = new Date(time.dateTime);
+      if (isNaN(moment)) continue;
+      time.dataset.local = "";
+      time.title = `${EXACT.format(moment)} · ${time.title || time.textContent}`;
+      if (time.closest(".log")) time.textContent = CLOCK_TIME.format(moment);
+    }
+  };
+
+  const offerToCopy = () => {
+    if (!navigator.clipboard) return;
+    for (const button of document.querySelectorAll(".copy[hidden]")) button.hidden = false;
+  };
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.(".copy");
+    if (!button) return;
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  });
+
+  const dress = () => { offerToFollow(); offerToCopy(); localise(); };
+
   const tick = () => {
     for (const time of document.querySelectorAll("time[datetime]:not([data-exact])")) {
       const text = relative(new Date(time.dateTime));
@@ -162,7 +189,7 @@
     }
   });
 
-  offerToFollow();
+  dress();
   const follow = async () => { setTimeout(follow, await look()); };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
   if (!document.body.dataset.fixed) setInterval(tick, CLOCK);
