@@ -13,19 +13,24 @@ _KEPT = "/@+~:!$&'()*,;=-._"
 """What stands in a path as it is, so that a ref stays readable in the address bar."""
 _LINK = re.compile(r'(href=")([/?][^"]*)"')
 """Templates write addresses so, and escape the quotes in all else."""
-_MOMENTLESS = ("/static/", "/colours.css", "/?now", "/commit/", "/commits", "/history/")
+_MOMENTLESS = ("/static/", "/?now", "/commit/", "/commits", "/history/")
 """What is the same at every moment, or tells of all of them."""
 
 
 def of_ref(ref: str, kind: str = "ref", **query: str | int) -> str:
     """The page of a ref, or its raw form (`raw`), its logs as text (`log`), its history (`history`)."""
     plain, hash_sign, fragment = ref.partition("#")
-    path = f"/{kind}/{quote(plain, safe=_KEPT)}"
+    path = of_path(f"/{kind}/{plain}")
     if hash_sign and fragment:
         query["part"] = fragment
     if kind == "history" and plain.endswith(".json"):
         query["form"] = PAGE  # what is gone does not say any more that `.json` is a part of its name
     return f"{path}?{urlencode(query)}" if query else path
+
+
+def of_path(path: str) -> str:
+    """A path as it stands in an address."""
+    return quote(path, safe=_KEPT)
 
 
 def is_addressable(ref: str) -> bool:

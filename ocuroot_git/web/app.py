@@ -22,7 +22,7 @@ from ..delivery.claims import newest_time
 from ..errors import Error, Fatal, NotFound
 from ..formats.documents import dump, to_bytes
 from ..formats.globs import GlobError
-from ..formats.layout import SIDES
+from ..formats.layout import SIDES, StoreError
 from ..formats.printable import escaped
 from ..git.objects import Oid
 from . import addresses, ansi, changes, commands, details, lists, metrics, timelines
@@ -169,7 +169,7 @@ def _add_raw(app: Flask, view: View) -> None:
 
     colours = ansi.style_sheet()
 
-    @app.get("/colours.css")
+    @app.get("/static/colours.css")
     def colours_of_logs() -> Response:
         response = Response(colours, content_type="text/css; charset=utf-8")
         response.set_etag(__version__)
@@ -244,7 +244,9 @@ def _commit(facts: Facts, text: str) -> Page:
         if oid is not None:
             found = changes.one_commit(facts.snapshot, backend, oid)
             if found["changes"] or tree is trees[-1]:
-                return {**found, "page": lists.paged(found["changes"], _number(), 100)}
+                # Where the stores lie in two places, only a date is a moment of both.
+                then = oid if len({facts.snapshot.backend_of(one)[0] for one in trees}) == 1 else found["committed"]
+                return {**found, "then": then, "page": lists.paged(found["changes"], _number(), 100)}
     raise NotFound(f"there is no commit '{text}'")
 
 
@@ -297,7 +299,12 @@ def _wants_json() -> bool:
 
 def _answer(view: View, template: str, read: Callable[[Facts], Page]) -> Response:
     """The page in the form asked for, or 304 where the browser has it."""
-    facts = view.facts(None if _wants_json() else PATIENCE, _at())
+    try:
+        facts = view.facts(None if _wants_json() else PATIENCE, _at())
+    except StoreError as error:
+        if _at() is None:
+            raise
+        raise NotFound(error.message) from None  # there was none then
     tip = tip_of(facts.snapshot)
     # A page is another one every minute: it says how long ago things were, and claims run out without a commit.
     minute = f"{time.time() // 60:.0f}"

@@ -118,6 +118,7 @@ def one_commit(snapshot: Snapshot, backend: Backend, oid: Oid) -> dict[str, Any]
     changes = list(islice(_changes(snapshot, backend, commit, parent), _MOST_CHANGES + 1))
     return {
         **describe(commit),
+        "committed": format_seconds(commit.committer.time),
         "message": commit.message,
         "parent": parent_oid,
         "is_cut": is_cut,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from flask import request
 
@@ -84,12 +85,8 @@ def address(ref: str, kind: str = "ref", **query: str | int) -> str:
 
 def page_address(number: int) -> str:
     """The address of another page of the list that is shown, its other parameters kept."""
-    from urllib.parse import quote, urlencode
-
     given = {key: value for key, value in request.args.items() if key != "page"}
-    path = quote(request.path, safe="/@+~:!$&'()*,;=-._")
-    query = urlencode({**given, "page": number})
-    return f"{path}?{query}"
+    return f"{addresses.of_path(request.path)}?{urlencode({**given, 'page': number})}"
 
 
 def segments(ref: str) -> list[str]:
