@@ -24,6 +24,7 @@ from ..formats.documents import dump, to_bytes
 from ..formats.globs import GlobError
 from ..formats.layout import SIDES, StoreError
 from ..formats.printable import escaped
+from ..formats.times import format_seconds, parse_time
 from ..git.objects import Oid
 from . import addresses, ansi, changes, commands, details, lists, metrics, timelines
 from .addresses import PAGE
@@ -339,12 +340,18 @@ def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> st
         at=at,
         command=commands.command_of(request.path, page, at),
         # Ages in the past count from then.
-        now=datetime.fromtimestamp(newest_time(facts.snapshot) if at else time.time(), timezone.utc),
+        now=_present(newest_time(facts.snapshot) if at else None),
         repository=facts.snapshot.base.repo,
         where=facts.snapshot.backend_of(facts.state)[0].where,
         has_history=facts.snapshot.backend_of(facts.state)[0].repository is not None,
     )
     return addresses.at_moment(text, _at()) if _at() else text
+
+
+def _present(seconds: float | None) -> datetime:
+    """The moment from which ages count: the one given, if a calendar has it, or now."""
+    moment = parse_time(format_seconds(seconds)) if seconds is not None else None
+    return moment or datetime.now(timezone.utc)
 
 
 def _at() -> str | None:
