@@ -7,7 +7,16 @@ from ..store.transaction import Transaction
 from .holds import hold_on
 from .queries import environment, read_release
 from .vocabulary import DEPLOY
-from .wishes import Plan, Replanned, deployed_in, environment_wanted, refuse_held, wish_for, write_intents
+from .wishes import (
+    Plan,
+    Replanned,
+    deployed_in,
+    environment_wanted,
+    prefetch_wishes,
+    refuse_held,
+    wish_for,
+    write_intents,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +38,7 @@ def plan(snapshot: Snapshot, source: str, target: str, globs: Sequence[str]) -> 
     found = deployed_in(snapshot, source, globs)
     if not found and environment(snapshot, source) is None:
         raise NotFound(f"no such environment: '{source}'")
+    prefetch_wishes(snapshot, target, [run.work.release for run in found.values()])
     made = Plan([])
     held = []
     for package, run in sorted(found.items()):

@@ -231,15 +231,18 @@ def deployments(
     found: dict[tuple[str, str], RunRef | None] = {}
     known = packages_with(snapshot, state_tree(snapshot), f"{STATE}/{DEPLOY}") if among is None else among
     prefetch(state_tree(snapshot), [f"{package}/{STATE}" for package in known], "trees")
+    places = {}
     for package in known:
         for name in _names(snapshot, f"{package}/{STATE}/{DEPLOY}") if only is None else [only]:
-            ref = f"{package}/{STATE}/{DEPLOY}/{name}"
-            with problems.leave_out(ref):
-                run = deployed(snapshot, package, name)
-                if run is not None:
-                    found[package, name] = run
-            if ref in problems.asked:
-                found[package, name] = None
+            places[f"{package}/{STATE}/{DEPLOY}/{name}"] = package, name
+    snapshot.prefetch(places)
+    for ref, place in places.items():
+        with problems.leave_out(ref):
+            run = deployed(snapshot, *place)
+            if run is not None:
+                found[place] = run
+        if ref in problems.asked:
+            found[place] = None
     return found
 
 

@@ -14,7 +14,16 @@ from .problems import Problems
 from .queries import deployments, read_deployed, read_release, records_of, state_tree
 from .survey import unsettled_runs
 from .vocabulary import DEPLOY, RUNNING
-from .wishes import Plan, Replanned, deployed_in, environment_wanted, refuse_held, wish_for, write_intents
+from .wishes import (
+    Plan,
+    Replanned,
+    deployed_in,
+    environment_wanted,
+    prefetch_wishes,
+    refuse_held,
+    wish_for,
+    write_intents,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,9 +58,11 @@ def deployed_at(then: Snapshot, name: str, globs: Sequence[str]) -> dict[str, Fi
 
     Raises NotFound where nothing was, NotFound and Fatal as `deployed_in` does.
     """
+    runs = deployed_in(then, name, globs)
+    then.prefetch([records_of(then).deployed_ref(then, run) for run in runs.values()])
     found = {
         package: records_of(then).intent_document(run.work.release, read_deployed(then, run))
-        for package, run in deployed_in(then, name, globs).items()
+        for package, run in runs.items()
     }
     if not found:
         which = f" of '{' '.join(globs)}'" if globs else ""
@@ -84,6 +95,7 @@ class Change:
             packages.update(deployed_in(snapshot, name, self.globs, list(self.wanted)))
         made, held = Plan([]), []
         in_place = _in_place(snapshot, name, sorted(packages)) if self.holds else {}
+        prefetch_wishes(snapshot, name, [str(document["release"]) for document in self.wanted.values()])
         for package in sorted(packages):
             document = self.wanted.get(package)
             release = str(document["release"]) if document is not None else ""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from ..errors import Conflict, Fatal, NotFound
 from ..formats.documents import dump, same, to_bytes
-from ..formats.refs import INTENT, STATE
-from .addresses import WorkRef, environment_ref
+from ..formats.refs import INTENT, STATE, Ref
+from .addresses import WorkRef, environment_ref, package_of
 from .apply import delete_intent
 from .fields import Record
+from .holds import intent_of, state_of
 from .inputs import read_intent
 from .model import Environment, Intent
 from .problems import Problems
@@ -21,7 +22,7 @@ from .vocabulary import DEPLOY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Final
 
     from ..formats.documents import Document
@@ -188,7 +189,7 @@ def deployed_in(snapshot: Snapshot, name: str, globs: Sequence[str], known: Sequ
     Raises NotFound for a pattern that matches no package, be it one of `known`; ModelError where something may be
     deployed that cannot be read: nothing can be said of the set then.
     """
-    among = chosen_packages(snapshot, globs, known) if globs else None
+    among = chosen_packages(snapshot, globs, known)
     problems = Problems()
     found = deployments(snapshot, problems, only=name, among=among)
     for (package, _), run in found.items():
@@ -196,6 +197,18 @@ def deployed_in(snapshot: Snapshot, name: str, globs: Sequence[str], known: Sequ
             ref = f"{package}/{STATE}/{DEPLOY}/{name}"
             raise Fatal(f"what is deployed cannot be read: {problems.asked[ref].message}")
     return {package: run for (package, _), run in found.items() if run is not None}
+
+
+def prefetch_wishes(snapshot: Snapshot, name: str, releases: Iterable[str]) -> None:
+    """Fetch what plans read of releases, one for each package, for an environment: of a remote store all at once."""
+    refs: list[Ref | str] = []
+    for release in releases:
+        package = package_of(release)
+        refs += [release, state_of(release), f"{package}/{STATE}"]
+        if snapshot.has_intent():
+            intent = intent_of(release)
+            refs += [intent, intent.replace(release=""), WorkRef(f"{package}/{STATE}", DEPLOY, name).intent]
+    snapshot.prefetch(refs)
 
 
 def environment_wanted(snapshot: Snapshot, name: str) -> Environment:
