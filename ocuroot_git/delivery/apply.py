@@ -75,19 +75,27 @@ class ApplyResult:
         return applied
 
 
-def apply(stores: Stores, refs: list[str] | None, operation: Operation | None = None) -> ApplyResult:
+def apply(
+    stores: Stores, refs: list[str] | None, operation: Operation | None = None, *, expires: bool = False
+) -> ApplyResult:
     """Make the first step towards some intents, or all of them (None). Raises for a bad one where refs are named.
 
     Applying all, what is not of its shape is left out, and the error of an intent that cannot be followed is
-    returned, so that one mistake does not stop deliveries.
+    returned, so that one mistake does not stop deliveries. If it `expires`, environments whose time is over are no
+    longer wanted.
     """
 
     def change_state(tx: Transaction) -> Fields:
         return _change_state(tx, refs, strict=refs is not None).to_document()
 
-    done = finish.transact_both(
-        stores, lambda tx: _forget_intents(tx, refs), change_state, "apply", operation=operation
-    )
+    def change_intent(tx: Transaction) -> None:
+        if expires:
+            from .overdue import forget_expired  # late: `apply` lets nothing expire
+
+            forget_expired(tx)
+        _forget_intents(tx, refs)
+
+    done = finish.transact_both(stores, change_intent, change_state, "apply", operation=operation)
     return ApplyResult.of_document(done)
 
 

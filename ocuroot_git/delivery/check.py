@@ -14,8 +14,9 @@ from ..store.fsck import Finding
 from . import model
 from .addresses import WorkRef
 from .compare import deploy_intents, documents_below, stored_intent
+from .expiry import read_wanted
 from .inputs import read_intent
-from .model import Claim, Environment, Function, Run
+from .model import Claim, Function, Run
 from .package import Release
 from .problems import BAD, BadDocument, Problems
 from .pruned import record_of, record_ref
@@ -102,7 +103,7 @@ def _check_environments(snapshot: Snapshot, problems: Problems) -> None:
         refs += documents_below(intent_tree(snapshot), [stored_intent(snapshot, "environment")])
     for ref in refs:
         with problems.leave_out(ref):
-            Environment.read(snapshot.get(ref), ref)
+            read_wanted(snapshot.get(ref), ref)
 
 
 def _check_deploy_intents(snapshot: Snapshot, package: str, problems: Problems) -> None:

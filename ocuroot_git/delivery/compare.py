@@ -209,7 +209,15 @@ def environment_differences(snapshot: Snapshot, problems: Problems) -> Iterator[
     intents = documents_below(intent_tree(snapshot), [stored_intent(snapshot, "environment")])
     wanted = {str(Ref.parse(ref).replace(marker=STATE)): ref for ref in intents}
     stored = documents_below(state_tree(snapshot), [StoredRef(f"{STATE}/environment")])
-    yield from _compare(snapshot, wanted, _documents(snapshot, stored, problems), problems, Environment.read)
+    yield from _compare(snapshot, wanted, _documents(snapshot, stored, problems), problems, _check_environment)
+
+
+def _check_environment(value: Document, ref: str) -> None:
+    """Raise ModelError for an intent of an environment that is not of its shape."""
+    if Environment.read(value, ref).others:
+        from .expiry import read_wanted  # late: few environments expire
+
+        read_wanted(value, ref)
 
 
 def _compare(
@@ -340,6 +348,11 @@ def deploy_intents(snapshot: Snapshot, among: list[str] | None = None) -> list[t
 def stored_intent(snapshot: Snapshot, type_: str) -> StoredRef:
     """`+/<type>` as the intent store spells it in its paths."""
     return StoredRef(f"{intent_tree(snapshot).layout.intent_marker}/{type_}")
+
+
+def has_environment_intents(snapshot: Snapshot) -> bool:
+    """Whether any environment is wanted."""
+    return bool(intent_tree(snapshot).names(f"{REFS}/{stored_intent(snapshot, 'environment')}"))
 
 
 def _children(tree: StoreTree, head: str) -> list[str]:

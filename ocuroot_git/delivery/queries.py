@@ -174,7 +174,9 @@ def _read_part(snapshot: Snapshot, ref: str, read: Callable[[Document, str], Sha
 def environments(snapshot: Snapshot, problems: Problems = STRICT) -> dict[str, Environment]:
     """The environments in state, by name."""
     found = {}
-    for name in _names(snapshot, f"{STATE}/environment"):
+    names = _names(snapshot, f"{STATE}/environment")
+    snapshot.prefetch([environment_ref(name) for name in names])
+    for name in names:
         ref = environment_ref(name)
         with problems.leave_out(ref):
             known = environment(snapshot, name)

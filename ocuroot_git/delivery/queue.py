@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import addresses, apply, claims, diff, failures, runs, vocabulary
 from .addresses import RunRef
+from .compare import has_environment_intents
 from .gates import Gates
 from .problems import BAD, BadDocument, Problems
 from .queries import (
@@ -94,6 +95,11 @@ def _intent_items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
     problems.update(applied.problems)
     acted = {difference.ref for difference in applied.acted}
     items = []
+    if has_environment_intents(snapshot):
+        from .overdue import expired  # late: many stores have none
+
+        for ref, moment in expired(snapshot).items():
+            items.append(QueueItem("intent", ref, READY, type="D", reasons=[f"it expired at {moment}"]))
     for difference in diff.differences(snapshot, Problems()):
         state, reasons = (WAITING, ["its runs"])
         if difference.ref in acted:

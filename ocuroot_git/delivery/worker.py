@@ -86,7 +86,7 @@ def prepare(stores: Stores, code: Code | None, scope: Scope) -> tuple[dict[str, 
 
     `code` evaluates packages that are code anew.
     """
-    applied = apply.apply(stores, None) if scope.intents else apply.ApplyResult()
+    applied = apply.apply(stores, None, expires=True) if scope.intents else apply.ApplyResult()
 
     def handle(tx: Transaction) -> Problems:
         problems = Problems()

@@ -97,6 +97,12 @@ def parse_time(text: object) -> datetime | None:
         return None
 
 
+def parse_zoned(text: object) -> float | None:
+    """As `parse_seconds`, of a text that names its zone, as RFC 3339 asks for; None for one that does not."""
+    ends = isinstance(text, str) and (text[-1:] in ("Z", "z") or text[-6:-5] in ("+", "-"))
+    return parse_seconds(text) if ends else None
+
+
 def parse_seconds(text: object) -> float | None:
     """As `parse_time`, in seconds since the epoch."""
     moment = parse_time(text)

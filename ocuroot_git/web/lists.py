@@ -175,6 +175,7 @@ def _environment_card(facts: Facts, packages: dict[str, Package], name: str) -> 
         "ref": f"{STATE}/environment/{name}",
         "exists": body is not None,
         "attributes": lenient.fields(lenient.fields(body).get("attributes")),
+        "expires": lenient.text(lenient.fields(body).get("expires")),
         "deployed": sum(name in package.deployed for package in packages.values()),
         "active": sum(one.status in OPEN for one in unfinished),
         "running": sum(standing(one) == RUNNING for one in unfinished),

@@ -79,10 +79,10 @@ def _reads_as_json(text: str) -> bool:
 
 def _check_environment(ref: Ref, document: Document) -> None:
     """Raise Fatal for what 'apply' could not make an environment of: another shape, or another name than the ref's."""
-    from ...delivery.model import Environment
+    from ...delivery.expiry import read_wanted
 
     try:
-        Environment.read(document, str(ref))
+        read_wanted(document, str(ref))
     except Fatal as error:
         if isinstance(document, str):
             error.hint = "-f json takes the value as JSON"

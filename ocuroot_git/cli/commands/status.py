@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...errors import Fatal
 from ...formats.documents import dump
 from ...formats.layout import SIDES
+from ...formats.times import format_seconds, parse_seconds, relative
 from ...store.snapshot import NoStore
 from ...sync.remotes import standing
 from ..options import READING, Command, Option
@@ -33,6 +34,7 @@ def run(context: Context, *, json: bool) -> int:
     report["work"] = None
     if all(report[side]["exists"] for side in SIDES):
         report["work"] = _work(snapshot, problems)
+        report.update(_expiring(snapshot, problems))
     if problems:
         report["problems"] = [problem.to_document() for problem in problems]
     if json:
@@ -48,6 +50,8 @@ def run(context: Context, *, json: bool) -> int:
     if report["work"]:
         words = [_count(count, what.removesuffix("s")) for what, count in report["work"].items()]
         terminal.record(f"{'work':<11} {', '.join(words)}")
+    for number, (name, moment) in enumerate(report.get("expires", {}).items()):
+        terminal.record(f"{'' if number else 'expires':<11} {terminal.name(name)} {_until(moment)}")
     return report_problems(terminal, problems)
 
 
@@ -69,6 +73,27 @@ def _work(snapshot: Snapshot, problems: Problems) -> dict[str, int]:
     for item in run_items(snapshot, problems):
         counts[f"{item.state} runs"] = counts.get(f"{item.state} runs", 0) + 1
     return counts
+
+
+def _expiring(snapshot: Snapshot, problems: Problems) -> dict[str, Document]:
+    """When environments expire, the next one first; nothing where none does."""
+    from ...delivery.queries import environments
+
+    known = environments(snapshot, problems)
+    if not any(environment.others for environment in known.values()):
+        return {}
+    from ...delivery.expiry import expiring  # late: few environments expire
+
+    moments = sorted(expiring(known).items(), key=lambda one: one[1])
+    return {"expires": {name: format_seconds(moment) for name, moment in moments}} if moments else {}
+
+
+def _until(moment: str) -> str:
+    """A moment to come, or the present where it is over."""
+    from time import time
+
+    left = (parse_seconds(moment) or 0) - time()
+    return f"{relative(-left)} ({moment})" if left > 0 else f"({moment}): 'work any' takes it down"
 
 
 def _describe(context: Context, snapshot: Snapshot, side: Side, refs: dict[Side, int]) -> dict[str, Document]:
