@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..formats.documents import same
 from ..formats.layout import SIDES
 from ..formats.times import format_seconds
-from .gates import Gates
-from .vocabulary import ALLOW
+from .gates import Gates, names_of
+from .vocabulary import ALLOW, APPROVE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ class ListedGate:
             "reason": gate.reason or None,
             "problem": gate.problem,
         }
+
+
+def closed_gates(snapshot: Snapshot) -> list[Fields]:
+    """The gates that are closed now, as `ListedGate.to_document` has them, each with what it concerns in words.
+
+    Those that ask for approvals are not among them: they are closed to a release, and not as such.
+    """
+    if not names_of(snapshot):
+        return []
+    found = [one for one in list_gates(snapshot) if one.state == "closed" and one.gate.kind != APPROVE]
+    return [{**one.to_document(), "about": one.gate.about} for one in found]
 
 
 def list_gates(snapshot: Snapshot) -> list[ListedGate]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..delivery import lenient
 from ..delivery.addresses import release_number
+from ..delivery.gate_list import closed_gates
 from ..delivery.lenient import split_work
 from ..delivery.vocabulary import DEPLOY, FAILED, OPEN, PENDING, RUNNING
 from ..errors import Error
@@ -79,6 +80,7 @@ def overview(facts: Facts) -> Page:
         "active": [_unfinished_row(facts, one) for one in going_on[:_PREVIEW]],
         "failed": [_unfinished_row(facts, one) for one in failed[:_PREVIEW]],
         "differences": compared_.differences[:_PREVIEW],
+        "closed_gates": closed_gates(facts.snapshot),
         "done": compared_.done,
         "counted": unfinished.done,
         "problem": compared_.problem,

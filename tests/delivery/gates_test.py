@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support.delivering import call, commits, copy_of, deploy, package, prepare, refused, release, work_any
 from support.repositories import Repo
+from support.viewing import Browser, application
 
 import ocuroot_git
 from ocuroot_git.delivery.addresses import WorkRef
@@ -334,3 +335,13 @@ def test_what_another_program_started_past_a_gate_is_named(shop: Repo) -> None:
     shop.ocuroot(*FREEZE, "production", "--allow", "github:ann")
     shop.ocuroot("run", "exec", "-q", "--override", "-m", "fix", PRODUCTION, env=environ)
     assert len(past_gates(shop)) == 1
+
+
+def test_status_and_the_page_say_what_is_closed(shop: Repo) -> None:
+    assert json.loads(shop.ocuroot("status", "--json"))["closed_gates"] == []
+    shop.ocuroot(*FREEZE, "production", "--until", "2121-01-01T00:00:00Z")
+    set_gate(shop, "eyes", {"kind": "approve"})
+    assert [gate["name"] for gate in json.loads(shop.ocuroot("status", "--json"))["closed_gates"]] == ["production"]
+    assert "gate        production: production closed until 2121-01-01T00:00:00Z: incident 42" in shop.ocuroot("status")
+    page = Browser(application(shop.path)).get("/")
+    assert "No deployment starts in production until" in page and "incident 42" in page

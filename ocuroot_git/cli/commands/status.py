@@ -35,6 +35,7 @@ def run(context: Context, *, json: bool) -> int:
     if all(report[side]["exists"] for side in SIDES):
         report["work"] = _work(snapshot, problems)
         report.update(_expiring(snapshot, problems))
+    report["closed_gates"] = _closed_gates(snapshot) if report["state"]["exists"] else []
     if problems:
         report["problems"] = [problem.to_document() for problem in problems]
     if json:
@@ -52,6 +53,11 @@ def run(context: Context, *, json: bool) -> int:
         terminal.record(f"{'work':<11} {', '.join(words)}")
     for number, (name, moment) in enumerate(report.get("expires", {}).items()):
         terminal.record(f"{'' if number else 'expires':<11} {terminal.name(name)} {_until(moment)}")
+    for gate in report["closed_gates"]:
+        until = f" until {gate['until']}" if gate["until"] is not None else ""
+        why = gate["problem"] or gate["reason"]
+        closed = terminal.paint("closed", "red")
+        terminal.record(f"{'gate':<11} {gate['name']}: {gate['about']} {closed}{until}{f': {why}' if why else ''}")
     return report_problems(terminal, problems)
 
 
@@ -94,6 +100,17 @@ def _until(moment: str) -> str:
 
     left = (parse_seconds(moment) or 0) - time()
     return f"{relative(-left)} ({moment})" if left > 0 else f"({moment}): 'work any' takes it down"
+
+
+def _closed_gates(snapshot: Snapshot) -> list[dict[str, Document]]:
+    """The gates that keep deployments from starting now."""
+    from ...delivery.gates import names_of
+
+    if not names_of(snapshot):
+        return []
+    from ...delivery.gate_list import closed_gates  # late: most stores have no gates
+
+    return closed_gates(snapshot)
 
 
 def _describe(context: Context, snapshot: Snapshot, side: Side, refs: dict[Side, int]) -> dict[str, Document]:
