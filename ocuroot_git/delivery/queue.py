@@ -35,10 +35,12 @@ FAILED: Final = "failed"
 class QueueItem:
     """Something to be done: an `intent` to apply, an `op` to look at, or a `run`; its state, and what it waits for.
 
+    `gates` are those of the reasons that are gates, which a person may open.
+
     A run that is running comes with its `claim`; one that failed is there until it is dealt with (see `failures`).
     """
 
-    __slots__ = ("claim", "kind", "made", "reasons", "ref", "state", "type")
+    __slots__ = ("claim", "gates", "kind", "made", "reasons", "ref", "state", "type")
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class QueueItem:
         reasons: list[str] | None = None,
         made: str = "",
         claim: Claim | None = None,
+        gates: list[str] | None = None,
     ) -> None:
         self.kind = kind
         self.ref = ref
@@ -58,6 +61,7 @@ class QueueItem:
         self.reasons = reasons or []
         self.made = made
         self.claim = claim
+        self.gates = gates or []
 
     def to_document(self) -> Fields:
         known: Fields = {"kind": self.kind, "ref": self.ref, "state": self.state}
@@ -194,7 +198,8 @@ def _run_item(snapshot: Snapshot, run: RunRef, status: str, gates: Gates) -> Que
         return QueueItem("run", run.ref, RUNNING, type=type_, reasons=remarks, made=made, claim=claim)
     waits_for = runs.what_it_waits_for(snapshot, run, function, gates)
     reasons = [reason.what for reason in waits_for]
-    return QueueItem("run", run.ref, _state(waits_for), type=type_, reasons=reasons, made=made)
+    closed = [reason.what for reason in waits_for if reason.is_gate]
+    return QueueItem("run", run.ref, _state(waits_for), type=type_, reasons=reasons, made=made, gates=closed)
 
 
 def _state(reasons: list[runs.Reason]) -> str:

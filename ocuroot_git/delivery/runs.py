@@ -198,12 +198,13 @@ def _fill(tx: Transaction, run: RunRef, function: Function) -> None:
 class Reason:
     """Why a run does not start: `what` it waits for, in words, whether that can come by itself, and what to do then."""
 
-    __slots__ = ("blocks", "hint", "what")
+    __slots__ = ("blocks", "hint", "is_gate", "what")
 
-    def __init__(self, what: str, *, blocks: bool = False, hint: str = "") -> None:
+    def __init__(self, what: str, *, blocks: bool = False, hint: str = "", is_gate: bool = False) -> None:
         self.what = what
         self.blocks = blocks
         self.hint = hint
+        self.is_gate = is_gate
 
 
 def what_it_waits_for(snapshot: Snapshot, run: RunRef, function: Function, gates: Gates | None = None) -> list[Reason]:
@@ -244,7 +245,7 @@ def what_forbids(snapshot: Snapshot, run: RunRef, gates: Gates | None = None) ->
     if run.work.kind != DEPLOY:
         return []
     gates, type_ = Gates(snapshot) if gates is None else gates, read_run(snapshot, run).type
-    closed = [Reason(closure.what, hint=closure.hint) for closure in gates.closures(run.work, type_)]
+    closed = [Reason(closure.what, hint=closure.hint, is_gate=True) for closure in gates.closures(run.work, type_)]
     return closed + (_what_holds(snapshot, run.work.release) if type_ == UP else [])
 
 

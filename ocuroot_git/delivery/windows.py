@@ -143,7 +143,7 @@ class _Rule(Record):
         if until is not None:
             last = _moment("UNTIL", _with_dashes(until), zone)
             assert last is not None
-            self._until = last.astimezone(zone).replace(tzinfo=None)
+            self._until = wall_clock(last.timestamp(), zone)  # one that the clock skips is put forward
         a_day = 1
         for part in ("BYHOUR", "BYMINUTE", "BYSECOND"):
             a_day *= len(set(parts.get(part, "0").split(",")))

@@ -14,6 +14,7 @@ from support.repositories import Repo
 from support.viewing import Browser, application
 
 import ocuroot_git
+from ocuroot_git.delivery import runs
 from ocuroot_git.delivery.addresses import WorkRef
 from ocuroot_git.delivery.gates import Gates
 from ocuroot_git.store.transaction import Transaction
@@ -71,6 +72,7 @@ def test_after_a_freeze_nothing_starts_until_it_is_thawed(shop: Repo) -> None:
         0,
         [f"complete\t{WEB}/call/build/1", f"complete\t{STAGING}/1"],
     )
+    assert f"{PRODUCTION}/1: waits for gate 'production', which is closed by" in done.stderr
     assert states(shop) == {f"{PRODUCTION}/1": "waiting"}
     assert "which is closed by " in shop.ocuroot("work", "list")
     assert "incident 42" in shop.ocuroot("release", "show", WEB)
@@ -345,3 +347,21 @@ def test_status_and_the_page_say_what_is_closed(shop: Repo) -> None:
     assert "gate        production: production closed until 2121-01-01T00:00:00Z: incident 42" in shop.ocuroot("status")
     page = Browser(application(shop.path)).get("/")
     assert "No deployment starts in production until" in page and "incident 42" in page
+
+
+@pytest.mark.parametrize(
+    ("windows", "is_timed"),
+    [({"start": "2121-01-01"}, True), ({"end": "2020-01-01"}, False), ({"environments": ["staging"]}, False)],
+)
+def test_a_verdict_holds_until_a_window_begins(
+    shop: Repo, monkeypatch: pytest.MonkeyPatch, windows: dict[str, Any], is_timed: bool
+) -> None:
+    """A start that waits to be written by another writer is written by nobody after that."""
+    set_gate(shop, "x", {"kind": "deny", **windows})
+    monkeypatch.chdir(shop.path)
+    tx = Transaction(ocuroot_git.open().snapshot())
+    runs.start(tx, WorkRef(WEB, "deploy", "production"))
+    begins = datetime(2121, 1, 1, tzinfo=timezone.utc).timestamp()
+    assert tx.holds_until == (begins if is_timed else None)
+    listed = [names for draft in tx.drafts() for names in draft.listed]
+    assert "refs/@/custom/gate" in listed and "refs/+/custom/gate" in listed, "a gate that comes meanwhile is noticed"

@@ -45,6 +45,12 @@ def test_a_weekend_over_the_end_of_summer_time() -> None:
     assert at("2026-10-26T07:00:00+00:00", duration="2d 15h", **when) == (False, "2026-10-30T16:00:00Z")
 
 
+def test_a_rule_that_ends_when_the_clock_is_put_forward() -> None:
+    when = {"start": "2027-03-01T03:00", "rrule": "FREQ=WEEKLY;BYDAY=SU;UNTIL=20270328T023000", "duration": "1h"}
+    assert at("2027-03-28T01:00:00+00:00", timezone="Europe/Berlin", **when)[0]
+    assert not at("2027-03-28T03:00:00+00:00", **when)[0]
+
+
 def test_windows_that_follow_each_other_end_together() -> None:
     daily = {"start": "2026-01-01", "rrule": "FREQ=DAILY;COUNT=5"}
     assert at("2026-01-02T03:00:00+00:00", duration="24h", **daily) == (True, "2026-01-06T00:00:00Z")

@@ -180,10 +180,18 @@ def _summarise(context: Context, summary: WorkSummary, scope: Scope) -> bool:
             counts[item.state] = counts.get(item.state, 0) + 1
     failed = [item.ref for item in items if item.state == FAILED]
     report_failures(context.terminal, [ref for ref in failed if ref not in ended])
+    closed = [f"{item.ref}: waits for {', '.join(item.gates)}" for item in items if item.gates]
+    for line in closed[:_MOST_TOLD]:
+        context.terminal.remark(line)
+    if len(closed) > _MOST_TOLD:
+        context.terminal.remark(f"{len(closed) - _MOST_TOLD} more wait for gates: 'git ocuroot work list' shows them")
     parts = [f"{count} {what}" for what, count in counts.items()]
     context.terminal.remark(f"runs: {', '.join(parts)}" if parts else "nothing to do")
     return bool(failed)
 
+
+_MOST_TOLD = 10
+"""Runs that gates keep from starting of which `work any` tells when it ends."""
 
 _DRY_RUN = Option("--dry-run", help="only say what would be done first")
 _WORKING = (
