@@ -51,7 +51,7 @@ _git_ocuroot ()
     'match') __gitcomp "--no-links --state --intent --values --json --count --exclude --sort --limit --at --offline --max-age --quiet --verbose --help" ;;
     'set') __gitcomp "--format --if-absent --if-match --package --release --message --operation --quiet --verbose --help" ;;
     'delete') __gitcomp "--if-match --package --release --message --operation --quiet --verbose --help" ;;
-    'diff') __gitcomp "--exit-code --name-status --patch --json --offline --max-age --quiet --verbose --help" ;;
+    'diff') __gitcomp "--exit-code --name-status --patch --environments --commits --json --offline --max-age --quiet --verbose --help" ;;
     'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'deploy down') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'deployments') __gitcomp "--environment --history --since --until --by --failed --limit --at --json --offline --max-age --quiet --verbose --help" ;;
