@@ -9,18 +9,13 @@ from functools import partial
 
 import pytest
 from support.delivering import PLACES, deploy, diff, package, prepare, prepare_at, refused, release, work_any
-from support.fleets import fill, put_deployment, put_release
+from support.fleets import fill, put_deployment, put_release, work
 from support.repositories import Repo
 
 from ocuroot_git.delivery import rollback
-from ocuroot_git.delivery.addresses import RunRef
-from ocuroot_git.delivery.apply import apply
-from ocuroot_git.delivery.finish import finish
 from ocuroot_git.delivery.holding import hold
 from ocuroot_git.delivery.problems import Problems
 from ocuroot_git.delivery.queries import deployments
-from ocuroot_git.delivery.queue import READY, run_items
-from ocuroot_git.delivery.starting import start_run
 from ocuroot_git.errors import Conflict, NotFound
 from ocuroot_git.store.stores import Stores
 from ocuroot_git.store.transaction import Transaction
@@ -33,18 +28,6 @@ def deployed(stores: Stores, at: str | None = None) -> dict[str, str]:
     snapshot = stores.snapshot() if at is None else rollback.state_at(stores, at)
     found = deployments(snapshot, Problems(), only="production")
     return {package: run.work.release for (package, _), run in found.items() if run is not None}
-
-
-def work(stores: Stores) -> None:
-    """Do what `work any` does, with commands that do nothing and succeed."""
-    while True:
-        apply(stores, None)
-        ready = [item for item in run_items(stores.snapshot(), Problems()) if item.state == READY]
-        if not ready:
-            return
-        run = RunRef.parse(ready[0].ref)
-        start_run(stores, run.work, run.number)
-        finish(stores, run, "complete")
 
 
 def deploy_in_production(stores: Stores, name: str, number: int) -> None:

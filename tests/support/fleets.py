@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import ocuroot_git
+from ocuroot_git.delivery.addresses import RunRef
+from ocuroot_git.delivery.apply import apply
+from ocuroot_git.delivery.finish import finish
+from ocuroot_git.delivery.problems import Problems
+from ocuroot_git.delivery.queue import READY, run_items
+from ocuroot_git.delivery.starting import start_run
 from ocuroot_git.store.stores import Stores
 from ocuroot_git.store.transaction import Transaction
 
@@ -51,3 +57,15 @@ def fill(repo: Repo, names: list[str]) -> Stores:
 
     stores.transact(change, command="update")
     return stores
+
+
+def work(stores: Stores) -> None:
+    """Do what `work any` does, with commands that do nothing and succeed."""
+    while True:
+        apply(stores, None)
+        ready = [item for item in run_items(stores.snapshot(), Problems()) if item.state == READY]
+        if not ready:
+            return
+        run = RunRef.parse(ready[0].ref)
+        start_run(stores, run.work, run.number)
+        finish(stores, run, "complete")
