@@ -26,7 +26,7 @@ from ..formats.layout import SIDES, StoreError
 from ..formats.printable import escaped
 from ..formats.times import format_seconds, parse_time
 from ..git.objects import Oid
-from . import addresses, ansi, changes, commands, details, lists, metrics, timelines
+from . import addresses, ansi, changes, commands, details, finding, lists, metrics, timelines
 from .addresses import PAGE
 from .background import PATIENCE
 from .differences import compared
@@ -197,13 +197,15 @@ def _latest(facts: Facts) -> Page:
 def _search(facts: Facts) -> Page:
     query = _text("q")
     try:
-        return {**lists.search(facts, query, _number()), "problem": ""}
+        refs, groups = lists.search(facts, query, _number()), finding.found_by_words(facts, query)
+        return {**refs, "groups": groups or [], "done": refs["done"] and groups is not None, "problem": ""}
     except GlobError as error:
         return {
             **lists.paged([], 1),
             "query": query,
             "glob": query,
             "suggestion": "",
+            "groups": [],
             "done": True,
             "problem": error.message,
         }

@@ -76,6 +76,9 @@ def overview(facts: Facts) -> Page:
             "differences": len(compared_.differences),
         },
         "environments": [_environment_card(facts, packages, name) for name in environment_names(facts)[:12]],
+        "verdict": _verdict(len(failed), len(for_people), len(compared_.differences))
+        if unfinished.done and compared_.done and (packages or environment_names(facts))
+        else None,
         "waiting_for_people": [_unfinished_row(facts, one) for one in for_people[:_PREVIEW]],
         "active": [_unfinished_row(facts, one) for one in going_on[:_PREVIEW]],
         "failed": [_unfinished_row(facts, one) for one in failed[:_PREVIEW]],
@@ -85,6 +88,21 @@ def overview(facts: Facts) -> Page:
         "counted": unfinished.done,
         "problem": compared_.problem,
         "left_out": named([*left_out, *unfinished.left_out, *compared_.left_out]),
+    }
+
+
+def _verdict(failed: int, for_people: int, differences: int) -> Page:
+    """Whether everything is all right, in one line."""
+    parts = [
+        f"{failed} {'run has' if failed == 1 else 'runs have'} failed" if failed else "",
+        f"{for_people} {'waits' if for_people == 1 else 'wait'} for somebody" if for_people else "",
+        f"{differences} {'intent is' if differences == 1 else 'intents are'} not followed yet" if differences else "",
+    ]
+    text = ", ".join(filter(None, parts))
+    is_good = not failed and not for_people
+    return {
+        "is_good": is_good,
+        "text": f"{'All is well' if is_good else 'Not all is well'}{': ' if text else ''}{text}.",
     }
 
 

@@ -180,12 +180,20 @@
     }
   };
 
-  // "/" goes to the search, as in many places.
+  // "/" goes to the search, "g" and a letter to a page, "?" shows the keys.
+  let wasG = false;
   document.addEventListener("keydown", (event) => {
     const typing = /^(input|textarea|select)$/.test(document.activeElement?.localName ?? "");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = wasG && document.querySelector(`[data-goes="${CSS.escape(event.key)}"]`);
+    wasG = event.key === "g";
+    if (event.key === "/") {
       event.preventDefault();
       document.getElementById("q").focus();
+    } else if (event.key === "?") {
+      document.getElementById("keys").showModal();
+    } else if (page) {
+      page.click();
     }
   });
 
