@@ -17,7 +17,7 @@ from .addresses import is_web_address
 from .lists import package_row, paged, waits_for
 from .logs import LAST_LINES, LINES, Part, log
 from .source import source_commit
-from .standing import standing
+from .standing import of_status, standing
 
 if TYPE_CHECKING:
     from ..formats.documents import Document
@@ -139,7 +139,7 @@ def release(facts: Facts, stored: str) -> Page:
     standings = {one.run: standing(one) for one in facts.unfinished_of(package) if one.status in OPEN}
     for phase in phases:
         for one in phase["work"]:
-            one["standing"] = standings.get(one["run"], one["status"])
+            one["standing"] = standings.get(one["run"], of_status(one["status"]))
             one |= _times(facts, one["run"] or one["ref"], one["status"])
             one["superseded"] = _superseded(facts, one["run"], one["status"])
             one["type"] = lenient.text(lenient.fields(facts.body(one["run"] or one["ref"])).get("type"))
@@ -239,7 +239,7 @@ def run_page(facts: Facts, stored: str) -> Page:
             for glob in function.dependencies
         ],
         "state": unfinished.state if unfinished is not None else "",
-        "standing": standing(unfinished) if unfinished is not None else status,
+        "standing": standing(unfinished) if unfinished is not None else of_status(status),
         "waits_for": waits_for(facts, unfinished) if unfinished is not None else [],
         "previous": f"{work}/{max(n for n in runs if n < int(number))}" if any(n < int(number) for n in runs) else "",
         "next": f"{work}/{min(n for n in runs if n > int(number))}" if any(n > int(number) for n in runs) else "",

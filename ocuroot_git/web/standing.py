@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..delivery import queue
-from ..delivery.vocabulary import FAILED, PAUSED, RUNNING
+from ..delivery.vocabulary import FAILED, PAUSED, PENDING, RUNNING
 
 if TYPE_CHECKING:
     from ..delivery.overview import Unfinished
@@ -34,7 +34,12 @@ def standing(one: Unfinished) -> str:
         return BLOCKED
     if any(reason.startswith("input '") for reason in one.reasons):
         return INPUT
-    return {queue.READY: READY, queue.WAITING: WAITING}.get(one.state, one.status)
+    return {queue.READY: READY, queue.WAITING: WAITING}.get(one.state, of_status(one.status))
+
+
+def of_status(status: str) -> str:
+    """How a run stands as far as its status says."""
+    return WAITING if status == PENDING else status
 
 
 def rank(one: Unfinished) -> int:

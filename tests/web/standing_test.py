@@ -25,7 +25,7 @@ def run(state: str, *reasons: str, status: str = "pending") -> Unfinished:
         (run("waiting", "input 'image' (r/-/q/@/call/build#output/image)", status="paused"), "input"),
         (run("blocked", "'r/-/p/@1/call/build/1', which failed"), "blocked"),
         (run("failed", status="failed"), "failed"),
-        (run("", status="pending"), "pending"),  # nothing more is known of it
+        (run("", status="pending"), "waiting"),  # nothing more is known of it
     ],
 )
 def test_standing(one: Unfinished, word: str) -> None:
