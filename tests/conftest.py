@@ -14,7 +14,7 @@ from support.program import PROGRAM
 from support.remote_stores import World, serving
 from support.repositories import SHOP_INSTRUCTIONS, Repo, end_what_was_begun
 
-from ocuroot_git.config.trust import CI_VARIABLES
+from ocuroot_git.formats.ci_systems import variables_of_runs
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,9 +43,8 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     # Thousands of processes are started from here: each would compile all its modules anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # What a CI system says of itself and of the job it runs must not reach the stores under test.
-    for names in CI_VARIABLES.values():
-        for name in names.split():
-            os.environ.pop(name, None)
+    for name in variables_of_runs():
+        os.environ.pop(name, None)
     os.environ.update(
         HOME=str(home),
         GIT_CONFIG_NOSYSTEM="1",

@@ -26,36 +26,6 @@ REPO_FILE: Final = "repo.ocu.star"
 _LARGEST_FILE: Final = 1 << 20
 _TRANSPORTS: Final = ("https", "http", "ssh", "git")
 
-CI_VARIABLES: Final = {
-    "all": "CI",
-    "GitHub Actions": "GITHUB_ACTIONS GITHUB_BASE_REF GITHUB_EVENT_NAME GITHUB_HEAD_REF GITHUB_JOB GITHUB_REF "
-    "GITHUB_REF_NAME GITHUB_REF_TYPE GITHUB_REPOSITORY GITHUB_REPOSITORY_OWNER GITHUB_RUN_ATTEMPT GITHUB_RUN_ID "
-    "GITHUB_RUN_NUMBER GITHUB_SERVER_URL GITHUB_SHA GITHUB_WORKFLOW",
-    "GitLab CI": "GITLAB_CI CI_COMMIT_BRANCH CI_COMMIT_REF_NAME CI_COMMIT_REF_SLUG CI_COMMIT_SHA CI_COMMIT_SHORT_SHA "
-    "CI_COMMIT_TAG CI_DEFAULT_BRANCH CI_JOB_ID CI_JOB_NAME CI_JOB_STAGE CI_JOB_URL CI_MERGE_REQUEST_IID "
-    "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME CI_MERGE_REQUEST_TARGET_BRANCH_NAME CI_PIPELINE_ID CI_PIPELINE_IID "
-    "CI_PIPELINE_SOURCE CI_PIPELINE_URL CI_PROJECT_ID CI_PROJECT_NAME CI_PROJECT_NAMESPACE CI_PROJECT_PATH "
-    "CI_PROJECT_URL CI_SERVER_HOST CI_SERVER_URL",
-    "Buildkite": "BUILDKITE BUILDKITE_BRANCH BUILDKITE_BUILD_ID BUILDKITE_BUILD_NUMBER BUILDKITE_BUILD_URL "
-    "BUILDKITE_COMMIT BUILDKITE_JOB_ID BUILDKITE_ORGANIZATION_SLUG BUILDKITE_PIPELINE_SLUG BUILDKITE_PULL_REQUEST "
-    "BUILDKITE_PULL_REQUEST_BASE_BRANCH BUILDKITE_REPO BUILDKITE_TAG",
-    "Jenkins": "BRANCH_NAME BUILD_ID BUILD_NUMBER BUILD_TAG BUILD_URL CHANGE_BRANCH CHANGE_ID CHANGE_TARGET GIT_BRANCH "
-    "GIT_COMMIT GIT_LOCAL_BRANCH GIT_URL JENKINS_URL JOB_NAME TAG_NAME",
-    "CircleCI": "CIRCLECI CIRCLE_BRANCH CIRCLE_BUILD_NUM CIRCLE_BUILD_URL CIRCLE_JOB CIRCLE_PROJECT_REPONAME "
-    "CIRCLE_PROJECT_USERNAME CIRCLE_PR_NUMBER CIRCLE_REPOSITORY_URL CIRCLE_SHA1 CIRCLE_TAG CIRCLE_WORKFLOW_ID",
-    "Azure Pipelines": "TF_BUILD BUILD_BUILDID BUILD_BUILDNUMBER BUILD_REASON BUILD_REPOSITORY_NAME "
-    "BUILD_REPOSITORY_PROVIDER BUILD_REPOSITORY_URI BUILD_SOURCEBRANCH BUILD_SOURCEBRANCHNAME BUILD_SOURCEVERSION "
-    "SYSTEM_PULLREQUEST_PULLREQUESTID SYSTEM_PULLREQUEST_SOURCEBRANCH SYSTEM_PULLREQUEST_TARGETBRANCH "
-    "SYSTEM_TEAMPROJECT",
-    "Bitbucket": "BITBUCKET_BRANCH BITBUCKET_BUILD_NUMBER BITBUCKET_COMMIT BITBUCKET_PIPELINE_UUID "
-    "BITBUCKET_PR_DESTINATION_BRANCH BITBUCKET_PR_ID BITBUCKET_REPO_FULL_NAME BITBUCKET_REPO_SLUG BITBUCKET_TAG "
-    "BITBUCKET_WORKSPACE",
-    "TeamCity": "TEAMCITY_BUILDCONF_NAME TEAMCITY_PROJECT_NAME TEAMCITY_VERSION BUILD_VCS_NUMBER",
-    "Travis CI": "TRAVIS TRAVIS_BRANCH TRAVIS_BUILD_ID TRAVIS_BUILD_NUMBER TRAVIS_COMMIT TRAVIS_JOB_ID "
-    "TRAVIS_PULL_REQUEST TRAVIS_PULL_REQUEST_BRANCH TRAVIS_REPO_SLUG TRAVIS_TAG",
-}
-"""Where CI systems say which branch, commit, repository and run it is. None holds a token; a URL among them may."""
-
 
 def read_repo_file(directory: str) -> str | None:
     """The text of `repo.ocu.star` in a directory of a work tree, or None where there is none.
@@ -91,6 +61,7 @@ def visible_environment(environ: Mapping[str, str], config: Config) -> dict[str,
     Its values are globs of names, in the user's own configuration only; an empty one takes back those before it, and
     what is allowed without being asked. Raises GlobError.
     """
+    from ..formats.ci_systems import variables_of_runs
     from ..formats.globs import Glob
     from ..redaction import without_secrets
 
@@ -100,7 +71,7 @@ def visible_environment(environ: Mapping[str, str], config: Config) -> dict[str,
         allowed = [*allowed, *value.split()] if value.split() else []
         takes_back = takes_back or not value.split()
     glob = Glob(*allowed) if allowed else None
-    usual = set() if takes_back else {name for names in CI_VARIABLES.values() for name in names.split()}
+    usual = set() if takes_back else variables_of_runs()
     visible = {}
     for name, value in environ.items():
         if glob is not None and glob.matches(name):

@@ -8,13 +8,14 @@ from __future__ import annotations
 from ..errors import NotFound
 from ..formats.escape_sequences import plain
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef
-from ..formats.refs import Ref
+from ..formats.refs import STATE, Ref
 from ..redaction import redact_certain
 from . import lenient, vocabulary
 from .addresses import RunRef, WorkRef
 from .live import LiveLog
 from .logs import number_of
 from .queries import find_release, find_work, state_tree
+from .vocabulary import ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +39,16 @@ _FAILED: Final = (vocabulary.FAILED, vocabulary.FAILED_RETRIED)
 def runs_named(snapshot: Snapshot, text: str, *, failed: bool = False) -> list[RunRef]:
     """The runs whose logs a ref asks for: a run; the last of a piece of work; of a release the last of all its work.
 
-    `failed`: only those that failed; of a piece of work the last that did. Raises NotFound where there is none.
+    `failed`: only those that failed; of a piece of work the last that did. Raises NotFound where there is none,
+    ModelError for a ref that can be none of these.
     """
-    if not snapshot.named(text).type:
+    named = snapshot.named(text)
+    if not named.type:
+        if named.marker != STATE or named.is_global or named.fragment:
+            raise ModelError(
+                f"'{text}' is neither a run nor work nor a release",
+                hint="a run is …/@1/call/build/1, work …/@1/call/build, a release …/@1, or //path/@ for the newest",
+            )
         release = find_release(snapshot, text)
         runs = [run for work in _work_of(snapshot, release) if (run := _last(snapshot, work)) is not None]
         found = [run for run in runs if not failed or status_of(snapshot, run) == vocabulary.FAILED]

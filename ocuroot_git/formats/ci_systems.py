@@ -1,4 +1,4 @@
-"""CI systems: by which variables each says who started a run of it, and where that is shown (design 12). Pure.
+"""CI systems: by which variables each says what a run of it is of, who started it, and where it is shown. Pure.
 
 The variables are those that each system documents for the commands of its jobs. They are only claims: who starts a
 command says what is in its environment.
@@ -16,17 +16,21 @@ class CiSystem:
     """One system. `sign` is the variable that is set in every job of it, and in none of another.
 
     `actors` are the variables that name who asked for the run, the best first. `runs` are the URLs of the run, the best
-    first, with variables in braces: each counts if all of its variables are set.
+    first, with variables in braces: each counts if all of its variables are set. `tells` are the variables that say
+    which branch, commit, repository and run it is: none of them holds a token, but a URL among them may.
     """
 
-    __slots__ = ("actors", "name", "prefix", "runs", "sign")
+    __slots__ = ("actors", "name", "prefix", "runs", "sign", "tells")
 
-    def __init__(self, name: str, prefix: str, sign: str, actors: tuple[str, ...], runs: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, prefix: str, sign: str, actors: tuple[str, ...], runs: tuple[str, ...], tells: str
+    ) -> None:
         self.name = name
         self.prefix = prefix
         self.sign = sign
         self.actors = actors
         self.runs = runs
+        self.tells = frozenset(tells.split())
 
 
 SYSTEMS: Final = (
@@ -36,8 +40,22 @@ SYSTEMS: Final = (
         "GITHUB_ACTIONS",
         ("GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR"),  # who started a run again is the former
         ("{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}",),
+        "GITHUB_ACTIONS GITHUB_BASE_REF GITHUB_EVENT_NAME GITHUB_HEAD_REF GITHUB_JOB GITHUB_REF GITHUB_REF_NAME "
+        "GITHUB_REF_TYPE GITHUB_REPOSITORY GITHUB_REPOSITORY_OWNER GITHUB_RUN_ATTEMPT GITHUB_RUN_ID "
+        "GITHUB_RUN_NUMBER GITHUB_SERVER_URL GITHUB_SHA GITHUB_WORKFLOW",
     ),
-    CiSystem("GitLab CI", "gitlab", "GITLAB_CI", ("GITLAB_USER_LOGIN",), ("{CI_PIPELINE_URL}", "{CI_JOB_URL}")),
+    CiSystem(
+        "GitLab CI",
+        "gitlab",
+        "GITLAB_CI",
+        ("GITLAB_USER_LOGIN",),
+        ("{CI_PIPELINE_URL}", "{CI_JOB_URL}"),
+        "GITLAB_CI CI_COMMIT_BRANCH CI_COMMIT_REF_NAME CI_COMMIT_REF_SLUG CI_COMMIT_SHA CI_COMMIT_SHORT_SHA "
+        "CI_COMMIT_TAG CI_DEFAULT_BRANCH CI_JOB_ID CI_JOB_NAME CI_JOB_STAGE CI_JOB_URL CI_MERGE_REQUEST_IID "
+        "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME CI_MERGE_REQUEST_TARGET_BRANCH_NAME CI_PIPELINE_ID CI_PIPELINE_IID "
+        "CI_PIPELINE_SOURCE CI_PIPELINE_URL CI_PROJECT_ID CI_PROJECT_NAME CI_PROJECT_NAMESPACE CI_PROJECT_PATH "
+        "CI_PROJECT_URL CI_SERVER_HOST CI_SERVER_URL",
+    ),
     CiSystem(
         "Buildkite",
         "buildkite",
@@ -50,8 +68,19 @@ SYSTEMS: Final = (
             "BUILDKITE_BUILD_CREATOR",
         ),
         ("{BUILDKITE_BUILD_URL}",),
+        "BUILDKITE BUILDKITE_BRANCH BUILDKITE_BUILD_ID BUILDKITE_BUILD_NUMBER BUILDKITE_BUILD_URL BUILDKITE_COMMIT "
+        "BUILDKITE_JOB_ID BUILDKITE_ORGANIZATION_SLUG BUILDKITE_PIPELINE_SLUG BUILDKITE_PULL_REQUEST "
+        "BUILDKITE_PULL_REQUEST_BASE_BRANCH BUILDKITE_REPO BUILDKITE_TAG",
     ),
-    CiSystem("CircleCI", "circleci", "CIRCLECI", ("CIRCLE_USERNAME",), ("{CIRCLE_BUILD_URL}",)),
+    CiSystem(
+        "CircleCI",
+        "circleci",
+        "CIRCLECI",
+        ("CIRCLE_USERNAME",),
+        ("{CIRCLE_BUILD_URL}",),
+        "CIRCLECI CIRCLE_BRANCH CIRCLE_BUILD_NUM CIRCLE_BUILD_URL CIRCLE_JOB CIRCLE_PROJECT_REPONAME "
+        "CIRCLE_PROJECT_USERNAME CIRCLE_PR_NUMBER CIRCLE_REPOSITORY_URL CIRCLE_SHA1 CIRCLE_TAG CIRCLE_WORKFLOW_ID",
+    ),
     CiSystem(
         "Azure Pipelines",
         "azure",
@@ -61,6 +90,10 @@ SYSTEMS: Final = (
             "{SYSTEM_COLLECTIONURI}/{SYSTEM_TEAMPROJECT}/_build/results?buildId={BUILD_BUILDID}",
             "{SYSTEM_TEAMFOUNDATIONCOLLECTIONURI}/{SYSTEM_TEAMPROJECT}/_build/results?buildId={BUILD_BUILDID}",
         ),
+        "TF_BUILD BUILD_BUILDID BUILD_BUILDNUMBER BUILD_REASON BUILD_REPOSITORY_NAME BUILD_REPOSITORY_PROVIDER "
+        "BUILD_REPOSITORY_URI BUILD_SOURCEBRANCH BUILD_SOURCEBRANCHNAME BUILD_SOURCEVERSION "
+        "SYSTEM_PULLREQUEST_PULLREQUESTID SYSTEM_PULLREQUEST_SOURCEBRANCH SYSTEM_PULLREQUEST_TARGETBRANCH "
+        "SYSTEM_TEAMPROJECT",
     ),
     CiSystem(
         "Bitbucket Pipelines",
@@ -68,13 +101,43 @@ SYSTEMS: Final = (
         "BITBUCKET_BUILD_NUMBER",
         ("BITBUCKET_STEP_TRIGGERER_UUID",),
         ("https://bitbucket.org/{BITBUCKET_REPO_FULL_NAME}/pipelines/results/{BITBUCKET_BUILD_NUMBER}",),
+        "BITBUCKET_BRANCH BITBUCKET_BUILD_NUMBER BITBUCKET_COMMIT BITBUCKET_PIPELINE_UUID "
+        "BITBUCKET_PR_DESTINATION_BRANCH BITBUCKET_PR_ID BITBUCKET_REPO_FULL_NAME BITBUCKET_REPO_SLUG BITBUCKET_TAG "
+        "BITBUCKET_WORKSPACE",
     ),
-    CiSystem("TeamCity", "teamcity", "TEAMCITY_VERSION", (), ("{BUILD_URL}",)),  # tells commands of no user
     CiSystem(
-        "Jenkins", "jenkins", "JENKINS_URL", ("BUILD_USER_ID",), ("{BUILD_URL}",)
-    ),  # by the build-user-vars plugin
+        "TeamCity",
+        "teamcity",
+        "TEAMCITY_VERSION",
+        (),  # it tells commands of no user, nor does the next
+        ("{BUILD_URL}",),
+        "TEAMCITY_BUILDCONF_NAME TEAMCITY_PROJECT_NAME TEAMCITY_VERSION BUILD_VCS_NUMBER",
+    ),
+    CiSystem(
+        "Travis CI",
+        "travis",
+        "TRAVIS",
+        (),
+        ("{TRAVIS_BUILD_WEB_URL}",),
+        "TRAVIS TRAVIS_BRANCH TRAVIS_BUILD_ID TRAVIS_BUILD_NUMBER TRAVIS_COMMIT TRAVIS_JOB_ID TRAVIS_PULL_REQUEST "
+        "TRAVIS_PULL_REQUEST_BRANCH TRAVIS_REPO_SLUG TRAVIS_TAG",
+    ),
+    CiSystem(
+        "Jenkins",
+        "jenkins",
+        "JENKINS_URL",
+        ("BUILD_USER_ID",),  # by the build-user-vars plugin
+        ("{BUILD_URL}",),
+        "BRANCH_NAME BUILD_ID BUILD_NUMBER BUILD_TAG BUILD_URL CHANGE_BRANCH CHANGE_ID CHANGE_TARGET GIT_BRANCH "
+        "GIT_COMMIT GIT_LOCAL_BRANCH GIT_URL JENKINS_URL JOB_NAME TAG_NAME",
+    ),
 )
 """Jenkins stands last: its variables are the names that others use too."""
+
+
+def variables_of_runs() -> frozenset[str]:
+    """The variables in which CI systems say which branch, commit, repository and run it is, and `CI`."""
+    return frozenset(("CI",)).union(*(system.tells for system in SYSTEMS))
 
 
 def run_of_environment(environ: Mapping[str, str]) -> tuple[str | None, str | None]:

@@ -81,6 +81,8 @@ def test_what_is_not_there(made: Repo) -> None:
     refused(made, 1, f"no such run: '{WEB}/@1/call/none'", "logs", f"{WEB}/@1/call/none")
     refused(made, 1, "no such release", "logs", f"{WEB}/@7")
     refused(made, 128, "is neither work nor a run", "logs", "@/environment/staging")
+    for nothing in ("nonsense", "//web", "+/", "@"):
+        refused(made, 128, f"'{nothing}' is neither a run nor work nor a release", "logs", nothing)
     refused(made, 129, "'--follow' takes a run", "logs", "-f", f"{WEB}/@1")
     refused(made, 129, "takes a number", "logs", "-n", "-1", BUILD)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.repositories import Repo
 
-from ocuroot_git.config.trust import CI_VARIABLES
+from ocuroot_git.formats.ci_systems import variables_of_runs
 
 READ = ("get", "@/custom/x")
 
@@ -198,7 +198,7 @@ def shown(repo: Repo, *options: str, **environ: str) -> set[str]:
 
 
 def test_the_environment_holds_what_ci_systems_say_and_no_token(store: Repo, tmp_path: Path) -> None:
-    usual = {name: "1" for names in CI_VARIABLES.values() for name in names.split()}
+    usual = dict.fromkeys(variables_of_runs(), "1")
     unusual = dict.fromkeys(
         (
             *("CI_TOKEN", "CI_JOB_TOKEN", "CI_REPOSITORY_URL", "CI_DEPLOY_PASSWORD", "GITHUB_TOKEN", "MY_STAGE"),

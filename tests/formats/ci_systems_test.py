@@ -70,6 +70,11 @@ SAID = {
         None,
         "https://tc.example/build/1",
     ),
+    "Travis CI": (
+        {"TRAVIS": "true", "TRAVIS_BUILD_WEB_URL": "https://app.travis-ci.com/octo/shop/builds/5"},
+        None,
+        "https://app.travis-ci.com/octo/shop/builds/5",
+    ),
     "Jenkins": (
         {
             "JENKINS_URL": "https://ci.example/jenkins/",
