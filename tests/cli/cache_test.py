@@ -9,6 +9,7 @@ import pytest
 from support.program import run_program
 from support.repositories import Repo
 
+from ocuroot_git.delivery import survey
 from ocuroot_git.store.memory import FILE, Memory
 
 
@@ -30,7 +31,7 @@ def test_stat(filled: Repo) -> None:
     report = json.loads(filled.ocuroot("cache", "--stat", "--json"))
     assert report["bytes"] == file_of(filled).stat().st_size
     assert report["entries"] == sum(report["kinds"].values()) > 0
-    assert list(report["kinds"]) == ["summary/2/1/1"]
+    assert list(report["kinds"]) == [f"{survey.KIND}/1/1"]
 
 
 def test_clear(filled: Repo) -> None:

@@ -25,6 +25,11 @@ READING = (
     *(
         "blame",
         "watch",
+        "gate list",
+        "gate check",
+        "metrics",
+        "incident list",
+        "work trigger",
         "release lint",
         "deployments",
         "logs",

@@ -26,7 +26,7 @@ def listing(context: Context, *, json: bool) -> int:
     return 0
 
 
-def check(context: Context, *releases: str, environment: str | None, json: bool) -> int:
+def check(context: Context, release: str | None = None, *, environment: str | None, json: bool) -> int:
     from ...delivery.addresses import WorkRef
     from ...delivery.gates import Gates
     from ...delivery.problems import Problems
@@ -40,13 +40,13 @@ def check(context: Context, *releases: str, environment: str | None, json: bool)
     if environment is not None and environment not in known:
         raise NotFound(f"there is no environment '{environment}'", hint=nearest(environment, known))
     gates = Gates(snapshot)
-    release = find_release(snapshot, releases[0]) if releases else None
+    found = find_release(snapshot, release) if release is not None else None
     is_closed = False
     for name in [environment] if environment is not None else sorted(known):
-        if release is None:
+        if found is None:
             closures = gates.closures_at(name)
         else:
-            closures = closures_for(snapshot, WorkRef(release, DEPLOY, name), gates)
+            closures = closures_for(snapshot, WorkRef(found, DEPLOY, name), gates)
         is_closed = is_closed or bool(closures)
         for closure in closures:
             if json:
