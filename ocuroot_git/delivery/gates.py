@@ -20,7 +20,7 @@ from .addresses import gate_ref
 from .fields import Record
 from .problems import BAD
 from .queries import environment
-from .vocabulary import ALLOW, DENY, DEPLOY, UP, shown_actor
+from .vocabulary import ALLOW, APPROVE, DENY, DEPLOY, UP, shown_actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +123,11 @@ class Gates:
     def closures_at(self, name: str) -> list[Closure]:
         """Why deployments to an environment may not start, if only of some packages."""
         return self._closed_for(None, name)
+
+    def closures_of(self, package: str, name: str) -> list[Closure]:
+        """Why no release of a package may be deployed to an environment, whatever was approved."""
+        asking = {gate.ref for gates in self.sides for gate in gates if gate.kind == APPROVE and gate.problem is None}
+        return [closure for closure in self._closed_for(package, name) if closure.gate not in asking]
 
     def _closed_for(
         self, package: str | None, name: str, work: WorkRef | None = None, type_: str = UP

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ..delivery import lenient, overview
 from ..delivery.addresses import RunRef
+from ..delivery.gates import Gates
 from ..delivery.problems import Problems
 from ..delivery.vocabulary import RUNNING, ModelError
 from ..formats.layout import REFS, Damaged, StoredObject
@@ -117,10 +118,18 @@ class Facts:
         self.intent: StoreTree | None = snapshot.side("intent") if snapshot.has_intent() else None
         self._asked: dict[str, Any] = {}
         """What this request has asked for so far, and got: it waits once for what takes long."""
+        self._gates: Gates | None = None
         self.is_whole = True
         """Whether all that was asked so far was known in time."""
         self.running = ("", "")
         """The run whose log is shown while it goes on, and a text that changes with that log; empty where none is."""
+
+    @property
+    def gates(self) -> Gates:
+        """The gates, judged now; for a moment in the past, judged then."""
+        if self._gates is None:
+            self._gates = Gates(self.snapshot)
+        return self._gates
 
     def side(self, side: Side) -> StoreTree | None:
         return self.state if side == "state" else self.intent

@@ -277,6 +277,7 @@ def cell(facts: Facts, package: Package, environment: str) -> Page:
         "since": since,
         "is_unreadable": environment in package.unreadable,
         "coming": [{**_unfinished_row(facts, one), "is_back": one.number < number} for one in coming[-2:]],
+        "closed": [closure.what for closure in facts.gates.closures_of(package.ref, environment)],
         "difference": difference["status"] if difference is not None else "",
         "wanted": lenient.release_of(difference["wanted"]) if difference is not None else "",
     }

@@ -184,3 +184,19 @@ def test_a_rollback_shows_while_it_waits_and_when_it_failed(store: Repo, tmp_pat
     bad.touch()
     assert store.run("work", "any").returncode == 1
     assert coming() == ("@2", [(first, "failed", True)])
+
+
+def test_cells_say_that_a_gate_keeps_them_closed(store: Repo) -> None:
+    prepare(store, "staging", "production")
+    release(store, package([deploy("staging"), deploy("production")]))
+    browser = Browser(application(store.path))
+    store.ocuroot("freeze", "-q", "production", "-m", "an audit <today>")
+    (row,) = browser.json("/deployments")["items"]
+    closed = {cell["environment"]: cell["closed"] for cell in row["cells"]}
+    assert closed["staging"] == []
+    assert "an audit <today>" in closed["production"][0]
+    assert "an audit &lt;today&gt;" in browser.get("/deployments")
+    assert "an audit &lt;today&gt;" in browser.get("/ref/@/environment/production")
+    store.ocuroot("thaw", "-q", "--all")
+    (row,) = browser.json("/deployments")["items"]
+    assert [cell["closed"] for cell in row["cells"]] == [[], []]
