@@ -180,7 +180,7 @@ def changing_commits(
     newer: Commit | None = None
     newer_ids: list[str | None] | None = None
     for count, commit in enumerate(commits(repository, start)):
-        ids = None if paths is None else [_id_at(repository, commit.root, path) for path in paths]
+        ids = None if paths is None else [id_at(repository, commit.root, path) for path in paths]
         if newer is not None and (ids is None or ids != newer_ids):
             yield newer, commit.root
         if graph is not None and paths is not None and count and count % _ASK_AFTER == 0:
@@ -215,7 +215,8 @@ def _wanted_changes(
             yield ("A" if old is None else "D" if new is None else "M"), shown(stored)
 
 
-def _id_at(files: Files, root: Node, path: str) -> str | None:
+def id_at(files: Files, root: Node, path: str) -> str | None:
+    """The id of what is at a path of a tree; None where there is nothing."""
     node = node_at(files, root, path)
     return None if node is None else files.oid(node)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from ..errors import Fatal, NotFound
 from ..formats.documents import MISSING, same_text
-from ..formats.layout import STORE_FILE, Damaged, StoreError
-from .history import changing_commits
+from ..formats.layout import OBJECT_FILE, REFS, STORE_FILE, Damaged, StoreError
+from ..formats.refs import INTENT, STATE
+from .history import changing_commits, id_at
 from .snapshot import Snapshot
 from .transaction import Transaction
 from .tree import LinkCycle
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from ..backends.base import Backend, Version
     from ..formats.documents import Document
     from ..formats.refs import Ref
-    from ..git.objects import Commit, Oid
+    from ..git.objects import Commit, Node, Oid
+    from ..git.repository import Repository
 
 _WRITE_AFTER: Final = 5000
 """Commits after which it pays to let the commit-graph know the rest, as `log` does."""
@@ -58,11 +60,17 @@ def value_changes(snapshot: Snapshot, ref: Ref) -> Iterator[ValueChange]:
     if repository is None or start is None:
         raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
     after, resolved, paths = _look_up(snapshot, backend, snapshot.version(backend), ref)
+    covers: frozenset[str] = frozenset()
     oid: Oid | None = start
     while oid is not None:
         graph = snapshot.surroundings.commit_graph
         oid_at_start, oid = oid, None
-        for commit, root in changing_commits(repository, oid_at_start, paths, graph=graph, write_after=_WRITE_AFTER):
+        covers |= _covers(paths)
+        ids = _ids_at(repository, repository.root(oid_at_start), paths)
+        for commit, root in changing_commits(repository, oid_at_start, covers, graph=graph, write_after=_WRITE_AFTER):
+            newer_ids, ids = ids, {} if root is None else _ids_at(repository, root, paths)
+            if ids == newer_ids:
+                continue
             parent = commit.parents[0] if root is not None else None
             before, was_resolved, read = MISSING, resolved, paths
             if parent is not None:
@@ -70,9 +78,35 @@ def value_changes(snapshot: Snapshot, ref: Ref) -> Iterator[ValueChange]:
             if not _same(before, after):
                 yield ValueChange(commit, before, after, resolved)
             after, resolved = before, was_resolved
-            if read != paths:  # another document from here on: ask anew
-                paths, oid = read, parent
-                break
+            if read != paths and root is not None:  # another document from here on
+                paths, ids = read, _ids_at(repository, root, read)
+                if not _covers(paths) <= covers:
+                    oid = parent
+                    break
+
+
+def _covers(paths: frozenset[str]) -> frozenset[str]:
+    """Files and directories of which one changed where a file at one of the paths did.
+
+    Of what lies in a package that is the whole package: a link in it that moves leads to another of its releases each
+    time, and the history of the package need be asked for only once.
+    """
+    return frozenset(map(_cover, paths))
+
+
+def _cover(path: str) -> str:
+    segments = path.split("/")
+    start = segments.index(REFS) + 1 if REFS in segments else len(segments)
+    for number in range(start + 1, len(segments)):
+        if segments[number][:1] in (STATE, INTENT) and segments[number] != OBJECT_FILE:
+            return "/".join(segments[:number])
+    return path
+
+
+def _ids_at(repository: Repository, root: Node, paths: frozenset[str]) -> dict[str, str]:
+    """What is at the paths of a tree, by path, where there is something."""
+    found = ((path, id_at(repository, root, path)) for path in paths)
+    return {path: oid for path, oid in found if oid is not None}
 
 
 def fields_of(value: Document, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Document]:

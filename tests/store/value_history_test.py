@@ -122,3 +122,22 @@ def test_a_link_that_moved_is_followed_to_where_it_led_before(store: Repo) -> No
     changes = list(value_history.value_changes(snapshot, snapshot.absolute("@/custom/l")))
     assert [(change.before, change.after) for change in changes] == [(2, 9), (1, 2), (MISSING, 1)]
     assert [change.commit.oid for change in changes] == naive(stores, store, "@/custom/l")[0]
+
+
+def test_the_history_of_a_package_is_gone_through_once_however_often_its_link_moves(
+    store: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 7):
+        lines = f'set r/-/p/@{number} {{"k":1,"n":{number}}}\nlink r/-/p/@v r/-/p/@{number}\n'
+        store.ocuroot("update", "--stdin", input=lines)
+    asked: list[Any] = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        asked.append(arguments[2])
+        return history.changing_commits(*arguments, **options)
+
+    monkeypatch.setattr(value_history, "changing_commits", counted)
+    snapshot = ocuroot_git.open(str(store.path)).snapshot()
+    changed = list(value_history.value_changes(snapshot, snapshot.absolute("r/-/p/@v")))
+    assert [change.resolved for change in changed] == [f"r/-/p/@{number}" for number in range(6, 0, -1)]
+    assert len(asked) == 1 and "refs/r/-/p" in asked[0]
