@@ -107,7 +107,7 @@ def load(name: str) -> Command | Group:
 
 
 def _dispatch(words: list[str], terminal: Terminal, environ: Mapping[str, str]) -> int:
-    from .options import leading, nearest
+    from .options import leading
 
     found: Command | Group | None = None
     try:
@@ -134,6 +134,8 @@ def _dispatch(words: list[str], terminal: Terminal, environ: Mapping[str, str]) 
     if words[0] in ("--version", "version"):
         terminal.record(f"git-ocuroot version {__version__}")
         return 0
+    from ..formats.spelling import nearest
+
     hint = nearest(words[0], COMMANDS) or "'git ocuroot -h' lists the commands"
     terminal.error("fatal: ", f"'{words[0]}' is not a git-ocuroot command", hint)
     return 129

@@ -10,7 +10,7 @@ from ..errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, Final
 
 _WIDTH: Final = 24
@@ -148,6 +148,8 @@ class Command:
     def _unknown(self, flag: str, flags: dict[str, Option]) -> UsageError:
         if any(flag in option.flags for option in COMMON):
             return UsageError(f"'{self.name}' takes no '{flag}': it would mean nothing to it")
+        from ..formats.spelling import nearest
+
         return UsageError(f"unknown option '{flag}'", hint=nearest(flag, flags))
 
     def _short(self, parsed: Parsed, word: str, rest: list[str]) -> None:
@@ -215,6 +217,8 @@ class Group:
                 words[:0] = front
                 return command
         names = [command.name.partition(" ")[2] for command in self.commands]
+        from ..formats.spelling import nearest
+
         raise UsageError(f"'{self.name}' has no command '{name}'", hint=nearest(name, names))
 
     def usage(self) -> str:
@@ -227,14 +231,6 @@ class Group:
 
 def _nothing() -> int:
     raise UsageError("a command is missing")
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """A hint that names the known word that is most like another; None where none is."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else None
 
 
 class CommonOptions:

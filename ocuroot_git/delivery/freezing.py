@@ -6,17 +6,17 @@ at which starts look too; where the state cannot be written with this login, it 
 
 from __future__ import annotations
 
-from ..errors import Conflict, Error, NotFound, RemoteError
+from ..errors import Conflict, Error, Fatal, NotFound, RemoteError
 from ..formats.documents import same
 from ..formats.refs import INTENT, STATE, Ref
 from ..store.tree import Ties
 from . import gates, runs, vocabulary
-from .addresses import RunRef, gate_ref
+from .addresses import RunRef, WorkRef, gate_ref
 from .approvals import document_of, intent_of, state_of
 from .gate_documents import Gate
 from .model import timestamp
 from .problems import Problems
-from .queries import environments, read_run
+from .queries import environment, environments, find_release, read_release, read_run
 from .survey import unsettled_runs
 from .vocabulary import DENY
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
-    from .addresses import WorkRef
     from .fields import Fields
 
 
@@ -161,10 +160,27 @@ def running(snapshot: Snapshot, gate: Gate) -> list[RunRef]:
     ]
 
 
+def deployment_to(snapshot: Snapshot, release: str, name: str) -> WorkRef:
+    """The deployment of a release, as people name it, to an environment. Raises NotFound where there is none."""
+    work = WorkRef(find_release(snapshot, release), vocabulary.DEPLOY, name)
+    where = environment(snapshot, name)
+    if where is None:
+        raise NotFound(f"there is no environment '{name}'")
+    if read_release(snapshot, work.release).package.find(vocabulary.DEPLOY, name, where) is None:
+        raise NotFound(f"'{work.release}' has no deployment for the environment '{name}'")
+    return work
+
+
 def approve(
-    stores: Stores, work: WorkRef, actor: str, reason: str | None, *, approves: bool, operation: Operation | None = None
+    stores: Stores, work: WorkRef, reason: str | None, *, approves: bool, operation: Operation | None = None
 ) -> Written:
-    """Write that an actor approves a release for an environment, or rejects it. Gives the `ref` of the intent."""
+    """Write that who is at work here approves a release for an environment, or rejects it.
+
+    Gives the `ref` of the intent. Raises Fatal where git has no name for them.
+    """
+    actor = stores.origin(stores.backend("intent")[0]).actor
+    if not actor:
+        raise Fatal("who approves? git has no name for you", hint="git config user.email <address>")
     document = document_of(actor, reason, timestamp(), approves=approves)
 
     def want(tx: Transaction) -> Fields:

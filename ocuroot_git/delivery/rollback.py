@@ -7,11 +7,13 @@ from ..formats.refs import Ref
 from ..store.snapshot import Snapshot
 from ..store.transaction import Transaction
 from . import model
+from .addresses import package_of
 from .finish import transact_both
 from .holding import put_hold
 from .holds import Hold, hold_on, intent_of, state_of
+from .model import Intent
 from .problems import Problems
-from .queries import deployments, read_deployed, read_release, records_of, state_tree
+from .queries import deployments, find_release, read_deployed, read_release, records_of, state_tree
 from .survey import unsettled_runs
 from .vocabulary import DEPLOY, RUNNING
 from .wishes import (
@@ -113,6 +115,22 @@ class Change:
                 made.wishes.append(wish)
         refuse_held(f"roll back '{name}'", held)
         return made
+
+
+def change_to(
+    stores: Stores, environment: str, to: str, globs: Sequence[str] = (), *, keep_new: bool = False, holds: bool = True
+) -> Change:
+    """What it takes that an environment wants what was deployed there at a date or a commit, or a release, `to`.
+
+    Packages that were not deployed there then are taken down, unless with `keep_new`, or where `to` is a release, and
+    the set is of its package alone. Raises NotFound where there is no such release, or nothing was deployed then.
+    """
+    if "/@" in to:
+        release = find_release(stores.snapshot(), to)
+        wanted = {package_of(release): Intent(release).to_document()}
+        return Change(environment, wanted, globs, takes_down=False, holds=holds)
+    wanted = deployed_at(state_at(stores, to), environment, globs)
+    return Change(environment, wanted, globs, takes_down=not keep_new, holds=holds)
 
 
 def _require_release(snapshot: Snapshot, release: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import Fatal, NotFound, UsageError
+from ...errors import UsageError
 from ..options import RELATIVE, WRITING, Command, Option
 from .freeze import freezing_left
 
@@ -13,27 +13,13 @@ if TYPE_CHECKING:
 
 def run(context: Context, release: str, *, environment: str | None, reject: bool) -> int:
     from ...delivery import freezing
-    from ...delivery.addresses import WorkRef
     from ...delivery.gates import Gates
-    from ...delivery.queries import environment as environment_of
-    from ...delivery.queries import find_release, read_release
-    from ...delivery.vocabulary import DEPLOY
 
     if not environment:
         raise UsageError("for which environment? name it by --environment")
-    snapshot = context.snapshot()
-    work = WorkRef(find_release(snapshot, release), DEPLOY, environment)
-    where = environment_of(snapshot, environment)
-    if where is None:
-        raise NotFound(f"there is no environment '{environment}'")
-    if read_release(snapshot, work.release).package.find(DEPLOY, environment, where) is None:
-        raise NotFound(f"'{work.release}' has no deployment for the environment '{environment}'")
-    actor = context.stores.origin(context.stores.backend("intent")[0]).actor
-    if not actor:
-        raise Fatal("who approves? git has no name for you", hint="git config user.email <address>")
-    operation = context.operation("approve")
-    reason = context.options.message
-    done = freezing.approve(context.stores, work, actor, reason, approves=not reject, operation=operation)
+    work = freezing.deployment_to(context.snapshot(), release, environment)
+    operation, reason = context.operation("approve"), context.options.message
+    done = freezing.approve(context.stores, work, reason, approves=not reject, operation=operation)
     context.terminal.result(done.result["ref"])
     for closure in Gates(context.snapshot()).closures(work):
         context.terminal.remark(f"{environment} still waits for {closure.what}")

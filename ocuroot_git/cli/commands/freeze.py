@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 
-from ...errors import NotFound, UsageError
+from ...errors import UsageError
 from ..arguments import absolute_glob
-from ..options import WRITING, Command, Option, nearest
+from ..options import WRITING, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
-    from ...delivery.fields import Fields
-    from ...store.snapshot import Snapshot
     from ..context import Context
 
 
@@ -31,30 +27,24 @@ def run(
     name: str | None,
     cancel_pending: bool,
 ) -> int:
-    from ...delivery import freezing
+    from ...delivery import freeze_requests, freezing
     from ...delivery.addresses import gate_ref
     from ...delivery.gate_documents import Gate
-    from ...delivery.vocabulary import DENY
     from ...formats.refs import INTENT, STATE, Ref
 
     if bool(targets) == all:
         raise UsageError("name environments, or attributes that they have, or give --all")
     if not context.options.message:
         raise UsageError("why? say it with -m, for whoever meets it")
-    document: Fields = {"kind": DENY}
-    if targets:
-        document["environments"] = _environments(context.snapshot(), targets)
-    if packages:
-        document["packages"] = [absolute_glob(context, glob) for glob in packages]
-    document.update(_when(context, since, until, rrule, duration, timezone))
-    actors = [actor.strip() for text in allow for actor in text.split(",") if actor.strip()]
-    if actors:
-        document["actors"] = actors
-    document["reason"] = context.options.message
-    by = context.stores.origin(context.stores.backend("intent")[0]).actor
-    if by:
-        document["by"] = by
-    gate = Gate.read(document, name or _name(targets), "")
+    document = freeze_requests.gate_document(
+        context.stores,
+        targets,
+        context.options.message,
+        packages=[absolute_glob(context, glob) for glob in packages],
+        actors=[actor.strip() for text in allow for actor in text.split(",") if actor.strip()],
+        when=freeze_requests.When(since, until, rrule, duration, timezone, lambda: _zone_here(context)),
+    )
+    gate = Gate.read(document, name or freeze_requests.name_for(targets), "")
     is_open, ends = gate.at(time.time())
     if gate.problem is not None:
         raise UsageError(gate.problem, hint=gate.hint)
@@ -96,75 +86,6 @@ def _tell_when(context: Context, *, is_open: bool, until: float | None) -> None:
         context.terminal.remark(f"it closes at {format_local(until)}")
     else:
         context.terminal.warning("it closes nothing: its time has passed")
-
-
-def _environments(snapshot: Snapshot, targets: tuple[str, ...]) -> list[str] | Fields:
-    """The environments that are named, or the attributes. Raises NotFound for what would close nothing."""
-    from ...delivery.problems import Problems
-    from ...delivery.queries import environments
-
-    known = environments(snapshot, Problems())
-    pairs = [target.partition("=") for target in targets if "=" in target]
-    if not pairs:
-        for name in targets:
-            if name not in known and not (snapshot.has_intent() and snapshot.exists(f"+/environment/{name}")):
-                raise NotFound(f"there is no environment '{name}'", hint=nearest(name, known))
-        return list(dict.fromkeys(targets))
-    if len(pairs) < len(targets):
-        raise UsageError("name environments, or attributes that they have, not both")
-    attributes = {key: value for key, _, value in pairs}
-    if len(attributes) < len(pairs) or not any(where.has(attributes) for where in known.values()):
-        raise NotFound(f"no environment has {', '.join(targets)}")
-    return {"attributes": attributes}
-
-
-def _name(targets: tuple[str, ...]) -> str:
-    """A name for a gate, made of what it is about."""
-    return "".join(char if char.isalnum() or char in "._" else "-" for char in "-".join(targets) or "all")[:100]
-
-
-def _when(
-    context: Context, since: str | None, until: str | None, rrule: str | None, duration: str | None, zone: str | None
-) -> Fields:
-    """The fields that say when."""
-    from ...delivery.windows import zone_of
-    from ...formats.times import format_seconds, format_wall, wall_clock
-
-    found: Fields = {}
-    place: tzinfo | None = None
-    if rrule is not None or zone is not None:
-        zone = zone or _zone_here(context)
-        place = zone_of(zone)
-    if rrule is not None:
-        first = _moment("--from", since, place) if since is not None else time.time()
-        wall = wall_clock(first, place)
-        if since is None:  # or the seconds of just now would be those of each window
-            wall = wall.replace(hour=0, minute=0, second=0, microsecond=0)
-        found["start"] = format_wall(wall)
-    elif since is not None:
-        found["start"] = format_seconds(_moment("--from", since, place))
-    if until is not None:
-        found["end"] = format_seconds(_moment("--until", until, place))
-    given = {"rrule": rrule, "duration": duration, "timezone": zone if rrule is not None else None}
-    return {**found, **{key: text for key, text in given.items() if text is not None}}
-
-
-def _moment(option: str, text: str, zone: tzinfo | None) -> float:
-    """A moment on the command line: by date and clock, of a time zone or of this machine's, or so long after now."""
-    from datetime import datetime, timedelta
-
-    from ...formats.times import parse_clock, parse_duration
-
-    moment = parse_clock(text)
-    if moment is not None:
-        return (moment if moment.tzinfo is not None or zone is None else moment.replace(tzinfo=zone)).timestamp()
-    length = parse_duration(text)
-    if length is None:
-        raise UsageError(
-            f"option '{option}' takes a time, not '{text}'",
-            hint="such as 2026-12-20, '2026-12-20 17:00', 2026-12-20T17:00:00Z, or 2h and 3d for so long from now",
-        )
-    return (datetime.now(zone) + timedelta(days=length[0], seconds=length[1])).timestamp()
 
 
 def _zone_here(context: Context) -> str:

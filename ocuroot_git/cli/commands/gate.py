@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...errors import NotFound
 from ...formats.documents import dump
-from ..options import READING, RELATIVE, Command, Group, Option, nearest
+from ...formats.spelling import nearest
+from ..options import READING, RELATIVE, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

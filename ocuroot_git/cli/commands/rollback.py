@@ -24,8 +24,6 @@ def run(
     json: bool,
 ) -> int:
     from ...delivery import rollback
-    from ...delivery.model import Intent
-    from ...delivery.queries import find_release
 
     reason = context.options.message
     if to is None:
@@ -34,15 +32,9 @@ def run(
         raise UsageError("say why: -m <text>", hint="the releases that are left are held for it; --no-hold holds none")
     patterns = [absolute_glob(context, glob) for glob in globs]
     operation = context.operation("rollback")
-    is_release = "/@" in to
-    if is_release:
-        if globs:
-            raise UsageError("a release to roll back to names the package; give no pattern")
-        release = find_release(context.snapshot(), to)
-        wanted = {release.rpartition("/")[0]: Intent(release).to_document()}
-    else:
-        wanted = rollback.deployed_at(rollback.state_at(context.stores, to), environment, patterns)
-    change = rollback.Change(environment, wanted, patterns, takes_down=not (is_release or keep_new), holds=not no_hold)
+    if "/@" in to and globs:
+        raise UsageError("a release to roll back to names the package; give no pattern")
+    change = rollback.change_to(context.stores, environment, to, patterns, keep_new=keep_new, holds=not no_hold)
     if dry_run:
         plan = rollback.dry_run(context.snapshot(), change, expect)
     else:

@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...delivery.gates import Override
     from ...delivery.model import Claim
-    from ...store.transaction import Transaction
     from ..context import Context
 
 
@@ -97,23 +96,16 @@ def finish(
 
 
 def cancel(context: Context, *references: str, force: bool) -> int:
-    from ...delivery import finish, vocabulary
+    from ...delivery import finish, run_requests, vocabulary
     from ...delivery.queries import find_run, read_function
 
+    results = run_requests.cancel(context.stores, references, force=force, operation=context.operation("run cancel"))
     snapshot = context.snapshot()
-    runs = [find_run(snapshot, reference) for reference in references]
-    subject = f"cancel {runs[0]}" if len(runs) == 1 else None
-    outcomes = context.stores.transact(
-        lambda tx: [finish.cancel_run(tx, run, force=force) for run in dict.fromkeys(runs)],
-        command="run cancel",
-        message=subject,
-        operation=context.operation("run cancel"),
-    )
-    for run, result in zip(dict.fromkeys(runs), outcomes, strict=True):
+    for run, result in results.items():
         context.terminal.record(f"{result}\t{run}")
         if result == finish.STOPPING:
             context.terminal.remark(f"{run}: its executor stops it when it looks at its claim next")
-        elif read_function(snapshot, run).cause == vocabulary.BY_INTENT:
+        elif read_function(snapshot, find_run(snapshot, run)).cause == vocabulary.BY_INTENT:
             context.terminal.remark(f"{run}: an intent asks for it, and 'apply' makes another while it does")
     return 0
 
@@ -156,26 +148,9 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
 
 
 def retry(context: Context, reference: str) -> int:
-    from ...delivery import runs
-    from ...delivery.queries import find_release, find_run
-    from ...formats.refs import Ref
+    from ...delivery import run_requests
 
-    snapshot = context.snapshot()
-    if Ref.parse(reference).type:
-        run = find_run(snapshot, reference)
-        message = f"retry {run}"
-
-        def change(tx: Transaction) -> list[str]:
-            return [runs.retry(tx, run).ref]
-    else:
-        release = find_release(snapshot, reference)
-        message = None
-
-        def change(tx: Transaction) -> list[str]:
-            return [made.ref for made in runs.retry_release(tx, release)]
-
-    operation = context.operation("run retry")
-    for made in context.stores.transact(change, command="run retry", message=message, operation=operation):
+    for made in run_requests.retry(context.stores, reference, context.operation("run retry")):
         context.terminal.result(made)
     return 0
 

@@ -1,0 +1,136 @@
+"""The gates that people ask for by `freeze`, in their words: which environments, and when (design 13)."""
+
+from __future__ import annotations
+
+import time
+
+from ..errors import NotFound, UsageError
+from ..formats.spelling import nearest
+from .problems import Problems
+from .queries import environments
+from .vocabulary import DENY
+from .windows import zone_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import tzinfo
+
+    from ..store.snapshot import Snapshot
+    from ..store.stores import Stores
+    from .fields import Fields
+
+
+class When:
+    """When a gate is to be closed, as people say it: see the options of `freeze`. `here` names this machine's zone."""
+
+    def __init__(
+        self,
+        since: str | None = None,
+        until: str | None = None,
+        rrule: str | None = None,
+        duration: str | None = None,
+        timezone: str | None = None,
+        here: Callable[[], str] = lambda: "UTC",
+    ) -> None:
+        self.since = since
+        self.until = until
+        self.rrule = rrule
+        self.duration = duration
+        self.timezone = timezone
+        self.here = here
+
+    def fields(self) -> Fields:
+        """The fields of the document that say so. Raises UsageError."""
+        from ..formats.times import format_seconds, format_wall, wall_clock
+
+        found: Fields = {}
+        place: tzinfo | None = None
+        zone = self.timezone
+        if self.rrule is not None or zone is not None:
+            zone = zone or self.here()
+            place = zone_of(zone)
+        if self.rrule is not None:
+            first = _moment("--from", self.since, place) if self.since is not None else time.time()
+            wall = wall_clock(first, place)
+            if self.since is None:  # or the seconds of just now would be those of each window
+                wall = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+            found["start"] = format_wall(wall)
+        elif self.since is not None:
+            found["start"] = format_seconds(_moment("--from", self.since, place))
+        if self.until is not None:
+            found["end"] = format_seconds(_moment("--until", self.until, place))
+        given = {
+            "rrule": self.rrule,
+            "duration": self.duration,
+            "timezone": zone if self.rrule is not None else None,
+        }
+        return {**found, **{key: text for key, text in given.items() if text is not None}}
+
+
+def gate_document(
+    stores: Stores,
+    targets: Sequence[str],
+    reason: str,
+    *,
+    when: When,
+    packages: Sequence[str] = (),
+    actors: Sequence[str] = (),
+) -> Fields:
+    """The document of a gate that denies, for environments by name or by `attribute=value` (none: for all).
+
+    Raises NotFound for what would close nothing, UsageError for a time that is none.
+    """
+    document: Fields = {"kind": DENY}
+    if targets:
+        document["environments"] = _environments(stores.snapshot(), targets)
+    if packages:
+        document["packages"] = [*packages]
+    document.update(when.fields())
+    if actors:
+        document["actors"] = [*actors]
+    document["reason"] = reason
+    by = stores.origin(stores.backend("intent")[0]).actor
+    if by:
+        document["by"] = by
+    return document
+
+
+def name_for(targets: Sequence[str]) -> str:
+    """A name for a gate, made of what it is about."""
+    return "".join(char if char.isalnum() or char in "._" else "-" for char in "-".join(targets) or "all")[:100]
+
+
+def _environments(snapshot: Snapshot, targets: Sequence[str]) -> list[str] | Fields:
+    """The environments that are named, or the attributes. Raises NotFound for what would close nothing."""
+    known = environments(snapshot, Problems())
+    pairs = [target.partition("=") for target in targets if "=" in target]
+    if not pairs:
+        for name in targets:
+            if name not in known and not (snapshot.has_intent() and snapshot.exists(f"+/environment/{name}")):
+                raise NotFound(f"there is no environment '{name}'", hint=nearest(name, known))
+        return list(dict.fromkeys(targets))
+    if len(pairs) < len(targets):
+        raise UsageError("name environments, or attributes that they have, not both")
+    attributes = {key: value for key, _, value in pairs}
+    if len(attributes) < len(pairs) or not any(where.has(attributes) for where in known.values()):
+        raise NotFound(f"no environment has {', '.join(targets)}")
+    return {"attributes": attributes}
+
+
+def _moment(option: str, text: str, zone: tzinfo | None) -> float:
+    """A moment that people name: by date and clock, of a time zone or of this machine's, or so long after now."""
+    from datetime import datetime, timedelta
+
+    from ..formats.times import parse_clock, parse_duration
+
+    moment = parse_clock(text)
+    if moment is not None:
+        return (moment if moment.tzinfo is not None or zone is None else moment.replace(tzinfo=zone)).timestamp()
+    length = parse_duration(text)
+    if length is None:
+        raise UsageError(
+            f"option '{option}' takes a time, not '{text}'",
+            hint="such as 2026-12-20, '2026-12-20 17:00', 2026-12-20T17:00:00Z, or 2h and 3d for so long from now",
+        )
+    return (datetime.now(zone) + timedelta(days=length[0], seconds=length[1])).timestamp()
