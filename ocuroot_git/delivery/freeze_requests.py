@@ -51,15 +51,15 @@ class When:
             zone = zone or self.here()
             place = zone_of(zone)
         if self.rrule is not None:
-            first = _moment("--from", self.since, place) if self.since is not None else time.time()
+            first = moment("--from", self.since, place) if self.since is not None else time.time()
             wall = wall_clock(first, place)
             if self.since is None:  # or the seconds of just now would be those of each window
                 wall = wall.replace(hour=0, minute=0, second=0, microsecond=0)
             found["start"] = format_wall(wall)
         elif self.since is not None:
-            found["start"] = format_seconds(_moment("--from", self.since, place))
+            found["start"] = format_seconds(moment("--from", self.since, place))
         if self.until is not None:
-            found["end"] = format_seconds(_moment("--until", self.until, place))
+            found["end"] = format_seconds(moment("--until", self.until, place))
         given = {
             "rrule": self.rrule,
             "duration": self.duration,
@@ -118,15 +118,18 @@ def _environments(snapshot: Snapshot, targets: Sequence[str]) -> list[str] | Fie
     return {"attributes": attributes}
 
 
-def _moment(option: str, text: str, zone: tzinfo | None) -> float:
-    """A moment that people name: by date and clock, of a time zone or of this machine's, or so long after now."""
+def moment(option: str, text: str, zone: tzinfo | None) -> float:
+    """A moment that people name: by date and clock, of a time zone or of here, or so long after now; in seconds.
+
+    Raises UsageError, which names `option`.
+    """
     from datetime import datetime, timedelta
 
     from ..formats.times import parse_clock, parse_duration
 
-    moment = parse_clock(text)
-    if moment is not None:
-        return (moment if moment.tzinfo is not None or zone is None else moment.replace(tzinfo=zone)).timestamp()
+    found = parse_clock(text)
+    if found is not None:
+        return (found if found.tzinfo is not None or zone is None else found.replace(tzinfo=zone)).timestamp()
     length = parse_duration(text)
     if length is None:
         raise UsageError(

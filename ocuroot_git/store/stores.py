@@ -159,12 +159,17 @@ class Stores:
 
     def is_done(self, operation: Operation, command: str) -> bool:
         """Whether an operation that the user named was carried out already. Raises Conflict as `transact` does."""
+        return self.commit_of(operation, command) is not None
+
+    def commit_of(self, operation: Operation, command: str) -> str | None:
+        """The commit by which a named operation was carried out; None where it was not. Raises as `is_done` does."""
         from .retry import Retry
 
         if not operation.is_named:
-            return False
+            return None
         retry = Retry(command, None, operation, self.surroundings.timeout)
-        return retry.find(self.snapshot(), {self.backend(side)[0]: None for side in SIDES}) is not None
+        found = retry.find(self.snapshot(), {self.backend(side)[0]: None for side in SIDES})
+        return None if found is None else found[1].commit
 
     def transaction(
         self, message: str | None = None, *, command: str = "update"

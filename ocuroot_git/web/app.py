@@ -26,14 +26,14 @@ from ..formats.layout import SIDES, StoreError
 from ..formats.printable import escaped
 from ..formats.times import format_seconds, parse_time
 from ..git.objects import Oid
-from . import addresses, ansi, changes, commands, details, finding, lists, metrics, timelines
+from . import addresses, ansi, changes, commands, details, finding, lists, metrics, timelines, writing
 from .addresses import PAGE
 from .background import PATIENCE
 from .differences import compared
 from .facts import Facts, Memory
 from .filters import install
 from .logs import Part, log_text
-from .security import Guard
+from .security import MAY_WRITE, Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Side
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
+    from .keys import Keys
 
 Page = dict[str, Any]
 
@@ -103,8 +104,13 @@ def tip_of(snapshot: Snapshot) -> str:
     return parts[0] if parts[0] == parts[1] else "+".join(parts)
 
 
-def create_app(open_stores: Callable[[], Stores], *, bound: str = "127.0.0.1", at: str | None = None) -> Flask:
-    """The application, guarded, for the stores that `open_stores` opens, once in each thread."""
+def create_app(
+    open_stores: Callable[[], Stores], *, bound: str = "127.0.0.1", at: str | None = None, keys: Keys | None = None
+) -> Flask:
+    """The application, guarded, for the stores that `open_stores` opens, once in each thread.
+
+    With `keys` whoever has them can change something, too: what `actions` has.
+    """
     app = Flask(__name__)
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
@@ -113,10 +119,14 @@ def create_app(open_stores: Callable[[], Stores], *, bound: str = "127.0.0.1", a
     install(app)
     _add_pages(app, view)
     _add_raw(app, view)
+    app.context_processor(lambda: {"may_write": keys is not None and writing.may_write()})
+    if keys is not None:
+        writing.install(app, open_stores, keys)
     app.register_error_handler(404, lambda error: _problem(NotFound("there is no such page"), 404))
     app.register_error_handler(Exception, _fault)
     app.register_error_handler(Error, lambda error: _problem(error, 404 if isinstance(error, NotFound) else 500))
-    app.wsgi_app = Guard(app.wsgi_app, bound)  # type: ignore[method-assign]
+    app.register_error_handler(writing.Refused, lambda error: _problem(error, 403))
+    app.wsgi_app = Guard(app.wsgi_app, bound, keys)  # type: ignore[method-assign]
     return app
 
 
@@ -311,7 +321,10 @@ def _answer(view: View, template: str, read: Callable[[Facts], Page]) -> Respons
     tip = tip_of(facts.snapshot)
     # A page is another one every minute: it says how long ago things were, and claims run out without a commit.
     minute = f"{time.time() // 60:.0f}"
-    words = "\0".join((__version__, tip, view.at or "", request.full_path, request.headers.get("Accept", ""), minute))
+    right = "writes" if request.environ.get(MAY_WRITE) else ""
+    words = "\0".join(
+        (__version__, right, tip, view.at or "", request.full_path, request.headers.get("Accept", ""), minute)
+    )
     tag = sha256(words.encode(errors="replace")).hexdigest()[:32]
     if tag in request.if_none_match:
         response = Response(status=304)

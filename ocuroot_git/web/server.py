@@ -63,8 +63,8 @@ def address_of(listener: socket.socket) -> str:
 def serve(app: Flask, listener: socket.socket) -> None:
     """Answer requests until the process ends."""
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        # Nothing is written here, so nothing needs an orderly end: Ctrl-C ends the process at once, whatever the
-        # threads are at, and the shell sees what happened.
+        # Nothing needs an orderly end, as a commit is made as a whole or not at all: Ctrl-C ends the process at once,
+        # whatever the threads are at, and the shell sees what happened.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     settings: dict[str, Any] = {
         "sockets": [listener],

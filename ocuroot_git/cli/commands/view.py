@@ -1,4 +1,4 @@
-"""`git ocuroot view`: the stores in a browser, read-only and local (design 10).
+"""`git ocuroot view`: the stores in a browser, local, and read-only but for `--write` (design 10).
 
 Flask and waitress are imported only here, when the command runs.
 """
@@ -24,9 +24,26 @@ _CONTACT = 4.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
-def run(context: Context, *, port: int | None, host: str, no_browser: bool, at: str | None, remote: str | None) -> int:
+def run(
+    context: Context,
+    *,
+    port: int | None,
+    host: str,
+    no_browser: bool,
+    at: str | None,
+    remote: str | None,
+    write: bool,
+) -> int:
+    if write and host not in _LOOPBACK:
+        raise UsageError(
+            f"option '--write' serves this machine alone, and '{host}' is reached by others",
+            hint="reach it from elsewhere by 'ssh -L 3000:127.0.0.1:3000 <host>'",
+        )
+    if write and at is not None:
+        raise UsageError("option '--at' shows what was, in which '--write' could change nothing")
     try:
         from ...web.app import View, create_app
+        from ...web.keys import Keys
         from ...web.server import address_of, listen, serve
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("flask", "waitress"):
@@ -38,7 +55,8 @@ def run(context: Context, *, port: int | None, host: str, no_browser: bool, at: 
     if port is not None and port > 65535:
         raise UsageError(f"option '--port' is at most 65535, not {port}")
     open_stores = _opener(context, remote)
-    app = create_app(open_stores, bound=host, at=at)
+    keys = Keys() if write else None
+    app = create_app(open_stores, bound=host, at=at, keys=keys)
     view: View = app.extensions["view"]
     # A store that cannot be read is said so here and now. What this reads is kept: the first page will be fast.
     with Meter(context.terminal, "Reading packages") as meter:
@@ -47,14 +65,16 @@ def run(context: Context, *, port: int | None, host: str, no_browser: bool, at: 
         context.terminal.warning(f"whoever reaches '{host}' can read the stores: the view asks for no password")
     listener = listen(host.strip("[]"), port)
     address = address_of(listener)
-    context.terminal.record(address)
+    context.terminal.record(address if keys is None else keys.address(address))
     context.terminal.flush()
+    if keys is not None:
+        context.terminal.remark("whoever opens this address can change what the stores say, in your name")
     context.terminal.remark("Ctrl-C ends it")
     view.begin()
     if not no_browser and _has_screen(context):
         from ...git.program import browse
 
-        browse(address, context.environ)
+        browse(address if keys is None else keys.address_for_program(address), context.environ)
     serve(app, listener)
     return 0
 
@@ -95,7 +115,7 @@ def _has_screen(context: Context) -> bool:
 COMMAND = Command(
     "view",
     "Show the stores in a browser: what is deployed where, releases as pipelines, logs, history. "
-    "Read-only, for this machine only, and up to date by itself. Prints the address.",
+    "For this machine only, up to date by itself, and read-only unless you say otherwise. Prints the address.",
     "[<options>]",
     run,
     (
@@ -107,6 +127,7 @@ COMMAND = Command(
             metavar="<rev>",
             help="show the stores as they were at a revision (state~3, an id) or a date (yesterday)",
         ),
+        Option("--write", help="let the page approve, reject, promote, roll back, hold, freeze, retry and cancel"),
         Option("--remote", metavar="<remote>", help="show the state store that this remote has"),
     ),
     common=READING,
