@@ -42,9 +42,9 @@ def report_plan(context: Context, snapshot: Snapshot, plan: Plan, *, dry_run: bo
             status = (wish.status, _COLOURS[wish.status]) if wish.status else ""
             package, environment = terminal.name(wish.package), terminal.name(wish.environment)
             rows.append([status, package, environment, _short(wish.was), _short(wish.release), left])
-        if wish.dropped_inputs:
+        if wish.dropped:
             terminal.warning(
-                f"'{wish.intent}' gave inputs for '{wish.was}' that do not go over: {', '.join(wish.dropped_inputs)}"
+                f"'{wish.intent}' gave inputs for '{wish.was}' that do not go over: {', '.join(wish.dropped)}"
             )
     columns = [Column(""), Column("package", may_cut=True), *map(Column, ("environment", "from", "to", ""))]
     if rows:

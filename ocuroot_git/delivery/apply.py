@@ -388,7 +388,7 @@ def run_in_vain(snapshot: Snapshot, ref: str) -> RunRef | None:
     if read_run(snapshot, run).type != UP:
         return None
     document = fields_of(snapshot.get(ref), f"'{ref}'")
-    was_for_it = records_of(snapshot).was_tried(document, runs.intent_id(snapshot, at), run.work.release, function)
+    was_for_it = records_of(snapshot).was_tried(snapshot, run.work, document, runs.intent_id(snapshot, at), function)
     return run if was_for_it and not failures.is_followed(snapshot, run, function.status) else None
 
 

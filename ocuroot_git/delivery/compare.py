@@ -283,16 +283,16 @@ def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wan
         function = read_deployed(snapshot, run)
         if intent is not None and _is_wanted(snapshot, work, run, intent, function):
             return None
-        actual = (records_of(snapshot).intent_document(run.work.release, function),)
+        actual = (records_of(snapshot).intent_document(snapshot, run, function),)
     if not is_wanted:
         require_absence(snapshot, Ref.parse(work.intent))
         return Difference(work.intent, work.current, None, actual)
-    if run is None and intent is not None and _is_left_behind(snapshot, work, intent):
+    if run is None and intent is not None and is_left_behind(snapshot, work, intent):
         return Difference(work.intent, work.current, None, None)
     return Difference(work.intent, work.current, (snapshot.get(work.intent),), actual)
 
 
-def _is_left_behind(snapshot: Snapshot, work: WorkRef, intent: Intent) -> bool:
+def is_left_behind(snapshot: Snapshot, work: WorkRef, intent: Intent) -> bool:
     """Whether an intent is but the trace of a deployment that was taken down: of its release, with the very inputs.
 
     Early Ocuroot writes that when it starts to take one down, and calls it followed from then on. It always writes a

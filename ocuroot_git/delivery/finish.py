@@ -8,6 +8,7 @@ from ..formats.refs import INTENT, STATE
 from . import addresses, live, model, vocabulary
 from .addresses import RunRef, WorkRef
 from .claims import is_held, now, require_claim
+from .inputs import read_intent
 from .model import Intent, Run
 from .problems import Problems
 from .queries import (
@@ -258,7 +259,7 @@ def note_wanted(tx: Transaction, run: RunRef, function: Function) -> None:
     if records_of(tx).wants_at_start or read_run(tx, run).type != UP or function.cause in _FOLLOWING:
         return
     before = tx.get(run.work.intent, None) if tx.has_intent() else None
-    if before is not None and same(before, _wanted(run, function, before)):
+    if before is not None and same(before, _wanted(tx, run, function, before)):
         function.intent = OWN_INTENT
 
 
@@ -269,24 +270,49 @@ _FOLLOWING: Final = (vocabulary.BY_INTENT, vocabulary.BY_INPUT)
 def _write_intent(tx: Transaction, run: RunRef, function: Function) -> None:
     """Make the intent say what was deployed, so that `diff` is empty, unless it was changed while the run was on.
 
-    Runs that follow from an intent, or from an input, leave it alone. So does any run while one that the intent asked
-    for is still to come: only a later intent takes the place of that one.
+    Runs that follow from an intent, or from an input, at most complete it. So does any run while one that the intent
+    asked for is still to come: only a later intent takes the place of that one.
     """
-    if function.cause in _FOLLOWING or intent_id(tx, run.work) != function.intent:
-        return
-    if is_asked_for_otherwise(tx, run):
+    is_changed = intent_id(tx, run.work) != function.intent
+    if function.cause in _FOLLOWING or is_changed or is_asked_for_otherwise(tx, run):
+        complete_intent(tx, run, function)
         return
     before = tx.get(run.work.intent, None)
-    wanted = _wanted(run, function, before)
+    wanted = _wanted(tx, run, function, before)
     if before is None or not same(before, wanted):
         tx.set(run.work.intent, wanted)
 
 
-def _wanted(run: RunRef, function: Function, before: Document) -> Fields:
-    """The intent for what a run deploys; fields of the one before that this program does not know are kept."""
-    is_known = isinstance(before, dict) and "release" in before
-    others = Intent.read(before, run.work.intent).others if is_known else {}
-    return Intent(run.work.release, function.overrides, others).to_document()
+def _wanted(tx: Transaction, run: RunRef, function: Function, before: Document) -> Fields:
+    """The intent for what a run deploys; fields of the one before that this program does not know are kept.
+
+    Inputs stay as they are given, where what they ask for is just that.
+    """
+    records = records_of(tx)
+    wanted = records.intent_document(tx, run, function)
+    if not isinstance(before, dict) or "release" not in before:
+        return wanted
+    intent = Intent.read(before, run.work.intent)
+    given = wanted.get("input", {})
+    is_for_it = intent.release == run.work.release and not records.intents_name_inputs(tx, run.work.package)
+    if is_for_it and records.gives_the_same(tx, run.work, intent.input, given):
+        given = intent.input
+    return Intent(run.work.release, given, intent.others).to_document()
+
+
+def complete_intent(tx: Transaction, run: RunRef, function: Function) -> None:
+    """Let the intent that asks for what a run deploys name all its inputs, where it has to (`Records`)."""
+    records = records_of(tx)
+    if not records.intents_name_inputs(tx, run.work.package):
+        return
+    with Problems().leave_out(run.work.intent):  # one that is damaged is named where it is applied
+        intent = read_intent(tx, run.work)
+        if intent is None or intent.release != run.work.release:
+            return
+        if records.gives_the_same(tx, run.work, intent.input, function.overrides):
+            wanted = {**intent.others, **records.intent_document(tx, run, function)}
+            if not same(tx.get(run.work.intent), wanted):
+                tx.set(run.work.intent, wanted)
 
 
 def is_asked_for_otherwise(tx: Transaction, run: RunRef) -> bool:

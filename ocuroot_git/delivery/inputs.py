@@ -7,6 +7,7 @@ from ..formats.refs import Ref
 from . import model
 from .addresses import WorkRef
 from .model import Function, Input, Intent
+from .queries import records_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,13 +33,14 @@ def fill(snapshot: Snapshot, inputs: Inputs) -> tuple[Inputs, list[str]]:
 
 
 def with_overrides(snapshot: Snapshot, work: WorkRef, function: Function) -> tuple[Fields, Inputs]:
-    """What the intent gives for a deployment, if it names this very release, and all inputs with that in them."""
+    """What the intent overrides for a deployment, if it names this very release, and all inputs as it gives them."""
     own = {name: given.unfilled() for name, given in function.inputs.items()}
     intent = read_intent(snapshot, work)
     if intent is None or snapshot.resolve(intent.release) != work.release:
         return {}, own
-    overriding = model.read_inputs(intent.input, f"'{work.intent}'", work.release)
-    return intent.input, {**own, **overriding}
+    given = model.read_inputs(intent.input, f"'{work.intent}'", work.release)
+    overrides = records_of(snapshot).overriding(snapshot, work, intent.input)
+    return overrides, {**own, **{name: one.unfilled() for name, one in given.items()}}
 
 
 def read_intent(snapshot: Snapshot, work: WorkRef) -> Intent | None:

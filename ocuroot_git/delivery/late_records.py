@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Layout
     from ..store.snapshot import Snapshot
     from ..store.transaction import Transaction
-    from .addresses import RunRef
+    from .addresses import RunRef, WorkRef
     from .fields import Fields
     from .model import Environment, Inputs
     from .package import WorkSpec
@@ -186,9 +186,18 @@ class LateRecords(Records):
 
     # Intents
 
-    def intent_document(self, release: str, function: Function) -> Fields:
+    def intents_name_inputs(self, snapshot: Snapshot, package: str) -> bool:
+        return False  # where one does not, the release's own are meant, and what is written names them
+
+    def intent_document(self, snapshot: Snapshot, run: RunRef, function: Function) -> Fields:
+        return self._intent_document(run.work.release, function)
+
+    def _intent_document(self, release: str, function: Function) -> Fields:
         type_ = {"type": UP} if self._layout.intents_have_types else {}
         return {**type_, "release": release, "input": self._inputs(function.inputs)}
+
+    def gives_the_same(self, snapshot: Snapshot, work: WorkRef, given: Fields, other: Fields) -> bool:
+        return same(given, other)
 
     def is_as_wanted(self, snapshot: Snapshot, run: RunRef, wanted: Inputs, function: Function) -> bool:
         # The original names all inputs, with their values. Where people leave some out, those are the release's own.
@@ -199,9 +208,9 @@ class LateRecords(Records):
             _is_same(one, function.inputs[name]) for name, one in wanted.items()
         )
 
-    def was_tried(self, intent: Fields, intent_id: str, release: str, function: Function) -> bool:
+    def was_tried(self, snapshot: Snapshot, work: WorkRef, intent: Fields, intent_id: str, function: Function) -> bool:
         typed = {"type": UP}  # of the programs of dialect 2 some say it, and some do not
-        return same({**intent, **typed}, {**self.intent_document(release, function), **typed})
+        return same({**intent, **typed}, {**self._intent_document(work.release, function), **typed})
 
     # How things are spelled
 

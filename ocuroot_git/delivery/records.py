@@ -10,7 +10,9 @@ name for the thing, how they are kept:
     the newest release         a link, unless early Ocuroot     the highest number
                                works in the store as well
     what a deployment makes
-    of its intent              its release, in the end          its release and inputs, when it starts
+    of its intent              its release, in the end; its     its release and inputs, when it starts
+                               inputs too where early Ocuroot
+                               works in the store as well
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from ..formats.documents import same
 from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import STATE, Ref
 from . import model, vocabulary
-from .addresses import package_of
+from .addresses import environment_ref, package_of
 from .model import Function, Intent, Run
 from .package import Release
 from .vocabulary import OWN_INTENT
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from ..formats.documents import Document
     from ..store.snapshot import Snapshot
     from ..store.transaction import Transaction
-    from .addresses import RunRef
+    from .addresses import RunRef, WorkRef
     from .fields import Fields
     from .model import Environment, Input, Inputs
 
@@ -84,9 +86,7 @@ class Records:
         It never makes that link, and is misled by it: what it takes down in a branch stays deployed there, since
         it looks for the file of the link that it removed behind `P/@`. Without it, the highest number is meant.
         """
-        # It leaves a document of the repository, which is a global one where its first command named a global ref.
-        repository = f"{package.partition('/-/')[0]}/-/repo.ocu.star/{STATE}"
-        if tx.object(repository) is None and tx.object(STATE) is None:
+        if not _early_ocuroot_works(tx, package):
             return False
         newest = f"{package}/{STATE}"
         found = tx.object(newest)
@@ -165,29 +165,80 @@ class Records:
 
     # Intents
 
-    def intent_document(self, release: str, function: Function) -> Fields:
+    def intents_name_inputs(self, snapshot: Snapshot, package: str) -> bool:
+        """Whether the intent of a deployment has to name all its inputs, whatever a person says of them.
+
+        Early Ocuroot compares them with those that the deployment had, values included. Where they differ it deploys
+        again, with just what the intent names.
+        """
+        return _early_ocuroot_works(snapshot, package)
+
+    def intent_document(self, snapshot: Snapshot, run: RunRef, function: Function) -> Fields:
         """The intent that a deployment comes up to, by the function of its run."""
-        return Intent(release, function.overrides).to_document()
+        if self.intents_name_inputs(snapshot, run.work.package):
+            return Intent(run.work.release, model.write_inputs(function.inputs)).to_document()
+        return Intent(run.work.release, function.overrides).to_document()
+
+    def gives_the_same(self, snapshot: Snapshot, work: WorkRef, given: Fields, other: Fields) -> bool:
+        """Whether two intents for the release of a deployment, of which these are the inputs, ask for the same."""
+        return same(self.overriding(snapshot, work, given), self.overriding(snapshot, work, other))
+
+    def own_inputs(self, snapshot: Snapshot, work: WorkRef) -> Inputs:
+        """The inputs that a release gives a piece of its work; none where it does not define that."""
+        ref = environment_ref(work.name)
+        where = model.Environment.read(snapshot.get(ref), ref) if snapshot.exists(ref) else None
+        found = self.release(snapshot.get(work.release), work.release).package.find(work.kind, work.name, where)
+        return found[1].inputs(work.release) if found is not None else {}
+
+    def overriding(self, snapshot: Snapshot, work: WorkRef, given: Fields) -> Fields:
+        """Those of the inputs given for a deployment that its release does not have itself, without what refs led to.
+
+        Early Ocuroot gives all of them; others than the release's own are what somebody asked for. Raises ModelError.
+        """
+        if not given:
+            return {}
+        read = model.read_inputs(given, f"'{work.intent}'", work.release)
+        own = {name: one.unfilled() for name, one in self.own_inputs(snapshot, work).items()}
+        unfilled = {name: one.unfilled() for name, one in read.items()}
+        return {name: one.to_document() for name, one in unfilled.items() if not one.wants_the_same(own.get(name))}
 
     def is_as_wanted(self, snapshot: Snapshot, run: RunRef, wanted: Inputs, function: Function) -> bool:
         """Whether a deployment of the wanted release has the inputs that its intent gives, and no others of that kind.
 
         `wanted` are the inputs of the intent, and the function is that of the run that is deployed.
         """
-        has_those = all(one.unfilled().wants_the_same(_had(function, name)) for name, one in wanted.items())
-        return has_those and all(name in wanted for name in function.overrides)
+        if not all(one.unfilled().wants_the_same(_had(function, name)) for name, one in wanted.items()):
+            return False
+        # Early Ocuroot does not say which were overridden.
+        given = function.overrides if _is_of_ours(function) else model.write_inputs(function.inputs)
+        others = {name: one for name, one in given.items() if name not in wanted}
+        return not self.overriding(snapshot, run.work, others)
 
-    def was_tried(self, intent: Fields, intent_id: str, release: str, function: Function) -> bool:
+    def was_tried(self, snapshot: Snapshot, work: WorkRef, intent: Fields, intent_id: str, function: Function) -> bool:
         """Whether the last run of a release, which has ended, was begun for just the intent that there is.
 
         `intent_id` is the id of its document.
         """
         given = intent.get("input") or {}
         if function.intent == OWN_INTENT:
-            return same(given, function.overrides)
-        if function.intent or function.cause:
+            return self.gives_the_same(snapshot, work, given, function.overrides)
+        if _is_of_ours(function):
             return function.intent == intent_id
         return same(given, model.write_inputs(function.inputs))  # early Ocuroot makes it when a run starts
+
+
+def _early_ocuroot_works(snapshot: Snapshot, package: str) -> bool:
+    """Whether early Ocuroot works in the store as well.
+
+    It leaves a document of the repository, which is a global one where its first command named a global ref.
+    """
+    repository = f"{package.partition('/-/')[0]}/-/repo.ocu.star/{STATE}"
+    return snapshot.object(repository) is not None or snapshot.object(STATE) is not None
+
+
+def _is_of_ours(function: Function) -> bool:
+    """Whether a function is as this program left it: early Ocuroot drops what it does not know."""
+    return bool(function.cause or function.intent)
 
 
 def _names_of_functions(snapshot: Snapshot, run: RunRef, least: int = 1) -> list[int]:

@@ -63,8 +63,7 @@ def deployed_at(then: Snapshot, name: str, globs: Sequence[str]) -> dict[str, Fi
     runs = deployed_in(then, name, globs)
     then.prefetch([records_of(then).deployed_ref(then, run) for run in runs.values()])
     found = {
-        package: records_of(then).intent_document(run.work.release, read_deployed(then, run))
-        for package, run in runs.items()
+        package: records_of(then).intent_document(then, run, read_deployed(then, run)) for package, run in runs.items()
     }
     if not found:
         which = f" of '{' '.join(globs)}'" if globs else ""

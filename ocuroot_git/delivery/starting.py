@@ -6,7 +6,7 @@ from ..formats.documents import same
 from ..store.snapshot import Snapshot
 from ..store.transaction import Transaction
 from . import vocabulary
-from .finish import is_asked_for_otherwise, transact_both
+from .finish import complete_intent, is_asked_for_otherwise, transact_both
 from .inputs import read_intent
 from .queries import read_function, read_run, records_of
 from .runs import start
@@ -50,14 +50,21 @@ def start_run(
         before = Snapshot(tx.surroundings, tx.versions)
         trial = Transaction(before)
         run = begin(trial)
-        if tx.has_intent() and not before.exists(run.status(vocabulary.RUNNING)):
-            _want(tx, run, read_run(trial, run).type, read_function(trial, run))
+        if not tx.has_intent() or before.exists(run.status(vocabulary.RUNNING)):
+            return
+        type_, function = read_run(trial, run).type, read_function(trial, run)
+        if records.wants_at_start:
+            _want(tx, run, type_, function)
+        elif type_ == UP:
+            complete_intent(tx, run, function)
 
     def change_state(tx: Transaction) -> str:
         return begin(tx).ref
 
     command, message = "run start" if override is None else "run start --override", f"start {work}"
-    if not records_of(stores.snapshot()).wants_at_start:
+    snapshot = stores.snapshot()
+    records = records_of(snapshot)
+    if not (records.wants_at_start or records.intents_name_inputs(snapshot, work.package)):
         return stores.transact(change_state, command=command, message=message, operation=operation)
     return transact_both(stores, change_intent, change_state, command, message, operation)
 
@@ -78,6 +85,6 @@ def _want(tx: Transaction, run: RunRef, type_: str, function: Function) -> None:
     if (follows and not is_for_it) or is_asked_for_otherwise(tx, run):
         return
     others = {name: value for name, value in intent.others.items() if name != "type"} if intent is not None else {}
-    wanted = {**records_of(tx).intent_document(run.work.release, function), **others}
+    wanted = {**records_of(tx).intent_document(tx, run, function), **others}
     if not same(tx.get(run.work.intent, None), wanted):
         tx.set(run.work.intent, wanted)

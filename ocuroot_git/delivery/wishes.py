@@ -11,12 +11,13 @@ from ..formats.documents import dump, same, to_bytes
 from ..formats.refs import INTENT, STATE, Ref
 from .addresses import WorkRef, environment_ref, package_of
 from .apply import delete_intent
+from .compare import is_left_behind
 from .fields import Record
 from .holds import intent_of, state_of
 from .inputs import read_intent
-from .model import Environment, Intent
+from .model import Environment, Intent, write_inputs
 from .problems import Problems
-from .queries import deployments, environment
+from .queries import deployed, deployments, environment, records_of
 from .retention import chosen_packages
 from .vocabulary import DEPLOY
 
@@ -38,10 +39,11 @@ class Wish(Record):
     """What is to be wanted of a package in an environment.
 
     `release` is what is wanted then, `was` what its intent names now, each empty for nothing. `document` and `before`
-    are the intents, None for none. `left` are the releases that are to be held, because they are left.
+    are the intents, None for none. `left` are the releases that are to be held, because they are left; `dropped` are
+    the inputs that the intent gave for another release, and that do not go over to this one.
     """
 
-    __slots__ = ("before", "document", "environment", "left", "package", "release", "was")
+    __slots__ = ("before", "document", "dropped", "environment", "left", "package", "release", "was")
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Wish(Record):
         document: Document,
         before: Document,
         left: Sequence[str] = (),
+        dropped: Sequence[str] = (),
     ) -> None:
         self.package = package
         self.environment = environment
@@ -60,6 +63,7 @@ class Wish(Record):
         self.document = document
         self.before = before
         self.left = list(left)
+        self.dropped = list(dropped)
 
     @property
     def intent(self) -> str:
@@ -72,15 +76,6 @@ class Wish(Record):
         if self.document is None:
             return "" if self.before is None else "D"
         return "A" if self.before is None else "" if same(self.document, self.before) else "M"
-
-    @property
-    def dropped_inputs(self) -> list[str]:
-        """The inputs that the intent gave for another release, and that do not go over to this one."""
-        given = self.before.get("input") if isinstance(self.before, dict) else None
-        kept = self.document.get("input") if isinstance(self.document, dict) else None
-        if self.document is None or kept or not isinstance(given, dict):
-            return []
-        return sorted(given)
 
     def to_document(self) -> Fields:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -170,17 +165,41 @@ def wish_for(
     `wanted` is the intent as it should be but for fields that are not ours; None: the release, and where that is
     wanted already the intent as it is. Raises ModelError for an intent that is not of its shape.
     """
-    work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
-    intent = read_intent(snapshot, work)
-    before = snapshot.get(work.intent) if intent is not None else None
+    place = WorkRef(f"{package}/{STATE}", DEPLOY, name)
+    work = WorkRef(release, DEPLOY, name)
+    records = records_of(snapshot)
+    intent = read_intent(snapshot, place)
+    before = snapshot.get(place.intent) if intent is not None else None
+    # The type says that another program wrote the intent: it may be but the trace of what was taken down.
+    is_foreign = intent is not None and "type" in intent.others and deployed(snapshot, package, name) is None
+    if is_foreign and intent is not None and is_left_behind(snapshot, place, intent):
+        intent = None
     was = snapshot.resolve(intent.release) if intent is not None else ""
     if not release:
         return Wish(package, name, "", was, None, before, left)
-    if wanted is None and was == release:
+    document = dict(wanted or Intent(release).to_document())
+    given = document.get("input") or {}
+    is_other = intent is None or was != release
+    if intent is not None and was == release:
+        is_other = wanted is not None and not records.gives_the_same(snapshot, work, given, intent.input)
+    if not is_other:
         return Wish(package, name, release, was, before, before, left)
-    others = intent.others if intent is not None else {}
-    document = {**(wanted or Intent(release).to_document()), **others}
-    return Wish(package, name, release, was, document, before, left)
+    if records.intents_name_inputs(snapshot, package):
+        inputs = {**write_inputs(records.own_inputs(snapshot, work)), **given}
+        document.update({"input": inputs} if inputs else {})
+    dropped: list[str] = []
+    if intent is not None:
+        document.update({name: value for name, value in intent.others.items() if name != "type"})
+        dropped = _overridden(snapshot, WorkRef(was, DEPLOY, name), intent) if not given else []
+    return Wish(package, name, release, was, document, before, left, dropped)
+
+
+def _overridden(snapshot: Snapshot, work: WorkRef, intent: Intent) -> list[str]:
+    """The inputs that an intent overrides for its release; all that it gives where that cannot be told."""
+    found = intent.input
+    with Problems().leave_out(work.release):
+        found = records_of(snapshot).overriding(snapshot, work, intent.input)
+    return sorted(found)
 
 
 def deployed_in(snapshot: Snapshot, name: str, globs: Sequence[str], known: Sequence[str] = ()) -> dict[str, RunRef]:

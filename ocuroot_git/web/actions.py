@@ -315,10 +315,8 @@ def _words_of(plan: Plan) -> list[str]:
         becomes = f"{was} → {wanted}" if wish.status else f"stays {wanted}"
         left = f"; {', '.join(one.rpartition('/')[2] for one in wish.left)} is to be held" if wish.left else ""
         lines.append(f"{wish.package}: {becomes}{left}")
-        if wish.dropped_inputs:
-            lines.append(
-                f"{wish.package}: inputs that were given for {was} do not go over: {', '.join(wish.dropped_inputs)}"
-            )
+        if wish.dropped:
+            lines.append(f"{wish.package}: inputs that were given for {was} do not go over: {', '.join(wish.dropped)}")
     lines += [f"{package} is left out: {why}" for package, why in plan.left_out.items()]
     return lines if plan.wishes else [*lines, "nothing to change"]
 

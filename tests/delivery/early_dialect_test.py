@@ -206,3 +206,77 @@ def test_runs_whose_numbers_are_spelled_otherwise_are_named(store: Repo) -> None
     assert store.value(f"{web}/call/build#type") == "call"  # the others go on
     done = store.run("fsck")
     assert done.returncode == 1 and f"{odd}: '007' is no number of a run" in done.stdout + done.stderr, done
+
+
+INTENT = "//web/+/deploy/staging"
+
+
+def set_json(repo: Repo, ref: str, value: object) -> None:
+    repo.ocuroot("set", "-f=json", ref, json.dumps(value))
+
+
+def test_intents_name_all_inputs_where_early_ocuroot_works(store: Repo) -> None:
+    web = deployed_with_note(store, *ORIGINAL_WORKS)
+    inputs = store.value(f"{web}/deploy/staging/1/functions/1#current/inputs")
+    assert store.value(INTENT) == {"release": web, "input": inputs}
+    # Whatever follows leaves what was deployed and its intent the same, value for value.
+    store.ocuroot("set", "+/custom/note", "new")
+    store.ocuroot("apply", "--all")
+    assert store.ocuroot("work", "cascade") == f"complete\t{web}/deploy/staging/2"
+    inputs = store.value(f"{web}/deploy/staging/2/functions/1#current/inputs")
+    assert inputs["note"]["value"] == "new"
+    assert store.value(INTENT) == {"release": web, "input": inputs}
+    assert diff(store) == [] and work_any(store) == []
+    # None of them is an override: to ask for the release is to ask for the same, and the intent stays as it is given.
+    set_json(store, INTENT, {"release": web})
+    assert diff(store) == [] and work_any(store) == []
+
+
+def test_inputs_that_are_not_the_releases_own_override(store: Repo) -> None:
+    web = deployed_with_note(store, *ORIGINAL_WORKS)
+    set_json(store, INTENT, {"release": web, "input": {"note": {"value": "mine"}}})
+    assert diff(store) == ["M\tshop/-/web/+/deploy/staging"]
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
+    assert store.value(f"{web}/deploy/staging/2/functions/1#current/overrides") == {"note": {"value": "mine"}}
+    assert store.value(INTENT)["input"] == store.value(f"{web}/deploy/staging/2/functions/1#current/inputs")
+    assert diff(store) == [] and work_any(store) == []
+    # What early Ocuroot executed does not say what was overridden.
+    function = store.value(f"{web}/deploy/staging/2/functions/1")
+    for name in ("cause", "intent", "overrides"):
+        function["current"].pop(name, None)
+    store.ocuroot("update", "--stdin", input=f"set {web}/deploy/staging/2/functions/1 {json.dumps(function)}\n")
+    assert diff(store) == []
+    set_json(store, INTENT, {"release": web})
+    assert diff(store) == ["M\tshop/-/web/+/deploy/staging"]
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/3"]
+    assert store.value(f"{web}/deploy/staging/3/functions/1#current/inputs/note/value") == "none"
+    assert diff(store) == [] and work_any(store) == []
+
+
+def test_intents_of_early_ocuroot_stay_as_they_are_where_it_works_no_more(store: Repo) -> None:
+    web = deployed_with_note(store)
+    assert store.value(INTENT) == {"release": web}
+    note = {"ref": "@/custom/note", "default": "none", "value": "none"}
+    left = {"type": "", "release": web, "input": {"note": note}}
+    set_json(store, INTENT, left)
+    assert diff(store) == [] and work_any(store) == []
+    store.ocuroot("run", "exec", f"{web}/deploy/staging", "--", "true")
+    assert "overrides" not in store.value(f"{web}/deploy/staging/2/functions/1#current")
+    assert store.value(INTENT) == left
+    assert diff(store) == [] and work_any(store) == []
+
+
+def test_a_promotion_names_inputs_where_early_ocuroot_works(store: Repo) -> None:
+    prepare(store, "staging", "production")
+    store.ocuroot("update", "--stdin", input="".join(f"{line}\n" for line in ORIGINAL_WORKS))
+    inputs = {"note": {"ref": "@/custom/note", "default": "none"}}
+    old = release(store, package([deploy("staging", inputs=inputs), deploy("production", inputs=inputs)]))
+    work_any(store)
+    new = release(store, package([deploy("staging", inputs=inputs)], [deploy("production", inputs=inputs)]))
+    store.ocuroot("run", "exec", f"{new}/deploy/staging", "--", "true")
+    done = store.run("promote", "staging", "production")
+    assert done.returncode == 0 and "do not go over" not in done.stderr, done.stderr
+    assert store.value("//web/+/deploy/production") == {"release": new, "input": inputs}
+    assert f"complete\t{new}/deploy/production/1" in work_any(store)
+    assert store.value("//web/+/deploy/production#input/note/value") == "none"
+    assert old != new and diff(store) == []
