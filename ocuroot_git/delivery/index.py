@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Customs = dict[str, str]
     """The ids of the directories of custom documents of those releases that have some, by the names of theirs."""
 
-KIND: Final = "package/4"
+KIND: Final = "package/5"
 """Its number is raised whenever the meaning of what is remembered changes; the dialect of the store is added to it."""
 _MANY: Final = 8
 """Packages to be read from which on it pays that libgit2 keeps nothing of them."""

@@ -417,12 +417,30 @@ def ops_of(
     """The markers of what is to be looked at in a package, or in some of its releases (`among`): (release, name)."""
     for number in releases(snapshot, package, problems, among=among):
         release = state_tree(snapshot).layout.release(package, number)
-        for name in _names(snapshot, f"{release}/op"):
+        for name in sorted({*_names(snapshot, f"{release}/op"), *_names_of_early_ops(snapshot, release)}):
             is_there = False
             with problems.leave_out(f"{release}/op/{name}"):
-                is_there = snapshot.exists(f"{release}/op/{name}")
+                is_there = snapshot.exists(f"{release}/op/{name}") or early_op(snapshot, release, name) is not None
             if is_there:
                 yield release, name
+
+
+def early_op(snapshot: Snapshot, release: str, name: str) -> str | None:
+    """The ref of a marker that early Ocuroot left where refs have work; None where there is none.
+
+    Nor where a call has its name: a ref means that then.
+    """
+    word = state_tree(snapshot).layout.early_op
+    calls, marker = (StoredRef(f"{release}/{directory}/{name}") for directory in (CALL, word))
+    tree = state_tree(snapshot)
+    if not word or not is_there(tree, marker) or tree.names(f"{REFS}/{calls}"):
+        return None
+    return str(marker)
+
+
+def _names_of_early_ops(snapshot: Snapshot, release: str) -> list[str]:
+    word = state_tree(snapshot).layout.early_op
+    return _names(snapshot, f"{release}/{word}") if word else []
 
 
 def dependants(snapshot: Snapshot, ref: str) -> list[ShownRef]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Layout
     from ..git.objects import Outline, Shape
 
-KIND: Final = "release-facts/2"
+KIND: Final = "release-facts/3"
 """Its number is raised whenever the meaning of what is remembered changes; dialect and side of the store are added."""
 CUSTOM: Final = "custom"
 OP: Final = "op"
@@ -129,7 +129,7 @@ def read_release(files: Files, layout: Layout, head: str, release: Node) -> Rele
     is_release = layout.release_number(head) is not None
     shape = _shape(layout.work_types) if is_release else {}
     outline, count = files.outline(release, shape, OBJECT_FILE)
-    words = tuple([word for word in _WORDS if word in outline])
+    words = tuple([word for word in _WORDS if word in outline or (word == OP and layout.early_op in outline)])
     has_work, is_settled = False, True
     for type_ in shape:
         works = outline.get(type_)

@@ -16,6 +16,7 @@ from .problems import BadDocument, Problems
 from .pruned import record_of
 from .queries import (
     deployed,
+    early_op,
     environments,
     find_release,
     last_run,
@@ -137,7 +138,10 @@ def handle_check_environments(tx: Transaction, release: str, problems: Problems,
     if met:
         problems.update(met)
     else:
-        tx.delete(f"{release}/op/{vocabulary.CHECK_ENVIRONMENTS}")
+        op = f"{release}/op/{vocabulary.CHECK_ENVIRONMENTS}"
+        for ref in (op if tx.exists(op) else None, early_op(tx, release, vocabulary.CHECK_ENVIRONMENTS)):
+            if ref is not None:
+                tx.delete(ref)
 
 
 def _define_again(tx: Transaction, release: str, known: dict[str, Environment], code: Code | None) -> None:

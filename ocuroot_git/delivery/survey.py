@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-KIND: Final = "summary/4"
+KIND: Final = "summary/5"
 """Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
 
 _MANY: Final = 8

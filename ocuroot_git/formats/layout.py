@@ -203,6 +203,14 @@ class Layout:
         """The directories of a release in which its work may lie."""
         return ("call", "deploy") if self.dialect == 1 else ("call", "deploy", "task")
 
+    @property
+    def early_op(self) -> str:
+        """The directory of a release in which early Ocuroot leaves its markers of what is to be looked at, beside `op`.
+
+        Empty where that is one of work. Refs do not tell it from work: it is for those who go by stored refs.
+        """
+        return "task" if self.dialect == 1 else ""
+
     def body_type(self, ref: Ref, body: Document, before: StoredObject | None) -> str | None:
         """The `body_type` for a new body at `ref`: the original's word in its own dialects, else only kept up."""
         word = _GO_TYPES.get(type(body), "float64" if isinstance(body, float) else _GO_OBJECT)

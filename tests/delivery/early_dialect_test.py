@@ -280,3 +280,23 @@ def test_a_promotion_names_inputs_where_early_ocuroot_works(store: Repo) -> None
     assert f"complete\t{new}/deploy/production/1" in work_any(store)
     assert store.value("//web/+/deploy/production#input/note/value") == "none"
     assert old != new and diff(store) == []
+
+
+def test_the_marker_that_early_ocuroot_leaves_when_environments_change_is_looked_at(store: Repo) -> None:
+    prepare(store, "staging")
+    web = release(store, package([deploy(environments={"tier": "web"})]))
+    work_any(store)
+    environment = {"name": "green", "attributes": {"tier": "web"}}
+    store.ocuroot(
+        "update",
+        "--stdin",
+        input=f"set +/environment/green {json.dumps(environment)}\nset @/environment/green {json.dumps(environment)}\n",
+    )
+    marker = write_object(store, "blob", b'{"kind": "ref", "body": {"time": "2026-01-02T03:04:05Z"}}')
+    directory = store.git("mktree", input=f"100644 blob {marker}\t@object.json\n")
+    directory = store.git("mktree", input=f"040000 tree {directory}\tcheck_envs\n")
+    plant(store, f"refs/{web}", "40000", "task", directory)
+    assert store.ocuroot("work", "list").split() == ["ready", "op", f"{web}/op/check_envs"]
+    assert work_any(store) == [f"complete\t{web}/deploy/green/1"]
+    assert store.ocuroot("match", f"{web}/{{op,task,call}}/**") == ""
+    assert work_any(store) == [] and store.run("fsck").returncode == 0
