@@ -1,14 +1,17 @@
-"""The example of docs/ledger.md: the script still makes such a store, twice the same one."""
+"""The example of docs/ledger.md: the script still makes such a store, and its grid is what a terminal shows."""
 
 from __future__ import annotations
 
+import gzip
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from support.program import FIXTURES
+from support.program import FIXTURES, TOP
 from support.repositories import Repo
+from support.terminals import on_terminal
 
 
 def begun(path: Path) -> subprocess.Popen[bytes]:
@@ -39,3 +42,22 @@ def test_the_script_makes_such_a_store(tmp_path: Path) -> None:
     assert ("cart.json", "production-us", "up failed", "@3", "@4") in told, "which nobody has looked at"
     assert {by for *_, by, _ in rows} >= {"github:ann", "github:dave", "local:carol@example.com"}
     assert shop.ocuroot("fsck") == ""
+
+
+def test_the_grid_of_the_example(tmp_path: Path) -> None:
+    """How long ago that was grows with time; what else it shows on a terminal is what the page says."""
+    page = (TOP / "docs" / "ledger.md").read_text(encoding="utf-8")
+    command, shown = page.partition("```\n$ git ocuroot deployments //")[2].partition("\n```")[0].split("\n", 1)
+    shop = Repo(tmp_path / "shop")
+    shop.path.mkdir()
+    shop.git("init", "-q", "-b", "main")
+    stream = gzip.decompress((FIXTURES / "example.gz").read_bytes())
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=shop.path, input=stream, check=True)
+    printed = on_terminal(
+        shop, "deployments", *f"//{command}".split(), COLUMNS="120", NO_COLOR="1", GIT_PAGER="cat", TERM="xterm"
+    )
+
+    def without_ages(text: str) -> list[str]:
+        return re.sub(r"\d+ \w+ ago", "… ago", text).split()
+
+    assert without_ages(printed) == without_ages(shown)
