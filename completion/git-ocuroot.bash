@@ -107,6 +107,6 @@ _git_ocuroot ()
     'cache') __gitcomp "--stat --verify --clear --json --offline --max-age --quiet --verbose --help" ;;
     'export') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
     'import') __gitcomp "--offline --message --quiet --verbose --help" ;;
-    'view') __gitcomp "--port --host --no-browser --at --write --remote --offline --max-age --quiet --verbose --help" ;;
+    'view') __gitcomp "--port --host --no-browser --at --remote --write --offline --max-age --quiet --verbose --help" ;;
     esac
 }

@@ -235,8 +235,8 @@ def test_reader_of_large_text_and_of_paper_loses_nothing(open_page: OpenPage) ->
 def test_times_are_relative_with_the_exact_time_on_hover(open_page: OpenPage) -> None:
     page = open_page(f"/ref/{BACKEND}/@3/call/smoke/2")
     time = page.locator("dl.facts time").first
-    assert time.inner_text() == "44 minutes ago" or time.inner_text() == "45 minutes ago"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000", time.get_attribute("title") or "")
+    assert re.fullmatch(r"4\d minutes ago", time.inner_text())
+    assert re.search(r" · \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000$", time.get_attribute("title") or "")
 
 
 def test_readme_story_in_the_browser(open_page: OpenPage, store: Repo) -> None:

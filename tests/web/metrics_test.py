@@ -66,7 +66,7 @@ def test_the_page_says_what_the_command_says(shop: Repo) -> None:
     assert "33.3 %" in text and "50.0 %" not in text and "unknown" in text
     assert browser.json("/metrics?by=environment&days=7")["items"][1]["environment"] == "staging"
     assert browser.json("/metrics?by=nothing&days=x")["days"] == 90
-    assert '<a href="/metrics" aria-current="page">Metrics</a>' in text
+    assert '<a href="/metrics" data-goes="m" aria-current="page">Metrics</a>' in text
 
 
 class _Charts(HTMLParser):
