@@ -209,8 +209,11 @@ class Records:
         """
         if not all(one.unfilled().wants_the_same(_had(function, name)) for name, one in wanted.items()):
             return False
-        # Early Ocuroot does not say which were overridden.
-        given = function.overrides if _is_of_ours(function) else model.write_inputs(function.inputs)
+        given = function.overrides
+        if not _is_of_ours(function):
+            # Early Ocuroot does not say which were overridden. What the release does not have at all nobody asked for.
+            own = self.own_inputs(snapshot, run.work)
+            given = {name: one for name, one in model.write_inputs(function.inputs).items() if name in own}
         others = {name: one for name, one in given.items() if name not in wanted}
         return not self.overriding(snapshot, run.work, others)
 
