@@ -16,6 +16,7 @@ from .addresses import RunRef, WorkRef
 from .compare import Difference, deploy_intents, is_as_wanted, is_of_pruned, state_ref, stored_intent
 from .diff import all_differences, differences
 from .fields import fields_of
+from .finish import transact_both
 from .inputs import read_intent
 from .model import Environment
 from .problems import BAD, STRICT, Problems
@@ -95,7 +96,7 @@ def apply(
             forget_expired(tx)
         _forget_intents(tx, refs)
 
-    done = finish.transact_both(stores, change_intent, change_state, "apply", operation=operation)
+    done = transact_both(stores, change_intent, change_state, "apply", operation=operation)
     return ApplyResult.of_document(done)
 
 
@@ -132,7 +133,7 @@ def take_down(stores: Stores, text: str, operation: Operation | None = None) -> 
         _take_down(tx, work, vocabulary.BY_INTENT)
         return work.ref
 
-    ref = finish.transact_both(stores, change_intent, change_state, "deploy down", f"take down {text}", operation)
+    ref = transact_both(stores, change_intent, change_state, "deploy down", f"take down {text}", operation)
     return addresses.parse_work(ref)[0]
 
 

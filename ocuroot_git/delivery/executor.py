@@ -8,6 +8,7 @@ from ..errors import Error
 from . import actions, claims, finish, live, runs, vocabulary
 from .addresses import RunRef, WorkRef
 from .claims import ClaimLost, Executor
+from .finish import transact_both
 from .inputs import fill
 from .log_writer import LogWriter
 from .model import read_inputs
@@ -236,7 +237,7 @@ def _go_on(
 
     log.finish_lines()
     log.keep()
-    finish.transact_both(stores, change_intent, change_state, "run next", f"go on {run}")
+    transact_both(stores, change_intent, change_state, "run next", f"go on {run}")
     if found[0] is None:
         log.recorded()
     return found[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import NotFound
+from ..errors import Conflict, Error, NotFound, RemoteError
 from ..formats.documents import same
 from ..formats.refs import INTENT, STATE
 from . import addresses, live, model, vocabulary
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .model import Function
 
     Result = TypeVar("Result")
+    Wanted = TypeVar("Wanted")
 
 
 def finish(
@@ -323,6 +324,17 @@ def is_asked_for_otherwise(tx: Transaction, run: RunRef) -> bool:
     )
 
 
+# Intent and state
+
+
+class Written:
+    """What was written: `result`, and why the state does not follow the intent yet, None where it does."""
+
+    def __init__(self, result: Fields, left: Error | None = None) -> None:
+        self.result = result
+        self.left = left
+
+
 def transact_both(
     stores: Stores,
     change_intent: Callable[[Transaction], None],
@@ -336,17 +348,67 @@ def transact_both(
     After a crash between the two, the intent asks for what the state does not yet say, and is asked again; the other
     way round, a deployment without an intent would look like one to be taken down.
     """
+    return _change(stores, change_intent, lambda tx, _: change_state(tx), None, command, message, operation)
+
+
+def write_both(
+    stores: Stores,
+    want: Callable[[Transaction], Fields],
+    follow: Callable[[Transaction, Fields], Fields],
+    command: str,
+    operation: Operation | None = None,
+) -> Written:
+    """Write what is wanted, as `want` does, and with what that gave, as `follow` does, what follows from it in state.
+
+    What they give are JSON documents. Where the state lies elsewhere and cannot be written, that is `left`. Raises what
+    `want` raises, and what `follow` raises where both are one commit.
+    """
+    left: list[Error] = []
+
+    def change_state(tx: Transaction, wanted: Fields | None) -> Fields:
+        assert wanted is not None
+        return follow(tx, wanted)
+
+    def leave(wanted: Fields, error: Error) -> Fields:
+        left.append(error)
+        return wanted
+
+    result = _change(stores, want, change_state, leave, command, None, operation)
+    return Written(result, left[0] if left else None)
+
+
+def _change(
+    stores: Stores,
+    change_intent: Callable[[Transaction], Wanted],
+    change_state: Callable[[Transaction, Wanted | None], Result],
+    leave: Callable[[Wanted, Error], Result] | None,
+    command: str,
+    message: str | None,
+    operation: Operation | None,
+) -> Result:
+    """Change both; `leave` gives the result where the intent is changed and the state cannot be.
+
+    Without it, what was carried out already changes no intent any more, and has nothing that is wanted.
+    """
     if stores.backend("state")[0] == stores.backend("intent")[0]:
-
-        def change(tx: Transaction) -> Result:
-            change_intent(tx)
-            return change_state(tx)
-
-        return stores.transact(change, command=command, message=message, operation=operation)
-    if operation is None or not stores.is_done(operation, command):
+        return stores.transact(
+            lambda tx: change_state(tx, change_intent(tx)), command=command, message=message, operation=operation
+        )
+    wanted: Wanted | None = None
+    if leave is not None or operation is None or not stores.is_done(operation, command):
         step = operation.step("intent") if operation is not None else None
-        stores.transact(change_intent, command=command, message=message, operation=step)
-    return stores.transact(change_state, command=command, message=message, operation=operation)
+        wanted = stores.transact(change_intent, command=command, message=message, operation=step)
+    try:
+        return stores.transact(
+            lambda tx: change_state(tx, wanted), command=command, message=message, operation=operation
+        )
+    except (RemoteError, Conflict) as error:
+        if leave is None or wanted is None:
+            raise
+        return leave(wanted, error)
+
+
+# Tags
 
 
 def link_tag(tx: Transaction, tag: str, release: str) -> None:

@@ -6,13 +6,14 @@ at which starts look too; where the state cannot be written with this login, it 
 
 from __future__ import annotations
 
-from ..errors import Conflict, Error, Fatal, NotFound, RemoteError
+from ..errors import Conflict, Error, Fatal, NotFound
 from ..formats.documents import same
 from ..formats.refs import INTENT, STATE, Ref
 from ..store.tree import Ties
 from . import gates, runs, vocabulary
 from .addresses import RunRef, WorkRef, gate_ref
 from .approvals import document_of, intent_of, state_of
+from .finish import Written, write_both
 from .gate_documents import Gate
 from .model import timestamp
 from .problems import Problems
@@ -22,42 +23,11 @@ from .vocabulary import DENY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..formats.operation import Operation
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
     from .fields import Fields
-
-
-class Written:
-    """What was done: `result`, and why the state does not follow yet, None where it does."""
-
-    def __init__(self, result: Fields, left: Error | None = None) -> None:
-        self.result = result
-        self.left = left
-
-
-def write_both(
-    stores: Stores,
-    want: Callable[[Transaction], Fields],
-    follow: Callable[[Transaction, Fields], Fields],
-    command: str,
-    operation: Operation | None = None,
-) -> Written:
-    """Write what is wanted, as `want` does, and with what that gave, as `follow` does, what follows from it in state.
-
-    What they give are JSON documents. Raises what `want` raises, and what `follow` raises where both are one commit.
-    """
-    if stores.backend("state")[0] == stores.backend("intent")[0]:
-        return Written(stores.transact(lambda tx: follow(tx, want(tx)), command=command, operation=operation))
-    step = operation.step("intent") if operation is not None else None
-    wanted = stores.transact(want, command=command, operation=step)
-    try:
-        return Written(stores.transact(lambda tx: follow(tx, wanted), command=command, operation=operation))
-    except (RemoteError, Conflict) as error:
-        return Written(wanted, error)
 
 
 def freeze(
