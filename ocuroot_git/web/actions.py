@@ -1,160 +1,36 @@
-"""What the page can do, if it may (`view --write`): each action does what a command does, by the same function.
-
-An action is made of the fields of an address. It says the command it stands for, what there is to know before it is
-done (`look`), and does it (`perform`). What was looked at has an id: where that has changed by the time it is done,
-nothing is changed (design 10).
-"""
+"""The actions of the page (`view --write`), each for the command whose name it bears."""
 
 from __future__ import annotations
 
-import shlex
 import time
-from hashlib import sha256
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..delivery import finish, freeze_requests, freezing, gates, holding, holds, promotion, rollback, run_requests
 from ..delivery.addresses import gate_ref, package_of
+from ..delivery.finish import Written
 from ..delivery.freeze_requests import When, gate_document, moment
 from ..delivery.gate_documents import Gate
 from ..delivery.queries import find_release, find_run, last_run, last_runs_of, read_function
 from ..delivery.vocabulary import FAILED, RUNNING
-from ..errors import Conflict, NotFound, UsageError
-from ..formats.documents import dump, to_bytes
+from ..errors import NotFound, UsageError
 from ..formats.globs import escape
 from ..formats.refs import INTENT, STATE, Ref
 from ..formats.times import format_local, format_seconds
-from ..store.stores import Stores
+from .action import Action, CheckedAction, Field, Looked, Performed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from ..delivery.wishes import Plan
     from ..formats.documents import Document
     from ..formats.operation import Operation
-    from ..store.retry import Companion
     from ..store.snapshot import Snapshot
-    from ..store.transaction import Transaction
+    from ..store.stores import Stores
 
 ALL = "--all"
 """In the place of the name of an environment: all of them."""
 
 
-class Field:
-    """A field of an action: its name, what people call it, whether it may be empty, and an example."""
-
-    def __init__(self, name: str, label: str, example: str = "", *, may_be_empty: bool = False) -> None:
-        self.name = name
-        self.label = label
-        self.example = example
-        self.may_be_empty = may_be_empty
-
-
-class Looked:
-    """What there is to know before something is done, in `lines`, and the `id` of what was looked at.
-
-    Where there is nothing to do, `is_idle`.
-    """
-
-    def __init__(self, lines: list[str], id_: str, *, is_idle: bool = False) -> None:
-        self.lines = lines
-        self.id = id_
-        self.is_idle = is_idle
-
-
-class Performed:
-    """What was done: `lines` for people, and the `refs` that it was about."""
-
-    def __init__(self, lines: list[str], refs: Sequence[str] = ()) -> None:
-        self.lines = lines
-        self.refs = list(refs)
-
-
-class Action:
-    """Something that can be done. `values` are the texts of its `fields`, by name."""
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    command: ClassVar[str]
-    """The command as commits name it."""
-    fields: ClassVar[tuple[Field, ...]]
-    needs_reason: ClassVar[bool] = False
-
-    def __init__(self, values: dict[str, str]) -> None:
-        self.values = values
-
-    def __getitem__(self, name: str) -> str:
-        return self.values[name]
-
-    def settle(self) -> None:
-        """Make the fields say what they say now, also later. Raises UsageError for what they cannot say."""
-
-    def words(self) -> list[str]:
-        """The command that it stands for, without what every command begins with, and without the reason."""
-        raise NotImplementedError
-
-    def command_line(self, reason: str = "") -> str:
-        """The command as it would be typed."""
-        return shlex.join(["git", "ocuroot", *self.words(), *(["-m", reason] if reason else [])])
-
-    def look(self, stores: Stores) -> Looked:
-        """What there is to know. Raises what the command would for what cannot be done."""
-        snapshot = stores.snapshot()
-        return Looked(self.lines(snapshot), _id(self.looked_at(snapshot)))
-
-    def lines(self, snapshot: Snapshot) -> list[str]:
-        """What there is to know, in words."""
-        raise NotImplementedError
-
-    def looked_at(self, snapshot: Snapshot) -> Document:
-        """What must still be so when it is done."""
-        raise NotImplementedError
-
-    def perform(self, stores: Stores, reason: str, looked: str, operation: Operation) -> Performed:
-        """Do it, if what has the id `looked` is still so. Raises Conflict, and what the command raises."""
-
-        def check(tx: Transaction) -> None:
-            if _id(self.looked_at(tx)) != looked:
-                raise Conflict("what was looked at has moved meanwhile; nothing was changed", hint="look at it again")
-
-        return self.do(_CheckedStores(stores, check), reason, operation)
-
-    def do(self, stores: Stores, reason: str, operation: Operation) -> Performed:
-        """Do it. Raises what the command raises."""
-        raise NotImplementedError
-
-
-class _CheckedStores(Stores):
-    """Stores of which the first change is made only if a check finds nothing against it, on the tree it is made on."""
-
-    def __init__(self, stores: Stores, check: Callable[[Transaction], None]) -> None:
-        super().__init__(stores.surroundings)
-        self.repeated = stores.repeated
-        self._check: Callable[[Transaction], None] | None = check
-
-    def transact(
-        self,
-        change: Callable[[Transaction], Any],
-        *,
-        command: str = "update",
-        message: str | None = None,
-        operation: Operation | str | None = None,
-        companions: Sequence[Companion] = (),
-    ) -> Any:
-        def checked(tx: Transaction) -> Any:
-            if self._check is not None:
-                self._check(tx)
-            return change(tx)
-
-        result = super().transact(checked, command=command, message=message, operation=operation, companions=companions)
-        self._check = None
-        return result
-
-
-def _id(looked_at: Document) -> str:
-    return sha256(to_bytes(dump(looked_at, None))).hexdigest()
-
-
-def _left(written: freezing.Written) -> list[str]:
+def _left(written: Written) -> list[str]:
     if written.left is None:
         return []
     return [
@@ -163,7 +39,7 @@ def _left(written: freezing.Written) -> list[str]:
     ]
 
 
-class Approve(Action):
+class Approve(CheckedAction):
     name = "approve"
     title = "Approve"
     command = "approve"
@@ -174,7 +50,7 @@ class Approve(Action):
         reject = [] if self.approves else ["--reject"]
         return ["approve", *reject, "--environment", self["environment"], self["release"]]
 
-    def lines(self, snapshot: Snapshot) -> list[str]:
+    def lines(self, stores: Stores, snapshot: Snapshot) -> list[str]:
         name = self["environment"]
         work = freezing.deployment_to(snapshot, self["release"], name)
         waits = [f"{name} waits for {closure.what}" for closure in gates.Gates(snapshot).closures(work)]
@@ -206,7 +82,7 @@ class Reject(Approve):
     approves = False
 
 
-class Hold(Action):
+class Hold(CheckedAction):
     name = "hold"
     title = "Hold"
     command = "hold"
@@ -216,7 +92,7 @@ class Hold(Action):
     def words(self) -> list[str]:
         return ["hold", self["release"]]
 
-    def lines(self, snapshot: Snapshot) -> list[str]:
+    def lines(self, stores: Stores, snapshot: Snapshot) -> list[str]:
         release = find_release(snapshot, self["release"])
         hold, reach = holds.hold_on(snapshot, release), holding.reach_of(snapshot, release)
         stays = [f"it stays deployed in {', '.join(reach.environments)}"] if reach.environments else []
@@ -243,10 +119,10 @@ class Lift(Hold):
     def words(self) -> list[str]:
         return ["hold", "--lift", self["release"]]
 
-    def lines(self, snapshot: Snapshot) -> list[str]:
+    def lines(self, stores: Stores, snapshot: Snapshot) -> list[str]:
         release = find_release(snapshot, self["release"])
         holding.require_held(snapshot, [release])
-        return super().lines(snapshot)
+        return super().lines(stores, snapshot)
 
     def do(self, stores: Stores, reason: str, operation: Operation) -> Performed:
         release = find_release(stores.snapshot(), self["release"])
@@ -257,8 +133,9 @@ class Lift(Hold):
 class _Planned(Action):
     """An action that changes a set of intents, by a plan with an id of its own."""
 
+    @abstractmethod
     def plan(self, stores: Stores) -> Plan:
-        raise NotImplementedError
+        """What it would change."""
 
     def look(self, stores: Stores) -> Looked:
         plan = self.plan(stores)
@@ -321,7 +198,7 @@ def _words_of(plan: Plan) -> list[str]:
     return lines if plan.wishes else [*lines, "nothing to change"]
 
 
-class Freeze(Action):
+class Freeze(CheckedAction):
     """Only the place is looked at: another freeze meanwhile must not keep this one from being made."""
 
     name = "freeze"
@@ -347,8 +224,7 @@ class Freeze(Action):
     def _document(self, stores: Stores, reason: str) -> dict[str, Any]:
         return gate_document(stores, self._targets(), reason, when=When(until=self["until"] or None))
 
-    def look(self, stores: Stores) -> Looked:
-        snapshot = stores.snapshot()
+    def lines(self, stores: Stores, snapshot: Snapshot) -> list[str]:
         gate = Gate.read(self._document(stores, ""), "", "")
         if gate.problem is not None:
             raise UsageError(gate.problem, hint=gate.hint)
@@ -357,7 +233,7 @@ class Freeze(Action):
             raise UsageError("it would close nothing: its time has passed")
         when = f"until {format_local(until)}" if until is not None else "until it is thawed"
         going_on = [f"{run} goes on, because it was started before" for run in freezing.running(snapshot, gate)]
-        return Looked([f"no deployment starts in {gate.about} {when}", *going_on], _id(self.looked_at(snapshot)))
+        return [f"no deployment starts in {gate.about} {when}", *going_on]
 
     def looked_at(self, snapshot: Snapshot) -> Document:
         return [*self._targets()]
@@ -369,7 +245,7 @@ class Freeze(Action):
         return Performed(_left(done), [gate_ref(STATE, done.result["name"])])
 
 
-class Thaw(Action):
+class Thaw(CheckedAction):
     name = "thaw"
     title = "Thaw"
     command = "thaw"
@@ -378,7 +254,7 @@ class Thaw(Action):
     def words(self) -> list[str]:
         return ["thaw", self["gate"]]
 
-    def lines(self, snapshot: Snapshot) -> list[str]:
+    def lines(self, stores: Stores, snapshot: Snapshot) -> list[str]:
         if self["gate"] not in gates.names_of(snapshot):
             raise NotFound(f"there is no gate '{self['gate']}'")
         found = [gate for side in gates.Gates(snapshot).sides for gate in side if gate.name == self["gate"]]
@@ -400,7 +276,7 @@ class Thaw(Action):
         return Performed([f"'{name}' is gone" for name in done.result["names"]] + _left(done))
 
 
-class Retry(Action):
+class Retry(CheckedAction):
     name = "retry"
     title = "Retry"
     command = "run retry"
@@ -417,7 +293,7 @@ class Retry(Action):
         run = last_run(snapshot, find_run(snapshot, self["run"]).work)
         return [(run.ref, read_function(snapshot, run).status)] if run is not None else []
 
-    def lines(self, snapshot: Snapshot) -> list[str]:
+    def lines(self, stores: Stores, snapshot: Snapshot) -> list[str]:
         return [f"{run} is {status}" for run, status in self._last(snapshot)]
 
     def looked_at(self, snapshot: Snapshot) -> Document:
@@ -427,7 +303,7 @@ class Retry(Action):
         return Performed(["a new run is waiting to start"], run_requests.retry(stores, self["run"], operation))
 
 
-class Cancel(Action):
+class Cancel(CheckedAction):
     name = "cancel"
     title = "Cancel"
     command = "run cancel"
@@ -436,7 +312,7 @@ class Cancel(Action):
     def words(self) -> list[str]:
         return ["run", "cancel", self["run"]]
 
-    def lines(self, snapshot: Snapshot) -> list[str]:
+    def lines(self, stores: Stores, snapshot: Snapshot) -> list[str]:
         run = find_run(snapshot, self["run"])
         status = read_function(snapshot, run).status
         stops = ["its executor is asked to stop, and does when it looks at its claim next"] if status == RUNNING else []

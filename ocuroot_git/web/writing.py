@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..backends.operations import Carried
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
-    from .actions import Action
+    from .action import Action
     from .facts import Facts
     from .keys import Keys
 
