@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.delivering import copy_of, deploy, package, prepare, release
+from support.delivering import copy_of, deploy, package, prepare, release, work_any
 from support.original_stores import v3_branches
 from support.repositories import Repo
 from support.terminals import on_terminal
@@ -332,3 +333,20 @@ def test_a_remote_is_asked_for_history_where_markers_do_not_say_it(shop: Repo, t
         marker = f"{release_of(shop, 1)}/deploy/production/1/status/complete"
         plain = json.dumps({"time": shop.value(f"{marker}#time")})
         shop.ocuroot("update", "--stdin", input=f"set {marker} {plain}\n")
+
+
+def test_ages_count_from_the_moment_that_is_shown(store: Repo) -> None:
+    prepare(store, "staging")
+    release(store, package([deploy("staging")]))
+    work_any(store)
+    told = json.loads(store.ocuroot("deployments", "--json"))
+    deployed = datetime.fromisoformat(told["since"].replace("Z", "+00:00"))
+    later = (deployed + timedelta(hours=3, minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    dates = {"GIT_COMMITTER_DATE": later, "GIT_AUTHOR_DATE": later}
+    store.ocuroot("set", "-q", "+/custom/later", "1", env={**os.environ, **dates})
+
+    def shown(at: str) -> str:
+        return on_terminal(store, "deployments", "--at", at, NO_COLOR="1", GIT_PAGER="cat")
+
+    assert "3 hours ago" in shown("state")
+    assert "just now" in shown("state~1")

@@ -77,6 +77,7 @@ def _show_now(
     *,
     json: bool,
 ) -> None:
+    from ...delivery.claims import now
     from ...ledger.deployments import deployments, lacks_history, tell_history, to_document
     from ..table import Column
 
@@ -97,10 +98,11 @@ def _show_now(
     if not found and terminal.is_interactive:
         terminal.remark("nothing is deployed")
         return
+    present = now(snapshot)
     if terminal.is_interactive and not terminal.ends_with_nul:
         from ..deployment_grid import grids
 
-        for columns, rows in grids(found, terminal.name, lambda one: _parts(terminal, one)):
+        for columns, rows in grids(found, terminal.name, lambda one: _parts(terminal, one, present)):
             if terminal.fits(columns, rows):
                 terminal.table(columns, rows)
                 return
@@ -108,17 +110,17 @@ def _show_now(
         *(Column("package", may_cut=True), Column("environment"), Column("status"), Column("release")),
         *(Column("of"), Column("since"), Column("by", may_cut=True)),
     ]
-    terminal.table(columns, [_row(terminal, one) for one in found])
+    terminal.table(columns, [_row(terminal, one, present) for one in found])
 
 
-def _parts(terminal: Terminal, one: Deployment) -> Parts:
+def _parts(terminal: Terminal, one: Deployment, present: float) -> Parts:
     """What a cell of the grid says of a deployment."""
     from ..deployment_grid import what_of
 
-    return what_of(one, _COLOURS.get(one.status, _OTHERWISE)), _since(terminal, one.since), one.actor
+    return what_of(one, _COLOURS.get(one.status, _OTHERWISE)), _since(terminal, one.since, present), one.actor
 
 
-def _row(terminal: Terminal, one: Deployment) -> list[Cell]:
+def _row(terminal: Terminal, one: Deployment, present: float) -> list[Cell]:
     status = f"{one.status} (down)" if one.is_down and one.run_ref else one.status
     release = one.release.rpartition("/")[2]
     return [
@@ -127,22 +129,20 @@ def _row(terminal: Terminal, one: Deployment) -> list[Cell]:
         (status, _COLOURS.get(one.status, _OTHERWISE)),
         release,
         ",".join(one.tags) or one.commit[:10],
-        _since(terminal, one.since),
+        _since(terminal, one.since, present),
         one.actor,
     ]
 
 
-def _since(terminal: Terminal, moment: float | None) -> str:
-    """How long ago a moment is, for people; elsewhere the moment."""
+def _since(terminal: Terminal, moment: float | None, present: float) -> str:
+    """How long before the present a moment is, for people; elsewhere the moment."""
     if moment is None:
         return ""
     if not terminal.is_interactive:
         return format_seconds(moment)
-    from time import time
-
     from ...formats.times import relative
 
-    return relative(time() - moment)
+    return relative(present - moment)
 
 
 def _show_history(
