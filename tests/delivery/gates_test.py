@@ -191,7 +191,7 @@ def test_of_gates_that_allow_one_is_enough(shop: Repo) -> None:
 def test_a_freeze_says_what_it_closes_and_refuses_what_would_close_nothing(shop: Repo) -> None:
     refused(shop, 1, "there is no environment 'prodution'", *FREEZE, "prodution")
     refused(shop, 1, "no environment has type=live", *FREEZE, "type=live")
-    refused(shop, 129, "why?", "freeze", "production")
+    refused(shop, 129, "say why: -m <text>", "freeze", "production")
     refused(shop, 129, "name environments", *FREEZE)
     refused(shop, 129, "takes a time", *FREEZE, "production", "--until", "soon")
     never = ("--rrule=FREQ=YEARLY;BYMONTHDAY=30;BYMONTH=2", "--duration=1h")
@@ -256,7 +256,7 @@ def test_whom_a_gate_lets_pass_starts_a_run_with_a_reason(shop: Repo) -> None:
     shop.ocuroot(*FREEZE, "production", "--allow", "github:ann")
     shop.ocuroot(*FREEZE, "production", "--allow", "github:ann,github:bob", "--name", "other")
     start = ("run", "start", "--override", PRODUCTION)
-    refused(shop, 129, "why?", *start, env=environ)
+    refused(shop, 129, "say why: -m <text>", *start, env=environ)
     assert "may not override gate 'other'; github:ann, github:bob may" in refused(
         shop, 3, "closed by", *start, "-m", "x"
     )

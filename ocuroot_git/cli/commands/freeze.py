@@ -35,7 +35,7 @@ def run(
     if bool(targets) == all:
         raise UsageError("name environments, or attributes that they have, or give --all")
     if not context.options.message:
-        raise UsageError("why? say it with -m, for whoever meets it")
+        raise UsageError("say why: -m <text>", hint="whoever meets the gate is told")
     document = freeze_requests.gate_document(
         context.stores,
         targets,

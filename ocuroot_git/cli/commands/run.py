@@ -42,7 +42,7 @@ def _overriding(context: Context, *, asked: bool) -> Override | None:
     from ...delivery.gates import Override
 
     if not context.options.message:
-        raise UsageError("why? say it with -m: the run keeps it")
+        raise UsageError("say why: -m <text>", hint="the run keeps it")
     actor = context.stores.origin(context.stores.backend("state")[0]).actor
     return Override(actor or "", context.options.message)
 
