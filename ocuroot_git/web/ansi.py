@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -175,6 +176,7 @@ def rgb(index: int) -> tuple[int, int, int]:
     return grey, grey, grey
 
 
+@cache
 def style_sheet(light: str = "#ffffff", dark: str = "#161d27") -> str:
     """The rules for the 256 colours, as text and as ground, each so that it can be read on the page's own grounds."""
     rules = []

@@ -178,11 +178,9 @@ def _add_raw(app: Flask, view: View) -> None:
         text = log_text(facts, details.Subject(facts, ref).stored)
         return Response(to_bytes(text), content_type="text/plain; charset=utf-8")
 
-    colours = ansi.style_sheet()
-
     @app.get("/static/colours.css")
     def colours_of_logs() -> Response:
-        response = Response(colours, content_type="text/css; charset=utf-8")
+        response = Response(ansi.style_sheet(), content_type="text/css; charset=utf-8")
         response.set_etag(__version__)
         response.make_conditional(request)
         return response

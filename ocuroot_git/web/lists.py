@@ -64,21 +64,21 @@ def overview(facts: Facts) -> Page:
     going_on = [one for one in active if standing(one) not in FOR_PEOPLE]
     failed = [one for one in unfinished.runs if one.status == FAILED]
     compared_ = compared(facts)
+    names = environment_names(facts)
+    is_known = unfinished.done and compared_.done and bool(packages or names)
     return {
         "counts": {
             "packages": len(packages),
             "releases": sum(len(package.numbers) for package in packages.values()),
-            "environments": len(environment_names(facts)),
+            "environments": len(names),
             "deployments": sum(len(package.deployed) for package in packages.values()),
             "unfinished": len(active),
             "waiting_for_people": len(for_people),
             "failed": len(failed),
             "differences": len(compared_.differences),
         },
-        "environments": [_environment_card(facts, packages, name) for name in environment_names(facts)[:12]],
-        "verdict": _verdict(len(failed), len(for_people), len(compared_.differences))
-        if unfinished.done and compared_.done and (packages or environment_names(facts))
-        else None,
+        "environments": [_environment_card(facts, packages, name) for name in names[:12]],
+        "verdict": _verdict(len(failed), len(for_people), len(compared_.differences)) if is_known else None,
         "waiting_for_people": [_unfinished_row(facts, one) for one in for_people[:_PREVIEW]],
         "active": [_unfinished_row(facts, one) for one in going_on[:_PREVIEW]],
         "failed": [_unfinished_row(facts, one) for one in failed[:_PREVIEW]],
