@@ -1,6 +1,6 @@
 """The five metrics of software delivery that dora.dev defines, from the deployments that ended (design 12).
 
-What is counted, and why, is said in `docs/ledger.md`. None stands for what cannot be known, and never for zero.
+What is counted, and why, is said in `docs/metrics.md`. None stands for what cannot be known, and never for zero.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..delivery.claims import now
 from ..delivery.problems import Problems
 from ..errors import NotFound
 from ..formats.times import format_seconds
@@ -54,8 +54,8 @@ def page(facts: Facts, days: str, by: str, number: int) -> Page:
         raise NotFound(f"{backend.where} has no history", hint="a store on a branch has one")
     days = days if days in TIMES else _USUAL
     by = by if by in CHOICES else next(iter(CHOICES))
-    # Once an hour anew: what is too old leaves without any commit.
-    hour = int(time.time() // 3600)
+    # Once an hour anew: what is too old leaves without any commit. Of the past, what was too old then.
+    hour = int(now(facts.snapshot) // 3600)
     found = facts.later(f"metrics {days} {by} {hour}", lambda other: _count(other, days, by, hour * 3600))
     rows = found.rows if found is not None else []
     return {
@@ -72,22 +72,23 @@ def page(facts: Facts, days: str, by: str, number: int) -> Page:
     }
 
 
-def _count(facts: Facts, days: str, by: str, now: int) -> _Counted:
+def _count(facts: Facts, days: str, by: str, present: int) -> _Counted:
     snapshot = facts.snapshot
     fetch_history(snapshot.backend_of(facts.state)[0])
     problems = Problems()
     length = int(days) * _DAY / TIMES[days]
-    window = Window(now - int(days) * _DAY, None, time.time())
+    until = now(snapshot)
+    window = Window(present - int(days) * _DAY, None, until)
     ledger = Ledger(snapshot)
     memory = snapshot.surroundings.memory
     lead_times = LeadTimes(snapshot.surroundings.code, memory)
     source = AttemptReader(ledger, memory)
     cells = counted(source, Places(), window, lead_times, by_cell(incidents(snapshot, problems)))
-    starts = [now - int(days) * _DAY + round(part * length) for part in range(TIMES[days])]
+    starts = [present - int(days) * _DAY + round(part * length) for part in range(TIMES[days])]
     parts = []
     for start in starts:
         is_last = start == starts[-1]
-        part = Window(start, None if is_last else round(start + length) - 1, time.time())
+        part = Window(start, None if is_last else round(start + length) - 1, until)
         part.recorded = window.recorded
         (measured,) = measure(cells, part)
         parts.append({"start": format_seconds(start), **measured.to_document()})

@@ -84,7 +84,7 @@ def _down(seen: Seen) -> bool:
 
 
 def _naive_cell(history: list[Seen], incidents: list[Incident], code: Repo | None) -> None:
-    """By the words of docs/ledger.md, one after the other; `history` is oldest first."""
+    """By the words of docs/metrics.md, one after the other; `history` is oldest first."""
     # A deployment failed where its run failed.
     for one in history:
         one.failed = one.event.outcome == "failed"

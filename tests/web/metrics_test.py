@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from html.parser import HTMLParser
@@ -67,6 +68,18 @@ def test_the_page_says_what_the_command_says(shop: Repo) -> None:
     assert browser.json("/metrics?by=environment&days=7")["items"][1]["environment"] == "staging"
     assert browser.json("/metrics?by=nothing&days=x")["days"] == 90
     assert '<a href="/metrics" data-goes="m" aria-current="page">Metrics</a>' in text
+
+
+def test_metrics_of_a_moment_end_there(store: Repo) -> None:
+    prepare(store, "staging")
+    long_ago = {"GIT_COMMITTER_DATE": "2020-01-05T10:00:00Z", "GIT_AUTHOR_DATE": "2020-01-05T10:00:00Z"}
+    release(store, package([deploy("staging")]))
+    store.ocuroot("work", "any", "-q")
+    store.ocuroot("set", "-q", "+/custom/later", "1", env={**os.environ, **long_ago})
+    assert store.git("log", "-1", "--format=%cs", "state") == "2020-01-05"
+    page = browser_of(store).json("/metrics?at=state")
+    assert page["parts"][0]["start"].startswith("2019-10-07")  # 90 days before
+    assert not browser_of(store).json("/metrics")["parts"][0]["start"].startswith("2019")
 
 
 class _Charts(HTMLParser):
