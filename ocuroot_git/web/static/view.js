@@ -4,7 +4,7 @@
 "use strict";
 
 (() => {
-  const EVERY = 1000, AFTER_A_FAULT = 4000, CLOCK = 20000;
+  const EVERY = 1000, AFTER_A_FAULT = 4000, CLOCK = 20000, MARKED = 2400;
   const live = document.getElementById("live");
   let tip = document.body.dataset.tip;
   let busy = false;
@@ -26,6 +26,7 @@
     unfolded: new Map([...main.querySelectorAll("details[id]")].map((one) => [one.id, one.open])),
     scrolled: [...main.querySelectorAll(".scroll[id]")].map((one) => [one.id, one.scrollLeft, fromTop(one), isAtEnd(one)]),
     texts: new Map([...main.querySelectorAll("[data-key]")].map((one) => [one.dataset.key, words(one)])),
+    marked: new Map([...main.querySelectorAll(".changed[data-key]")].map((one) => [one.dataset.key, one.dataset.since])),
     inputs: [...main.querySelectorAll("input[id]")].map((one) => [one.id, one.value]),
     focus: place(document.activeElement),
     y: window.scrollY,
@@ -74,8 +75,13 @@
       if (one) one.value = value;
     }
     for (const one of main.querySelectorAll("[data-key]")) {
-      const old = before.texts.get(one.dataset.key);
-      if (old !== undefined ? old !== words(one) : before.texts.size) one.classList.add("changed");
+      const old = before.texts.get(one.dataset.key), now = Date.now();
+      const isChanged = old !== undefined ? old !== words(one) : before.texts.size > 0;
+      // What takes long comes a moment after the rest: the marks of that stay their time.
+      const since = isChanged ? now : Number(before.marked.get(one.dataset.key) ?? 0);
+      if (now - since > MARKED) continue;
+      one.classList.add("changed");
+      one.dataset.since = since;
     }
     dress();
     if (before.focus) main.querySelector(before.focus)?.focus({ preventScroll: true });
