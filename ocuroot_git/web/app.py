@@ -1,4 +1,4 @@
-"""The pages and their addresses: a Flask application. What a page shows comes from `lists`, `details` and `changes`.
+"""The pages and their addresses: a Flask application. What each page shows comes from a module of its own.
 
 Every page has two forms under one address, a page for people and JSON for programs (`Accept: application/json`, or
 `.json` after the address). Both carry an ETag made of the tips of the branches, so that a page that did not change
@@ -26,7 +26,20 @@ from ..formats.layout import SIDES, StoreError
 from ..formats.printable import escaped
 from ..formats.times import format_seconds, parse_time
 from ..git.objects import Oid
-from . import addresses, ansi, changes, commands, details, finding, lists, metrics, timelines, writing
+from . import (
+    addresses,
+    ansi,
+    changes,
+    commands,
+    details,
+    environments,
+    finding,
+    lists,
+    metrics,
+    overview,
+    timelines,
+    writing,
+)
 from .addresses import PAGE
 from .background import PATIENCE
 from .differences import compared
@@ -141,10 +154,10 @@ def _add_pages(app: Flask, view: View) -> None:
         if not rule.endswith((">", "/")):
             app.add_url_rule(f"{rule}.json", f"json {rule}", answer)
 
-    page("/", "overview.html", lambda facts: {**lists.overview(facts), **_latest(facts)})
-    app.add_url_rule("/overview.json", "json /", lambda: _answer(view, "", lists.overview))
-    page("/environments", "environments.html", lambda facts: lists.environments(facts, _number()))
-    page("/deployments", "deployments.html", lambda facts: lists.deployments(facts, _number(), _text("q")))
+    page("/", "overview.html", lambda facts: {**overview.overview(facts), **_latest(facts)})
+    app.add_url_rule("/overview.json", "json /", lambda: _answer(view, "", overview.overview))
+    page("/environments", "environments.html", lambda facts: environments.environments(facts, _number()))
+    page("/deployments", "deployments.html", lambda facts: environments.deployments(facts, _number(), _text("q")))
     page("/packages", "packages.html", lambda facts: lists.packages(facts, _number(), _text("q")))
     page("/work", "work.html", lambda facts: lists.work(facts, _number(), _text("status")))
     page("/custom", "custom.html", lambda facts: lists.custom(facts, _number()))

@@ -14,7 +14,7 @@ from ..errors import Error
 from ..formats.refs import STATE
 from . import addresses
 from .changes import commit_of_id, describe
-from .lists import environment_names
+from .environments import environment_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,8 @@ from ..formats.times import format_seconds
 from ..ledger.chunks import Ledger
 from ..ledger.deployment_history import Choice, Teller
 from .changes import fetch_history
-from .lists import PER_PAGE, environment_names
+from .environments import environment_names
+from .lists import PER_PAGE
 
 if TYPE_CHECKING:
     from .facts import Facts
