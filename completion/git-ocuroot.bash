@@ -87,7 +87,7 @@ _git_ocuroot ()
     'work cascade') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
     'work continue') __gitcomp "--dry-run --exec --jobs --offline --max-age --message --quiet --verbose --help" ;;
     'work ops') __gitcomp "--dry-run --offline --max-age --message --quiet --verbose --help" ;;
-    'work trigger') __gitcomp "--json --offline --max-age --quiet --verbose --help" ;;
+    'work trigger') __gitcomp "--intent --dry-run --json --offline --max-age --quiet --verbose --help" ;;
     'freeze') __gitcomp "--all --from --until --rrule --duration --timezone --package --allow --name --cancel-pending --message --operation --quiet --verbose --help" ;;
     'thaw') __gitcomp "--all --message --operation --quiet --verbose --help" ;;
     'approve') __gitcomp "--environment --reject --package --release --message --operation --quiet --verbose --help" ;;

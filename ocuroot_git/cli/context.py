@@ -105,6 +105,15 @@ class Context:
         """The commit that is checked out, or the one that `OCU_REPO_COMMIT_OVERRIDE` names. Raises NotFound."""
         return self.settings.repository.resolve(self.environ.get("OCU_REPO_COMMIT_OVERRIDE") or "HEAD")
 
+    def file_at(self, commit: Oid | str, path: str) -> bytes | None:
+        """A file in a commit of this repository, from where the paths of packages begin; None where there is none."""
+        from ..backends.base import file_at
+        from ..git.objects import Oid
+
+        repository = self.settings.repository
+        path = f"{self.settings.root_below_top}/{path.removeprefix('//')}".strip("/")
+        return file_at(repository, repository.root(Oid(commit)), path)
+
     def code(self) -> AbstractContextManager[Code | None]:
         """A block with what evaluates and calls the packages of this repository that are code; None without one."""
         from contextlib import contextmanager

@@ -8,6 +8,12 @@ else writes there, so that no secret passes unmasked.
                "visible": [names of variables], "shell": whether the top level may run commands}
     entry     {"message", "stream", "attributes": {"thread", "filename", "line", "col"}}
     result    {"done": {"outputs", "tags", "watch"}}, {"next": {"fn", "inputs"}} or {"error", "hint"}
+
+The function that a `repo.ocu.star` gives to `trigger` is called the same way. Its text is in the request, since it may
+be that of another repository, and takes the place of `repository` and `commit`:
+
+    request   {"source", "path", "top", "trigger": the commit that it is given, "visible", "shell"}
+    result    {"triggered": whether there is such a function} or {"error", "hint"}
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from .commands import Signals
-    from .files import DirectoryFiles
+    from .files import DirectoryFiles, PackageFiles
     from .host import Place
     from .masking import Secrets
 
@@ -98,7 +104,7 @@ def _call(request: Fields, answer: Callable[[Fields], None]) -> Fields:
     from ..git.repository import Repository
     from .commands import Signals
     from .evaluation import Evaluation, Failure
-    from .files import CommitFiles, DirectoryFiles, FilesError
+    from .files import CommitFiles, DirectoryFiles, FilesError, OneFile
     from .host import Closed
     from .permissions import Permissions
 
@@ -108,22 +114,28 @@ def _call(request: Fields, answer: Callable[[Fields], None]) -> Fields:
     evaluation = None
     try:
         need_library("a package")
-        files = CommitFiles(Repository.open(request["repository"], os.environ), request["commit"])
+        files: PackageFiles
+        if "source" in request:
+            files = OneFile(path, request["source"])
+        else:
+            files = CommitFiles(Repository.open(request["repository"], os.environ), request["commit"])
         visible = {name: os.environ[name] for name in request["visible"] if name in os.environ}
         permissions = Permissions(visible, top)
         if request["shell"]:
             permissions = Permissions(visible, top, shell_in(top, os.environ), DirectoryFiles(top))
         evaluation = Evaluation(files, path, Closed(files, permissions, directory, None), None, callable=True)
-        evaluation.registry.environments = request["environments"]
+        evaluation.registry.environments = request.get("environments", [])
         evaluation.cancelled = lambda: bool(signals.received)
         evaluation.run()
         problems = evaluation.registry.problems
         if problems:
             raise Failure(problems[0])
-        function = request["function"]
+        function = request.get("function") or {"name": "trigger"}
         evaluation.host = Opened(
             DirectoryFiles(top), directory, evaluation.secrets, str(function["name"]), answer, signals
         )
+        if "trigger" in request:
+            return {"triggered": evaluation.trigger(request["trigger"])}
         inputs = {name: _in_order(value) for name, value in request["inputs"].items()}
         text = evaluation.call(function["name"], function["pos"], inputs, request["work_id"])
         if problems:

@@ -39,6 +39,12 @@ def ocuroot_call__(name, how, inputs, work_id):
         elif known == name:
             return __json__(fn(**inputs))
     fail("there is no function '%s'" % name)
+
+def ocuroot_trigger__(commit):
+    if not __triggers__:
+        return False
+    __triggers__[-1](commit)
+    return True
 """
 
 
@@ -79,20 +85,26 @@ class Evaluation:
 
     def call(self, name: str, position: str, inputs: dict[str, Any], work_id: str) -> str:
         """Call a function of the package that was evaluated; gives what it returned, as JSON. Raises Failure."""
-        import starlark
-
         for source in self._sources.values():
             function = source.functions.get(name)
             if function is None or source.position(function) != position:
                 continue
             how = "ctx" if function.takes_context else "inputs"
-            options = starlark.EvalOptions(check_cancelled=self.cancelled, max_callstack_size=_DEEPEST)
-            try:
-                called = self._modules[source.path].call_with(options, "ocuroot_call__", name, how, inputs, work_id)
-            except starlark.StarlarkError as error:
-                raise self._explain(str(error), source) from None
-            return str(called.value)
+            return str(self._call(source, "ocuroot_call__", name, how, inputs, work_id))
         raise Failure(Problem(self.path, 0, 0, f"function {name}/{position} not found"))
+
+    def trigger(self, commit: str) -> bool:
+        """Call the function that `trigger(…)` was given last, with a commit; whether there is one. Raises Failure."""
+        return bool(self._call(self._sources[self.path], "ocuroot_trigger__", commit))
+
+    def _call(self, source: Source, name: str, *given: object) -> object:
+        import starlark
+
+        options = starlark.EvalOptions(check_cancelled=self.cancelled, max_callstack_size=_DEEPEST)
+        try:
+            return self._modules[source.path].call_with(options, name, *given).value
+        except starlark.StarlarkError as error:
+            raise self._explain(str(error), source) from None
 
     def _read(self, path: str, shown: str) -> Source:
         text = self._files.read(path)

@@ -99,6 +99,25 @@ class CommitFiles:
         return self._repository.is_tree(node)
 
 
+class OneFile:
+    """One file, whose text is known; there are no others."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self._path = path
+        self._text = text
+
+    def read(self, path: str) -> str:
+        if path != self._path:
+            raise FilesError(f"'{path}' cannot be read: nothing but '{self._path}' is known here")
+        return self._text
+
+    def names(self, path: str) -> list[str]:
+        raise FilesError(f"'{path}' cannot be read: nothing but '{self._path}' is known here")
+
+    def is_directory(self, path: str) -> bool:
+        raise FilesError(f"there is nothing at '{path}'")
+
+
 class DirectoryFiles:
     """The files below a directory as they lie there. Symbolic links are followed as long as they stay below it."""
 

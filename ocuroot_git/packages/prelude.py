@@ -16,6 +16,7 @@ VERSIONS: Final = ("0.3.0",)
 PRELUDE: Final = """
 __stack__ = call_stack
 __struct__ = struct
+__triggers__ = []
 
 def print(*values, sep = " "):
     __print__(sep.join([str(value) for value in values]), __stack__())
@@ -130,11 +131,12 @@ http = struct(
     patch = lambda url, headers = {}, body = "": __request__("PATCH", url, headers, body),
 )
 
-def __store_git__(remote_url, branch = None, create_branch = True, support_files = None):
+def __store_git__(remote_url, branch = None, create_branch = True, path_prefix = None, support_files = None):
     return {"git": {
         "remote_url": remote_url,
         "branch": branch,
         "create_branch": create_branch,
+        "path_prefix": path_prefix,
         "support_files": support_files,
     }}
 
@@ -150,7 +152,7 @@ def remotes(remotes):
     pass
 
 def trigger(fn: typing.Callable):
-    pass
+    __triggers__.append(fn)
 """
 
 ABSENT: Final = """

@@ -101,8 +101,11 @@ def test_commits_that_have_work_are_listed(store: Repo) -> None:
     release(store, package([call("build")]), "theirs", "--repo=their", f"--commit={'12' * 20}")
     release(store, package([call("ship", inputs=APPROVED)]), "third", "--repo=third", f"--commit={'34' * 20}")
     here = store.oid("HEAD")
-    assert store.ocuroot("work", "trigger").splitlines() == [f"shop\t{here}", f"their\t{'12' * 20}"]
-    assert json.loads(store.ocuroot("work", "trigger", "--json").splitlines()[0]) == {"repo": "shop", "commit": here}
+    listed = [f"shop\t{here}", f"their\t{'12' * 20}"]
+    assert store.ocuroot("work", "trigger", "--dry-run").splitlines() == listed
+    assert store.ocuroot("work", "trigger").splitlines() == [f"{line}\tnone" for line in listed]
+    said = store.ocuroot("work", "trigger", "--dry-run", "--json").splitlines()[0]
+    assert json.loads(said) == {"repo": "shop", "commit": here}
 
 
 def test_which_release_is_meant_is_not_guessed(store: Repo) -> None:

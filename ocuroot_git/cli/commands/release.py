@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from ...backends.base import file_at
 from ...errors import Fatal, NotFound
 from ...formats.documents import Document, dump
 from ...formats.refs import Ref, RefError
@@ -110,7 +109,7 @@ def _new_by_code(context: Context, package: str, released: Oid, *, tags: list[st
 
 def _repository(context: Context, commit: Oid) -> Fields | None:
     """What other machines need to know of this repository to work at a commit; None where it has no `repo.ocu.star`."""
-    source = _file_at(context, commit, "repo.ocu.star")
+    source = context.file_at(commit, "repo.ocu.star")
     if source is None:
         return None
     from binascii import b2a_base64
@@ -131,7 +130,7 @@ def _warn_of_changes(context: Context, path: str, commit: Oid) -> None:
             here = file.read()
     except OSError:
         return
-    if here != _file_at(context, commit, path):
+    if here != context.file_at(commit, path):
         context.terminal.warning(f"'{path}' was changed here; it is released as it is in commit {commit[:12]}")
 
 
@@ -218,7 +217,7 @@ def _definition(context: Context, named: str, path: str, commit: Oid | None) -> 
                 return read_package(file.read(), named)
         except (OSError, UnicodeDecodeError) as error:
             raise Fatal(f"cannot read '{named}': {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
-    data = _file_at(context, commit, path) if commit is not None else None
+    data = context.file_at(commit, path) if commit is not None else None
     if data is None:
         raise NotFound(f"the commit has no file '{path}'", hint="--package names the file that defines the package")
     hint = "--package names a file that defines the package in JSON, '-' is stdin"
@@ -235,16 +234,9 @@ def _path_in(context: Context, commit: Oid, path: str) -> str:
     path = path.removeprefix("./-/")  # as refs name what is of this repository
     below = os.path.relpath(os.getcwd(), os.path.realpath(context.top_directory()))
     seen = os.path.normpath(os.path.join(below, path))
-    if path.startswith("/") or below == "." or seen.startswith("..") or _file_at(context, commit, path) is not None:
+    if path.startswith("/") or below == "." or seen.startswith("..") or context.file_at(commit, path) is not None:
         return path
-    return seen if _file_at(context, commit, seen) is not None else path
-
-
-def _file_at(context: Context, commit: Oid, path: str) -> bytes | None:
-    """The file of a package in a commit of this repository; None where there is none."""
-    repository = context.settings.repository
-    path = f"{context.settings.root_below_top}/{path.removeprefix('//')}".strip("/")
-    return file_at(repository, repository.root(commit), path)
+    return seen if context.file_at(commit, seen) is not None else path
 
 
 def listing(context: Context, *paths: str, json: bool) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from ...errors import UsageError
+import os
+
+from ...errors import NotFound, UsageError
 from ...formats.documents import dump
 from ..options import MESSAGE, READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...delivery.addresses import RunRef
+    from ...delivery.problems import Problems
     from ...delivery.queue import QueueItem
     from ...delivery.worker import Scope, WorkSummary
     from ...store.stores import Stores
@@ -46,7 +49,10 @@ def _line(context: Context, item: QueueItem) -> str:
 def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
     from ...delivery.worker import Scope
 
-    return carry_out(context, Scope(), dry_run=dry_run, exec=exec, jobs=jobs)
+    status = carry_out(context, Scope(), dry_run=dry_run, exec=exec, jobs=jobs)
+    if dry_run or exec or status >= 128:
+        return status
+    return _trigger_others(context) or status
 
 
 def cascade(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
@@ -87,18 +93,76 @@ def handle_ops(context: Context, *, dry_run: bool) -> int:
     return report_problems(context.terminal, problems)
 
 
-def trigger(context: Context, *, json: bool) -> int:
-    from ...delivery import queue
+def trigger(context: Context, *, intent: bool, dry_run: bool, json: bool) -> int:
+    from ...delivery import queue, triggers
     from ...delivery.problems import Problems
     from ..reports import report_problems
 
     problems = Problems()
-    for repo, commit in queue.commits_with_work(context.snapshot(), problems):
+    snapshot = context.snapshot()
+    find = triggers.repositories if intent else queue.commits_with_work
+    status = 0
+    for repo, commit in find(snapshot, problems):
+        told = {} if dry_run else {"trigger": _call_trigger(context, repo, commit, problems)}
+        status = status or int("failed" in told.values())
         if json:
-            context.terminal.json(dump({"repo": repo, "commit": commit}, None))
+            context.terminal.json(dump({"repo": repo, "commit": commit, **told}, None))
         else:
-            context.terminal.record(f"{context.terminal.name(repo)}\t{commit}")
-    return report_problems(context.terminal, problems)
+            context.terminal.record("\t".join([context.terminal.name(repo), commit, *told.values()]))
+    return report_problems(context.terminal, problems) or status
+
+
+def _trigger_others(context: Context) -> int:
+    """Let other repositories know of work that is ready there, and was not done here; gives the exit status."""
+    from ...delivery import queue
+    from ...delivery.problems import Problems
+
+    here = context.stores.base.repo
+    problems = Problems()  # which were told of already
+    others = [(repo, commit) for repo, commit in queue.commits_with_work(context.snapshot(), problems) if repo != here]
+    return int("failed" in [_call_trigger(context, repo, commit, problems) for repo, commit in others])
+
+
+def _call_trigger(context: Context, repo: str, commit: str, problems: Problems) -> str:
+    """Call the function that the `repo.ocu.star` of a repository gives to `trigger`; gives what came of it."""
+    from ...delivery import triggers
+    from ...delivery.child_command import Signals
+    from ...packages.permissions import permissions_of
+
+    terminal = context.terminal
+    source = _repo_file_at(context, commit) if repo == context.stores.base.repo else None
+    if source is None:
+        with problems.leave_out(f"{repo}/-/{triggers.REPO_FILE}/@{commit}"):
+            source = triggers.source_of(context.snapshot(), repo, commit)
+    if source is None:
+        return triggers.NONE
+    with Signals() as stop:
+        triggered = triggers.call(
+            source,
+            commit,
+            environ=context.environ,
+            permissions=permissions_of(context.settings),
+            directory=os.getcwd(),
+            stop=stop,
+            output=lambda line: terminal.remark(f"{repo}: {line}"),
+        )
+    if triggered.how == triggers.FAILED:
+        what = f"the trigger of '{repo}' failed for commit {commit[:12]}: {triggered.why}"
+        terminal.error("error: ", what, triggered.hint)
+    elif triggered.how == triggers.CALLED:
+        terminal.remark(f"{repo}: called its trigger for commit {commit[:12]}")
+    return triggered.how
+
+
+def _repo_file_at(context: Context, commit: str) -> str | None:
+    """The `repo.ocu.star` of this repository at a commit; None where there is none, or the commit is not here."""
+    from ...delivery import triggers
+
+    try:
+        data = context.file_at(context.settings.repository.resolve(commit), triggers.REPO_FILE)
+    except NotFound:
+        return None
+    return data.decode(errors="replace") if data is not None else None
 
 
 def carry_out(context: Context, scope: Scope, *, dry_run: bool = False, exec: str | None = None, jobs: int = 1) -> int:
@@ -226,7 +290,9 @@ COMMAND = Group(
             _WORKING,
             common=(*READING, MESSAGE),
             most=0,
-            notes="Prints how each run ended. Exit status: 0; 1 where a run failed or an intent could not be applied.",
+            notes="Prints how each run ended. Where work of other repositories is ready at the end, their triggers\n"
+            "are called, as 'work trigger' does, unless --exec says what does it. Exit status: 0; 1 where a run or a\n"
+            "trigger failed, or an intent could not be applied.",
         ),
         Command(
             "work cascade",
@@ -263,17 +329,21 @@ COMMAND = Group(
         ),
         Command(
             "work trigger",
-            "List the repositories and commits for whose releases something is ready, for a script that starts a job "
-            "for each.",
+            "Let the repositories know for whose releases something is ready: call the function that repo.ocu.star "
+            "gives to 'trigger', with each commit, to start a job there.",
             "[<options>]",
             trigger,
             (
+                Option("--intent", help="of each repository that is known, with its newest commit, ready or not"),
+                Option("--dry-run", help="only list the repositories and commits"),
                 Option("--json", help="print a JSON line for each"),
                 Option("-z", help="end records with NUL"),
             ),
             common=READING,
             most=0,
-            notes="Nothing is executed: the function that 'trigger' in repo.ocu.star names is not called.",
+            notes="Prints repository, commit, and whether its trigger was called: 'called', 'none' where there is no\n"
+            "such function, or 'failed'. The file of another repository is the one in the store; the function runs\n"
+            "here, as commands of packages do. Exit status: 0; 1 where one failed.",
         ),
     ),
 )

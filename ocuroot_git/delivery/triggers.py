@@ -1,0 +1,123 @@
+"""Letting others know that there is work: the function that a repository's `repo.ocu.star` gives to `trigger`.
+
+A release is worked on at its commit. Where that is another repository's, the store may hold its `repo.ocu.star`, and
+the function there starts a job, as its authors know how: it is called with the commit. It runs as the commands of
+packages do, which are in the store as well.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from ..errors import Fatal
+from ..formats.documents import dump, to_bytes
+from . import child_command
+from .problems import BadDocument, Problems
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Final
+
+    from ..packages.permissions import Permissions
+    from ..store.snapshot import Snapshot
+    from .child_command import Stop
+
+REPO_FILE: Final = "repo.ocu.star"
+CALLED: Final = "called"
+NONE: Final = "none"
+FAILED: Final = "failed"
+
+
+class Triggered:
+    """What came of it: `called`; `none`, where the file gives no function; or `failed`, and why."""
+
+    def __init__(self, how: str, why: str = "", hint: str | None = None) -> None:
+        self.how = how
+        self.why = why
+        self.hint = hint
+
+
+def repositories(snapshot: Snapshot, problems: Problems) -> list[tuple[str, str]]:
+    """The repositories that the store has the `repo.ocu.star` of, each with the newest commit of which it has it."""
+    found = []
+    for ref in snapshot.match(f"**/-/{REPO_FILE}/@", side="state"):
+        repo = ref.partition("/-/")[0]
+        with problems.leave_out(ref):
+            commit = snapshot.resolve(ref).rpartition("@")[2]
+            if not commit:
+                raise BadDocument(ref, "it leads to no commit")
+            found.append((repo, commit))
+    return found
+
+
+def source_of(snapshot: Snapshot, repo: str, commit: str) -> str | None:
+    """The `repo.ocu.star` of a repository at a commit, as the store has it; None for none. Raises BadDocument."""
+    import base64
+
+    ref = f"{repo}/-/{REPO_FILE}/@{commit}"
+    if not snapshot.exists(ref):
+        return None
+    found = snapshot.get(ref)
+    source = found.get("source") if isinstance(found, dict) else None
+    try:
+        return base64.b64decode(source or "", validate=True).decode()
+    except (TypeError, ValueError):
+        raise BadDocument(ref, "its source is no text in base 64") from None
+
+
+def call(
+    source: str,
+    commit: str,
+    *,
+    environ: Mapping[str, str],
+    permissions: Permissions,
+    directory: str,
+    stop: Stop,
+    output: Callable[[str], None],
+) -> Triggered:
+    """Call the function of a `repo.ocu.star` with a commit, in a directory; `output` is given the lines it prints."""
+    from ..packages.calling import Answers, command
+
+    request = {
+        "source": source,
+        "path": REPO_FILE,
+        "top": directory,
+        "trigger": commit,
+        "visible": sorted(permissions.environ),
+        "shell": permissions.shell is not None,
+    }
+    answers = Answers(lambda message, stream, attributes: output(message))
+
+    def read(stream: int, data: bytes) -> None:
+        if stream == 1:
+            answers.feed(data)
+
+    with tempfile.TemporaryDirectory(prefix="git-ocuroot-") as scratch:
+        stdin = os.path.join(scratch, "input")
+        with open(stdin, "wb") as file:
+            file.write(to_bytes(dump(request, None)))
+        try:
+            ended = child_command.run(
+                command(),
+                environ=environ,
+                directory=directory,
+                stdin=stdin,
+                timeout=None,
+                stop=stop,
+                output=read,
+                tick=lambda: _OFTEN,
+            )
+        except Fatal as error:
+            return Triggered(FAILED, error.message, error.hint)
+    result = answers.result
+    if result is None:
+        return Triggered(FAILED, ended.why or f"the process that called the function ended with status {ended.status}")
+    if "error" in result:
+        return Triggered(FAILED, result["error"], result["hint"])
+    return Triggered(CALLED if result["triggered"] else NONE)
+
+
+_OFTEN: Final = 3600.0
+"""Nothing is due while a function is called; signals wake who waits for it."""
