@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 
-from .objects import Oid
+from .graph_files import GraphFiles
+from .objects import Oid, Unanswered
 from .program import GitError, run
+from .program import start as start_program
 from .scratch import scratch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import BinaryIO, Final
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from typing import Final
 
+    from .program import Child
     from .repository import Repository
 
 DIRECTORY: Final = os.path.join("ocuroot", "history.git")
@@ -31,8 +34,8 @@ _FILES: Final = {
     os.path.join("objects", "info", "alternates"): _ALTERNATE,
 }
 _ELSEWHERE: Final = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")
-_BLOOM: Final = b"BDAT"
-_OID_SIZE: Final = 20
+_MOST_PROCESSES: Final = 8
+"""Paths of which each is asked for by a process of its own; more are asked for together, without the filters."""
 
 
 class CommitGraph:
@@ -55,44 +58,57 @@ class CommitGraph:
             or os.path.lexists(os.path.join(repository.common_dir, "info", "grafts"))
         )
 
-    def changed(self, start: Oid, paths: Sequence[str], *, write: Oid | None = None) -> list[Oid] | None:
-        """The commits that changed any of the paths, along the first parents of `start`, newest first.
+    @property
+    def is_there(self) -> bool:
+        """Whether one of our own was made, to which it is quick to add."""
+        return os.path.lexists(os.path.join(self.path, "objects", "info", "commit-graphs"))
+
+    def changed(
+        self, start: Oid, paths: Sequence[str], *, write: Oid | None = None
+    ) -> Generator[Oid, None, None] | None:
+        """The commits that changed any of the paths, along the first parents of `start`, newest first, as they come.
 
         Each is compared with its first parent, the first commit with nothing. None where there is no graph that knows
-        `start`; where it is worth the time to make one, `write` is the commit whose history it is to know.
+        `start`; where it is worth the time to make one, `write` is the commit whose history it is to know. The iterator
+        raises Unanswered where git fails; whoever does not go on to its end closes it.
         """
         if not self._is_of_use or not paths:
             return None
-        try:
-            git_dir = self._git_dir_of(start)
-            if git_dir is None and write and self._may_write:
+        git_dir = self._git_dir_of(start)
+        if git_dir is None and write and self._may_write:
+            try:
                 self._write(write)
-                git_dir = self._git_dir_of(start)
-            return None if git_dir is None else self._ask(git_dir, start, list(dict.fromkeys(paths)))
-        except (GitError, OSError):
-            return None
+            except (GitError, OSError):
+                return None
+            git_dir = self._git_dir_of(start)
+        return None if git_dir is None else self._ask(git_dir, start, list(dict.fromkeys(paths)))
 
     def _git_dir_of(self, commit: Oid) -> str | None:
         """The repository whose graph knows a commit and what it changed: the user's own, or ours."""
-        oid = bytes.fromhex(commit)
-        if _knows(os.path.join(self._objects, "info"), oid):
-            return self._parent
-        return self.path if _knows(os.path.join(self.path, "objects", "info"), oid) else None
+        for git_dir, objects in ((self._parent, self._objects), (self.path, os.path.join(self.path, "objects"))):
+            with GraphFiles(os.path.join(objects, "info")) as files:
+                if files.knows(commit):
+                    return git_dir
+        return None
 
-    def _ask(self, git_dir: str, start: Oid, paths: list[str]) -> list[Oid]:
-        # The filters serve one path at a time.
-        histories = [self._rev_list(git_dir, start, path) for path in paths]
-        histories = [commits for commits in histories if commits]
-        if len(histories) < 2:
-            return histories[0] if histories else []
-        wanted = {commit for commits in histories for commit in commits}
-        if all(len(commits) == len(wanted) for commits in histories):
-            return histories[0]
-        return [commit for commit in self._rev_list(git_dir, start) if commit in wanted]
-
-    def _rev_list(self, git_dir: str, start: Oid, *paths: str) -> list[Oid]:
-        arguments = ["--git-dir", git_dir, "rev-list", "--first-parent", start, "--", *map(os.fsencode, paths)]
-        return [Oid(oid) for oid in run(arguments, self._environ).decode().split()]  # type: ignore[arg-type]
+    def _ask(self, git_dir: str, start: Oid, paths: list[str]) -> Generator[Oid, None, None]:
+        # The filters serve one path at a time, and so several processes find several paths sooner than one.
+        groups = [[path] for path in paths] if len(paths) <= _MOST_PROCESSES else [paths]
+        children: list[Child] = []
+        try:
+            for group in groups:
+                words = ["--git-dir", git_dir, "rev-list", "--first-parent", start, "--", *group]
+                children.append(start_program(words, self._environ))
+            if len(children) == 1:
+                yield from map(Oid, children[0].lines())
+            else:
+                with GraphFiles(os.path.join(git_dir, "objects", "info")) as files:
+                    yield from _in_order([map(Oid, child.lines()) for child in children], files)
+        except (GitError, OSError) as error:
+            raise Unanswered(str(error)) from None
+        finally:
+            for child in children:
+                child.drop()
 
     def _write(self, start: Oid) -> None:
         """Add the history of a commit to the graph; one process at a time, and the others do without."""
@@ -137,41 +153,26 @@ class CommitGraph:
                     raise
 
 
-def _knows(info: str, oid: bytes) -> bool:
-    """Whether a graph in `objects/info` has a commit, with the paths that it changed."""
-    chain = os.path.join(info, "commit-graphs")
-    files = [os.path.join(info, "commit-graph")]
-    try:
-        with open(os.path.join(chain, "commit-graph-chain"), encoding="ascii") as lines:
-            files += [os.path.join(chain, f"graph-{line.strip()}.graph") for line in lines]
-    except (OSError, ValueError):
-        pass  # there is none
-    return any(_file_knows(file, oid) for file in files)
+def _in_order(histories: list[Iterator[Oid]], files: GraphFiles) -> Iterator[Oid]:
+    """The commits of several histories along the same first parents as one, each once, newest first.
 
+    Their order is that of their levels, whatever clocks say. Raises Unanswered where the graph does not tell them.
+    """
+    heads: list[tuple[int, Oid, Iterator[Oid]]] = []
 
-def _file_knows(path: str, oid: bytes) -> bool:
-    """The same of one file: see gitformat-commit-graph(5)."""
-    try:
-        with open(path, "rb") as file:
-            return _lookup(file, oid)
-    except (OSError, ValueError, KeyError):
-        return False  # not there, or not of a form that we know
+    def add_next(history: Iterator[Oid]) -> None:
+        commit = next(history, None)
+        if commit is not None:
+            level = files.level(commit)
+            if level is None:
+                raise Unanswered(f"the commit-graph does not tell where {commit} stands")
+            heads.append((level, commit, history))
 
-
-def _lookup(file: BinaryIO, oid: bytes) -> bool:
-    header = file.read(8)
-    if header[:6] != b"CGPH\1\1":
-        return False
-    chunks = {}
-    for _ in range(header[6] + 1):
-        entry = file.read(12)
-        chunks[entry[:4]] = int.from_bytes(entry[4:], "big")
-    if _BLOOM not in chunks:
-        return False
-    file.seek(chunks[b"OIDF"] + 4 * max(oid[0] - 1, 0))
-    bounds = file.read(8)
-    low = int.from_bytes(bounds[:4], "big") if oid[0] else 0
-    high = int.from_bytes(bounds[4:] if oid[0] else bounds[:4], "big")
-    file.seek(chunks[b"OIDL"] + _OID_SIZE * low)
-    ids = file.read(_OID_SIZE * (high - low))
-    return any(ids[at : at + _OID_SIZE] == oid for at in range(0, len(ids), _OID_SIZE))
+    for history in histories:
+        add_next(history)
+    while heads:
+        _, newest, _ = max(heads, key=lambda head: head[0])
+        yield newest
+        for head in [head for head in heads if head[1] == newest]:
+            heads.remove(head)
+            add_next(head[2])

@@ -49,6 +49,10 @@ class ObjectError(Fatal):
     """An object is missing or cannot be read or written."""
 
 
+class Unanswered(Exception):
+    """Git, or its commit-graph, could not tell a history after all: the caller walks on from where it was."""
+
+
 class RefMoved(Exception):
     """A branch no longer stands where it was read, or is held by another process: the caller may try again.
 

@@ -14,7 +14,7 @@ from ..redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from subprocess import Popen
     from typing import Any, Final
 
@@ -34,24 +34,44 @@ class GitError(Fatal):
 
 
 class Child:
-    """A running `git` process whose output is collected by `finish`."""
+    """A running `git` process whose output is collected by `finish`, or read as it comes by `lines`."""
 
-    __slots__ = ("_arguments", "_err", "_out", "_pid")
+    __slots__ = ("_arguments", "_err", "_is_over", "_out", "_pid")
 
     def __init__(self, arguments: Sequence[str], pid: int, out: int, err: int) -> None:
         self._arguments = arguments
         self._pid = pid
         self._out = out
         self._err = err
+        self._is_over = False
 
     def finish(self) -> tuple[int, bytes, str]:
         """Wait for the end; gives the exit status, stdout, and stderr as text."""
+        self._is_over = True
         out, err = _read_all(self._out), _read_all(self._err)
         status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         return status, out, err.decode(errors="replace")
 
+    def lines(self) -> Iterator[str]:
+        """The lines that it prints, as they come, without their ends. Raises GitError unless the status is 0.
+
+        Whoever may not go on to the end calls `drop`.
+        """
+        rest = b""
+        while piece := os.read(self._out, 1 << 16):
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                yield line.decode(errors="replace")
+        self.output()
+
     def drop(self) -> None:
-        """End it, whose answer is no longer wanted, and leave neither a process nor a descriptor behind."""
+        """End it, whose answer is no longer wanted, and leave neither a process nor a descriptor behind.
+
+        Nothing happens where it has been waited for.
+        """
+        if self._is_over:
+            return
+        self._is_over = True
         os.close(self._out)
         os.close(self._err)
         os.kill(self._pid, SIGKILL)

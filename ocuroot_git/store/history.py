@@ -8,10 +8,11 @@ from __future__ import annotations
 from ..backends.base import node_at
 from ..formats.commit_message import actor_of
 from ..formats.layout import REFS, object_path, stored_ref
+from ..git.objects import Unanswered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
     from typing import Final
 
     from ..backends.base import Files
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ..git.repository import Repository
     from .tree import StoreTree
 
+    Spots = dict[str, "Spots"]
+    """Places in a tree: what is below each name of interest; the empty name says that the place itself is one."""
     Change = tuple[str, str]
     """A letter as git's `--name-status` has it (A, M, D), and a path."""
     RefChange = tuple[str, ShownRef]
@@ -31,10 +34,12 @@ if TYPE_CHECKING:
 _FIRST_WINDOW: Final = 4
 _LARGEST_WINDOW: Final = 256
 """Commits whose trees are fetched together, where they have to be fetched: few for those who only want a few."""
-_ASK_AFTER: Final = 500
-"""Commits after which, again and again, the commit-graph is asked whether it knows the rest."""
-_WRITE_AFTER: Final = 5000
+_ASK_EVERY: Final = 512
+"""Commits after which, again and again, the commit-graph is asked whether it knows the rest; sooner at first."""
+WRITE_AFTER: Final = 5000
 """Commits after which it pays to make it know the rest: the next one who asks need not walk them."""
+_ADD_AFTER: Final = 10
+"""How much sooner that pays where it knows what comes after that: it is only added to."""
 
 
 def actor_of_commit(commit: Commit) -> str:
@@ -145,7 +150,7 @@ def ref_changes(
     opens what finds the commits of a long history. Of a commit's changes no more than `most` are looked for.
     """
     paths = None if wanted.paths is None else [directory + path for path in wanted.paths]
-    for commit, before in changing_commits(repository, start, paths, graph=graph, write_after=_WRITE_AFTER):
+    for commit, before in changing_commits(repository, start, paths, graph=graph, write_after=WRITE_AFTER):
         if before is None and tree.files.is_partial:
             from .prefetch import prefetch_changes
 
@@ -177,25 +182,72 @@ def changing_commits(
     from, None at the end. From `write_after` commits on the graph is made to know the rest.
     """
     repository.prepare_walk()
+    wanted = None if paths is None else spots_of(paths)
+    asked = graph(repository) if graph is not None and paths else None
     newer: Commit | None = None
-    newer_ids: list[str | None] | None = None
     for count, commit in enumerate(commits(repository, start)):
-        ids = None if paths is None else [id_at(repository, commit.root, path) for path in paths]
-        if newer is not None and (ids is None or ids != newer_ids):
+        if newer is not None and (wanted is None or differ(repository, commit.root, newer.root, wanted)):
             yield newer, commit.root
-        if graph is not None and paths is not None and count and count % _ASK_AFTER == 0:
-            write = start if write_after is not None and count >= write_after else None
-            known = graph(repository).changed(commit.oid, list(paths), write=write)
+        if asked is not None and paths is not None and (count & (count - 1) == 0 or count % _ASK_EVERY == 0):
+            pays = write_after is not None and count >= (write_after // _ADD_AFTER if asked.is_there else write_after)
+            known = asked.changed(commit.oid, list(paths), write=start if pays else None)
             if known is not None:
-                for changed in map(repository.commit, known):
-                    yield changed, repository.root(changed.parents[0]) if changed.parents else None
-                return None
+                at = yield from _those_known(repository, commit.oid, known)
+                left = None if look_at is None else max(look_at - count, 1)
+                return None if at is None else (yield from changing_commits(repository, at, paths, look_at=left))
         if count == look_at:
             return commit.oid
-        newer, newer_ids = commit, ids
-    if newer is not None and (newer_ids is None or any(newer_ids)):
+        newer = commit
+    if newer is not None and (wanted is None or differ(repository, None, newer.root, wanted)):
         yield newer, None
     return None
+
+
+def _those_known(
+    repository: Repository, start: Oid, known: Generator[Oid, None, None]
+) -> Generator[tuple[Commit, Node | None], None, Oid | None]:
+    """The commits that a graph tells of from `start` on, as `changing_commits` has them; returns None at the end, and
+    where git cannot go on the commit that was not told of yet."""
+    at: Oid | None = start
+    try:
+        for commit in map(repository.commit, known):
+            at = commit.parents[0] if commit.parents else None
+            yield commit, repository.root(at) if at is not None else None
+    except Unanswered:
+        return at
+    finally:
+        known.close()
+    return None
+
+
+def spots_of(paths: Iterable[str]) -> Spots:
+    """Paths as `differ` has them."""
+    spots: Spots = {}
+    for path in paths:
+        at = spots
+        for segment in path.split("/") if path else ():
+            at = at.setdefault(segment, {})
+        at[""] = {}
+    return spots
+
+
+def differ(files: Files, old: Node | None, new: Node | None, spots: Spots) -> bool:
+    """Whether there is something else at any of some places in two trees."""
+    if old is None and new is None:
+        return False
+    if old is not None and new is not None and files.oid(old) == files.oid(new):
+        return False
+    if "" in spots:
+        return True
+    old = old if old is not None and files.is_tree(old) else None
+    new = new if new is not None and files.is_tree(new) else None
+    if old is None and new is None:
+        return False
+    for name, below in spots.items():
+        was = files.child(old, name) if old is not None else None
+        if differ(files, was, files.child(new, name) if new is not None else None, below):
+            return True
+    return False
 
 
 def _wanted_changes(
@@ -213,12 +265,6 @@ def _wanted_changes(
         old, new = _file_at(files, before, path), _file_at(files, after, path)
         if old != new:
             yield ("A" if old is None else "D" if new is None else "M"), shown(stored)
-
-
-def id_at(files: Files, root: Node, path: str) -> str | None:
-    """The id of what is at a path of a tree; None where there is nothing."""
-    node = node_at(files, root, path)
-    return None if node is None else files.oid(node)
 
 
 def _file_at(files: Files, root: Node | None, path: str) -> str | None:

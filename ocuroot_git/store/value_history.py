@@ -10,7 +10,7 @@ from ..errors import Fatal, NotFound
 from ..formats.documents import MISSING, same_text
 from ..formats.layout import OBJECT_FILE, REFS, STORE_FILE, Damaged, StoreError
 from ..formats.refs import INTENT, STATE
-from .history import changing_commits, id_at
+from .history import WRITE_AFTER, changing_commits, differ, spots_of
 from .snapshot import Snapshot
 from .transaction import Transaction
 from .tree import LinkCycle
@@ -18,16 +18,11 @@ from .tree import LinkCycle
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
     from ..backends.base import Backend, Version
     from ..formats.documents import Document
     from ..formats.refs import Ref
-    from ..git.objects import Commit, Node, Oid
-    from ..git.repository import Repository
-
-_WRITE_AFTER: Final = 5000
-"""Commits after which it pays to let the commit-graph know the rest, as `log` does."""
+    from ..git.objects import Commit, Oid
 
 
 class ValueChange:
@@ -66,10 +61,9 @@ def value_changes(snapshot: Snapshot, ref: Ref) -> Iterator[ValueChange]:
         graph = snapshot.surroundings.commit_graph
         oid_at_start, oid = oid, None
         covers |= _covers(paths)
-        ids = _ids_at(repository, repository.root(oid_at_start), paths)
-        for commit, root in changing_commits(repository, oid_at_start, covers, graph=graph, write_after=_WRITE_AFTER):
-            newer_ids, ids = ids, {} if root is None else _ids_at(repository, root, paths)
-            if ids == newer_ids:
+        spots = spots_of(paths)
+        for commit, root in changing_commits(repository, oid_at_start, covers, graph=graph, write_after=WRITE_AFTER):
+            if not differ(repository, root, commit.root, spots):
                 continue
             parent = commit.parents[0] if root is not None else None
             before, was_resolved, read = MISSING, resolved, paths
@@ -79,7 +73,7 @@ def value_changes(snapshot: Snapshot, ref: Ref) -> Iterator[ValueChange]:
                 yield ValueChange(commit, before, after, resolved)
             after, resolved = before, was_resolved
             if read != paths and root is not None:  # another document from here on
-                paths, ids = read, _ids_at(repository, root, read)
+                paths, spots = read, spots_of(read)
                 if not _covers(paths) <= covers:
                     oid = parent
                     break
@@ -101,12 +95,6 @@ def _cover(path: str) -> str:
         if segments[number][:1] in (STATE, INTENT) and segments[number] != OBJECT_FILE:
             return "/".join(segments[:number])
     return path
-
-
-def _ids_at(repository: Repository, root: Node, paths: frozenset[str]) -> dict[str, str]:
-    """What is at the paths of a tree, by path, where there is something."""
-    found = ((path, id_at(repository, root, path)) for path in paths)
-    return {path: oid for path, oid in found if oid is not None}
 
 
 def fields_of(value: Document, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Document]:

@@ -45,8 +45,8 @@ def long(repo: Repo) -> Repo:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a short history be a long one."""
-    monkeypatch.setattr(history, "_ASK_AFTER", 10)
-    monkeypatch.setattr(history, "_WRITE_AFTER", 30)
+    monkeypatch.setattr(history, "_ASK_EVERY", 10)
+    monkeypatch.setattr(history, "WRITE_AFTER", 30)
 
 
 def changes(repo: Repo, refs: list[str], *, graph: bool) -> list[tuple[str, object]]:
@@ -107,6 +107,42 @@ def test_a_graph_that_is_of_no_use(long: Repo, harm: str) -> None:
         return
     assert changes(long, REFS, graph=True) == walked
     assert changes(long, REFS, graph=True) == walked
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("lines", [0, 3])
+def test_a_git_that_ends_too_soon_is_done_without(
+    long: Repo, lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked = changes(long, REFS[:2], graph=False)
+    assert changes(long, REFS[:2], graph=True) == walked
+    real = shutil.which("git")
+    cut = f'"{real}" "$@" >"$0.$$"; head -n {lines} "$0.$$"; exit 1'
+    (tmp_path / "git").write_text(f'#!/bin/sh\ncase "$*" in *rev-list*) {cut};; esac\nexec "{real}" "$@"\n')
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert changes(long, REFS[:2], graph=True) == walked
+    assert any(file.read_text() for file in tmp_path.glob("git.*"))
+
+
+@pytest.mark.usefixtures("soon")
+def test_whoever_wants_few_commits_leaves_no_process_behind(long: Repo) -> None:
+    walked = changes(long, REFS, graph=True)
+    repository = Repository.open(str(long.path), os.environ)
+    start = repository.tip("refs/heads/state")
+    assert start is not None
+    paths = [f"refs/{ref}/@object.json" for ref in REFS]
+    some = history.changing_commits(repository, start, paths, graph=lambda known: CommitGraph(known, os.environ))
+    assert [next(some)[0].oid, next(some)[0].oid] == [oid for oid, _ in walked[:2]]
+    some.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.usefixtures("soon")
+def test_many_refs_are_asked_for_together(long: Repo) -> None:
+    refs = [*REFS, *(f"@/custom/n{number}" for number in range(9))]
+    assert changes(long, refs, graph=True) == changes(long, REFS, graph=False)
 
 
 @pytest.mark.usefixtures("soon")

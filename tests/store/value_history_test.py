@@ -86,8 +86,8 @@ def act(transaction: Transaction, verb: str, ref: str, value: Any) -> None:
 def test_it_is_what_a_replay_says(
     store_template: Path, ask_after: int, steps: list[list[tuple[str, str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "_ASK_AFTER", ask_after)
-    monkeypatch.setattr(value_history, "_WRITE_AFTER", ask_after)
+    monkeypatch.setattr(history, "_ASK_EVERY", ask_after)
+    monkeypatch.setattr(value_history, "WRITE_AFTER", ask_after)
     with tempfile.TemporaryDirectory() as top:
         repo = Repo(Path(shutil.copytree(store_template, Path(top) / "repo")))
         stores = ocuroot_git.open(str(repo.path))
