@@ -1,8 +1,10 @@
-"""Addresses of pages. Pure: refs and patterns in, paths out; every ref has one page, `/ref/<the ref>`."""
+"""Addresses of pages. Pure: refs and patterns in, paths out; every ref has one page, `/ref/<the ref>`.
+
+The functions say which page is meant; `Served` says how another page leads there.
+"""
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote, urlencode
 
 from ..formats.globs import escape
@@ -11,9 +13,7 @@ PAGE = "page"
 """The value of `form` that asks for a page, where the end of an address might ask for JSON."""
 _KEPT = "/@+~:!$&'()*,;=-._"
 """What stands in a path as it is, so that a ref stays readable in the address bar."""
-_LINK = re.compile(r'(href=")([/?][^"]*)"')
-"""Templates write addresses so, and escape the quotes in all else."""
-_MOMENTLESS = ("/static/", "/?now", "/commit/", "/commits", "/history/")
+_MOMENTLESS = ("/?now", "/?at=", "/do", "/commit/", "/commits", "/history/")
 """What is the same at every moment, or tells of all of them."""
 
 
@@ -67,14 +67,25 @@ def of_commit(oid: str) -> str:
     return f"/commit/{quote(oid, safe='')}"
 
 
-def at_moment(page: str, at: str | None) -> str:
-    """A page whose links to other pages, and to other parts of itself, stay at a moment in the past."""
-    moment = urlencode({"at": at})
+def of_commits(side: str, start: str | None = None, *, is_whole: bool = False) -> str:
+    """The page of the commits of a store, from one on, with those that only record logs if `is_whole`."""
+    query = [("side", side), *([("from", start)] if start else []), *([("logs", "1")] if is_whole else [])]
+    return "/commits?" + urlencode(query)
 
-    def stay(found: re.Match[str]) -> str:
-        address, hash_sign, place = found[2].partition("#")
-        if address.startswith(_MOMENTLESS):
-            return found[0]
-        return f'{found[1]}{address}{"&amp;" if "?" in address else "?"}{moment}{hash_sign}{place}"'
 
-    return _LINK.sub(stay, page)
+class Served:
+    """How pages lead to each other that are served. Those of a moment in the past (`at`) lead on within it."""
+
+    def __init__(self, at: str | None = None) -> None:
+        self._moment = urlencode({"at": at}) if at is not None else ""
+
+    def link(self, address: str) -> str:
+        """What leads to an address, or to another form of the same page where it begins with `?`; never empty."""
+        if not self._moment or address[:1] not in ("/", "?") or address.startswith(_MOMENTLESS):
+            return address
+        address, hash_sign, place = address.partition("#")
+        return f"{address}{'&' if '?' in address else '?'}{self._moment}{hash_sign}{place}"
+
+    def static(self, name: str) -> str:
+        """What leads to a style sheet, a script or a picture of ours."""
+        return f"/static/{name}"

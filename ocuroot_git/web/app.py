@@ -27,7 +27,6 @@ from ..formats.printable import escaped
 from ..formats.times import format_seconds, parse_time
 from ..git.objects import Oid
 from . import (
-    addresses,
     ansi,
     changes,
     commands,
@@ -357,7 +356,7 @@ def _answer(view: View, template: str, read: Callable[[Facts], Page]) -> Respons
 
 def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> str:
     at = _at() or view.at
-    text = render_template(
+    return render_template(
         template,
         page=page,
         facts=facts,
@@ -371,7 +370,6 @@ def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> st
         where=facts.snapshot.backend_of(facts.state)[0].where,
         has_history=facts.snapshot.backend_of(facts.state)[0].repository is not None,
     )
-    return addresses.at_moment(text, _at()) if _at() else text
 
 
 def _present(seconds: float | None) -> datetime:

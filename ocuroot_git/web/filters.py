@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from flask import request
+from flask import g, request
 
 from ..delivery.addresses import release_number
 from ..errors import Error
@@ -62,10 +62,15 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.globals.update(
         address=address,
-        search_address=addresses.of_search,
-        below_address=addresses.of_below,
-        commit_address=addresses.of_commit,
-        timeline_address=addresses.of_timeline,
+        link_to=link_to,
+        here_with=here_with,
+        line_address=line_address,
+        search_address=lambda glob: link_to(addresses.of_search(glob)),
+        below_address=lambda ref: link_to(addresses.of_below(ref)),
+        commit_address=lambda oid: link_to(addresses.of_commit(oid)),
+        commits_address=lambda *page, **form: link_to(addresses.of_commits(*page, **form)),
+        timeline_address=lambda environment, package: link_to(addresses.of_timeline(environment, package)),
+        static=lambda name: _pages().static(name),
         document=document,
         duration=times.duration,
         address_if_there=address_if_there,
@@ -78,15 +83,40 @@ def install(app: Flask) -> None:
     )
 
 
+def _pages() -> addresses.Served:
+    """How the page that is being made leads to others."""
+    if "pages" not in g:
+        g.pages = addresses.Served(request.args.get("at", "").strip() or None)
+    pages: addresses.Served = g.pages
+    return pages
+
+
+def link_to(address: str) -> str:
+    """What leads to an address of `addresses` from the page that is shown; empty where there is no such page."""
+    return _pages().link(address)
+
+
+def here_with(**query: str | int | None) -> str:
+    """What leads to another form of the page that is shown; what is None is left out."""
+    return link_to("?" + urlencode({key: value for key, value in query.items() if value is not None}))
+
+
 def address(ref: str, kind: str = "ref", **query: str | int) -> str:
-    """The address of a ref's page; empty where no address can name it."""
-    return addresses.of_ref(ref, kind, **query) if addresses.is_addressable(ref.partition("#")[0]) else ""
+    """What leads to a ref's page; empty where no address can name it, or there is no such page."""
+    named = addresses.is_addressable(ref.partition("#")[0])
+    return link_to(addresses.of_ref(ref, kind, **query)) if named else ""
+
+
+def line_address(log: str, number: int) -> str:
+    """What leads to a line on the page of a log."""
+    place = f"?line={number}#L{number}"
+    return link_to(place if request.path == f"/ref/{log}" else f"{addresses.of_ref(log)}{place}")
 
 
 def page_address(number: int) -> str:
-    """The address of another page of the list that is shown, its other parameters kept."""
-    given = {key: value for key, value in request.args.items() if key != "page"}
-    return f"{addresses.of_path(request.path)}?{urlencode({**given, 'page': number})}"
+    """What leads to another page of the list that is shown, its other parameters kept."""
+    given = {key: value for key, value in request.args.items() if key not in ("page", "at")}
+    return link_to(f"{addresses.of_path(request.path)}?{urlencode({**given, 'page': number})}")
 
 
 def segments(ref: str) -> list[str]:
@@ -120,7 +150,11 @@ def linked(facts: Facts, text: str, release: str) -> list[tuple[str, str]]:
         ref = found[1] or found[2]
         if not ("@" in ref or "+" in ref):
             continue
-        to = addresses.of_search(ref) if set(ref) & set("*?[{") else address_if_there(facts, ref.partition("#")[0])
+        to = (
+            link_to(addresses.of_search(ref))
+            if set(ref) & set("*?[{")
+            else address_if_there(facts, ref.partition("#")[0])
+        )
         start, end = found.span(1 if found[1] else 2)
         shown = after_package(ref) if parts(ref)[:2] == parts(release)[:2] else ref
         made += [(text[at:start], ""), (shown, to)]
@@ -187,7 +221,7 @@ def _address_in(facts: Facts, text: str, base: str) -> str:
     if not any(mark in text for mark in ("@", "+")) and not text.startswith("./"):
         return ""
     if "*" in text and "/" in text:
-        return addresses.of_search(text)
+        return link_to(addresses.of_search(text))
     try:
         ref = Ref.parse(text)
         if ref.is_relative:
