@@ -221,10 +221,10 @@ class Stores:
 
         from .transaction import Transaction
 
-        backends = {self.backend("state")[0], self.backend("intent")[0]}
+        # In one order everywhere, lest two writers wait for each other.
+        backends = sorted({self.backend(side)[0] for side in SIDES}, key=lambda backend: backend.where)
         with ExitStack() as turns:
-            # In one order everywhere, lest two writers wait for each other.
-            for backend in sorted(backends, key=lambda backend: backend.where):
+            for backend in backends:
                 turns.enter_context(backend.write_lock())
             snapshot = self.snapshot()
             done = retry.look_back(snapshot)
@@ -239,7 +239,8 @@ class Stores:
             except Error as error:
                 failed = error
             if retry.operation.is_named:
-                done = retry.find(snapshot, list(snapshot.versions))
+                # One that failed may have looked at one place alone, and been carried out in the other.
+                done = retry.find(snapshot, list(snapshot.versions) if failed is None else backends)
                 if done is not None:
                     self.repeated(done[1])
                     return self._first_result(snapshot, *done, change)
