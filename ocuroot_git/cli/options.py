@@ -55,10 +55,11 @@ class Command:
     The function is called with a Context, each argument, and the command's own options by name; it gives the exit
     status. A test checks that it takes just these, and of which types.
     `common` are those of the common options that mean something to it. `least` and `most` bound the number of
-    arguments (`most` None: no bound); `negatives` says whether one may be a negative number.
+    arguments (`most` None: no bound); `negatives` says whether one may be a negative number. `instead` has, by flag,
+    what to do in the place of an option that one might look for here, and that is left out on purpose.
     """
 
-    __slots__ = ("arguments", "least", "most", "name", "negatives", "notes", "options", "run", "summary")
+    __slots__ = ("arguments", "instead", "least", "most", "name", "negatives", "notes", "options", "run", "summary")
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Command:
         most: int | None = None,
         negatives: bool = False,
         notes: str = "",
+        instead: dict[str, str] | None = None,
     ) -> None:
         self.name = name
         self.summary = summary
@@ -83,6 +85,7 @@ class Command:
         self.most = most
         self.negatives = negatives
         self.notes = notes
+        self.instead = instead or {}
 
     def select(self, words: list[str]) -> Command:
         """The command that `words` are for: this one. See `Group.select`."""
@@ -146,6 +149,8 @@ class Command:
         self._take(parsed, flags[candidates[0]], candidates[0], value if equals else None, rest)
 
     def _unknown(self, flag: str, flags: dict[str, Option]) -> UsageError:
+        if flag in self.instead:
+            return UsageError(f"'{self.name}' takes no '{flag}'", hint=self.instead[flag])
         if any(flag in option.flags for option in COMMON):
             return UsageError(f"'{self.name}' takes no '{flag}': it would mean nothing to it")
         from ..formats.spelling import nearest

@@ -280,6 +280,14 @@ def test_a_run_that_is_executed_overrides_as_well(shop: Repo) -> None:
     assert "override" not in shop.value(f"{STAGING}/1/functions/1#history/1")
 
 
+@pytest.mark.parametrize("command", ["any", "cascade", "continue"])
+def test_what_is_ready_is_not_let_past_gates_as_a_whole(shop: Repo, command: str) -> None:
+    shop.ocuroot(*FREEZE, "production", "--allow", "local:test@example.com")
+    said = refused(shop, 129, f"'work {command}' takes no '--override'", "work", command, "--override", "-m", "fix")
+    assert "hint: it would pass whichever gates are closed to whatever is ready; name the one run: " in said
+    assert "git ocuroot run exec <run> --override -m <why>" in said
+
+
 def test_a_check_says_what_keeps_a_release(shop: Repo) -> None:
     check = ("gate", "check")
     assert shop.run(*check, WEB, "--environment=production").returncode == 0

@@ -257,6 +257,10 @@ def _summarise(context: Context, summary: WorkSummary, scope: Scope) -> bool:
 _MOST_TOLD = 10
 """Runs that gates keep from starting of which `work any` tells when it ends."""
 
+_NOT_FOR_ALL = {
+    "--override": "it would pass whichever gates are closed to whatever is ready; name the one run: "
+    "git ocuroot run exec <run> --override -m <why>"
+}
 _DRY_RUN = Option("--dry-run", help="only say what would be done first")
 _WORKING = (
     _DRY_RUN,
@@ -290,6 +294,7 @@ COMMAND = Group(
             _WORKING,
             common=(*READING, MESSAGE),
             most=0,
+            instead=_NOT_FOR_ALL,
             notes="Prints how each run ended. Where work of other repositories is ready at the end, their triggers\n"
             "are called, as 'work trigger' does, unless --exec says what does it. Exit status: 0; 1 where a run or a\n"
             "trigger failed, or an intent could not be applied.",
@@ -303,6 +308,7 @@ COMMAND = Group(
             _WORKING,
             common=(*READING, MESSAGE),
             most=0,
+            instead=_NOT_FOR_ALL,
             notes="Exit status: as for 'work any'.",
         ),
         Command(
@@ -315,6 +321,7 @@ COMMAND = Group(
             _WORKING,
             common=(*READING, MESSAGE),
             most=0,
+            instead=_NOT_FOR_ALL,
             notes="OCU_REPO_COMMIT_OVERRIDE names another commit. Exit status: 0; 1 where a run of these failed.",
         ),
         Command(
