@@ -6,6 +6,7 @@ from ..formats.documents import dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..delivery.finish import Written
     from ..delivery.problems import Problems
     from ..store.snapshot import Found
     from ..sync.branch_sync import Sharing, SyncResult
@@ -41,6 +42,13 @@ def report_failures(terminal: Terminal, runs: list[str]) -> None:
         )
     if len(runs) > MOST_REPORTED:
         terminal.complain("error: ", f"{len(runs) - MOST_REPORTED} more failed; 'git ocuroot work list' has them all")
+
+
+def report_left(terminal: Terminal, written: Written, *, takes_away: bool = False) -> None:
+    """Warn where the state does not follow yet what is wanted; see `Written.remark`."""
+    remark = written.remark(takes_away=takes_away)
+    if remark is not None:
+        terminal.warning(*remark)
 
 
 def report_sharing(terminal: Terminal, where: str, sharing: Sharing, result: SyncResult) -> None:

@@ -334,6 +334,17 @@ class Written:
         self.result = result
         self.left = left
 
+    def remark(self, *, takes_away: bool = False) -> tuple[str, str] | None:
+        """What people are told where the state does not follow yet, and from when on it does; None where it follows.
+
+        `takes_away` says that something was taken away: until then the state goes on to say that it is there.
+        """
+        if self.left is None:
+            return None
+        what = f"the intent is written, and the state could not be: {self.left}"
+        until = "until then it holds as before" if takes_away else "starts look at the intent as well"
+        return what, f"the state follows with the next 'git ocuroot apply --all' or 'work any'; {until}"
+
 
 def transact_both(
     stores: Stores,
@@ -356,6 +367,7 @@ def write_both(
     want: Callable[[Transaction], Fields],
     follow: Callable[[Transaction, Fields], Fields],
     command: str,
+    message: str | None = None,
     operation: Operation | None = None,
 ) -> Written:
     """Write what is wanted, as `want` does, and with what that gave, as `follow` does, what follows from it in state.
@@ -373,7 +385,7 @@ def write_both(
         left.append(error)
         return wanted
 
-    result = _change(stores, want, change_state, leave, command, None, operation)
+    result = _change(stores, want, change_state, leave, command, message, operation)
     return Written(result, left[0] if left else None)
 
 

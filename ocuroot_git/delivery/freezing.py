@@ -49,7 +49,7 @@ def freeze(
         gate = Gate.read(document, wanted["name"], gate_ref(STATE, wanted["name"]))
         return {**wanted, "cancelled": _cancel_pending(tx, gate) if cancels else []}
 
-    return write_both(stores, want, follow, "freeze", operation)
+    return write_both(stores, want, follow, "freeze", operation=operation)
 
 
 def _free_name(tx: Transaction, name: str, document: Fields, *, is_fixed: bool) -> str:
@@ -104,7 +104,7 @@ def thaw(stores: Stores, names: list[str] | None, operation: Operation | None = 
             _remove(tx, STATE, name)
         return wanted
 
-    return write_both(stores, want, follow, "thaw", operation)
+    return write_both(stores, want, follow, "thaw", operation=operation)
 
 
 def _remove(tx: Transaction, marker: str, name: str) -> None:
@@ -162,4 +162,4 @@ def approve(
         tx.set(state_of(work, actor), document)
         return wanted
 
-    return write_both(stores, want, follow, "approve" if approves else "approve --reject", operation)
+    return write_both(stores, want, follow, "approve" if approves else "approve --reject", operation=operation)

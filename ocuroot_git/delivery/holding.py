@@ -9,7 +9,7 @@ from . import model
 from .addresses import package_of
 from .compare import state_ref
 from .fields import Record
-from .finish import transact_both
+from .finish import Written, write_both
 from .holds import HOLD, Hold, hold_on, intent_of, state_of
 from .problems import Problems
 from .queries import deployments, last_runs_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
+    from .fields import Fields
 
 
 class Reach(Record):
@@ -44,23 +45,25 @@ def reach_of(snapshot: Snapshot, release: str) -> Reach:
     return Reach(names, [run.ref for run, status in last if run.work.kind == DEPLOY and status == RUNNING])
 
 
-def hold(stores: Stores, releases: Sequence[str], reason: str, operation: Operation | None = None) -> None:
+def hold(stores: Stores, releases: Sequence[str], reason: str, operation: Operation | None = None) -> Written:
     """Hold releases (numbered refs), in one commit where one place holds state and intent, else in the intent first.
 
-    One that is held already for the same reason stays held as it is.
+    One that is held already for the same reason stays held as it is. Gives the `releases`.
     """
     by = stores.origin(stores.backend("intent")[0]).actor or ""
     what = Hold("", reason, by, model.timestamp())
 
-    def change_intent(tx: Transaction) -> None:
+    def want(tx: Transaction) -> Fields:
         for release in releases:
             put_hold(tx, intent_of(release), what)
+        return {"releases": [*releases]}
 
-    def change_state(tx: Transaction) -> None:
+    def follow(tx: Transaction, wanted: Fields) -> Fields:
         for release in releases:
             put_hold(tx, state_of(release), what)
+        return wanted
 
-    transact_both(stores, change_intent, change_state, "hold", _subject("hold", releases), operation)
+    return write_both(stores, want, follow, "hold", _subject("hold", releases), operation)
 
 
 def put_hold(tx: Transaction, ref: Ref, what: Hold) -> None:
@@ -70,22 +73,24 @@ def put_hold(tx: Transaction, ref: Ref, what: Hold) -> None:
         tx.set(ref, what.to_document())
 
 
-def lift(stores: Stores, releases: Sequence[str], operation: Operation | None = None) -> None:
-    """Let releases go. Raises NotFound where one is not held: then all stay as they are."""
+def lift(stores: Stores, releases: Sequence[str], operation: Operation | None = None) -> Written:
+    """Let releases go; gives the `releases`. Raises NotFound where one is not held: then all stay as they are."""
 
-    def change_intent(tx: Transaction) -> None:
+    def want(tx: Transaction) -> Fields:
         require_held(tx, releases)
         for release in releases:
             for ref in tx.match(f"{escape(package_of(release))}/{INTENT}*/custom/{HOLD}", side="intent"):
                 if Ref.parse(state_ref(tx, Ref.parse(ref))) == state_of(release):
                     tx.delete(ref)
+        return {"releases": [*releases]}
 
-    def change_state(tx: Transaction) -> None:
+    def follow(tx: Transaction, wanted: Fields) -> Fields:
         for release in releases:
             if tx.exists(state_of(release)):
                 tx.delete(state_of(release))
+        return wanted
 
-    transact_both(stores, change_intent, change_state, "hold --lift", _subject("let go", releases), operation)
+    return write_both(stores, want, follow, "hold --lift", _subject("let go", releases), operation)
 
 
 def require_held(snapshot: Snapshot, releases: Sequence[str]) -> None:

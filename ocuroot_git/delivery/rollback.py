@@ -8,7 +8,7 @@ from ..store.snapshot import Snapshot
 from ..store.transaction import Transaction
 from . import model
 from .addresses import package_of
-from .finish import transact_both
+from .finish import Written, write_both
 from .holding import put_hold
 from .holds import Hold, hold_on, intent_of, state_of
 from .model import Intent
@@ -162,27 +162,27 @@ def dry_run(snapshot: Snapshot, change: Change, expected: str | None = None) -> 
 
 def rollback(
     stores: Stores, change: Change, reason: str, expected: str | None = None, operation: Operation | None = None
-) -> Plan:
+) -> tuple[Plan, Written]:
     """Change the intents of an environment, and hold what is left, in one commit where one place holds both.
 
-    `reason` is that of the holds, `expected` the id of the plan that was looked at. Raises what `Change.plan` raises,
-    and Conflict where it has changed.
+    `reason` is that of the holds, `expected` the id of the plan that was looked at. Gives the plan, and how far it was
+    written. Raises what `Change.plan` raises, and Conflict where it has changed.
     """
     planned = Replanned(change.plan, expected)
     by = stores.origin(stores.backend("intent")[0]).actor or ""
     hold = Hold("", reason, by, model.timestamp())
-    found: list[Plan] = []
 
-    def change_intent(tx: Transaction) -> None:
-        found[:] = [planned.plan(tx)]
-        write_intents(tx, found[0])
-        for release in found[0].held:
+    def want(tx: Transaction) -> Fields:
+        plan = planned.plan(tx)
+        write_intents(tx, plan)
+        for release in plan.held:
             put_hold(tx, intent_of(release), hold)
+        return plan.to_document()
 
-    def change_state(tx: Transaction) -> Fields:
-        for release in found[0].held:
+    def follow(tx: Transaction, wanted: Fields) -> Fields:
+        for release in Plan.of_document(wanted).held:
             put_hold(tx, state_of(release), hold)
-        return found[0].to_document()
+        return wanted
 
-    message = f"roll back {change.environment}"
-    return Plan.of_document(transact_both(stores, change_intent, change_state, "rollback", message, operation))
+    written = write_both(stores, want, follow, "rollback", f"roll back {change.environment}", operation)
+    return Plan.of_document(written.result), written

@@ -30,13 +30,9 @@ ALL = "--all"
 """In the place of the name of an environment: all of them."""
 
 
-def _left(written: Written) -> list[str]:
-    if written.left is None:
-        return []
-    return [
-        f"the intent is written, and the state could not be: {written.left}. Starts look at the intent as well; the "
-        "state follows with the next 'git ocuroot apply'"
-    ]
+def _left(written: Written, *, takes_away: bool = False) -> list[str]:
+    """What is told where the state does not follow yet."""
+    return list(written.remark(takes_away=takes_away) or ())
 
 
 class Approve(CheckedAction):
@@ -106,8 +102,8 @@ class Hold(CheckedAction):
 
     def do(self, stores: Stores, reason: str, operation: Operation) -> Performed:
         release = find_release(stores.snapshot(), self["release"])
-        holding.hold(stores, [release], reason, operation)
-        return Performed(["held"], [release])
+        done = holding.hold(stores, [release], reason, operation)
+        return Performed(["held", *_left(done)], [release])
 
 
 class Lift(Hold):
@@ -126,8 +122,8 @@ class Lift(Hold):
 
     def do(self, stores: Stores, reason: str, operation: Operation) -> Performed:
         release = find_release(stores.snapshot(), self["release"])
-        holding.lift(stores, [release], operation)
-        return Performed(["let go"], [release])
+        done = holding.lift(stores, [release], operation)
+        return Performed(["let go", *_left(done, takes_away=True)], [release])
 
 
 class _Planned(Action):
@@ -180,8 +176,8 @@ class RollBack(_Planned):
 
     def perform(self, stores: Stores, reason: str, looked: str, operation: Operation) -> Performed:
         change = rollback.change_to(stores, self["environment"], self["to"])
-        plan = rollback.rollback(stores, change, reason, looked, operation)
-        return Performed([*_words_of(plan), "'git ocuroot work any' makes it so"])
+        plan, done = rollback.rollback(stores, change, reason, looked, operation)
+        return Performed([*_words_of(plan), *_left(done), "'git ocuroot work any' makes it so"])
 
 
 def _words_of(plan: Plan) -> list[str]:
@@ -273,7 +269,7 @@ class Thaw(CheckedAction):
 
     def do(self, stores: Stores, reason: str, operation: Operation) -> Performed:
         done = freezing.thaw(stores, [self["gate"]], operation)
-        return Performed([f"'{name}' is gone" for name in done.result["names"]] + _left(done))
+        return Performed([f"'{name}' is gone" for name in done.result["names"]] + _left(done, takes_away=True))
 
 
 class Retry(CheckedAction):

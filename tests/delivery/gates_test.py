@@ -229,28 +229,6 @@ def test_where_intent_lies_elsewhere_both_are_written(shop: Repo, tmp_path: Path
     work_any(shop)
 
 
-def test_a_login_that_may_write_intent_alone_closes_all_the_same(shop: Repo, tmp_path: Path) -> None:
-    """The state lies at a remote that refuses the push."""
-    server = tmp_path / "server.git"
-    shop.git("init", "-q", "--bare", str(server))
-    shop.git("push", "-q", str(server), "state:state", "state:wanted")
-    hook = server / "hooks" / "update"
-    hook.write_text('#!/bin/sh\ncase "$1" in refs/heads/state) echo "not you" >&2; exit 1;; esac\n')
-    hook.chmod(0o755)
-    for side, branch in (("state", "state"), ("intent", "wanted")):
-        shop.git("config", f"ocuroot.{side}.remote", str(server))
-        shop.git("config", f"ocuroot.{side}.branch", branch)
-    done = shop.run(*FREEZE, "production")
-    assert (done.returncode, done.stdout) == (0, f"{GATES}/production\n"), done.stderr
-    assert "the state could not be" in done.stderr
-    hook.unlink()
-    assert is_closed(shop, "production")
-    done = shop.run("run", "start", PRODUCTION)
-    assert done.returncode == 3 and "incident 42" in done.stderr
-    shop.ocuroot("apply", "--all")
-    assert shop.value(f"{GATES}/production#reason") == "incident 42"
-
-
 def test_whom_a_gate_lets_pass_starts_a_run_with_a_reason(shop: Repo) -> None:
     environ = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "ann"}
     shop.ocuroot(*FREEZE, "production", "--allow", "github:ann")

@@ -61,7 +61,7 @@ def test_in_random_operations_nothing_that_is_held_is_deployed(store: Repo) -> N
                     wanted = rollback.deployed_at(rollback.state_at(stores, rng.choice(moments)), environment, [])
                     holds = rng.random() < 0.3
                     change = rollback.Change(environment, wanted, [], takes_down=True, holds=holds)
-                    held.update(rollback.rollback(stores, change, "random").held)
+                    held.update(rollback.rollback(stores, change, "random")[0].held)
                 case _:
                     work(stores)
                     moments.append(store.git("rev-parse", "state"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import UsageError
 from ..options import RELATIVE, WRITING, Command, Option
-from .freeze import freezing_left
+from ..reports import report_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def run(context: Context, release: str, *, environment: str | None, reject: bool
     context.terminal.result(done.result["ref"])
     for closure in Gates(context.snapshot()).closures(work):
         context.terminal.remark(f"{environment} still waits for {closure.what}")
-    freezing_left(context, done.left)
+    report_left(context.terminal, done)
     return 0
 
 

@@ -7,6 +7,7 @@ import time
 from ...errors import UsageError
 from ..arguments import absolute_glob
 from ..options import WRITING, Command, Option
+from ..reports import report_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,17 +64,8 @@ def run(
         context.terminal.remark(f"{ref}: cancelled")
     for going_on in freezing.running(context.snapshot(), gate) if is_open else ():
         context.terminal.remark(f"{going_on}: goes on, because it was started before")
-    freezing_left(context, done.left)
+    report_left(context.terminal, done)
     return 0
-
-
-def freezing_left(context: Context, left: Exception | None) -> None:
-    """Warn where the state does not follow yet what is wanted."""
-    if left is not None:
-        context.terminal.warning(
-            f"the intent is written, and the state could not be: {left}",
-            "starts look at the intent as well; the state follows with the next 'git ocuroot apply'",
-        )
 
 
 def _tell_when(context: Context, *, is_open: bool, until: float | None) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from ...errors import UsageError
 from ...formats.documents import dump
 from ..options import READING, RELATIVE, WRITING, Command, Option
+from ..reports import report_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...delivery.finish import Written
     from ...delivery.holding import Reach
     from ..context import Context
 
@@ -26,15 +28,18 @@ def run(context: Context, *references: str, lift: bool, dry_run: bool, json: boo
     snapshot = context.snapshot()
     releases = list(dict.fromkeys(find_release(snapshot, reference) for reference in references))
     operation = context.operation("hold")
+    done: Written | None = None
     if dry_run and lift:
         holding.require_held(snapshot, releases)
     elif lift:
-        holding.lift(context.stores, releases, operation)
+        done = holding.lift(context.stores, releases, operation)
     elif not dry_run:
-        holding.hold(context.stores, releases, reason or "", operation)
+        done = holding.hold(context.stores, releases, reason or "", operation)
     for release in releases:
         reach = None if lift else holding.reach_of(snapshot, release)
         _tell(context, release, reach, json=json)
+    if done is not None:
+        report_left(context.terminal, done, takes_away=lift)
     return 0
 
 

@@ -6,6 +6,7 @@ from ...errors import UsageError
 from ..arguments import absolute_glob
 from ..options import RELATIVE, WRITING, Command, Option
 from ..plans import report_plan
+from ..reports import report_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ def run(
     change = rollback.change_to(context.stores, environment, to, patterns, keep_new=keep_new, holds=not no_hold)
     if dry_run:
         plan = rollback.dry_run(context.snapshot(), change, expect)
-    else:
-        plan = rollback.rollback(context.stores, change, reason or "", expect, operation)
-    report_plan(context, context.snapshot(), plan, dry_run=dry_run, json=json)
+        report_plan(context, context.snapshot(), plan, dry_run=True, json=json)
+        return 0
+    plan, written = rollback.rollback(context.stores, change, reason or "", expect, operation)
+    report_plan(context, context.snapshot(), plan, dry_run=False, json=json)
+    report_left(context.terminal, written)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import UsageError
 from ..options import WRITING, Command, Option
-from .freeze import freezing_left
+from ..reports import report_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def run(context: Context, *names: str, all: bool) -> int:
         context.terminal.result(gate_ref(STATE, name))
     if all and not done.result["names"]:
         context.terminal.remark("nothing is frozen")
-    freezing_left(context, done.left)
+    report_left(context.terminal, done, takes_away=True)
     return 0
 
 
