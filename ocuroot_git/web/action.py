@@ -19,6 +19,7 @@ from ..store.stores import Stores
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..delivery.finish import Written
     from ..formats.documents import Document
     from ..formats.operation import Operation
     from ..store.retry import Companion
@@ -54,6 +55,11 @@ class Performed:
     def __init__(self, lines: list[str], refs: Sequence[str] = ()) -> None:
         self.lines = lines
         self.refs = list(refs)
+
+
+def left_over(written: Written, *, takes_away: bool = False) -> list[str]:
+    """What is told where the state does not follow yet."""
+    return list(written.remark(takes_away=takes_away) or ())
 
 
 class Action(ABC):

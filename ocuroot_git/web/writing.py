@@ -22,7 +22,8 @@ from ..delivery.vocabulary import DEPLOY, FAILED, OPEN
 from ..errors import Error, Fatal, NotFound
 from ..formats.documents import dump, parse
 from ..formats.operation import Origin, name_operation
-from .actions import ACTIONS, ALL
+from .actions import ACTIONS
+from .gate_actions import ALL
 from .security import ACTIONS as ADDRESS
 from .security import MAY_WRITE, MOST_BYTES
 
