@@ -188,6 +188,17 @@ class _Surroundings:
     def tell(self) -> Callable[[str], None] | None:
         return self._settings.tell
 
+    @property
+    def time_zone(self) -> str:
+        name = self._settings.environ.get("TZ", "").removeprefix(":")
+        if name and not name.startswith("/"):
+            return name
+        try:
+            _, _, name = os.path.realpath("/etc/localtime").rpartition("/zoneinfo/")
+        except OSError:
+            return "UTC"
+        return "UTC" if name in ("", "Etc/UTC", "Universal") else name
+
     def seconds(self, key: str, default: float) -> float:
         return self._settings.seconds(key, default)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import Fatal, UsageError
-from ..formats.globs import escape
+from ..formats.globs import absolute
 from ..formats.refs import INTENT, Ref
 from ..git.objects import ABSENT, SHORTEST_ID
 from .options import Option
@@ -57,10 +57,7 @@ def checked_oid(oid: str | None) -> str | None:
 
 def absolute_glob(context: Context, glob: str) -> str:
     """A pattern as it is matched: `//…` and `./-/…` begin with this repository's name."""
-    for relative in ("//", "./-/"):
-        if glob.startswith(relative):
-            return f"{escape(context.stores.base.repo)}/-/{glob.removeprefix(relative)}"
-    return glob
+    return absolute(glob, context.stores.base.repo) if glob.startswith(("//", "./-/")) else glob
 
 
 def pattern_of(option: str, text: str) -> Pattern[str]:

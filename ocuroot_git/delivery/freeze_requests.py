@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class When:
-    """When a gate is to be closed, as people say it: see the options of `freeze`. `here` names this machine's zone."""
+    """When a gate is to be closed, as people say it: see the options of `freeze`."""
 
     def __init__(
         self,
@@ -31,24 +31,22 @@ class When:
         rrule: str | None = None,
         duration: str | None = None,
         timezone: str | None = None,
-        here: Callable[[], str] = lambda: "UTC",
     ) -> None:
         self.since = since
         self.until = until
         self.rrule = rrule
         self.duration = duration
         self.timezone = timezone
-        self.here = here
 
-    def fields(self) -> Fields:
-        """The fields of the document that say so. Raises UsageError."""
+    def fields(self, here: Callable[[], str]) -> Fields:
+        """The fields of the document that say so; `here` names this machine's time zone. Raises UsageError."""
         from ..formats.times import format_seconds, format_wall, wall_clock
 
         found: Fields = {}
         place: tzinfo | None = None
         zone = self.timezone
         if self.rrule is not None or zone is not None:
-            zone = zone or self.here()
+            zone = zone or here()
             place = zone_of(zone)
         if self.rrule is not None:
             first = moment("--from", self.since, place) if self.since is not None else time.time()
@@ -86,7 +84,7 @@ def gate_document(
         document["environments"] = _environments(stores.snapshot(), targets)
     if packages:
         document["packages"] = [*packages]
-    document.update(when.fields())
+    document.update(when.fields(lambda: stores.surroundings.time_zone))
     if actors:
         document["actors"] = [*actors]
     document["reason"] = reason

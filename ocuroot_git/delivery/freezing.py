@@ -64,18 +64,13 @@ def _free_name(tx: Transaction, name: str, document: Fields, *, is_fixed: bool) 
 
 
 def _cancel_pending(tx: Transaction, gate: Gate) -> list[str]:
-    """Cancel the pending runs that a gate concerns."""
-    known = environments(tx, Problems())
+    """Cancel the pending runs that a gate concerns; gives those that can be read."""
     cancelled = []
-    for run, status in unsettled_runs(tx, Problems()):
-        work = run.work
-        if status != vocabulary.PENDING or work.kind != vocabulary.DEPLOY:
-            continue
-        if gate.concerns(work.package, work.name, known.get(work.name)):
-            with Problems().leave_out(run.ref):
-                read_run(tx, run)
-                runs.cancel(tx, run, f"freeze {gate.name}")
-                cancelled.append(run.ref)
+    for run in pending(tx, gate):
+        with Problems().leave_out(run.ref):
+            read_run(tx, run)
+            runs.cancel(tx, run, f"freeze {gate.name}")
+            cancelled.append(run.ref)
     return cancelled
 
 
@@ -120,11 +115,21 @@ def _remove(tx: Transaction, marker: str, name: str) -> None:
 
 def running(snapshot: Snapshot, gate: Gate) -> list[RunRef]:
     """The runs that are going on where a gate closes; they are not touched."""
+    return _concerned(snapshot, gate, vocabulary.RUNNING, vocabulary.PAUSED)
+
+
+def pending(snapshot: Snapshot, gate: Gate) -> list[RunRef]:
+    """The runs that wait to start where a gate closes."""
+    return _concerned(snapshot, gate, vocabulary.PENDING)
+
+
+def _concerned(snapshot: Snapshot, gate: Gate, *statuses: str) -> list[RunRef]:
+    """The runs of deployments that a gate concerns and that have one of some statuses."""
     known = environments(snapshot, Problems())
     return [
         run
         for run, status in unsettled_runs(snapshot, Problems())
-        if status in (vocabulary.RUNNING, vocabulary.PAUSED)
+        if status in statuses
         and run.work.kind == vocabulary.DEPLOY
         and gate.concerns(run.work.package, run.work.name, known.get(run.work.name))
     ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..formats.documents import MISSING
-from ..formats.refs import Ref
+from ..formats.refs import INTENT, Ref
 from . import model
-from .addresses import WorkRef
+from .addresses import RunRef, WorkRef
 from .model import Function, Input, Intent
-from .queries import records_of
+from .problems import BAD
+from .queries import read_function, records_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,24 @@ def with_overrides(snapshot: Snapshot, work: WorkRef, function: Function) -> tup
     given = model.read_inputs(intent.input, f"'{work.intent}'", work.release)
     overrides = records_of(snapshot).overriding(snapshot, work, intent.input)
     return overrides, {**own, **{name: one.unfilled() for name, one in given.items()}}
+
+
+def missing_documents(snapshot: Snapshot, reference: str) -> list[str]:
+    """The intents of custom documents that the inputs of a run refer to, and that are not there; none where it cannot
+    be told. `reference` is the run's ref."""
+    found: list[str] = []
+    try:
+        run = RunRef.parse(reference)
+        _, inputs = with_overrides(snapshot, run.work, read_function(snapshot, run))
+        for name, given in inputs.items():
+            if given.ref is None or not fill(snapshot, {name: given})[1]:
+                continue
+            wanted = Ref.parse(given.ref).replace(marker=INTENT, fragment="")
+            if wanted.type == "custom" and not wanted.is_relative and not snapshot.exists(wanted):
+                found.append(str(wanted))
+    except BAD:
+        return []
+    return list(dict.fromkeys(found))
 
 
 def read_intent(snapshot: Snapshot, work: WorkRef) -> Intent | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import Fatal, NotFound
+from ..errors import Fatal, NotFound, UsageError
 from ..formats.refs import Ref
 from ..store.snapshot import Snapshot
 from ..store.transaction import Transaction
@@ -122,9 +122,12 @@ def change_to(
     """What it takes that an environment wants what was deployed there at a date or a commit, or a release, `to`.
 
     Packages that were not deployed there then are taken down, unless with `keep_new`, or where `to` is a release, and
-    the set is of its package alone. Raises NotFound where there is no such release, or nothing was deployed then.
+    the set is of its package alone. Raises NotFound where there is no such release, or nothing was deployed then, and
+    UsageError for patterns beside a release.
     """
     if "/@" in to:
+        if globs:
+            raise UsageError("a release to roll back to names the package; give no pattern")
         release = find_release(stores.snapshot(), to)
         wanted = {package_of(release): Intent(release).to_document()}
         return Change(environment, wanted, globs, takes_down=False, holds=holds)

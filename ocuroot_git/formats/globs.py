@@ -329,6 +329,14 @@ class _Parser:
         )
 
 
+def absolute(glob: str, repo: str) -> str:
+    """A pattern as it is matched: `//…` and `./-/…` begin with the name of a repository."""
+    for relative in ("//", "./-/"):
+        if glob.startswith(relative):
+            return f"{escape(repo)}/-/{glob.removeprefix(relative)}"
+    return glob
+
+
 def escape(text: str) -> str:
     """The pattern that matches just `text`."""
     return "".join("\\" + char if char in "*?[]{},\\" else char for char in text)

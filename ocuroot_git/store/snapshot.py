@@ -96,6 +96,10 @@ if TYPE_CHECKING:
         def tell(self) -> Callable[[str], None] | None:
             """What is told of each thing that is tried again, and why."""
 
+        @property
+        def time_zone(self) -> str:
+            """The name of this machine's time zone; UTC where that is not known."""
+
         def seconds(self, key: str, default: float) -> float:
             """A number of seconds that the user has configured. Raises Fatal for what is none."""
 

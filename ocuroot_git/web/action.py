@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..errors import Conflict
+from ..errors import Conflict, UsageError
 from ..formats.documents import dump, to_bytes
 from ..store.stores import Stores
 
@@ -28,13 +28,31 @@ if TYPE_CHECKING:
 
 
 class Field:
-    """A field of an action: its name, what people call it, whether it may be empty, and an example."""
+    """A field of an action: its name, what people call it, an example, and whether it may be empty.
 
-    def __init__(self, name: str, label: str, example: str = "", *, may_be_empty: bool = False) -> None:
+    One that `is_extra` is left alone by most, and is not asked for; one that `is_flag` is a box to tick.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        label: str,
+        example: str = "",
+        *,
+        may_be_empty: bool = False,
+        is_extra: bool = False,
+        is_flag: bool = False,
+    ) -> None:
         self.name = name
         self.label = label
         self.example = example
-        self.may_be_empty = may_be_empty
+        self.may_be_empty = may_be_empty or is_extra or is_flag
+        self.is_extra = is_extra or is_flag
+        self.is_flag = is_flag
+
+    def is_asked_for(self, given: dict[str, str]) -> bool:
+        """Whether people have to be asked for it, as what was given does not say it."""
+        return not self.is_extra and not given.get(self.name) and not (self.may_be_empty and self.name in given)
 
 
 class Looked:
@@ -63,7 +81,7 @@ def left_over(written: Written, *, takes_away: bool = False) -> list[str]:
 
 
 class Action(ABC):
-    """Something that can be done. `values` are the texts of its `fields`, by name."""
+    """Something that can be done. `values` are the texts of its `fields`, by name; empty for what was not said."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -73,12 +91,29 @@ class Action(ABC):
     needs_reason: ClassVar[bool] = False
 
     def __init__(self, values: dict[str, str]) -> None:
-        self.values = values
+        self.values = {field.name: values.get(field.name, "") for field in self.fields}
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]
 
-    def settle(self) -> None:  # noqa: B027 - most have nothing to settle
+    def several(self, name: str) -> list[str]:
+        """The words of a field that holds several, with quotes around those that hold spaces. Raises UsageError."""
+        words = shlex.shlex(self[name], posix=True)
+        words.whitespace_split, words.commenters, words.escape = True, "", ""
+        try:
+            return list(words)
+        except ValueError:
+            raise UsageError(f"a quote does not end in '{self[name]}'") from None
+
+    def options(self, *names: str) -> list[str]:
+        """Those of its fields that were said, as options of the command that bear the same names."""
+        found: list[str] = []
+        for field in self.fields:
+            if field.name in names and self[field.name]:
+                found += [f"--{field.name.replace('_', '-')}", *([] if field.is_flag else [self[field.name]])]
+        return found
+
+    def settle(self, stores: Stores) -> None:  # noqa: B027 - most have nothing to settle
         """Make the fields say what they say now, also later. Raises UsageError for what they cannot say."""
 
     @abstractmethod

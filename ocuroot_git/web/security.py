@@ -41,7 +41,7 @@ ACTIONS = "/do/"
 """Where the addresses begin at which something is done."""
 MAY_WRITE = "ocuroot.may_write"
 """Set in the environment of a request that has the cookie."""
-MOST_BYTES = 1 << 14
+MOST_BYTES = 1 << 15
 """Bytes that a form may have."""
 _FORM = "application/x-www-form-urlencoded"
 _UNWANTED = frozenset(("set-cookie", "server", "vary", *(name.lower() for name in HEADERS)))

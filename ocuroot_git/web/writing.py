@@ -7,6 +7,7 @@ form is sealed with all that it does, and with the name of the operation: sent t
 from __future__ import annotations
 
 import secrets
+import shlex
 import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,11 @@ from flask import Response, render_template, request
 
 from ..delivery.gate_list import list_gates
 from ..delivery.holds import all_holds, hold_on
+from ..delivery.inputs import missing_documents
 from ..delivery.problems import Problems
 from ..delivery.queries import environments
 from ..delivery.vocabulary import DEPLOY, FAILED, OPEN
-from ..errors import Error, Fatal, NotFound
+from ..errors import Error, Fatal, NotFound, UsageError
 from ..formats.documents import dump, parse
 from ..formats.operation import Origin, name_operation
 from .actions import ACTIONS
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
 
 _LONGEST_FIELD = 2000
 _LONGEST_REASON = 1000
+_LONGEST_FORM = 8000
+"""Bytes that the fields of an action may have in an address, all together."""
+_AGAIN = "again"
+"""In the query of an address: the fields are shown to be changed, although all that has to be said was said."""
 _MOST_LISTED = 200
 """Gates and held releases that the list of actions shows."""
 _STATUSES = {1: 404, 3: 409, 128: 500, 129: 400}
@@ -62,7 +68,7 @@ def install(app: Flask, open_stores: Callable[[], Stores], keys: Keys) -> None:
     app.add_url_rule(f"{ADDRESS}<name>", "do", writer.carry_out, methods=["POST"])
 
 
-def address(name: str, **values: str) -> str:
+def address(name: str, /, **values: str) -> str:
     """The address of an action; fields that are not named are asked for there."""
     return f"{ADDRESS}{name}?{urlencode(values)}" if values else f"{ADDRESS}{name}"
 
@@ -100,11 +106,14 @@ class _Writer:
             for field in kind.fields
             if field.name in request.args
         }
-        if any(not given.get(field.name) and not (field.may_be_empty and field.name in given) for field in kind.fields):
+        if request.args.get(_AGAIN) or any(field.is_asked_for(given) for field in kind.fields):
             return self._fields(snapshot, kind, given, None)
         action = kind(given)
         try:
-            action.settle()
+            if len(urlencode(given)) > _LONGEST_FORM:
+                raise UsageError("this is more than a form can say", hint="the command takes it")
+            action.settle(stores)
+            action.words()
             looked = action.look(stores)
         except Error as error:
             return self._fields(snapshot, kind, given, error)
@@ -192,6 +201,7 @@ class _Writer:
             status=status,
             action=action,
             command_line=action.command_line(),
+            otherwise=_otherwise(action),
             what=what,
             token=self._keys.seal(what),
             lines=lines,
@@ -235,6 +245,12 @@ def _kind(name: str) -> type[Action]:
     return ACTIONS[name]
 
 
+def _otherwise(action: Action) -> str:
+    """The address at which the fields of an action are changed before it is done; empty where there is nothing to."""
+    given = {name: value for name, value in action.values.items() if value}
+    return address(action.name, **given, **{_AGAIN: "1"}) if any(one.is_extra for one in action.fields) else ""
+
+
 def _tip(snapshot: Snapshot) -> str:
     """The commit of the state that is looked at; empty where a store has none."""
     backend, _ = snapshot.backend_of(snapshot.side("state"))
@@ -252,13 +268,14 @@ def actions_of(facts: Facts, page: dict[str, Any]) -> list[tuple[str, str]]:
     elif page["kind"] == "run":
         run = page["run"]
         if run["status"] in OPEN:
-            found = [("Cancel", address("cancel", run=run["ref"]))]
+            found = [(f"Give {ref}", address("give", ref=ref)) for ref in missing_documents(facts.snapshot, run["ref"])]
+            found.append(("Cancel", address("cancel", run=run["ref"])))
         elif run["status"] == FAILED and not run["next"]:
             found = [("Retry", address("retry", run=run["ref"]))]
     elif page["kind"] == "environment":
         name = page["environment"]["name"]
         found = [
-            ("Freeze", address("freeze", environment=name)),
+            ("Freeze", address("freeze", environment=shlex.quote(name))),
             ("Promote what is deployed here", address("promote", source=name)),
             ("Roll back", address("rollback", environment=name)),
         ]

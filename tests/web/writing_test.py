@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from support.viewing import viewed
 from werkzeug.test import TestResponse
 
 from ocuroot_git.opening import open_stores
+from ocuroot_git.web.actions import ACTIONS
 from ocuroot_git.web.app import create_app
 from ocuroot_git.web.keys import Keys
 
@@ -116,6 +118,126 @@ def test_freeze_and_thaw(shop: Repo) -> None:
     for gate in ("production", "all"):
         writer.do("thaw", gate=gate)
     assert shop.ocuroot("gate", "list", "--json") == ""
+
+
+def test_a_freeze_says_all_that_the_command_does(shop: Repo) -> None:
+    writer = Writer(shop)
+    said = {
+        "environment": "type=prod",
+        "until": "2121-01-01 12:00",
+        "from": "2026-01-05",
+        "rrule": "FREQ=WEEKLY;BYDAY=FR;BYHOUR=17",
+        "duration": "63h",
+        "timezone": "Europe/Berlin",
+        "package": "//we? 'other/**'",
+        "allow": "github:ann, github:bob",
+        "name": "weekend",
+        "cancel_pending": "yes",
+    }
+    release(shop, package([deploy("production")]))
+    page = html.unescape(writer.get(f"/do/freeze?{urlencode(said)}").get_data(as_text=True).replace("<wbr>", ""))
+    assert f"{WEB}/@3/deploy/production/1 is cancelled" in page
+    assert "again and again for 63h, by FREQ=WEEKLY;BYDAY=FR;BYHOUR=17 (Europe/Berlin)" in page
+    assert "github:ann, github:bob may start a run there all the same" in page
+    command = next(iter(re.findall(r"<code>(git ocuroot freeze [^<]*)</code>", page)))
+    assert f"{WEB}/@3/deploy/production/1 is cancelled" in writer.do("freeze", "nobody is there", **said).replace(
+        "<wbr>", ""
+    )
+    by_click = shop.value("@/custom/gate/weekend")
+    assert by_click["packages"] == ["shop/-/we?", "other/**"] and by_click["actors"] == ["github:ann", "github:bob"]
+    assert (by_click["start"], by_click["end"]) == ("2026-01-05T00:00:00", "2121-01-01T11:00:00Z")
+    shop.ocuroot("thaw", "weekend")
+    # The command that it shows makes the same.
+    shop.ocuroot(*shlex.split(command)[2:], "-m", "nobody is there")
+    assert shop.value("@/custom/gate/weekend") == by_click
+    fields = writer.confirm("freeze", environment="staging", until="", name="weekend")
+    again = writer.send("freeze", fields, "why")
+    assert again.status_code == 409 and "there is a gate &#39;weekend&#39; already" in again.get_data(as_text=True)
+    writer.do("freeze", "why", environment="staging production", until="")
+    writer.do("thaw", gate="--all")
+    assert shop.ocuroot("gate", "list", "--json") == ""
+    assert writer.get("/do/thaw?gate=--all").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"environment": "production --all"}, "not both"),
+        ({"environment": "'production"}, "a quote does not end"),
+        ({"environment": "production", "timezone": "Mars/Phobos"}, "not known on this machine"),
+        ({"environment": "production", "until": "soon"}, "takes a time"),
+        ({"environment": "production", "until": "2020-01-01"}, "its time has passed"),
+        ({"environment": "production", "rrule": "FREQ=SECONDLY", "duration": "1h"}, "only YEARLY"),
+        ({"environment": "production", "rrule": "FREQ=DAILY"}, "duration"),
+        ({"environment": "production", "rrule": "x" * 1500, "duration": "1h"}, "part of a rule"),
+        ({"environment": "production", "package": "{"}, "packages"),
+        ({"environment": "production", "name": "a//b"}, "a//b"),
+        ({"environment": "production", "name": "../../x"}, "x"),
+        (
+            {"environment": "production", "allow": "x" * 9000, "name": "y" * 9000, "package": "é" * 2000},
+            "more than a form",
+        ),
+    ],
+)
+def test_a_freeze_that_says_nothing_sensible_is_refused(shop: Repo, said: dict[str, str], words: str) -> None:
+    writer = Writer(shop)
+    answer = writer.get(f"/do/freeze?{urlencode({'until': '', **said})}")
+    text = html.unescape(answer.get_data(as_text=True).replace("<wbr>", ""))
+    assert answer.status_code in (400, 500) and words in text and 'name="token"' not in text, text
+    assert "unexpected" not in text
+
+
+def test_what_most_leave_alone_is_folded_and_can_be_changed(shop: Repo) -> None:
+    writer = Writer(shop)
+    text = writer.get("/do/promote?source=staging").get_data(as_text=True)
+    assert '<details id="more"><summary>More</summary>' in text and 'name="packages"' in text
+    shown = writer.get(f"/do/rollback?environment=staging&to={WEB}/@1&no_hold=on").get_data(as_text=True)
+    assert "rollback --to" in shown and "--no-hold" in shown and "is to be held" not in shown
+    (otherwise,) = re.findall(r'<a href="(/do/rollback[^"]*)">Change it', shown)
+    form = writer.get(html.unescape(otherwise)).get_data(as_text=True)
+    assert '<details id="more" open>' in form and 'name="no_hold" type="checkbox" value="yes" checked' in form
+    fields = writer.confirm("rollback", environment="staging", to=f"{WEB}/@1", no_hold="yes")
+    assert writer.send("rollback", fields, "x").status_code == 200
+    assert shop.ocuroot("hold") == "" and intent(shop, "staging") == f"{WEB}/@1"
+
+
+def test_only_some_packages_go(shop: Repo) -> None:
+    release(shop, package([deploy("staging")], [deploy("production")]), "api")
+    shop.run("work", "any")
+    shop.ocuroot("delete", "shop/-/api/+/deploy/production")
+    shop.run("work", "any")
+    writer = Writer(shop)
+    shown = writer.get("/do/promote?source=staging&target=production&packages=//api").get_data(as_text=True)
+    assert "git ocuroot promote staging production //api" in shown.replace("<wbr>", "")
+    writer.do("promote", source="staging", target="production", packages="//api")
+    assert (
+        intent(shop, "production") == f"{WEB}/@1" and shop.run("get", "shop/-/api/+/deploy/production").returncode == 0
+    )
+    both = writer.get(f"/do/rollback?environment=staging&to={WEB}/@1&packages=//api")
+    assert both.status_code == 400 and "give no pattern" in both.get_data(as_text=True)
+
+
+def test_what_an_input_waits_for_is_given(shop: Repo) -> None:
+    inputs = {"go": {"ref": "./custom/approve"}, "n": {"ref": "@/custom/n#x"}, "known": {"value": 1}}
+    made = release(shop, package([deploy("production", inputs=inputs)]))
+    writer = Writer(shop)
+    page = html.unescape(writer.get(f"/ref/{made}/deploy/production/1").get_data(as_text=True))
+    approve, n = f"{WEB}/+3/custom/approve", "+/custom/n"
+    assert re.findall(r'href="(/do/give\?[^"]*)"', page) == [
+        f"/do/give?{urlencode({'ref': ref})}" for ref in (approve, n)
+    ]
+    writer.do("give", "looks good", ref=approve, value="yes")
+    assert "Ocuroot-Command: set\n" in shop.git("log", "-1", "--format=%B", "state")
+    writer.do("give", ref=n, value='{"x": 2}', as_json="yes")
+    shop.run("work", "any")
+    assert shop.value(f"{made}/deploy/production/1/functions/1#current/inputs/n/value") == 2
+    assert "/do/give" not in writer.get(f"/ref/{made}/deploy/production/1").get_data(as_text=True)
+    for bad in ("@/custom/x", "+/environment/x", f"{WEB}/+/deploy/production", "./custom/x", "+/custom/..", "//"):
+        assert writer.get(f"/do/give?{urlencode({'ref': bad, 'value': '1'})}").status_code in (400, 500)
+    assert writer.get("/do/give?ref=%2B/custom/x&value={&as_json=1").status_code >= 400
+    fields = writer.confirm("give", ref=n, value="1")
+    shop.ocuroot("set", n, "2")
+    assert writer.send("give", fields, "").status_code == 409
 
 
 def test_approve_and_reject(shop: Repo) -> None:
@@ -313,7 +435,7 @@ def test_without_the_cookie_or_the_seal_nothing_is_written(shop: Repo) -> None:
 def test_odd_requests_are_refused(shop: Repo) -> None:
     writer = Writer(shop)
     fields = writer.confirm("hold", release=f"{WEB}/@2")
-    assert writer.send("hold", {**fields, "more": "x" * 20_000}).status_code == 413
+    assert writer.send("hold", {**fields, "more": "x" * 40_000}).status_code == 413
     as_json = writer.client.post("/do/hold", json=fields, headers=OURS, buffered=True)
     assert as_json.status_code == 415
     assert writer.send("nothing", fields).status_code in (403, 404)
@@ -350,8 +472,11 @@ def test_strict_headers_stay(shop: Repo) -> None:
 def test_hostile_fields_are_text(shop: Repo) -> None:
     writer = Writer(shop)
     bad = "\"'><script>alert(1)</script>"
-    for action in ("hold", "promote", "rollback", "freeze", "thaw", "retry", "approve", "cancel", bad):
-        values = dict.fromkeys(("release", "source", "target", "environment", "to", "until", "gate", "run"), bad)
+    names = [*dict.fromkeys(field.name for kind in ACTIONS.values() for field in kind.fields)]
+    for action, value in (
+        (action, value) for action in (*ACTIONS, bad) for value in (bad, "\x1b[2J", "$(rm x)", "\0", "-")
+    ):
+        values = dict.fromkeys(names, value)
         answer = writer.get(f"/do/{action}?{urlencode(values)}")
         assert answer.status_code < 500 or "unexpected" not in answer.get_data(as_text=True), answer.get_data(
             as_text=True

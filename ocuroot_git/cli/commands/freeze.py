@@ -43,7 +43,7 @@ def run(
         context.options.message,
         packages=[absolute_glob(context, glob) for glob in packages],
         actors=[actor.strip() for text in allow for actor in text.split(",") if actor.strip()],
-        when=freeze_requests.When(since, until, rrule, duration, timezone, lambda: _zone_here(context)),
+        when=freeze_requests.When(since, until, rrule, duration, timezone),
     )
     gate = Gate.read(document, name or freeze_requests.name_for(targets), "")
     is_open, ends = gate.at(time.time())
@@ -78,20 +78,6 @@ def _tell_when(context: Context, *, is_open: bool, until: float | None) -> None:
         context.terminal.remark(f"it closes at {format_local(until)}")
     else:
         context.terminal.warning("it closes nothing: its time has passed")
-
-
-def _zone_here(context: Context) -> str:
-    """The name of this machine's time zone; UTC where that is not known."""
-    import os
-
-    name = context.environ.get("TZ", "").removeprefix(":")
-    if name and not name.startswith("/"):
-        return name
-    try:
-        _, _, name = os.path.realpath("/etc/localtime").rpartition("/zoneinfo/")
-    except OSError:
-        return "UTC"
-    return "UTC" if name in ("", "Etc/UTC", "Universal") else name
 
 
 COMMAND = Command(

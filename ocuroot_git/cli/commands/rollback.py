@@ -33,8 +33,6 @@ def run(
         raise UsageError("say why: -m <text>", hint="the releases that are left are held for it; --no-hold holds none")
     patterns = [absolute_glob(context, glob) for glob in globs]
     operation = context.operation("rollback")
-    if "/@" in to and globs:
-        raise UsageError("a release to roll back to names the package; give no pattern")
     change = rollback.change_to(context.stores, environment, to, patterns, keep_new=keep_new, holds=not no_hold)
     if dry_run:
         plan = rollback.dry_run(context.snapshot(), change, expect)
