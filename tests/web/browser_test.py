@@ -6,14 +6,14 @@ Writes pictures of the main pages, in both themes and two widths, to `build/scre
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import pytest
+from support.browsing import launched, needs_chromium, windows
 from support.delivering import call, package, prepare, release
 from support.program import TOP
 from support.repositories import Repo, begin
@@ -22,24 +22,11 @@ from support.viewing import tell_story, viewed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import Page
+    from support.browsing import OpenPage
 
-    OpenPage = Callable[..., Page]
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra 'browser')")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (extra 'browser')")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH (Debian: apt-get install chromium)")
-
-ARGUMENTS = [
-    "--no-sandbox",  # tests may run as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+pytestmark = needs_chromium
 SCREENSHOTS = TOP / "build" / "screenshots"
 PAGES = {
     "overview": "/",
@@ -63,10 +50,8 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,27 +69,8 @@ def address(told: Repo) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(chromium: Chromium, address: str) -> Iterator[OpenPage]:
-    """Open pages in windows of their own. At the end none may have complained, or asked another host for anything."""
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def open_(path: str, *, at: str = "", **options: Any) -> Page:
-        options.setdefault("viewport", {"width": 1280, "height": 800})
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        home = urlsplit(at or address).netloc
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda one: complaints.append(one.url) if urlsplit(one.url).netloc != home else None)
-        page.goto((at or address) + path)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    expected = ("404 (", "ERR_INTERNET_DISCONNECTED")  # pages that are not there, and a network that was cut
-    assert [one for one in complaints if not any(words in one for words in expected)] == []
+    with windows(chromium, address) as open_:
+        yield open_
 
 
 def unfolded(page: Page, name: str) -> bool:

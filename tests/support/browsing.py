@@ -1,0 +1,69 @@
+"""Chromium for tests, driven by playwright; they are skipped where either is missing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Browser as Chromium
+    from playwright.sync_api import BrowserContext, Page
+
+    OpenPage = Callable[..., Page]
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra 'browser')")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH (Debian: apt-get install chromium)")
+
+ARGUMENTS = [
+    "--no-sandbox",  # tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_EXPECTED = ("404 (", "ERR_INTERNET_DISCONNECTED")
+"""Complaints about pages that are not there, and a network that was cut."""
+
+
+@contextmanager
+def launched() -> Iterator[Chromium]:
+    """The browser, while the block runs."""
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def windows(chromium: Chromium, address: str = "") -> Iterator[OpenPage]:
+    """Opens pages in windows of their own, at an address or with `at` at another. At the end none may have complained,
+    or asked another host for anything."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_(path: str, *, at: str = "", **options: Any) -> Page:
+        options.setdefault("viewport", {"width": 1280, "height": 800})
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        home = urlsplit(at or address).netloc
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda one: complaints.append(one.url) if urlsplit(one.url).netloc != home else None)
+        page.goto((at or address) + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert [one for one in complaints if not any(words in one for words in _EXPECTED)] == []
