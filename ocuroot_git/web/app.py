@@ -105,6 +105,39 @@ class View:
         """
         return Facts(self.snapshot(at), self.memory, lambda: self.snapshot(at), patience)
 
+    def answer(self, template: str, read: Callable[[Facts], Page]) -> Response:
+        """The page in the form asked for, or 304 where the browser has it."""
+        try:
+            facts = self.facts(None if _wants_json() else PATIENCE, _at())
+        except StoreError as error:
+            if _at() is None:
+                raise
+            raise NotFound(error.message) from None  # there was none then
+        tip = tip_of(facts.snapshot)
+        # A page is another one every minute: it says how long ago things were, and claims run out without a commit.
+        minute = f"{time.time() // 60:.0f}"
+        right = "writes" if request.environ.get(MAY_WRITE) else ""
+        words = "\0".join(
+            (__version__, right, tip, self.at or "", request.full_path, request.headers.get("Accept", ""), minute)
+        )
+        tag = sha256(words.encode(errors="replace")).hexdigest()[:32]
+        if tag in request.if_none_match:
+            response = Response(status=304)
+        else:
+            page = read(facts)
+            if not facts.is_whole:
+                # Not the whole page yet: no browser keeps it, and its script asks again.
+                return Response(render(template, facts, self.at, f"{tip}~", page))
+            if _wants_json():
+                body = to_bytes(dump({"tip": tip, **page}) + "\n")
+                response = Response(body, content_type="application/json")
+            else:
+                response = Response(render(template, facts, self.at, tip, page))
+            if facts.running[0]:
+                return response  # a log that goes on is another without any commit
+        response.set_etag(tag)
+        return response
+
 
 def tip_of(snapshot: Snapshot) -> str:
     """What changes with every change of the stores: their commits. A directory has none, and changes by the clock."""
@@ -123,22 +156,27 @@ def create_app(
 
     With `keys` whoever has them can change something, too: what `actions` has.
     """
+    app = pages_of(View(open_stores, at))
+    app.context_processor(lambda: {"may_write": keys is not None and writing.may_write()})
+    if keys is not None:
+        writing.install(app, open_stores, keys)
+    app.register_error_handler(writing.Refused, lambda error: _problem(error, 403))
+    app.wsgi_app = Guard(app.wsgi_app, bound, keys)  # type: ignore[method-assign]
+    return app
+
+
+def pages_of(view: View) -> Flask:
+    """The application without its guard, and without anything that writes: the pages and what belongs to them."""
     app = Flask(__name__)
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
-    view = View(open_stores, at)
     app.extensions["view"] = view
     install(app)
     _add_pages(app, view)
     _add_raw(app, view)
-    app.context_processor(lambda: {"may_write": keys is not None and writing.may_write()})
-    if keys is not None:
-        writing.install(app, open_stores, keys)
     app.register_error_handler(404, lambda error: _problem(NotFound("there is no such page"), 404))
     app.register_error_handler(Exception, _fault)
     app.register_error_handler(Error, lambda error: _problem(error, 404 if isinstance(error, NotFound) else 500))
-    app.register_error_handler(writing.Refused, lambda error: _problem(error, 403))
-    app.wsgi_app = Guard(app.wsgi_app, bound, keys)  # type: ignore[method-assign]
     return app
 
 
@@ -147,14 +185,14 @@ def _add_pages(app: Flask, view: View) -> None:
 
     def page(rule: str, template: str, read: Callable[..., Page]) -> None:
         def answer(**parts: str) -> Response:
-            return _answer(view, template, lambda facts: read(facts, **parts))
+            return view.answer(template, lambda facts: read(facts, **parts))
 
         app.add_url_rule(rule, f"page {rule}", answer)
         if not rule.endswith((">", "/")):
             app.add_url_rule(f"{rule}.json", f"json {rule}", answer)
 
     page("/", "overview.html", lambda facts: {**overview.overview(facts), **_latest(facts)})
-    app.add_url_rule("/overview.json", "json /", lambda: _answer(view, "", overview.overview))
+    app.add_url_rule("/overview.json", "json /", lambda: view.answer("", overview.overview))
     page("/environments", "environments.html", lambda facts: environments.environments(facts, _number()))
     page("/deployments", "deployments.html", lambda facts: environments.deployments(facts, _number(), _text("q")))
     page("/packages", "packages.html", lambda facts: lists.packages(facts, _number(), _text("q")))
@@ -209,7 +247,7 @@ def _add_raw(app: Flask, view: View) -> None:
 def _latest(facts: Facts) -> Page:
     backend, _ = facts.snapshot.backend_of(facts.state)
     oid = facts.snapshot.version(backend).oid
-    if backend.repository is None or oid is None:
+    if backend.repository is None or oid is None or not facts.tells_commits:
         return {"changes": []}
     return {"changes": changes.commit_page(facts.snapshot, backend, oid, 8)["commits"]}
 
@@ -320,42 +358,9 @@ def _wants_json() -> bool:
     return accepted.best_match(["text/html", "application/json"]) == "application/json"
 
 
-def _answer(view: View, template: str, read: Callable[[Facts], Page]) -> Response:
-    """The page in the form asked for, or 304 where the browser has it."""
-    try:
-        facts = view.facts(None if _wants_json() else PATIENCE, _at())
-    except StoreError as error:
-        if _at() is None:
-            raise
-        raise NotFound(error.message) from None  # there was none then
-    tip = tip_of(facts.snapshot)
-    # A page is another one every minute: it says how long ago things were, and claims run out without a commit.
-    minute = f"{time.time() // 60:.0f}"
-    right = "writes" if request.environ.get(MAY_WRITE) else ""
-    words = "\0".join(
-        (__version__, right, tip, view.at or "", request.full_path, request.headers.get("Accept", ""), minute)
-    )
-    tag = sha256(words.encode(errors="replace")).hexdigest()[:32]
-    if tag in request.if_none_match:
-        response = Response(status=304)
-    else:
-        page = read(facts)
-        if not facts.is_whole:
-            # Not the whole page yet: no browser keeps it, and its script asks again.
-            return Response(_render(template, facts, view, f"{tip}~", page))
-        if _wants_json():
-            body = to_bytes(dump({"tip": tip, **page}) + "\n")
-            response = Response(body, content_type="application/json")
-        else:
-            response = Response(_render(template, facts, view, tip, page))
-        if facts.running[0]:
-            return response  # a log that goes on is another without any commit
-    response.set_etag(tag)
-    return response
-
-
-def _render(template: str, facts: Facts, view: View, tip: str, page: Page) -> str:
-    at = _at() or view.at
+def render(template: str, facts: Facts, fixed: str | None, tip: str, page: Page) -> str:
+    """A page, of the present, the moment that its address names, or that which is `fixed`."""
+    at = _at() or fixed
     return render_template(
         template,
         page=page,

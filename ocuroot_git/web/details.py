@@ -146,7 +146,9 @@ def page(facts: Facts, text: str, number: int, part: Part = END) -> Page:
         **_edges(subject),
         **extra,
     }
-    if subject.object is not None and backend.repository is not None and version.oid is not None:
+    if not facts.tells_history or subject.object is None:
+        return made
+    if backend.repository is not None and version.oid is not None:
         path = directory + object_path(subject.stored)
         made["history"] = document_history(facts.snapshot, backend, version.oid, path, most=10, look_at=300)
     return made

@@ -16,19 +16,23 @@ from ..delivery.addresses import RunRef
 from ..delivery.gates import Gates
 from ..delivery.problems import Problems
 from ..delivery.vocabulary import RUNNING, ModelError
+from ..formats.globs import escape
 from ..formats.layout import REFS, Damaged, StoredObject
 from ..formats.refs import RefError
+from ..ledger.chunks import Ledger
+from ..ledger.deployment_history import Choice
 from .background import Background
 from .live_logs import RunningLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable
+    from collections.abc import Callable, Collection, Hashable, Iterator
 
     from ..backends.base import Node
     from ..delivery.overview import Package, Unfinished
     from ..delivery.survey import Progress
     from ..formats.documents import Document
     from ..formats.layout import Side, StoredRef
+    from ..ledger.events import Event
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
 
@@ -103,8 +107,29 @@ class Memory:
         return self._running_logs.get(run) or self._running_logs.put(run, RunningLog())
 
 
+class Deployments:
+    """The deployments there have been, newest first, in an environment, of a package; an empty name is that of all."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._ledger = Ledger(snapshot)
+
+    def of(self, environment: str, package: str) -> Iterator[Event]:
+        """Those in one place."""
+        return Choice([escape(package)] if package else [], environment or None).of(self._ledger)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether what was read so far ended because the clone is a shallow one."""
+        return self._ledger.is_cut
+
+
 class Facts:
     """What the stores say at one moment. Raises StoreError where there is no state store."""
+
+    tells_history = True
+    """Whether the page of a document says what became of it."""
+    tells_commits = True
+    """Whether the newest commits are shown."""
 
     def __init__(
         self, snapshot: Snapshot, memory: Memory, again: Callable[[], Snapshot], patience: float | None = None
@@ -160,6 +185,10 @@ class Facts:
             backend, directory = self.snapshot.backend_of(tree)
             versions.append((self.snapshot.version(backend).oid, directory))
         return None if None in (oid for oid, _ in versions) else tuple(versions)
+
+    def ledger(self) -> Deployments:
+        """What was deployed, as history has it."""
+        return Deployments(self.snapshot)
 
     # Documents of the state store, by stored ref
 

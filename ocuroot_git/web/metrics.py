@@ -31,9 +31,10 @@ Page = dict[str, Any]
 _DAY = 86400
 TIMES = {"7": 7, "30": 30, "90": 13, "365": 52}
 """The days that a page may look back, and in how many parts it shows them."""
-_USUAL = "90"
+USUAL = "90"
 CHOICES = {"package,environment": "both", "environment": "environment", "package": "package"}
 """What may have a line of its own, and how the page calls that."""
+BOTH = next(iter(CHOICES))
 
 
 class _Counted(NamedTuple):
@@ -52,8 +53,8 @@ def page(facts: Facts, days: str, by: str, number: int) -> Page:
     backend, _ = facts.snapshot.backend_of(facts.state)
     if backend.repository is None:
         raise NotFound(f"{backend.where} has no history", hint="a store on a branch has one")
-    days = days if days in TIMES else _USUAL
-    by = by if by in CHOICES else next(iter(CHOICES))
+    days = days if days in TIMES else USUAL
+    by = by if by in CHOICES else BOTH
     # Once an hour anew: what is too old leaves without any commit. Of the past, what was too old then.
     hour = int(now(facts.snapshot) // 3600)
     found = facts.later(f"metrics {days} {by} {hour}", lambda other: _count(other, days, by, hour * 3600))

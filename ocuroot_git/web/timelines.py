@@ -9,10 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound
-from ..formats.globs import escape
 from ..formats.times import format_seconds
-from ..ledger.chunks import Ledger
-from ..ledger.deployment_history import Choice, Teller
+from ..ledger.deployment_history import Teller
 from .changes import fetch_history
 from .environments import environment_names
 from .lists import PER_PAGE
@@ -44,10 +42,9 @@ def timeline(facts: Facts, environment: str, package: str, number: int) -> Page:
 def _read(facts: Facts, environment: str, package: str, number: int) -> Page | NotFound:
     backend, _ = facts.snapshot.backend_of(facts.state)
     fetch_history(backend)
-    choice = Choice([escape(package)] if package else [], environment or None)
-    ledger = Ledger(facts.snapshot)
+    ledger = facts.ledger()
     start = (number - 1) * PER_PAGE
-    events = list(islice(choice.of(ledger), start, start + PER_PAGE + 1))
+    events = list(islice(ledger.of(environment, package), start, start + PER_PAGE + 1))
     if not events and environment and environment not in environment_names(facts):
         return NotFound(f"no such environment: '{environment}'")
     if not events and package and package not in facts.package_names():

@@ -1,0 +1,306 @@
+"""The page as files: what `git ocuroot site` writes, of one commit, by the templates of the page itself (design 10)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
+
+from flask import Response, g
+
+from .. import __version__
+from ..delivery.claims import newest_time
+from ..errors import Error, NotFound
+from ..formats.documents import dump, to_bytes
+from ..formats.globs import Glob
+from ..formats.layout import SIDES, StoredRef
+from ..formats.refs import Ref, RefError
+from ..formats.times import format_seconds
+from ..git.objects import Oid
+from . import addresses, ansi, changes, site_plan
+from .app import View, pages_of, render
+from .details import Subject
+from .environments import environment_names
+from .logs import log_text
+from .releases import RELEASES
+from .site_facts import Gathered, NoDeployments, SiteFacts, Uses, WatchedSnapshot, digest, edges_of, state_of
+from .site_names import directory_of, file_beside, page_file
+from .site_plan import LISTS, Plan, Written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..delivery.overview import Package
+    from ..store.stores import Stores
+    from .facts import Facts
+    from .published import Published
+
+    Progress = Callable[[int, int], None]
+
+RELEASES_SHOWN = 10
+"""Releases of a package whose documents have pages, unless somebody asks for another number."""
+_COMMIT_LISTS = 4
+"""Lists of commits that a site has."""
+_STATIC = Path(__file__).parent / "static"
+_TEMPLATES = Path(__file__).parent / "templates"
+POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'"
+"""The content security policy of every page: no frames, no connections, nothing from elsewhere, nothing inline."""
+DOCUMENTS = "documents.json"
+"""Beside the page of a package: all its documents."""
+
+
+class Choice(NamedTuple):
+    """What of the stores a site shows: the packages that match a pattern (None: all), of each so many releases."""
+
+    packages: str | None = None
+    releases: int = RELEASES_SHOWN
+
+
+class SiteView(View):
+    """The view of one commit, with what a site shows of it."""
+
+    def __init__(self, open_stores: Callable[[], Stores], at: str | None, choice: Choice) -> None:
+        super().__init__(open_stores, at)
+        self._glob = Glob(choice.packages) if choice.packages is not None else None
+        self._shared: dict[str, Any] = {}
+        self._first = self.snapshot()
+        for side in SIDES:
+            self._first.side_or_none(side)  # which version of it is read is settled here
+        self.current = self.begin_anew()
+
+    def begin_anew(self) -> SiteFacts:
+        """Facts that have read nothing yet: what was read for one package is of no use to the next."""
+        watched = WatchedSnapshot(self._first.surroundings, self._first.versions)
+        watched.is_past = True  # what a site says must not hang on when it is made
+        self.current = SiteFacts(watched, self.memory, self._glob, self._shared)
+        return self.current
+
+    def gather(self) -> None:
+        """Read the deployments there have been."""
+        facts = self.current
+        backend, _ = facts.snapshot.backend_of(facts.state)
+        if backend.repository is None:
+            self._shared["ledger"] = NoDeployments()
+            return
+        changes.fetch_history(backend)
+        self._shared["ledger"] = Gathered(facts.snapshot, facts.is_chosen)
+
+    def facts(self, patience: float | None = None, at: str | None = None) -> SiteFacts:
+        return self.current
+
+    def answer(self, template: str, read: Callable[[Facts], dict[str, Any]]) -> Response:
+        page = read(self.current)
+        if page.get("kind") == "log":
+            page["body"] = None  # its lines are shown without secrets
+        g.twin = page
+        return Response(render(template, self.current, None, "", page))
+
+
+class Site:
+    """Writes the pages of a view to a directory."""
+
+    def __init__(self, view: SiteView, target: Published, choice: Choice, progress: Progress) -> None:
+        self._view = view
+        self._target = target
+        self._choice = choice
+        self._progress = progress
+        self._app = pages_of(view)
+        facts = view.current
+        backend, _ = facts.snapshot.backend_of(facts.state)
+        self._commit = facts.snapshot.version(backend).oid
+        # Commits tell of all packages.
+        self._plan = Plan(has_commits=backend.repository is not None and choice.packages is None)
+        self._releases: dict[str, set[int]] = {}
+        self._refs: dict[str, list[str]] = {}
+        self.made = 0
+        """How many pages were made; those of a package that is as it was are not."""
+        self._app.jinja_env.globals.update(is_site=True, site=self._about(), documents=file_beside("", DOCUMENTS))
+        self._app.context_processor(lambda: {"twin": g.pages.twin})
+
+    def write(self) -> None:
+        """Write all there is. Raises what `Published` raises, and Fatal for a page that cannot be made."""
+        view, plan = self._view, self._plan
+        view.gather()
+        packages = dict(sorted(view.current.packages().items()))
+        self._make_plan(packages)
+        self._write_static()
+        self._target.write(".nojekyll", b"")
+        for address in (*LISTS, *(["/commits"] if plan.has_commits else [])):
+            plan.file_of(address)
+        for place in plan.timelines:
+            if not place[1]:
+                plan.ask(addresses.of_timeline(*place) if place[0] else "/timeline")
+        own = {ref for refs in self._refs.values() for ref in refs}
+        self._write_pages([addresses.of_ref(ref) for ref in sorted(plan.refs - own)])
+        self._write_pages([addresses.of_commit(oid) for oid in sorted(plan.commits)])
+        for number, (name, package) in enumerate(packages.items()):
+            self._progress(number, len(packages))
+            self._write_package(name, package)
+        view.begin_anew()
+        while plan.todo:
+            self._write_pages([plan.todo.pop()])
+
+    # What there is
+
+    def _make_plan(self, packages: dict[str, Package]) -> None:
+        view, plan = self._view, self._plan
+        facts = view.current
+        plan.refs.update(site_plan.refs_of_store(facts))
+        plan.refs.update(f"@/environment/{name}" for name in environment_names(facts))
+        for name, package in packages.items():
+            shown = self._releases[name] = site_plan.shown_releases(facts, package, self._choice.releases)
+            refs = self._refs[name] = list(dict.fromkeys(site_plan.refs_of_package(facts, package, shown)))
+            plan.refs.update(refs)
+            plan.logs.update(filter(site_plan.is_log, refs))
+            repository = name.partition("/-/")[0]
+            if repository != name:
+                plan.refs.add(f"{repository}/-")
+        ledger = facts.ledger()
+        if isinstance(ledger, Gathered):
+            plan.timelines.update(ledger.places())
+            plan.timelines.add(("", ""))
+        backend, _ = facts.snapshot.backend_of(facts.state)
+        start = self._commit if plan.has_commits else None
+        for _ in range(_COMMIT_LISTS):
+            if start is None:
+                break
+            page = changes.commit_page(facts.snapshot, backend, start)
+            plan.commits.update(one["commit"] for one in page["commits"])
+            start = page["next"]
+            if start is not None:
+                plan.commit_lists.add(start)
+
+    def _about(self) -> dict[str, Any]:
+        """What the overview says of the site."""
+        seconds = newest_time(self._view.current.snapshot)
+        return {"commit": self._commit, "time": format_seconds(seconds), "policy": POLICY}
+
+    # Files
+
+    def _write_static(self) -> None:
+        for file in sorted(_STATIC.iterdir()):
+            self._target.write(f"static/{file.name}", file.read_bytes())
+        self._target.write("static/colours.css", ansi.style_sheet().encode())
+
+    def _write_pages(self, pages: list[str]) -> None:
+        for address in pages:
+            self._write_page(address)
+
+    def _write_page(self, address: str) -> Written:
+        """A page, and its JSON."""
+        self.made += 1
+        written = Written(self._plan, address)
+        with self._app.test_request_context(address):
+            g.pages = written
+            text = self._app.full_dispatch_request().get_data()
+            twin = g.get("twin")
+        self._target.write(page_file(address), text)
+        if twin is None:
+            twin = {"error": "there is no such page"}
+        self._target.write(page_file(address, "json"), to_bytes(dump(twin) + "\n"))
+        return written
+
+    def _write_package(self, name: str, package: Package) -> None:
+        """All that is of one package, unless it is there already."""
+        facts = self._view.begin_anew()
+        key = self._key(name, package, facts)
+        known: Any = self._target.known.get(name)
+        is_same = known is not None and (known["key"], known["state"]) == (key, state_of(facts, known["heads"]))
+        if is_same and self._target.keep(known["files"]):
+            self._target.notes[name] = known
+            return
+        before = set(self._target.files)
+        uses = Uses(name)
+        facts.begin(uses)
+        for address in self._pages_of(name, package):
+            for led_to in self._write_page(address).led_to:
+                self._note_link(uses, led_to)
+        facts.begin(None)
+        for ref in self._refs[name]:
+            if ref in self._plan.logs:
+                self._write_log(facts, ref)
+        self._write_documents(facts, name)
+        if not uses.is_everything:
+            heads = sorted(uses.heads)
+            files = sorted(self._target.files.keys() - before)
+            self._target.notes[name] = {"key": key, "heads": heads, "state": state_of(facts, heads), "files": files}
+
+    def _note_link(self, uses: Uses, address: str) -> None:
+        """Whether another package's document has a page hangs on that package."""
+        if address.startswith("/ref/"):
+            try:
+                uses.ref(Ref.parse(unquote(address.partition("?")[0][5:], errors="surrogateescape")))
+            except RefError:
+                uses.everything()
+
+    def _pages_of(self, name: str, package: Package) -> list[str]:
+        pages = [addresses.of_ref(ref) for ref in self._refs[name]]
+        count = -(-len(package.numbers) // RELEASES)
+        pages += [addresses.of_ref(name, page=number) for number in range(2, count + 1)]
+        return pages + [addresses.of_timeline(*place) for place in sorted(self._plan.timelines) if place[1] == name]
+
+    def _key(self, name: str, package: Package, facts: SiteFacts) -> str:
+        """What the pages of a package are made of, but for what they say of other packages."""
+        events = list(facts.ledger().of("", name))
+        segment = facts.state.layout.release_segment
+        sources = {
+            commit
+            for number in package.numbers
+            for commit in facts.names(facts.state, f"{name}/{segment(number)}/commit")
+        }
+        sources.update(event.source for event in events)
+        code = facts.snapshot.surroundings.code
+        return digest(
+            [
+                _program(),
+                self._choice,
+                [tree.tree_id(f"refs/{name}") if tree is not None else None for tree in (facts.state, facts.intent)],
+                edges_of(facts, StoredRef(name)),
+                package,
+                sorted(self._releases[name]),
+                [list(one) for one in facts.unfinished_of(name)],
+                [event.to_line() for event in events],
+                sorted(place for place in self._plan.timelines if place[1] == name),
+                sorted({event.commit for event in events} & self._plan.commits),
+                sorted(one for one in sources if code is not None and _has(code, one)),
+                facts.snapshot.base.repo,
+            ]
+        )
+
+    def _write_log(self, facts: SiteFacts, ref: str) -> None:
+        try:
+            text = log_text(facts, Subject(facts, ref).stored)
+        except NotFound:
+            text = ""
+        self._target.write(page_file(addresses.of_ref(ref), "txt"), to_bytes(text))
+
+    def _write_documents(self, facts: SiteFacts, name: str) -> None:
+        """All documents of a package, those of releases without pages too."""
+        parts = []
+        for shown, tree, stored in site_plan.documents_of_package(facts, name):
+            try:
+                found = tree.object(stored)
+            except Error:
+                continue  # `fsck` tells of it
+            if found is not None:
+                value = found.body if found.kind == "ref" else {"link": tree.layout.shown_target(found.target or "")}
+                parts.append(f"{dump(shown, None)}: {dump(value, None)}")
+        text = "{\n" + ",\n".join(parts) + "\n}\n"
+        self._target.write(file_beside(directory_of("ref", *name.split("/")), DOCUMENTS), to_bytes(text))
+
+
+def _has(code: Any, commit: str) -> bool:
+    try:
+        return len(commit) == 40 and bool(code.has(Oid(commit)))
+    except Error:
+        return False
+
+
+def _program() -> str:
+    """A digest of what makes pages of what the stores say."""
+    parts = [__version__]
+    for file in sorted((*_TEMPLATES.iterdir(), *_STATIC.iterdir(), *Path(__file__).parent.glob("*.py"))):
+        if file.is_file():
+            parts.append(sha256(file.read_bytes()).hexdigest())
+    return digest(parts)

@@ -1,0 +1,342 @@
+"""`git ocuroot site`: the pages as files. What is in the directory, what of it is written again, and what never is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from support.delivering import call, package, prepare, release
+from support.program import run_program
+from support.repositories import Repo, begin
+from support.sites import example, files_of, walk, write_site
+from support.story import BACKEND, FRONTEND, SEARCH
+from support.viewing import tell_story
+
+from ocuroot_git.opening import open_stores
+from ocuroot_git.web.site_names import name_of, page_file, relative
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    return tell_story(tmp_path_factory.mktemp("site") / "shop")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """The store of twelve packages and five environments."""
+    return example(tmp_path_factory.mktemp("site") / "shop")
+
+
+@pytest.fixture(scope="module")
+def published(told: Repo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site") / "new" / "out"
+    remark = write_site(told, out)
+    assert (
+        remark
+        == f"'{out}' has {len(files_of(out)) - 1} files: {len(files_of(out)) - 1} written, 0 as they were, 0 removed\n"
+    )
+    return out
+
+
+# What is in it
+
+
+def test_no_link_is_dead_and_nothing_is_asked_of_others(published: Path) -> None:
+    assert walk(published) > 1000
+
+
+def test_the_store_of_twelve_packages(shop: Repo, tmp_path: Path) -> None:
+    """Written twice: whole pages the first time, and nothing the second."""
+    out = tmp_path / "out"
+    write_site(shop, out, "--releases", "1")
+    assert walk(out) > 10_000
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    remark = write_site(shop, out, "--releases", "1")
+    assert " 0 written, " in remark and remark.endswith(" 0 removed\n")
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_each_page_has_its_policy_and_nothing_of_a_server(published: Path) -> None:
+    policy = "default-src &#39;none&#39;; style-src &#39;self&#39;; script-src &#39;self&#39;; img-src &#39;self&#39;; "
+    for file, data in files_of(published).items():
+        if file.endswith(".html"):
+            text = data.decode()
+            assert f'http-equiv="Content-Security-Policy" content="{policy}' in text, file
+            for only_served in ("data-tip", "data-fixed", "Show how it was", "/tip", "?at=", "/do", str(published)):
+                assert only_served not in text, (file, only_served)
+            assert not re.search(r"\d (minute|hour|day|month|year)s? ago", re.sub("<pre.*?</pre>", "", text)), file
+
+
+def test_times_are_exact(published: Path) -> None:
+    text = (published / page_file(f"/ref/{BACKEND}/@3/call/smoke/2")).read_text()
+    assert re.search(r'<time datetime="[^"]*" title="[^"]*">\d{4}-\d\d-\d\d \d\d:\d\d UTC</time>', text)
+
+
+def test_each_page_has_its_json(told: Repo, published: Path) -> None:
+    for file in files_of(published):
+        if file.endswith("index.html"):
+            twin = published / file.replace("index.html", "index.json")
+            assert "tip" not in json.loads(twin.read_text()), file
+    overview = json.loads((published / "index.json").read_text())
+    assert overview["counts"]["packages"] == 3
+    body = json.loads((published / page_file(f"/ref/{FRONTEND}/@12", "json")).read_text())["body"]
+    assert body == told.value(f"{FRONTEND}/@12")
+
+
+def test_documents_without_a_page_are_in_the_json_of_their_package(told: Repo, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_site(told, out, "--releases", "1")
+    assert not (out / page_file(f"/ref/{FRONTEND}/@3")).exists()
+    assert (out / page_file(f"/ref/{FRONTEND}/@9")).exists(), "it is deployed"
+    assert walk(out)
+    found = json.loads((out / page_file(f"/ref/{FRONTEND}").replace(".html", ".documents.json")).read_text())
+    refs = set(told.ocuroot("match", f"{FRONTEND}/{{@,+}}*/**", f"{FRONTEND}/@*").splitlines())
+    assert found.keys() >= {ref for ref in refs if not ref.endswith("/logs")}
+    assert found[f"{FRONTEND}/@3"] == told.value(f"{FRONTEND}/@3")
+
+
+def test_logs_are_shown_without_secrets(store: Repo, tmp_path: Path) -> None:
+    prepare(store)
+    work = f"{release(store, package([call('build')]))}/call/build"
+    store.run("run", "exec", "-q", work, "--", "sh", "-c", "echo https://ann:hunter22@example.com/x; seq 1500")
+    out = tmp_path / "out"
+    write_site(store, out)
+    files = files_of(out)
+    assert not [file for file, data in files.items() if b"hunter22" in data]
+    text = files[page_file(f"/ref/{work}/1/logs", "txt")].decode()
+    assert "https://***@example.com/x" in text and text.endswith(" 1500\n")
+    assert walk(out)
+
+
+def test_only_some_packages(told: Repo, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_site(told, out, "--packages", "**/{backend,search}/*")
+    assert walk(out)
+    files = files_of(out)
+    assert not [file for file in files if file.startswith(("commit", "metrics")) or "frontend" in file]
+    counts = json.loads(files["index.json"])["counts"]
+    assert (counts["packages"], counts["releases"]) == (2, 4)
+    assert b"frontend" not in b"".join(files[file] for file in files if file.count("/") < 2 and "diff" not in file)
+
+
+# The same bytes, and no more than has changed
+
+
+def test_the_same_commit_gives_the_same_bytes(told: Repo, published: Path, tmp_path: Path) -> None:
+    time.sleep(1.1)
+    other = tmp_path / "elsewhere"
+    told.git("clone", "-q", "--mirror", str(told.path), str(other))
+    clone = Repo(other)
+    clone.git("remote", "set-url", "origin", "https://github.com/example/shop.git")
+    out = tmp_path / "out"
+    write_site(clone, out)
+    assert files_of(out) == files_of(published)
+
+
+def test_what_has_changed_is_written_and_no_more(tmp_path: Path) -> None:
+    """Each time the directory is what it would be if it were written anew."""
+    repo = tell_story(tmp_path / "shop")
+    out = tmp_path / "out"
+    write_site(repo, out)
+    first = repo.git("rev-parse", "state")
+    changes = [
+        f'set {SEARCH}/@1/custom/note "of search"',
+        f'set {FRONTEND}/@13 {{"commit": "{"c" * 40}"}}',  # an older one loses its pages
+        f"delete {BACKEND}/@2/custom/approval"
+        if repo.run("get", f"{BACKEND}/@2/custom/approval").returncode == 0
+        else "",
+        'set @/environment/qa {"name": "qa", "attributes": {}}',
+        f'set {SEARCH}/@1/custom/sees "{FRONTEND}/@14"',
+        f'set {FRONTEND}/@14 {{"commit": "{"d" * 40}"}}',  # which a document of another package names
+    ]
+    for number, line in enumerate(changes):
+        untouched = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+        repo.ocuroot("update", "--stdin", input=f"{line}\n")
+        before = files_of(out)
+        write_site(repo, out)
+        anew = tmp_path / f"anew-{number}"
+        write_site(repo, anew)
+        after = files_of(out)
+        assert after == files_of(anew), line
+        for path, moment in untouched.items():
+            file = str(path.relative_to(out))
+            if before[file] == after.get(file):
+                assert path.stat().st_mtime_ns == moment, file
+    write_site(repo, out, "--at", first)
+    write_site(repo, tmp_path / "then", "--at", first)
+    assert files_of(out) == files_of(tmp_path / "then")
+
+
+def test_a_run_that_was_killed_is_completed(told: Repo, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    whole = tmp_path / "whole"
+    write_site(told, whole)
+    for files in (10, 100, 200):
+        process = begin(told, "site", "--out", str(out))
+        while process.poll() is None and (not out.exists() or len(list(out.rglob("*.html"))) < files):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    (out / ".ocuroot-site.tmp").write_text("half of a page")
+    write_site(told, out)
+    assert files_of(out) == files_of(whole)
+
+
+def test_a_run_for_which_there_is_no_room_is_completed(told: Repo, tmp_path: Path) -> None:
+    """A limit on the size of files stands for a disk that is full."""
+    out = tmp_path / "out"
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+
+    done = run_program("site", "--out", str(out), cwd=told.path, preexec_fn=limit)
+    assert done.returncode == 128 and "cannot write" in done.stderr and "Traceback" not in done.stderr
+    write_site(told, out)
+    assert walk(out)
+    assert not list(out.glob("*.tmp")) and not list(out.glob("*.journal"))
+
+
+# What is not ours
+
+
+def test_what_others_put_there_stays(told: Repo, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "static").mkdir(parents=True)
+    for file in ("CNAME", "static/mine.css", ".nojekyll"):
+        (out / file).write_text("" if file == ".nojekyll" else "mine")
+    write_site(told, out)
+    (out / "ref" / "mine.txt").write_text("mine")
+    gone = out / page_file(f"/ref/{SEARCH}/@1")
+    gone.write_text("mended by hand")
+    told.git("tag", "-f", "whole", "state")
+    done = told.run("site", "--out", str(out), "--packages", "nothing/-/**")
+    assert done.returncode == 0 and "was changed: it stays" in done.stderr, done.stderr
+    kept = {file for file, data in files_of(out).items() if data in (b"mine", b"mended by hand")}
+    assert kept == {"CNAME", "static/mine.css", "ref/mine.txt", str(gone.relative_to(out))}
+    assert not list(out.glob("commit/*")), "and empty directories go"
+
+
+@pytest.mark.parametrize(
+    "file", ["index.html", "ocuroot-site.json", "deployments/index.html", "ref", "static/view.css"]
+)
+def test_what_is_in_the_way_is_not_written_over(told: Repo, tmp_path: Path, file: str) -> None:
+    out = tmp_path / "out"
+    (out / file).parent.mkdir(parents=True)
+    (out / file).write_text("mine")
+    done = told.run("site", "--out", str(out))
+    assert done.returncode == 128 and str(out / file) in done.stderr, done.stderr
+    assert (out / file).read_text() == "mine"
+
+
+@pytest.mark.parametrize("file", ["ref", "static", "index.html", "ocuroot-site.json", "ocuroot-site.journal"])
+def test_no_link_within_is_followed(told: Repo, tmp_path: Path, file: str) -> None:
+    out, outside = tmp_path / "out", tmp_path / "outside"
+    outside.mkdir()
+    out.mkdir()
+    (out / file).symlink_to(outside if "." not in file else outside / "new")
+    done = told.run("site", "--out", str(out))
+    assert done.returncode == 128 and str(out / file) in done.stderr, done.stderr
+    assert not list(outside.iterdir())
+    named = tmp_path / "named"
+    named.symlink_to(outside)
+    write_site(told, named)  # what the user names may be a link
+    assert (outside / "index.html").is_file()
+
+
+def test_a_second_run_at_once_is_refused(told: Repo, tmp_path: Path) -> None:
+    import fcntl
+
+    out = tmp_path / "out"
+    out.mkdir()
+    descriptor = os.open(out, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    done = told.run("site", "--out", str(out))
+    os.close(descriptor)
+    assert (done.returncode, done.stderr) == (3, f"fatal: another run writes to '{out}'\n")
+
+
+# Names
+
+
+HOSTILE = (
+    *("web", "Web", "WEB", "index.html", "index.json", "documents.json", "con", "CON.txt", "a.", "a..", ".hidden"),
+    *("100%", "what?page=2", "with space", "c:d", "x" * 250, "x" * 249 + "y", "a\\b", "é", "e\u0301", "É"),
+    *("=web", "_77eb", "a/b", "a/B", "A/b", "static", "ref", "a+b", "web.svg", "\"'<b>&", "中文\U0001f680"),
+)
+
+
+def test_packages_of_any_name_have_pages_of_their_own(store: Repo, tmp_path: Path) -> None:
+    prepare(store, "staging", "Staging")
+    with open_stores(str(store.path)).transaction() as tx:
+        for path in HOSTILE:
+            tx.set(f"shop/-/{path}/@1", {"commit": "1" * 40})
+            tx.set(f"shop/-/{path}/@1/call/build/1", {"type": "call"})
+    out = tmp_path / "out"
+    write_site(store, out)
+    assert walk(out)
+    files = files_of(out)
+    assert len({file.casefold() for file in files}) == len(files)
+    releases = [file for file in files if file.endswith("/@1/index.html")]
+    assert len(releases) >= len(HOSTILE)
+    for file in files:
+        assert re.fullmatch(r"[a-z0-9@=_./-]+", file) and len(file) < 240, file
+        assert not any(part.endswith((".", " ")) for part in file.split("/")), file
+
+
+def test_names_of_files() -> None:
+    assert name_of("release.ocu.star") == "release.ocu.star"
+    assert name_of("MyApp") == "=my=app"
+    assert name_of("a b") == "a_20b" and name_of("") == "_"
+    names = [
+        name_of(one) for one in (*HOSTILE, ".", "..", "aux", "AUX", "aux.js", "NUL", "index.", "index", "a_", "=A")
+    ]
+    assert len({name.casefold() for name in names}) == len(names)
+    assert page_file("/") == "index.html"
+    assert page_file("/work?status=failed&page=2", "json") == "work/index.page-2.status-failed.json"
+    assert page_file("/timeline?environment=qa&package=shop%2F-%2Fweb") == "timeline/qa/shop/-/web/index.html"
+    assert page_file("/timeline?package=qa") != page_file("/timeline?environment=qa")
+    assert relative("ref/a/b/index.html", "ref/a/c/index.html") == "../c/index.html"
+    assert relative("index.html", "work/index.html") == "work/index.html"
+
+
+# The command
+
+
+def test_what_cannot_be_asked_for(told: Repo, tmp_path: Path) -> None:
+    for arguments, status, said in (
+        ([], 129, "option '--out' is missing"),
+        (["--out", str(tmp_path / "out"), "--at", "nonsense"], 1, "nonsense"),
+        (["--out", __file__], 128, f"cannot write '{__file__}'"),
+    ):
+        done = told.run("site", *arguments)
+        assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (status, True, False), done.stderr
+
+
+def test_a_store_in_a_directory_has_a_site(told: Repo, tmp_path: Path) -> None:
+    told.ocuroot("export", "-q", str(tmp_path / "store"))
+    environ = {**os.environ, "OCUROOT_STATE": str(tmp_path / "store"), "OCUROOT_INTENT": str(tmp_path / "store")}
+    out = tmp_path / "out"
+    done = told.run("site", "--out", str(out), env=environ)
+    assert done.returncode == 0, done.stderr
+    assert walk(out)
+
+
+def test_pages_of_packages_that_are_as_they_were_are_not_made_again(tmp_path: Path) -> None:
+    repo = tell_story(tmp_path / "shop")
+    out = str(tmp_path / "out")
+
+    def made() -> int:
+        return int(re.findall(r"(\d+) pages were made", repo.run("site", "-v", "--out", out).stderr)[0])
+
+    every, lists = made(), made()
+    assert lists < every / 2
+    repo.ocuroot("update", "--stdin", input=f'set {SEARCH}/@1/custom/note "of search"\n')
+    assert lists < made() < every / 2
+    assert made() == lists + 1  # the commit has a page
