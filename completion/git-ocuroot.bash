@@ -17,7 +17,7 @@ _git_ocuroot ()
     if ((cword <= i)); then
         case $cur in
         -*) __gitcomp "--package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
-        *) __gitcomp "init status get match set delete diff apply deploy deployments promote rollback undo hold metrics incident package release run logs work freeze thaw approve gate prune resolve parse log blame watch update fetch push sync fsck cache export import view" ;;
+        *) __gitcomp "init status get match set delete diff apply deploy deployments promote rollback undo hold metrics incident package release run logs work freeze thaw approve gate prune resolve parse log blame watch update fetch push sync fsck cache export import view site" ;;
         esac
         return
     fi
@@ -108,5 +108,6 @@ _git_ocuroot ()
     'export') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
     'import') __gitcomp "--offline --message --quiet --verbose --help" ;;
     'view') __gitcomp "--port --host --no-browser --at --remote --write --offline --max-age --quiet --verbose --help" ;;
+    'site') __gitcomp "--out --at --packages --releases --offline --max-age --quiet --verbose --help" ;;
     esac
 }

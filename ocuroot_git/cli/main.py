@@ -60,6 +60,7 @@ COMMANDS: Final = {
     "export": "copy the stores to a directory",
     "import": "fill a new store from a directory",
     "view": "show the stores in a browser",
+    "site": "write the pages of view as files",
 }
 """The commands, in the order in which help lists them. Each is a module in `commands/`."""
 

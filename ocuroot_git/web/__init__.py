@@ -10,6 +10,10 @@
     security     -> what may ask, and what every answer says about itself
     app          -> Flask: addresses to pages
     server       -> waitress, the port
+    site_names, site_plan       how the pages of a site are called as files, and which there are
+    site_facts   -> the stores at the commit of a site, and what the pages of a package were made of
+    published    -> the directory that a site is written to
+    site         -> the same pages as files
 
-Flask and waitress are imported by `app` and `server` alone, which nothing but the command `view` imports.
+Flask and waitress are imported by `app`, `site` and `server` alone, and these by the commands `view` and `site`.
 """

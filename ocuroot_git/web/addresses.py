@@ -33,6 +33,11 @@ def of_path(path: str) -> str:
     return quote(path, safe=_KEPT)
 
 
+def query_of(values: dict[str, str]) -> str:
+    """Parameters as they stand in an address, in the order of their names."""
+    return urlencode(sorted(values.items()))
+
+
 def is_addressable(ref: str) -> bool:
     """Whether a ref can stand in an address: not where a name in the store is no UTF-8."""
     try:

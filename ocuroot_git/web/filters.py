@@ -50,6 +50,7 @@ def install(app: Flask) -> None:
         release_number=release_number,
         parsed_time=parse_time,
         exact=times.exact,
+        in_short=times.in_short,
         relative=times.relative,
         lasted=lasted,
         lasted_or_unknown=lambda seconds: "unknown" if seconds is None else lasted(seconds),
@@ -80,6 +81,7 @@ def install(app: Flask) -> None:
         parts=parts,
         page_address=page_address,
         per_page=PER_PAGE,
+        is_site=False,
     )
 
 

@@ -146,6 +146,7 @@ class Site:
     def _make_plan(self, packages: dict[str, Package]) -> None:
         view, plan = self._view, self._plan
         facts = view.current
+        plan.packages.update(packages)
         plan.refs.update(site_plan.refs_of_store(facts))
         plan.refs.update(f"@/environment/{name}" for name in environment_names(facts))
         for name, package in packages.items():

@@ -41,6 +41,8 @@ class Plan:
         self.has_commits = has_commits
         self.refs: set[str] = set()
         """The refs that have a page."""
+        self.packages: set[str] = set()
+        """Those of them that are packages."""
         self.logs: set[str] = set()
         """Those of them that are logs."""
         self.commits: set[str] = set()
@@ -80,7 +82,8 @@ class Plan:
         if asked.get("page", "1") == "1":
             return page_file(page) if not {"start", "find"} & asked.keys() else ""
         page = f"{page}?page={asked['page']}"
-        self.ask(page)
+        if ref not in self.packages:  # whose lists are written with them
+            self.ask(page)
         return page_file(page)
 
     def _file_of_list(self, path: str, asked: dict[str, str]) -> str:

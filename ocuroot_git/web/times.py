@@ -17,6 +17,11 @@ def relative(moment: datetime, now: datetime) -> str:
     return times.relative((now - moment).total_seconds())
 
 
+def in_short(moment: datetime) -> str:
+    """The moment to the minute, in UTC."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def exact(moment: datetime) -> str:
     """The moment in full, in its own zone and in UTC where that is another."""
     text = moment.strftime("%Y-%m-%d %H:%M:%S %z")

@@ -28,8 +28,8 @@ LAYERS = (
 
 BESIDE_FOLDERS = {"redaction", "errors", "opening", "__init__", "__main__"}
 
-PAGE_STARTS_HERE = ("cli.commands.view", "web")
-"""The one way from the command line to the page."""
+PAGE_STARTS_HERE = {("cli.commands.view", "web"), ("cli.commands.site", "web")}
+"""The ways from the command line to the page."""
 
 
 def module_name(path: Path) -> str:
@@ -83,7 +83,7 @@ RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 def allowed(importer: str, imported: str) -> bool:
     mine, other = folder(importer), folder(imported)
-    if importer == PAGE_STARTS_HERE[0] and other == PAGE_STARTS_HERE[1]:
+    if (importer, other) in PAGE_STARTS_HERE:
         return True
     # The version and the lazy public names: reading `ocuroot_git.__version__` loads nothing.
     return mine == other or imported == "__init__" or RANKS[other] < RANKS[mine]

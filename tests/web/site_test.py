@@ -203,6 +203,16 @@ def test_a_run_for_which_there_is_no_room_is_completed(told: Repo, tmp_path: Pat
     assert not list(out.glob("*.tmp")) and not list(out.glob("*.journal"))
 
 
+def test_a_package_of_many_releases_has_several_pages(store: Repo, tmp_path: Path) -> None:
+    with open_stores(str(store.path)).transaction() as tx:
+        for number in range(1, 121):
+            tx.set(f"shop/-/web/@{number}", {"commit": "1" * 40})
+    write_site(store, tmp_path / "out", "--releases", "2")
+    assert walk(tmp_path / "out")
+    assert (tmp_path / "out/ref/shop/-/web/index.page-3.html").is_file()
+    assert len(list((tmp_path / "out/ref/shop/-/web").glob("@*/index.html"))) == 2
+
+
 # What is not ours
 
 

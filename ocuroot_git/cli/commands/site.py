@@ -55,8 +55,8 @@ def run(
 COMMAND = Command(
     "site",
     "Write the pages of 'view' as files, which any web server serves, or a browser opens from the disk, each with its "
-    "JSON beside it. Run again, it writes what has changed, and removes what no longer belongs to the site; files that it "
-    "did not write it leaves alone.",
+    "JSON beside it. Run again, it writes what has changed, and removes what no longer belongs to the site; files that "
+    "it did not write it leaves alone.",
     "--out <directory> [<options>]",
     run,
     (

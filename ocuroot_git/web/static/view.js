@@ -195,7 +195,7 @@
     wasG = event.key === "g";
     if (event.key === "/") {
       event.preventDefault();
-      document.getElementById("q").focus();
+      document.getElementById("q")?.focus();
     } else if (event.key === "?") {
       document.getElementById("keys").showModal();
     } else if (page) {
@@ -204,8 +204,10 @@
   });
 
   dress();
+  const isSite = document.body.dataset.site !== undefined;  // files that nobody serves: there is nothing to follow
   const follow = async () => { setTimeout(follow, await look()); };
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  if (isSite) tick();
+  else document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
   if (!document.body.dataset.fixed) setInterval(tick, CLOCK);
   if (document.body.dataset.fixed) fill();
   else if (tip) follow();  // a page that says that something is not there follows nothing
