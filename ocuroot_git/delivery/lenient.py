@@ -230,6 +230,13 @@ def functions_of(tree: StoreTree, run: str) -> list[Function]:
     return functions(body(tree, run), [body(tree, f"{run}/functions/{number}") for number in numbers])
 
 
+def steps_of(tree: StoreTree, run: str, document: Document) -> list[Fields]:
+    """The moments of the statuses of a run, whose document is given, as its first function has them."""
+    number = min(names(tree, f"{run}/functions"), key=version_key, default=None)
+    first = [] if number is None else [body(tree, f"{run}/functions/{number}")]
+    return next((function.history for function in functions(document, first)), [])
+
+
 def is_met(snapshot: Snapshot, glob: str) -> bool:
     """Whether any ref of the state store matches a pattern found in a document; a malformed one matches nothing."""
     try:

@@ -96,12 +96,16 @@ def operations_of(message: str) -> list[Operation]:
 
 
 def origin_of(message: str) -> Origin:
-    """Where the change of a commit comes from, as its trailers say.
+    """Where the change of a commit comes from, as its trailers say."""
+    return agreed_origin(operations_of(message))
 
-    Where a commit carries several operations, as one that replays many does, what they do not agree on is None: each
-    has its own in `operations_of`.
+
+def agreed_origin(operations: Sequence[Operation]) -> Origin:
+    """Where all of some operations come from.
+
+    Where a commit carries several, as one that replays many does, what they do not agree on is None.
     """
-    values = [operation.origin.values() for operation in operations_of(message)]
+    values = [operation.origin.values() for operation in operations]
     agreed = (set(column) for column in zip(*values))
     return Origin(*(column.pop() if len(column) == 1 else None for column in agreed))
 

@@ -5,7 +5,7 @@ In one process for thousands of commits this takes a fifth of the time that comp
 
 from __future__ import annotations
 
-from .objects import Oid
+from .objects import ABSENT, Oid
 from .program import run
 
 TYPE_CHECKING = False
@@ -19,8 +19,21 @@ if TYPE_CHECKING:
     """A commit, and the one that it is compared with; None: with nothing."""
     FileChange = tuple[str, Oid, Oid, str]
     """A letter as git's `--name-status` has it (A, M, D, T), the blobs before and after (zeros: none), and the path."""
+    Changed = tuple[Oid, list[FileChange], "Directories"]
+    """A commit, the files that it changed, and the directories on the way to them."""
 
-_OPTIONS: Final = ("--stdin", "-r", "-z", "--no-renames", "--no-ext-diff", "--root", "--no-abbrev", "--full-index")
+_OPTIONS: Final = (
+    "--stdin",
+    "-r",
+    "-t",
+    "-z",
+    "--no-renames",
+    "--no-ext-diff",
+    "--root",
+    "--no-abbrev",
+    "--full-index",
+)
+_TREE: Final = b"040000"
 _OF_PLACE: Final = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_DIFF_OPTS")
 
 
@@ -32,10 +45,9 @@ class TreeChanges:
         self._environ = {**{key: value for key, value in environ.items() if key not in _OF_PLACE}, **own}
         self._git_dir = repository.git_dir
 
-    def of(
-        self, steps: Sequence[Step], is_wanted: Callable[[bytes], bool] = lambda path: True
-    ) -> Iterator[tuple[Oid, list[FileChange]]]:
-        """Each commit that changed files whose paths are wanted, in the order given, with these changes.
+    def of(self, steps: Sequence[Step], is_wanted: Callable[[bytes], bool] = lambda path: True) -> Iterator[Changed]:
+        """Each commit that changed files whose paths are wanted, in the order given, with these changes, and with all
+        directories that it changed.
 
         Raises GitError where git cannot compare them.
         """
@@ -46,19 +58,44 @@ class TreeChanges:
         )
         commit: Oid | None = None
         changes: list[FileChange] = []
+        directories = Directories()
         at, end = 0, len(pieces) - 1
         while at < end:
             piece = pieces[at]
             if not piece.startswith(b":"):
                 if commit is not None and changes:
-                    yield commit, changes
-                commit, changes = Oid(piece.decode()), []
+                    yield commit, changes, directories
+                commit, changes, directories = Oid(piece.decode()), [], Directories()
                 at += 1
                 continue
             path = pieces[at + 1]
             at += 2
-            if is_wanted(path):
+            if piece.startswith(_TREE, 1) or piece.startswith(_TREE, 8):
+                directories.add(piece, path)
+            elif is_wanted(path):
                 _, _, old, new, letter = piece.decode().split(" ")
                 changes.append((letter, Oid(old), Oid(new), path.decode(errors="surrogateescape")))
         if commit is not None and changes:
-            yield commit, changes
+            yield commit, changes, directories
+
+
+class Directories:
+    """The directories that a commit changed: the ids of each before and after, as far as somebody asks."""
+
+    def __init__(self) -> None:
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._ids: dict[str, tuple[Oid, Oid]] | None = None
+
+    def add(self, line: bytes, path: bytes) -> None:
+        """Take in what `git diff-tree` says of one."""
+        self._lines.append((line, path))
+
+    def ids(self, path: str) -> tuple[Oid, Oid]:
+        """The trees at a path before and after the commit; zeros for none, and for one that it did not change."""
+        if self._ids is None:
+            self._ids = {}
+            for line, raw_path in self._lines:
+                old_mode, new_mode, old, new, _ = line.decode().split(" ")
+                found = Oid(old) if old_mode == ":040000" else ABSENT, Oid(new) if new_mode == "040000" else ABSENT
+                self._ids[raw_path.decode(errors="surrogateescape")] = found
+        return self._ids.get(path, (ABSENT, ABSENT))

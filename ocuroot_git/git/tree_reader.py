@@ -46,7 +46,7 @@ class TreeReader:
         """The entry of a tree by its name, or None. A name that no file of a store may have is not looked up."""
         self.check_whole(tree)
         try:
-            if unsafe_name(name):
+            if name not in self._known_names and not self._is_harmless(name):
                 return None
             return tree[name]
         except TypeError:  # half of a surrogate pair in it: bytes that are no UTF-8, or a name that no entry has

@@ -10,6 +10,7 @@ import struct
 
 from ..git.objects import Oid
 from .attempts import Attempt
+from .chunks import SLACK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ _LARGEST: Final = (1 << 63) - 1
 _END: Final = "\x1f"
 _MOST_WRITTEN: Final = 64
 """Pages that are remembered at once."""
-_SLACK: Final = 1000
-"""Commits in a row, all older than what is asked for, after which no newer one is expected; as for events."""
 
 
 class Page:
@@ -150,16 +149,16 @@ class AttemptReader:
         older = 0
         seen: set[int] = set()
         try:
-            for page in self._pages():
+            for page in self._pages(since):
                 yield from page.attempts(seen)
                 if since is not None:
                     older = older + page.commits if page.newest < since else 0
-                    if older >= _SLACK:
+                    if older >= SLACK:
                         return
         finally:
             self._keep()
 
-    def _pages(self) -> Iterator[Page]:
+    def _pages(self, since: float | None) -> Iterator[Page]:
         at: Oid | None = self._ledger.start
         chunks: Iterator[Chunk] | None = None
         while at is not None and self._ledger.goes_on(at):
@@ -167,7 +166,7 @@ class AttemptReader:
             if page is not None:
                 chunks = None
             else:
-                chunks = chunks if chunks is not None else self._ledger.chunks(at)
+                chunks = chunks if chunks is not None else self._ledger.chunks(at, since)
                 chunk = next(chunks)
                 page = Page.of_chunk(chunk)
                 if not chunk.is_cut:

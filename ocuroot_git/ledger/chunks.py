@@ -28,7 +28,7 @@ KIND: Final = "events/2"
 
 _MOST_TOGETHER: Final = 64
 """Chunks that are read together, by two processes where there are two processors."""
-_SLACK: Final = 1000
+SLACK: Final = 1000
 """Commits in a row, all older than what is asked for, after which no newer one is expected."""
 
 
@@ -57,7 +57,7 @@ class Ledger:
         """The events, newest first; with `since` perhaps none of those that ended before."""
         older = 0
         seen: set[int] = set()
-        for chunk in self.chunks():
+        for chunk in self.chunks(since=since):
             for event in chunk.events:
                 # What was taken away by hand, and put back, ended once.
                 key = hash((event.run_ref, event.outcome, event.time))
@@ -66,7 +66,7 @@ class Ledger:
                     yield event
             if since is not None:
                 older = older + chunk.commits if chunk.newest < since else 0
-                if older >= _SLACK:
+                if older >= SLACK:
                     return
 
     def last_events_of(self, runs: Collection[str]) -> dict[str, Event]:
@@ -83,22 +83,28 @@ class Ledger:
                 break
         return found
 
-    def chunks(self, start: Oid | None = None) -> Iterator[Chunk]:
-        """All of history, chunk by chunk, from the commit on with which one begins (None: from the newest)."""
+    def chunks(self, start: Oid | None = None, since: float | None = None) -> Iterator[Chunk]:
+        """All of history, chunk by chunk, from the commit on with which one begins (None: from the newest).
+
+        Nothing is read ahead of what is asked for that is older than `since`.
+        """
         at: Oid | None = start or self.start
         together = 1
+        older = 0
         while at is not None and self.goes_on(at):
             chunk = self._remembered(at)
             if chunk is not None:
                 yield chunk
                 at = chunk.next
+                older = older + chunk.commits if since is not None and chunk.newest < since else 0
                 continue
             stretches: list[Stretch] = []
-            while at is not None and len(stretches) < together:
+            while at is not None and len(stretches) < together and (not stretches or older < SLACK):
                 if stretches and self._remembered(at) is not None:
                     break
                 stretch = self._reader.stretch(at)
                 stretches.append(stretch)
+                older = older + len(stretch.commits) if since is not None and stretch.newest < since else 0
                 at = stretch.next
             together = min(2 * together, _MOST_TOGETHER)
             yield from self._read(stretches)

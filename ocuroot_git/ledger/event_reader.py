@@ -13,7 +13,7 @@ from __future__ import annotations
 from ..backends.base import node_at
 from ..delivery import lenient
 from ..delivery.vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, FAILED, FAILED_RETRIED, PAUSED, RUNNING, UP
-from ..formats.commit_message import operations_of, origin_of
+from ..formats.commit_message import agreed_origin, operations_of
 from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredObject, StoredRef, object_path
 from ..formats.refs import STATE
 from ..formats.times import parse_seconds
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from ..delivery.fields import Fields
     from ..formats.documents import Document
     from ..formats.layout import Layout
-    from ..git.objects import Commit
+    from ..git.objects import Commit, Node
     from ..git.repository import Repository
-    from ..git.tree_changes import FileChange, TreeChanges
+    from ..git.tree_changes import Directories, FileChange, TreeChanges
     from .stretches import Stretch
 
 _OUTCOMES: Final = {COMPLETE: COMPLETE, FAILED: FAILED, FAILED_RETRIED: FAILED, CANCELLED: CANCELLED}
 _BEGUN: Final = (RUNNING, PAUSED)
+_BEFORE: Final = 0
+_AFTER: Final = 1
 _TAIL: Final = f"/{OBJECT_FILE}"
 
 
@@ -78,6 +80,7 @@ class EventReader:
 
     def chunk(self, stretch: Stretch) -> Chunk:
         """The events of a stretch. Raises ObjectError for what cannot be read, GitError where git fails."""
+        self._repository.prepare_walk()
         self._sources.clear()  # what was read before must not make a difference
         self._is_cut = stretch.is_cut
         self._begun = []
@@ -93,7 +96,7 @@ class EventReader:
         steps = [(commit, of[0] if of else None) for commit, of in stretch.commits]
         found = []
         later: set[str] = set()
-        for oid, changes in self._changes.of(steps, self._is_wanted):
+        for oid, changes, directories in self._changes.of(steps, self._is_wanted):
             ended = self._ended(changes)
             if only is not None:
                 ended = {run: marker for run, marker in ended.items() if run in only}
@@ -102,7 +105,7 @@ class EventReader:
                 self._note_begun(oid, parents[oid], changes, later)
                 later |= ended.keys()
             if ended:
-                found += self._events_of(oid, parents[oid], changes, ended, only)
+                found += self._events_of(oid, parents[oid], changes, directories, ended, only)
         return found
 
     def _prefetch(self, stretch: Stretch) -> None:
@@ -167,6 +170,7 @@ class EventReader:
         oid: Oid,
         parents: tuple[Oid, ...],
         changes: list[FileChange],
+        directories: Directories,
         ended: dict[str, tuple[str, Oid]],
         only: set[str] | None,
     ) -> list[Event]:
@@ -187,7 +191,7 @@ class EventReader:
             if only is not None:
                 only |= again
         if ended:
-            found = self._made(self._repository.commit(oid), changes, ended) + found
+            found = self._made(self._repository.commit(oid), changes, directories, ended) + found
         return found
 
     def _put_back(
@@ -209,15 +213,15 @@ class EventReader:
     def _may_be_over(self, tree: StoreTree, run: str) -> bool:
         if _file(tree, object_path(StoredRef(run))) is None:
             return False
-        steps = [step["status"] for function in lenient.functions_of(tree, run)[:1] for step in function.history]
-        return not steps or steps[-1] in _OUTCOMES
+        steps = lenient.steps_of(tree, run, lenient.body(tree, run))
+        return not steps or steps[-1]["status"] in _OUTCOMES
 
     def _not_ended(self, start: Oid, runs: set[str]) -> set[str]:
         """Which of some runs have ended neither in a commit nor in one before it."""
         missing = set(runs)
         for stretch in self._while_there(start, missing):
             steps = [(commit, of[0] if of else None) for commit, of in stretch.commits]
-            for _, changes in self._changes.of(steps, self._is_wanted):
+            for _, changes, _ in self._changes.of(steps, self._is_wanted):
                 missing -= self._ended(changes).keys()
         return missing
 
@@ -241,24 +245,33 @@ class EventReader:
         """The events of some runs, which ended in a commit or in one before it."""
         return [event for stretch in self._while_there(start, runs) for event in self._events(stretch, runs)]
 
-    def _made(self, commit: Commit, changes: list[FileChange], ended: dict[str, tuple[str, Oid]]) -> list[Event]:
+    def _made(
+        self,
+        commit: Commit,
+        changes: list[FileChange],
+        directories: Directories,
+        ended: dict[str, tuple[str, Oid]],
+    ) -> list[Event]:
         """The events of the runs that ended in a commit that made them end."""
-        after = self._tree(commit.oid)
+        after = self._tree_of(commit.root)
         files = {path: (old, new) for _, old, new, path in changes}
         markers = self._repository.blobs(blob for _, blob in ended.values())
         cells: dict[tuple[str, str], list[Event]] = {}
         for run, (outcome, blob) in ended.items():
             release, _, rest = lenient.split_work(run)
             environment, package = rest.partition("/")[0], release.rpartition("/")[0]
+            self._know(after, directories, _AFTER, release)
+            self._know(after, directories, _AFTER, run)
             marker = lenient.fields(_body(markers[blob]))
             ended_at = parse_seconds(marker.get("time"))
             time = commit.committer.time if ended_at is None else ended_at
             running = files.get(f"{self._directory}{object_path(StoredRef(f'{run}/status/{RUNNING}'))}")
-            began = self._began(after, run, running[0] if running is not None else None)
+            document = lenient.body(after, run)
+            type_ = lenient.text(lenient.fields(document).get("type"))
+            began = self._began(after, run, document, running[0] if running is not None else None)
             if outcome == CANCELLED and began is None:
                 continue  # it was never begun
             took = None if began is None or ended_at is None else max(0.0, round(ended_at - began, 6))
-            type_ = lenient.text(lenient.fields(lenient.body(after, run)).get("type"))
             event = Event(
                 float(time),
                 package,
@@ -278,6 +291,8 @@ class EventReader:
         before: StoreTree | None = self._tree(commit.parents[0]) if commit.parents else None
         for (package, environment), events in cells.items():
             events.sort(key=lambda event: event.time)
+            if before is not None:
+                self._know(before, directories, _BEFORE, package)
             link = StoredRef(f"{package}/{STATE}/{DEPLOY}/{environment}")
             path = f"{self._directory}{object_path(link)}"
             known = files[path][0] if path in files else None
@@ -290,20 +305,27 @@ class EventReader:
         return sorted((event for events in cells.values() for event in events), key=lambda event: -event.time)
 
     def _tree(self, oid: Oid) -> StoreTree:
-        repository = self._repository
-        return StoreTree(
-            repository, node_at(repository, repository.root(oid), self._directory.rstrip("/")), self._layout
-        )
+        return self._tree_of(self._repository.root(oid))
 
-    def _began(self, tree: StoreTree, run: str, running: Oid | None) -> float | None:
+    def _tree_of(self, root: Node) -> StoreTree:
+        repository = self._repository
+        return StoreTree(repository, node_at(repository, root, self._directory.rstrip("/")), self._layout)
+
+    def _know(self, tree: StoreTree, directories: Directories, side: int, ref: str) -> None:
+        """Let a tree know the directory of a ref, where the commit has changed it: it lies a dozen below the top."""
+        path = f"{REFS}/{ref}"
+        oid = directories.ids(self._directory + path)[side]
+        if oid != ABSENT:
+            tree.know(path, self._repository.tree(oid))
+
+    def _began(self, tree: StoreTree, run: str, document: Document, running: Oid | None) -> float | None:
         """When a run was first set running, in seconds since the epoch; None where nothing says so.
 
-        `running` is the blob of the marker that said until now that it runs.
+        `document` is that of the run, `running` the blob of the marker that said until now that it runs.
         """
-        for function in lenient.functions_of(tree, run)[:1]:
-            for step in function.history:
-                if step["status"] == RUNNING:
-                    return parse_seconds(step["time"])
+        for step in lenient.steps_of(tree, run, document):
+            if step["status"] == RUNNING:
+                return parse_seconds(step["time"])
         if running is None or running == ABSENT:
             return None
         data = self._repository.blobs([running])[running]
@@ -332,11 +354,12 @@ def _origin(commit: Commit, marker: Fields) -> tuple[str, str, str]:
 
     Where a commit holds the changes of several, and they do not agree, the run's marker says whose it is of them.
     """
-    operations = [operation.origin for operation in operations_of(commit.message)]
-    actor, run, reason = origin_of(commit.message).values()
-    if actor is None and any(origin.actor for origin in operations):
+    operations = operations_of(commit.message)
+    actor, run, reason = agreed_origin(operations).values()
+    if actor is None and any(operation.origin.actor for operation in operations):
         own = (marker.get("actor"), marker.get("run"))
-        of_own = [origin for origin in operations if (origin.actor, origin.run) == own]
+        origins = (operation.origin for operation in operations)
+        of_own = [origin for origin in origins if (origin.actor, origin.run) == own]
         if of_own:
             actor, run, reason = of_own[0].values()
     elif actor is None:

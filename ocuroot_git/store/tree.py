@@ -116,6 +116,10 @@ class StoreTree:
             self._directories[known] = node
         return node
 
+    def know(self, path: str, directory: Node) -> None:
+        """Be told what is at a path, so that nothing above has to be read to find what is below."""
+        self._directories[path] = directory
+
     def file(self, path: str) -> bytes | None:
         """The content of a file, by its path from the top of the store; None where there is none."""
         last, data = self._last_file

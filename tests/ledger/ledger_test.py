@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
 from support.delivering import deploy, package, prepare, release
+from support.program import TOP
 from support.repositories import Repo
 
 import ocuroot_git
+from ocuroot_git.git.objects import ABSENT
+from ocuroot_git.git.tree_changes import Directories
+from ocuroot_git.ledger import chunks, event_reader
 from ocuroot_git.ledger.chunks import Ledger
 from ocuroot_git.ledger.events import Chunk, Event
+from ocuroot_git.ledger.stretches import Stretch, stretch_from
 from ocuroot_git.store.memory import Memory
 
 
@@ -213,6 +222,37 @@ def test_a_chunk_says_who_began_what_it_leaves_under_way(store: Repo) -> None:
         "staging": "complete",
         "production": "running",
     }
+
+
+def test_directories_found_by_their_ids_hold_what_is_found_from_the_top(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = gzip.decompress((TOP / "fixtures" / "example.gz").read_bytes())
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=repo.path, input=stream, check=True)
+    events = _events(repo)
+    assert len(events) > 1000 and {event.type for event in events} == {"up", "down"}
+    (repo.path / ".git" / "ocuroot" / "derived-1.sqlite").unlink()
+    monkeypatch.setattr(Directories, "ids", lambda self, path: (ABSENT, ABSENT))
+    assert _events(repo) == events
+
+
+def test_what_is_too_old_is_not_read_ahead(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = gzip.decompress((TOP / "fixtures" / "example.gz").read_bytes())
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=repo.path, input=stream, check=True)
+    times = [int(time) for time in repo.git("log", "--first-parent", "--format=%ct", "state").split()]
+    read: list[Stretch] = []
+
+    def noted(*arguments: Any) -> Stretch:
+        read.append(stretch_from(*arguments))
+        return read[-1]
+
+    monkeypatch.setattr(event_reader, "stretch_from", noted)
+    since = times[len(times) // 2]
+    with _within(repo.path):
+        events = [event for event in Ledger(ocuroot_git.open().snapshot()).events(since) if event.time >= since]
+    older = sum(len(stretch.commits) for stretch in read if stretch.newest < since)
+    assert chunks.SLACK <= older < chunks.SLACK + len(read[-1].commits) and len(read[-1].commits) < 1500
+    assert events == [event for event in _events(repo) if event.time >= since]
 
 
 def test_what_is_remembered_can_be_checked(store: Repo) -> None:
