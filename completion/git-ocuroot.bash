@@ -54,7 +54,7 @@ _git_ocuroot ()
     'diff') __gitcomp "--exit-code --name-status --patch --environments --commits --json --offline --max-age --quiet --verbose --help" ;;
     'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'deploy down') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
-    'deployments') __gitcomp "--environment --history --since --until --by --failed --limit --at --json --offline --max-age --quiet --verbose --help" ;;
+    'deployments') __gitcomp "--environment --deployed --history --since --until --by --failed --limit --at --json --offline --max-age --quiet --verbose --help" ;;
     'promote') __gitcomp "--dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
     'rollback') __gitcomp "--to --no-hold --keep-new --dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
     'undo') __gitcomp "--dry-run --json --message --operation --quiet --verbose --help" ;;

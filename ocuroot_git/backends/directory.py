@@ -159,7 +159,10 @@ class DirectoryFiles:
 
     is_partial = False
 
-    def prefetch(self, nodes: Iterable[Entry], scope: Scope = "self") -> None:
+    def prefetch(self, nodes: Iterable[Entry], scope: Scope = "near") -> None:
+        pass
+
+    def prefetch_below(self, nodes: Iterable[Entry]) -> None:
         pass
 
     def prepare_walk(self, *, checked: bool = False) -> None:

@@ -36,7 +36,12 @@ _CHOSEN: Final = "ocuroot-branch"
 """The file that names the branch of a store whose branch nobody named, once it holds one."""
 _TOP: Final = "tree:4"
 """The filter with which a tip is fetched: what every look-up needs first comes along with the commit."""
-_FILTERS: Final = {"self": "--filter=tree:1", "trees": "--filter=blob:none", "all": "--no-filter"}
+_FILTERS: Final = {
+    "self": "--filter=tree:0",
+    "near": "--filter=tree:1",
+    "trees": "--filter=blob:none",
+    "all": "--no-filter",
+}
 _LONGEST_TURN: Final = 10
 """How many times `ocuroot.timeout` another process may fetch into the cache: as long as a transfer may take."""
 _DEEPENED: Final = 100

@@ -138,7 +138,7 @@ def _known(snapshot: Snapshot, tree: StoreTree, ids: dict[str, str]) -> dict[str
                 del wanted[id_]
     nodes = {id_: tree.node(f"{REFS}/{package}") for id_, package in wanted.items()}
     if tree.files.is_partial:
-        tree.files.prefetch(nodes.values(), "trees")
+        tree.files.prefetch_below(nodes.values())
     if len(nodes) >= _MANY:
         tree.files.prepare_walk()
     new = {}

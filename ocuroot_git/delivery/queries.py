@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ..formats.documents import Document
+    from ..formats.globs import Glob, State
     from ..formats.layout import ShownRef, StoredObject
     from ..git.objects import Scope
     from ..store.snapshot import Snapshot
@@ -58,20 +59,27 @@ def records_of(snapshot: Snapshot) -> Records:
     return LateRecords(layout)
 
 
-def packages(tree: StoreTree, problems: Problems = STRICT) -> list[str]:
-    """The packages of a tree (`repo/-/path`), sorted: the heads of all refs that have a marker."""
+def packages(tree: StoreTree, problems: Problems = STRICT, glob: Glob | None = None) -> list[str]:
+    """The packages of a tree (`repo/-/path`), sorted: the heads of all refs that have a marker.
+
+    With `glob` those that match it; where it cannot match, nothing is read.
+    """
     found = []
-    level = [""]
+    level: dict[str, State | None] = {"": glob.start if glob is not None else None}
     while level:
-        prefetch(tree, level)
-        below = []
-        for head in level:
+        prefetch(tree, level, "self")  # packages have many releases
+        below: dict[str, State | None] = {}
+        for head, state in level.items():
             names: list[str] = []
             with problems.leave_out(head or REFS):
                 names = [name for name in tree.names(f"{REFS}/{head}" if head else REFS) if name != OBJECT_FILE]
-            if head and any(name[0] in "@+" for name in names):
+            if head and (state is None or state.accepts) and any(name[0] in "@+" for name in names):
                 found.append(head)
-            below += [f"{head}/{name}" if head else name for name in names if name[0] not in "@+"]
+            for name in names:
+                if name[0] not in "@+":
+                    after = (state.slash() if head else state).through(name) if state is not None else None
+                    if after is None or after.accepts or not after.slash().dead:
+                        below[f"{head}/{name}" if head else name] = after
         level = below
     return sorted(found)
 
@@ -105,7 +113,7 @@ def require_absence(snapshot: Snapshot, ref: Ref) -> None:
             raise Damaged(path, "it is a file where a directory should be")
 
 
-def prefetch(tree: StoreTree, heads: Iterable[str], scope: Scope = "self") -> None:
+def prefetch(tree: StoreTree, heads: Iterable[str], scope: Scope = "near") -> None:
     """Fetch the directories of stored refs in one batch, where the store is partial (design 8.4)."""
     if tree.files.is_partial:
         nodes = (tree.node(f"{REFS}/{head}" if head else REFS) for head in heads)

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Final
 
-    from ..backends.base import Node
-    from ..git.objects import Scope
+    from ..backends.base import Files, Node
     from ..store.memory import Memory
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
@@ -191,7 +190,8 @@ class _Survey:
         while level:
             self._look_up(level)
             level = [directory for directory in level if directory.summary is None]
-            self._prefetch(level, "self")
+            for files, nodes in self._fetched(level):
+                files.prefetch(nodes)
             unknown += level
             for directory in level:
                 self._list(directory)
@@ -261,7 +261,8 @@ class _Survey:
         known = [directory for directory in packages if directory.path not in self._changed]
         for directory in packages:
             directory.summary = Summary(unread=[directory.path])
-        self._prefetch(known, "trees")
+        for files, nodes in self._fetched(known):
+            files.prefetch_below(nodes)
         if len(known) >= _MANY:
             for tree in self.bases:
                 if tree is not None:
@@ -384,8 +385,9 @@ class _Survey:
         if self.memory is not None:
             self.memory.put(kind_of(self.bases), {key: summary.to_bytes() for key, summary in new.items()})
 
-    def _prefetch(self, directories: list[_Directory], scope: Scope) -> None:
+    def _fetched(self, directories: list[_Directory]) -> Iterator[tuple[Files, list[Node]]]:
+        """The trees of directories that may have to be fetched, and where from."""
         for side, tree in enumerate(self.bases):
             if tree is not None and tree.files.is_partial:
                 nodes = [directory.nodes[side] for directory in directories]
-                tree.files.prefetch([node for node in nodes if node is not None and tree.files.is_tree(node)], scope)
+                yield tree.files, [node for node in nodes if node is not None and tree.files.is_tree(node)]

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     Outline = dict[str, Any]
     """What is in a directory, by name: the `Outline` of one that is looked into, the node of one that is not, and the
     node of the file that is looked for. A directory that has the name of that file is looked into."""
-    Scope = Literal["self", "trees", "all"]
-    """What to fetch of a node: itself, the trees below it too, or everything below it."""
+    Scope = Literal["self", "near", "trees", "all"]
+    """What to fetch of a node: itself, what lies right in it too, the trees below it, or everything below it."""
 else:
     Oid = str
 

@@ -204,7 +204,7 @@ class Repository(TreeReader):
         if self.fetch_missing is not None:
             absent = [oid for oid in wanted if not self.handle.odb.exists(self.core.Oid(hex=oid))]
             if absent:
-                self.fetch_missing(absent, "self")
+                self.fetch_missing(absent, "near")
         return {oid: self.data(self._read(self.core.Oid(hex=oid), "blob")) for oid in wanted}
 
     def small_blobs(self, prefix: str, most: int) -> dict[str, tuple[Oid, bytes]]:
@@ -226,7 +226,7 @@ class Repository(TreeReader):
             roots = {self.read_commit(oid).tree_id for oid in commits}
             absent = [Oid(root) for root in roots if not self.handle.odb.exists(root)]
             if absent:
-                self.fetch_missing(absent, "self")
+                self.fetch_missing(absent, "near")
 
     def held_lock(self, name: str) -> str | None:
         """The lock file by which another process holds a reference, or once held it before it was killed; or None."""
@@ -242,7 +242,7 @@ class Repository(TreeReader):
     def _root(self, commit: Any) -> Node:
         tree_id = commit.tree_id
         if self.fetch_missing is not None and not self.handle.odb.exists(tree_id):
-            self.fetch_missing([Oid(tree_id)], "self")
+            self.fetch_missing([Oid(tree_id)], "near")
         return self._read(tree_id, f"the tree of commit {commit.id},")
 
     def _read(self, oid: Any, what: str) -> Any:

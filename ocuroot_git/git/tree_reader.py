@@ -298,7 +298,7 @@ class TreeReader:
         """Whether objects may have to be fetched, so that it pays to say beforehand which ones: see `prefetch`."""
         return self.fetch_missing is not None
 
-    def prefetch(self, nodes: Iterable[Node], scope: Scope = "self") -> None:
+    def prefetch(self, nodes: Iterable[Node], scope: Scope = "near") -> None:
         """Fetch those of some nodes that are not here, in one batch; with the scope `trees` also all trees below them.
 
         With the scope `all` everything below them is fetched, whether they are here or not.
@@ -309,11 +309,30 @@ class TreeReader:
             if absent:
                 self.fetch_missing(sorted(absent), scope)
 
+    def prefetch_below(self, nodes: Iterable[Node]) -> None:
+        """Fetch all trees at and below some trees that are not here, in one batch; also those below trees that are."""
+        if self.fetch_missing is None:
+            return
+        exists = self.handle.odb.exists
+        absent = set()
+        todo = list(nodes)
+        while todo:
+            node = todo.pop()
+            if not exists(node.id):
+                absent.add(Oid(node.id))
+                continue
+            try:
+                todo += filter(self.is_tree, self.children(node, checked=False))
+            except ObjectError:
+                continue  # whoever reads it says what is wrong with it
+        if absent:
+            self.fetch_missing(sorted(absent), "trees")
+
     def fetch_absent(self, node: Node) -> bool:
         """Fetch a node that is not here; whether that made a difference."""
         if self.fetch_missing is None or self.handle.odb.exists(node.id):
             return False
-        self.fetch_missing([Oid(node.id)], "self")
+        self.fetch_missing([Oid(node.id)], "near")
         return bool(self.handle.odb.exists(node.id))
 
     # What libgit2 must not meet, and what it does not tell

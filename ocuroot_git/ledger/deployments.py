@@ -9,12 +9,15 @@ from __future__ import annotations
 from ..delivery import lenient, overview
 from ..delivery.diff import deployment_differences
 from ..delivery.fields import Record
-from ..delivery.queries import environments, state_tree
+from ..delivery.queries import deployments as deployed_now
+from ..delivery.queries import environments, packages, prefetch, state_tree
 from ..delivery.releases import tags_of
 from ..delivery.vocabulary import COMPLETE, DEPLOY, DOWN, FAILED, OPEN, PAUSED, RUNNING
 from ..errors import NotFound
 from ..formats.globs import Glob
+from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.operation import Origin
+from ..formats.refs import STATE
 from ..formats.times import parse_seconds
 from .chunks import Ledger
 
@@ -77,18 +80,20 @@ class Deployment(Record):
         self.reason = ""
 
 
-def _chosen(snapshot: Snapshot, globs: Collection[str]) -> list[str]:
-    """The packages that match one of some patterns; all for no pattern. Raises NotFound where none matches one."""
-    names = list(overview.package_names(snapshot))
-    if not globs:
-        return names
+def _chosen(snapshot: Snapshot, globs: Collection[str], *, of_state: bool = False) -> list[str]:
+    """The packages that match one of some patterns; all for no pattern. Raises NotFound where none matches one.
+
+    With `of_state` only those of the state store, in which no directory is read that no pattern leads into.
+    """
+    if of_state:
+        names = packages(state_tree(snapshot), glob=Glob(*globs) if globs else None)
+    else:
+        names = list(overview.package_names(snapshot))
     for glob in globs:
         matches = Glob(glob).matches
-        if not any(map(matches, names)):
-            raise NotFound(
-                f"no package matches '{glob}'", hint="a package is repo/-/path, or //path of this repository"
-            )
-    return list(filter(Glob(*globs).matches, names))
+        if not any(map(matches, names)) and not (of_state and any(map(matches, overview.package_names(snapshot)))):
+            raise no_package(glob)
+    return list(filter(Glob(*globs).matches, names)) if globs else names
 
 
 def no_package(glob: str) -> NotFound:
@@ -97,22 +102,31 @@ def no_package(glob: str) -> NotFound:
 
 
 def deployments(
-    snapshot: Snapshot, globs: Collection[str], environment: str | None, problems: Problems
+    snapshot: Snapshot,
+    globs: Collection[str],
+    environment: str | None,
+    problems: Problems,
+    *,
+    only_deployed: bool = False,
 ) -> list[Deployment]:
     """How the packages that match patterns (all for none) are deployed, by package and environment: what is deployed
     first, then what is under way, failed, or wanted. By whom, as far as the markers of runs say it: see `tell_history`.
 
-    Raises NotFound for a pattern that no package matches, and
-    for an environment that there is not.
+    With `only_deployed` nothing but what is deployed: of a remote store no more is fetched than says it.
+    Raises NotFound for a pattern that no package matches, and for an environment that there is not.
     """
-    names = _chosen(snapshot, globs)
-    found = _deployed(snapshot, names, problems)
-    found += _unfinished(snapshot, set(names), problems)
-    found += _differing(snapshot, set(names), found, problems)
+    names = _chosen(snapshot, globs, of_state=only_deployed)
+    if only_deployed:
+        found = _read_deployed(snapshot, names, environment, problems)
+    else:
+        found = _deployed(snapshot, names, problems)
+        found += _unfinished(snapshot, set(names), problems)
+        found += _differing(snapshot, set(names), found, problems)
     if environment is not None:
         found = [one for one in found if one.environment == environment]
         if not found:
             require_environment(snapshot, environment, problems)
+    snapshot.prefetch([ref for one in found for ref in (one.release, _marker(one)) if ref])
     _tell_releases(snapshot, found)
     _tell_markers(snapshot, found)
     return sorted(found, key=lambda one: (one.package, one.environment))
@@ -132,6 +146,36 @@ def _deployed(snapshot: Snapshot, names: Collection[str], problems: Problems) ->
             is_run = "/" in rest  # a link of another program may lead to the work
             found.append(Deployment(package.ref, environment, COMPLETE, release, run if is_run else ""))
         found += [Deployment(package.ref, environment, UNREADABLE, "") for environment in package.unreadable]
+    return found
+
+
+def _read_deployed(
+    snapshot: Snapshot, names: list[str], environment: str | None, problems: Problems
+) -> list[Deployment]:
+    """As `_deployed`, in an environment (None: in all), out of the documents that say it and nothing else."""
+    state = state_tree(snapshot)
+    if state.files.is_partial:
+        heads = [f"{name}/{STATE}" for name in names]
+        if environment is None:
+            prefetch(state, heads, "trees")
+        places = {
+            f"{head}/{DEPLOY}": [environment] if environment is not None else state.names(f"{REFS}/{head}/{DEPLOY}")
+            for head in heads
+        }
+        # By way of the links, so that all that is behind them comes in as few requests as its depth asks for.
+        snapshot.prefetch(
+            f"{ref}/{where}/status/{COMPLETE}"
+            for ref, found in places.items()
+            for where in found
+            if where != OBJECT_FILE
+        )
+    found = []
+    for (package, where), run in deployed_now(snapshot, problems, only=environment, among=names).items():
+        if run is None:
+            found.append(Deployment(package, where, UNREADABLE, ""))
+            continue
+        is_run = bool(run.number) and snapshot.exists(run.ref)
+        found.append(Deployment(package, where, COMPLETE, run.work.release, run.ref if is_run else ""))
     return found
 
 
@@ -188,16 +232,21 @@ def _tell_markers(snapshot: Snapshot, found: list[Deployment]) -> None:
     state = state_tree(snapshot)
     for one in found:
         if one.run_ref:
-            marker = lenient.fields(lenient.body(state, f"{one.run_ref}/status/{one.status}"))
+            marker = lenient.fields(lenient.body(state, _marker(one)))
             origin = Origin.kept(*(lenient.line(marker.get(name)) for name in ("actor", "run", "reason")))
             one.since = parse_seconds(marker.get("time"))
             one.actor, one.run, one.reason = (text or "" for text in origin.values())
 
 
+def _marker(one: Deployment) -> str:
+    """The ref of the marker that says how the run of a deployment stands; empty where there is no run."""
+    return f"{one.run_ref}/status/{one.status}" if one.run_ref else ""
+
+
 def lacks_history(snapshot: Snapshot, found: Collection[Deployment]) -> bool:
     """Whether history has more to say of some deployments than is known of them, and is not all here.
 
-    Of a remote store it is worth fetching then: see `tell_history`.
+    Of a remote store it is worth fetching then, unless much is worse than not knowing: see `tell_history`.
     """
     repository = snapshot.backend_of(state_tree(snapshot))[0].repository
     is_cut = repository is not None and bool(repository.history_ends())

@@ -33,17 +33,22 @@ def prefetch_refs(tree: StoreTree, refs: Iterable[Ref]) -> None:
 
 def _fetch_ways(tree: StoreTree, stored_refs: Iterable[StoredRef]) -> None:
     levels: list[set[str]] = []
+    packages: set[str] = set()
     for stored in stored_refs:
         path = object_path(stored)
         for depth, end in enumerate(end for end, char in enumerate(path) if char == "/"):
             if depth == len(levels):
                 levels.append(set())
             levels[depth].add(path[:end])
+            if path[end + 1] in "@+":
+                packages.add(path[:end])
     files = tree.files
     directories: list[str] = []
     for level in levels:
         nodes = {path: node for path in level if (node := tree.node(path)) is not None and files.is_tree(node)}
-        files.prefetch(nodes.values())
+        # Packages have many releases, of which few are on the way.
+        files.prefetch([node for path, node in nodes.items() if path in packages], "self")
+        files.prefetch(node for path, node in nodes.items() if path not in packages)
         directories += nodes
     documents = (tree.node(object_path(StoredRef(path.partition("/")[2]))) for path in directories if "/" in path)
     files.prefetch(node for node in documents if node is not None)

@@ -55,6 +55,37 @@ def test_little_is_transferred(daemon: World, workload: Path) -> None:
         assert connections < 15
 
 
+def test_what_is_deployed_takes_little_more_than_the_way_to_it(daemon: World, workload: Path, tmp_path: Path) -> None:
+    subprocess.run(["cp", "-r", str(workload), str(daemon.top / "served" / "store.git")], check=True)
+    local = Repo(tmp_path / "local")
+    subprocess.run(["git", "clone", "-q", "--bare", str(workload), str(local.path / ".git")], check=True)
+    local.git("config", "core.bare", "false")
+    # As the clones do, it believes the markers of runs: what came before the one commit is not here.
+    (local.path / ".git" / "shallow").write_text(local.git("rev-parse", "state") + "\n")
+    packages = {json.loads(line)["package"] for line in local.ocuroot("deployments", "--json").splitlines()}
+    one = "github.com/example/shop/-/services/service-0003/release.ocu.star"
+    assert len(packages) == 5 and one in packages
+
+    def size(package: str) -> int:
+        """Bytes of the directory of all releases: no compression makes ids smaller, so that is large on the way."""
+        return int(local.git("cat-file", "--batch-check=%(objectsize:disk)", input=f"state:refs/{package}\n"))
+
+    asked: list[tuple[list[str], set[str], int]] = [
+        (["--environment=production"], packages, 1),
+        ([], packages, 3),
+        (["--environment=production", one], {one}, 1),
+    ]
+    with proxy(daemon.port) as between:
+        for number, (arguments, names, each) in enumerate(asked):
+            clone = daemon.clone(f"reader-{number}", daemon.url(port=between.port))
+            before = between.bytes, between.connections
+            found = clone.ocuroot("deployments", "--deployed", "--json", *arguments)
+            transferred, connections = between.bytes - before[0], between.connections - before[1]
+            assert found == local.ocuroot("deployments", "--json", *arguments)
+            assert connections <= 14
+            assert transferred < sum(map(size, names)) + len(names) * (500 + each * 1500) + connections * 1600
+
+
 def test_many_refs_are_fetched_together(daemon: World, workload: Path) -> None:
     subprocess.run(["cp", "-r", str(workload), str(daemon.top / "served" / "store.git")], check=True)
     package = "github.com/example/shop/-/services/service-0000/release.ocu.star"

@@ -119,6 +119,29 @@ def test_packages_and_environments_are_chosen_and_must_be_there(shop: Repo) -> N
     assert shop.run("deployments", "[").returncode == 128
 
 
+def test_only_what_is_deployed(shop: Repo) -> None:
+    wanted = json.dumps({"release": release_of(shop, 1)})
+    shop.ocuroot("set", "-f=json", "//web/+/deploy/staging", wanted)
+    shop.ocuroot("set", "-f=json", "//other/+/deploy/staging", json.dumps({"release": "shop/-/other/@1"}))
+    every = listed(shop)
+    assert [line["status"] for line in every].count("complete") == 2 < len(every)
+    deployed = [line for line in every if line["status"] == "complete"]
+    assert listed(shop, "--deployed") == deployed
+    assert listed(shop, "--deployed", "shop/-/w*", "--environment=staging") == deployed[1:]
+    # What is wanted and not there is no mistake, and what is not there at all is one.
+    assert listed(shop, "--deployed", "//other") == []
+    for arguments, words in (
+        (["//wbe"], "no package matches 'shop/-/wbe'"),
+        (["--environment=prod"], "no such environment: 'prod'"),
+    ):
+        done = shop.run("deployments", "--deployed", *arguments)
+        assert (done.returncode, done.stdout) == (1, "") and words in done.stderr
+    assert shop.run("deployments", "--deployed", "--history").returncode == 129
+    shop.ocuroot("update", "--stdin", input="set @/custom/x 1\nlink shop/-/web/@/deploy/staging @/custom/x\n")
+    done = shop.run("deployments", "--deployed", "--environment=staging", "--json")
+    assert done.returncode == 1 and json.loads(done.stdout)["status"] == "unreadable"
+
+
 def test_what_cannot_be_read_is_no_empty_place(shop: Repo) -> None:
     shop.ocuroot("update", "--stdin", input="set @/custom/x 1\nlink shop/-/web/@/deploy/staging @/custom/x\n")
     done = shop.run("deployments", "--json", "--environment=staging")
@@ -330,6 +353,18 @@ def test_a_remote_is_asked_for_history_where_markers_do_not_say_it(shop: Repo, t
         assert by_whom(other) == by_whom(shop)
         (cache,) = (other.path / ".git" / "ocuroot").glob("*.git")
         assert (cache / "shallow").exists() is (name == "new")
+        if name == "old":
+            # To be told what is deployed alone is to be asked for little.
+            new = Repo(tmp_path / "little")
+            new.path.mkdir()
+            new.git("init", "-q")
+            for line in other.git("config", "--get-regexp", "^ocuroot").splitlines():
+                new.git("config", *line.split(" ", 1))
+            done = new.run("deployments", "--deployed", "--json")
+            assert "without --deployed history is asked for that" in done.stderr
+            assert [json.loads(line)["actor"] for line in done.stdout.splitlines()] == [None, "local:test@example.com"]
+            (cache,) = (new.path / ".git" / "ocuroot").glob("*.git")
+            assert (cache / "shallow").exists()
         marker = f"{release_of(shop, 1)}/deploy/production/1/status/complete"
         plain = json.dumps({"time": shop.value(f"{marker}#time")})
         shop.ocuroot("update", "--stdin", input=f"set {marker} {plain}\n")

@@ -31,6 +31,7 @@ def run(
     context: Context,
     *globs: str,
     environment: str | None,
+    deployed: bool,
     history: bool,
     since: str | None,
     until: str | None,
@@ -47,6 +48,8 @@ def run(
     problems = Problems()
     patterns = [absolute_glob(context, glob) for glob in globs]
     if history:
+        if deployed:
+            raise UsageError("option '--deployed' does not go with --history")
         from ...ledger.deployment_history import Choice
 
         first, last = (None if date is None else _moment(context, date) for date in (since, until))
@@ -58,7 +61,7 @@ def run(
     for option, value in asked.items():
         if value is not None:
             raise UsageError(f"option '{option}' goes with --history")
-    _show_now(context, at, patterns, environment, problems, json=json)
+    _show_now(context, at, patterns, environment, problems, only_deployed=deployed, json=json)
     return report_problems(context.terminal, problems)
 
 
@@ -75,6 +78,7 @@ def _show_now(
     environment: str | None,
     problems: Problems,
     *,
+    only_deployed: bool,
     json: bool,
 ) -> None:
     from ...delivery.claims import now
@@ -82,13 +86,15 @@ def _show_now(
     from ..table import Column
 
     snapshot = context.snapshot(at)
-    found = deployments(snapshot, patterns, environment, problems)
-    if lacks_history(snapshot, found):
+    found = deployments(snapshot, patterns, environment, problems, only_deployed=only_deployed)
+    terminal = context.terminal
+    if not lacks_history(snapshot, found):
+        tell_history(snapshot, found)
+    elif only_deployed:
+        terminal.remark("not all runs say who deployed them; without --deployed history is asked for that")
+    else:
         need_history(context)
         tell_history(context.snapshot(at), found)
-    else:
-        tell_history(snapshot, found)
-    terminal = context.terminal
     terminal.start_pager()
     if json:
         for one in found:
@@ -209,6 +215,7 @@ COMMAND = Command(
     run,
     (
         Option("--environment", metavar="<name>", help="only of this environment"),
+        Option("--deployed", help="only what is deployed, of which a remote store is asked for no more than it takes"),
         Option("--history", help="show which deployments there have been, newest first"),
         Option("--since", metavar="<date>", help="with --history, those that ended since then (yesterday, 2026-11-20)"),
         Option("--until", metavar="<date>", help="with --history, those that ended until then"),
