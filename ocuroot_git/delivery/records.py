@@ -185,9 +185,13 @@ class Records:
 
     def own_inputs(self, snapshot: Snapshot, work: WorkRef) -> Inputs:
         """The inputs that a release gives a piece of its work; none where it does not define that."""
-        ref = environment_ref(work.name)
-        where = model.Environment.read(snapshot.get(ref), ref) if snapshot.exists(ref) else None
-        found = self.release(snapshot.get(work.release), work.release).package.find(work.kind, work.name, where)
+        package = self.release(snapshot.get(work.release), work.release).package
+        where = None
+        if any(spec.kind == work.kind and spec.selector is not None for spec in package.specs()):
+            # Else it says nothing, and what was asked for depends on the package alone, so that it can be remembered.
+            ref = environment_ref(work.name)
+            where = model.Environment.read(snapshot.get(ref), ref) if snapshot.exists(ref) else None
+        found = package.find(work.kind, work.name, where)
         return found[1].inputs(work.release) if found is not None else {}
 
     def overriding(self, snapshot: Snapshot, work: WorkRef, given: Fields) -> Fields:
@@ -209,12 +213,13 @@ class Records:
         """
         if not all(one.unfilled().wants_the_same(_had(function, name)) for name, one in wanted.items()):
             return False
-        given = function.overrides
-        if not _is_of_ours(function):
+        is_of_ours = _is_of_ours(function)
+        given = function.overrides if is_of_ours else model.write_inputs(function.inputs)
+        others = {name: one for name, one in given.items() if name not in wanted}
+        if others and not is_of_ours:
             # Early Ocuroot does not say which were overridden. What the release does not have at all nobody asked for.
             own = self.own_inputs(snapshot, run.work)
-            given = {name: one for name, one in model.write_inputs(function.inputs).items() if name in own}
-        others = {name: one for name, one in given.items() if name not in wanted}
+            others = {name: one for name, one in others.items() if name in own}
         return not self.overriding(snapshot, run.work, others)
 
     def was_tried(self, snapshot: Snapshot, work: WorkRef, intent: Fields, intent_id: str, function: Function) -> bool:
