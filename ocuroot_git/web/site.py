@@ -27,6 +27,7 @@ from .releases import RELEASES
 from .site_facts import Gathered, NoDeployments, SiteFacts, Uses, WatchedSnapshot, digest, edges_of, state_of
 from .site_names import directory_of, file_beside, page_file
 from .site_plan import LISTS, Plan, Written
+from .site_search import INDEX, index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +126,8 @@ class Site:
         packages = dict(sorted(view.current.packages().items()))
         self._make_plan(packages)
         self._write_static()
+        self._target.write(f"static/{INDEX}", index(view.current, plan, self._releases))
+        self._write_page("/search")
         self._target.write(".nojekyll", b"")
         for address in (*LISTS, *(["/commits"] if plan.has_commits else [])):
             plan.file_of(address)
@@ -167,7 +170,7 @@ class Site:
             if start is None:
                 break
             page = changes.commit_page(facts.snapshot, backend, start)
-            plan.commits.update(one["commit"] for one in page["commits"])
+            plan.commits.update(dict.fromkeys(one["commit"] for one in page["commits"]))
             start = page["next"]
             if start is not None:
                 plan.commit_lists.add(start)
@@ -263,7 +266,7 @@ class Site:
                 [list(one) for one in facts.unfinished_of(name)],
                 [event.to_line() for event in events],
                 sorted(place for place in self._plan.timelines if place[1] == name),
-                sorted({event.commit for event in events} & self._plan.commits),
+                sorted({event.commit for event in events} & self._plan.commits.keys()),
                 sorted(one for one in sources if code is not None and _has(code, one)),
                 facts.snapshot.base.repo,
             ]

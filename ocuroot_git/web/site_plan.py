@@ -13,6 +13,7 @@ from ..delivery.addresses import release_number
 from ..delivery.vocabulary import CALL, DEPLOY, PRUNED
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef
 from ..formats.refs import INTENT, STATE, version_key
+from ..git.objects import Oid
 from . import addresses, metrics
 from .lists import PER_PAGE
 from .site_names import page_file, relative
@@ -45,8 +46,8 @@ class Plan:
         """Those of them that are packages."""
         self.logs: set[str] = set()
         """Those of them that are logs."""
-        self.commits: set[str] = set()
-        """The commits that have a page."""
+        self.commits: dict[Oid, None] = {}
+        """The commits that have a page, the newest first."""
         self.commit_lists: set[str] = set()
         """The commits with which a list of commits begins."""
         self.timelines: set[tuple[str, str]] = set()
@@ -67,7 +68,7 @@ class Plan:
         if head in ("ref", "raw", "log"):
             return self._file_of_ref(head, path, unquote(rest, errors="surrogateescape"), query)
         if head == "commit":
-            return page_file(path) if rest in self.commits else ""
+            return page_file(path) if Oid(rest) in self.commits else ""
         return self._file_of_list(path, dict(parse_qsl(query)))
 
     def _file_of_ref(self, head: str, path: str, ref: str, query: str) -> str:
@@ -87,6 +88,8 @@ class Plan:
         return page_file(page)
 
     def _file_of_list(self, path: str, asked: dict[str, str]) -> str:
+        if path == "/search":
+            return page_file(path) if not asked else ""
         if path not in LISTS and not (path == "/commits" and self.has_commits):
             return ""
         asked = {name: value for name, value in asked.items() if (name, value) != ("page", "1")}

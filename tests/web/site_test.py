@@ -125,6 +125,18 @@ def test_only_some_packages(told: Repo, tmp_path: Path) -> None:
     assert b"frontend" not in b"".join(files[file] for file in files if file.count("/") < 2 and "diff" not in file)
 
 
+def test_the_search_has_what_has_pages(told: Repo, published: Path) -> None:
+    text = (published / "static" / "search-index.js").read_text()
+    index = json.loads(text.removeprefix("window.ocurootIndex = ").removesuffix(";\n"))
+    assert index["groups"] == ["Packages", "Environments", "Releases", "Commits of the store"]
+    found = {(group, text): (detail, file) for group, text, detail, file in index["entries"]}
+    assert all((published / file).is_file() for _, file in found.values())
+    assert (0, BACKEND) in found and found[1, "staging"][0] == "type=staging region=eu-west-1"
+    assert found[2, f"{FRONTEND}/@9"][0].split()[0] == "v1.9"
+    newest = told.git("log", "-1", "--format=%s%n%an %h", "--abbrev=10", "state").split("\n")
+    assert found[3, newest[0]][0] == newest[1]
+
+
 # The same bytes, and no more than has changed
 
 
