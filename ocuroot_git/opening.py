@@ -116,7 +116,7 @@ class _Surroundings:
             package = f"{settings.package.strip('/')}/" if settings.package else ""
             self._base = Ref.parse(f"{settings.name.text}/-/{package}@{settings.release}")
             repository = settings.repository_or_none
-            if repository is not None:
+            if repository is not None and not settings.is_store_checkout:
                 from .config.naming import last_name
 
                 self._last_name = last_name(repository)
@@ -165,7 +165,7 @@ class _Surroundings:
 
     def note_write(self) -> None:
         repository = self._settings.repository_or_none
-        if self._base is not None and repository is not None:
+        if self._base is not None and repository is not None and not self._settings.is_store_checkout:
             from .config.naming import remember_name
 
             remember_name(repository, self._base.repo)

@@ -90,6 +90,8 @@ class Settings:
         self._repo_file: RepoFile | None = None
         self._name: Name | None = None
         self._repo_file_read = False
+        self._kept_file: RepoFile | None = None
+        self._kept_repo_file_read = False
         self._root: str | None = None
 
     @property
@@ -237,6 +239,7 @@ class Settings:
             self.location(side)
         _ = self.name
         other._repo_file, other._repo_file_read = self._repo_file, self._repo_file_read
+        other._kept_file, other._kept_repo_file_read = self._kept_file, self._kept_repo_file_read
 
     def repo_file(self) -> RepoFile | None:
         """What the nearest `repo.ocu.star` upwards says, within the work tree; None for none. Raises StarlarkError."""
@@ -245,6 +248,27 @@ class Settings:
             if self.root is not None and os.path.lexists(os.path.join(self.root, "repo.ocu.star")):
                 self._repo_file = self._evaluate(self.root)
         return self._repo_file
+
+    @property
+    def is_store_checkout(self) -> bool:
+        """Whether a store is checked out here, and not the code of a repository."""
+        return self._kept_repo_file() is not None
+
+    def _kept_repo_file(self) -> RepoFile | None:
+        """What a `repo.ocu.star` says that is kept in the store checked out here, where none lies here itself."""
+        if not self._kept_repo_file_read:
+            self._kept_repo_file_read = True
+            top = self._repository.work_tree if self._repository is not None else None
+            if top is not None and self.repo_file() is None:
+                self._kept_file = self._evaluate_kept(os.path.realpath(top))
+        return self._kept_file
+
+    def _evaluate_kept(self, top: str) -> RepoFile | None:
+        from .store_checkout import kept_repo_file, store_above
+
+        store = store_above(os.path.realpath(self.directory), top)
+        kept = kept_repo_file(store) if store is not None else None
+        return self._evaluate_text(kept[1], top) if kept is not None else None
 
     def configure(self, side: Side, *, branch: str | None = None, remote: str | None = None) -> None:
         """Take a branch, or one of a remote, for a store as if it were configured, as `init` is about to make it do."""
@@ -324,13 +348,15 @@ class Settings:
         )
 
     def _from_repo_file(self, side: Side) -> StoreLocation | None:
-        repo_file = self.repo_file()
+        repo_file = self.repo_file() or self._kept_repo_file()
         spec: StoreSpec | None = getattr(repo_file, side) if repo_file is not None else None
         if spec is None:
             return None
         from .trust import REPO_FILE, directory_location, git_location
 
         top, root = self.repository.work_tree or "", self.root or ""
+        if spec.kind == "fs" and repo_file is self._kept_file:
+            raise Fatal(f"the {REPO_FILE} that is kept in the store here has it in a directory elsewhere")
         if spec.kind == "fs":
             git_dirs = (self.repository.git_dir, self.repository.common_dir)
             return StoreLocation(REPO_FILE, directory=directory_location(spec.location, root, top, git_dirs))
@@ -354,12 +380,15 @@ class Settings:
         return os.path.realpath(path) in [os.path.realpath(each) for each in known if each]
 
     def _evaluate(self, directory: str) -> RepoFile | None:
-        from .trust import REPO_FILE, read_repo_file, visible_environment
+        from .trust import read_repo_file
 
         text = read_repo_file(directory)
-        if text is None:
-            return None
+        return None if text is None else self._evaluate_text(text, directory)
+
+    def _evaluate_text(self, text: str, directory: str) -> RepoFile:
+        """What a `repo.ocu.star` says; its commands run in a directory."""
         from .repo_file import evaluate
+        from .trust import REPO_FILE, visible_environment
 
         shell = None
         if self.config.get_bool("ocuroot.allowShell", own=True):

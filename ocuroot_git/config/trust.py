@@ -28,31 +28,36 @@ _TRANSPORTS: Final = ("https", "http", "ssh", "git")
 
 
 def read_repo_file(directory: str) -> str | None:
-    """The text of `repo.ocu.star` in a directory of a work tree, or None where there is none.
+    """The text of `repo.ocu.star` in a directory of a work tree, or None where there is none. Raises Fatal."""
+    data = read_plain_file(os.path.join(directory, REPO_FILE), REPO_FILE)
+    try:
+        return None if data is None else data.decode()
+    except UnicodeDecodeError as error:
+        raise Fatal(f"'{REPO_FILE}' is not UTF-8: byte {error.start + 1} begins no character") from None
+
+
+def read_plain_file(path: str, shown: str) -> bytes | None:
+    """The content of a file that came with a clone, or None where there is none; `shown` is what errors call it.
 
     Raises Fatal for what is no plain file: what a symbolic link leads to did not come with the clone, and the error of
     a reader would quote it; a FIFO or a device has no end.
     """
-    path = os.path.join(directory, REPO_FILE)
     try:
         kind = os.lstat(path).st_mode
         if stat.S_ISLNK(kind):
-            raise Fatal(f"'{REPO_FILE}' is a symbolic link, which is not followed", hint="replace it by a file")
+            raise Fatal(f"'{shown}' is a symbolic link, which is not followed", hint="replace it by a file")
         if not stat.S_ISREG(kind):
-            raise Fatal(f"'{REPO_FILE}' is no regular file")
+            raise Fatal(f"'{shown}' is no regular file")
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
             data = file.read(_LARGEST_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise Fatal(f"cannot read '{REPO_FILE}': {error.strerror}") from None
+        raise Fatal(f"cannot read '{shown}': {error.strerror}") from None
     if len(data) > _LARGEST_FILE:
-        raise Fatal(f"'{REPO_FILE}' is over {_LARGEST_FILE >> 20} MiB")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise Fatal(f"'{REPO_FILE}' is not UTF-8: byte {error.start + 1} begins no character") from None
+        raise Fatal(f"'{shown}' is over {_LARGEST_FILE >> 20} MiB")
+    return data
 
 
 def visible_environment(environ: Mapping[str, str], config: Config) -> dict[str, str]:
@@ -90,25 +95,38 @@ def git_location(location: str, directory: str, top: str, side: str, config: Con
     to these transports also where a server redirects it.
     """
     hint = f"if you trust it, name it yourself: git config ocuroot.{side}.remote <url>"
+    return _checked_location(location, directory, top, config, f"{REPO_FILE} names the store '{location}'", hint)
+
+
+def remote_location(location: str, repo: str, top: str, config: Config) -> str:
+    """Where another repository lies, of which the store says so, as `git_location` has it. Raises Fatal."""
+    named = f"the store names '{location}' as a remote of '{repo}'"
+    return _checked_location(location, top, top, config, named, f"do this in a clone of '{repo}'")
+
+
+def _checked_location(location: str, directory: str, top: str, config: Config, named: str, hint: str) -> str:
+    """A location, once it is known to be harmless; `named` says in errors who names it."""
+    if location.startswith("-"):
+        raise Fatal(f"{named}, which looks like an option", hint=hint)
     if helper(location) is not None:
-        raise Fatal(f"{REPO_FILE} names the store '{location}', for which git would run a program", hint=hint)
+        raise Fatal(f"{named}, for which git would run a program", hint=hint)
     scheme, separator, rest = location.partition("://")
     if separator and scheme == "file":
         from urllib.parse import unquote
 
         location = unquote(rest)  # as git does; what is looked at here is what it will be given
         if not location.startswith("/"):
-            raise Fatal(f"{REPO_FILE} names the store 'file://{rest}', which is not of this machine", hint=hint)
+            raise Fatal(f"{named}, which is not of this machine", hint=hint)
     elif separator and scheme not in _TRANSPORTS:
         known = ", ".join(_TRANSPORTS)
-        raise Fatal(f"{REPO_FILE} names the store '{location}': '{scheme}' is none of {known} and file", hint=hint)
+        raise Fatal(f"{named}: '{scheme}' is none of {known} and file", hint=hint)
     elif is_url(location):
-        _check_headers(location, config)
+        _check_headers(location, config, named)
         return location
     path = os.path.realpath(os.path.join(directory, os.path.expanduser(location)))
     why = _why_not(path, os.path.realpath(top))
     if why:
-        raise Fatal(f"{REPO_FILE} names the store '{location}', which {why}", hint=hint)
+        raise Fatal(f"{named}, which {why}", hint=hint)
     return path
 
 
@@ -128,14 +146,14 @@ def directory_location(location: str, directory: str, top: str, git_dirs: tuple[
     return path
 
 
-def _check_headers(url: str, config: Config) -> None:
+def _check_headers(url: str, config: Config, named: str) -> None:
     """Whether a header that is meant for other hosts, and may hold a token, would be sent to a URL. Raises Fatal."""
     goes_anywhere = [value for value in config.values("http.extraHeader") if value]
     host = host_of(config.rewritten(url))
     if not goes_anywhere or host is None or host == host_of(config.rewritten(config.remote_url("origin") or "")):
         return
     raise Fatal(
-        f"{REPO_FILE} names the store '{url}', and 'http.extraHeader' would be sent there as to any host",
+        f"{named}, and 'http.extraHeader' would be sent there as to any host",
         hint="set it for its own host only: git config http.https://<host>/.extraHeader …",
     )
 
