@@ -28,7 +28,7 @@ _git_ocuroot ()
         deploy) __gitcomp 'down' ;;
         incident) __gitcomp 'open resolve list' ;;
         package) __gitcomp 'new schema show lint' ;;
-        release) __gitcomp 'new continue retry lint list show' ;;
+        release) __gitcomp 'new changed continue retry lint list show' ;;
         run) __gitcomp 'start log logs finish cancel exec retry dismiss' ;;
         work) __gitcomp 'list any cascade continue ops trigger' ;;
         gate) __gitcomp 'list check' ;;
@@ -52,7 +52,7 @@ _git_ocuroot ()
     'set') __gitcomp "--format --if-absent --if-match --package --release --message --operation --quiet --verbose --help" ;;
     'delete') __gitcomp "--if-match --package --release --message --operation --quiet --verbose --help" ;;
     'diff') __gitcomp "--exit-code --name-status --patch --environments --commits --json --offline --max-age --quiet --verbose --help" ;;
-    'apply') __gitcomp "--all --dry-run --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
+    'apply') __gitcomp "--all --dry-run --cascade --json --package --release --offline --max-age --message --operation --quiet --verbose --help" ;;
     'deploy down') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'deployments') __gitcomp "--environment --deployed --history --since --until --by --failed --limit --at --json --offline --max-age --quiet --verbose --help" ;;
     'promote') __gitcomp "--dry-run --expect --json --package --release --message --operation --quiet --verbose --help" ;;
@@ -68,6 +68,7 @@ _git_ocuroot ()
     'package show') __gitcomp "--commit --json --offline --max-age --quiet --verbose --help" ;;
     'package lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;
     'release new') __gitcomp "--repo --commit --package --tag --force --cascade --message --operation --quiet --verbose --help" ;;
+    'release changed') __gitcomp "--since --dry-run --message --operation --quiet --verbose --help" ;;
     'release continue') __gitcomp "--package --release --offline --max-age --message --quiet --verbose --help" ;;
     'release retry') __gitcomp "--package --release --message --operation --quiet --verbose --help" ;;
     'release lint') __gitcomp "--commit --offline --max-age --quiet --verbose --help" ;;

@@ -212,6 +212,11 @@ class RemoteCache:
             self._fetch([self.reference], "--unshallow", "--filter=tree:0")
         return True
 
+    def fetch_branches(self) -> None:
+        """Fetch all branches and tags, with their history and files, as a clone does. Raises TransportError."""
+        with self.lock():
+            self._fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"])
+
     def _fetch(self, refspecs: list[str], *options: str, wanted: Sequence[Oid] = ()) -> None:
         """Fetch into the cache. To be called with the lock."""
         self.transport.fetch(refspecs, *options, wanted=wanted, lock=self._held)

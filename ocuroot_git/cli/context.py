@@ -114,8 +114,11 @@ class Context:
         path = f"{self.settings.root_below_top}/{path.removeprefix('//')}".strip("/")
         return file_at(repository, repository.root(Oid(commit)), path)
 
-    def code(self) -> AbstractContextManager[Code | None]:
-        """A block with what evaluates and calls the packages of this repository that are code; None without one."""
+    def code(self, *, elsewhere: bool = False) -> AbstractContextManager[Code | None]:
+        """A block with what evaluates and calls the packages of this repository that are code; None without one.
+
+        With `elsewhere`, those of other repositories as well, where the store says where they are.
+        """
         from contextlib import contextmanager
 
         @contextmanager
@@ -129,7 +132,13 @@ class Context:
             settings = self.settings
             directory = settings.repository.work_tree or settings.directory
             root = settings.root_below_top
-            code = Code(settings.name.text, directory, root, self.environ, permissions_of(settings))
+            permissions = permissions_of(settings)
+            others = None
+            if elsewhere:
+                from ..delivery.elsewhere import Elsewhere
+
+                others = Elsewhere(settings, permissions)
+            code = Code(settings.name.text, directory, root, self.environ, permissions, others)
             try:
                 yield code
             finally:

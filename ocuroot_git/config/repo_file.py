@@ -58,7 +58,13 @@ _STORES: dict[str, dict[str, type]] = {
 }
 
 # The names that files of the older form assign to, and the fields of RepoFile they stand for.
-_OLDER = {"repo_alias": "repo_alias", "repo_remotes": "remotes", "state_store": "state", "intent_store": "intent"}
+_OLDER = {
+    "repo_alias": "repo_alias",
+    "repo_remotes": "remotes",
+    "state_store": "state",
+    "intent_store": "intent",
+    "release_ignore": "release_ignore",
+}
 
 
 class StoreSpec:
@@ -78,13 +84,14 @@ class StoreSpec:
 class RepoFile:
     """What a `repo.ocu.star` says. What it leaves out is None or empty."""
 
-    __slots__ = ("has_trigger", "intent", "printed", "remotes", "repo_alias", "requires", "state")
+    __slots__ = ("has_trigger", "intent", "printed", "release_ignore", "remotes", "repo_alias", "requires", "state")
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.repo_alias: str | None = fields.get("repo_alias")
         self.state = StoreSpec(**fields["state"]) if fields.get("state") else None
         self.intent = StoreSpec(**fields["intent"]) if fields.get("intent") else None
         self.remotes: tuple[str, ...] = tuple(fields.get("remotes", ()))
+        self.release_ignore: tuple[str, ...] = tuple(fields.get("release_ignore", ()))  # globs of paths
         self.requires: str | None = fields.get("requires")  # what ocuroot("…") names
         self.has_trigger: bool = fields.get("has_trigger", False)
         self.printed: tuple[str, ...] = tuple(map(str, fields["printed"]))  # one entry for each call of print
@@ -241,7 +248,7 @@ class _Run:
         """The value for this field of RepoFile, if it is one; `what` names it in the error."""
         if field in ("state", "intent"):
             return self.check_store(value, what)
-        if field == "remotes":
+        if field in ("remotes", "release_ignore"):
             return [self.check(item, str, f"{what}: each entry") for item in self.check(value, list, what)]
         return self.check(value, str, what)
 

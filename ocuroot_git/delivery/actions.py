@@ -87,7 +87,8 @@ class ActionOptions:
 class Performed:
     """How an execution ended: status and exit status, why where that is no plain exit, and what it gave.
 
-    `following` is the function with which the run is to go on (`fn`, `inputs`), if there is one.
+    `following` is the function with which the run is to go on (`fn`, `inputs`), if there is one; `watch` are the paths
+    whose change asks for a new release.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Performed:
         outputs: Fields | None = None,
         tags: list[str] | None = None,
         following: Fields | None = None,
+        watch: list[str] | None = None,
     ) -> None:
         self.status = status
         self.exit_status = exit_status
@@ -105,6 +107,7 @@ class Performed:
         self.outputs = outputs or {}
         self.tags = tags or []
         self.following = following
+        self.watch = watch or []
 
 
 def action_of(snapshot: Snapshot, run: RunRef, function: Function, options: ActionOptions) -> Action | None:
@@ -141,6 +144,7 @@ def _call(
     try:
         if code is None:
             raise Fatal("there is no repository here with its code")
+        code = code.of(snapshot, run.work.package, described["commit"])
         code.path_of(run.work.package)
     except Fatal as error:
         raise NoCommand(f"'{run}' cannot be executed here: {error.message}", hint=error.hint) from None
@@ -243,7 +247,7 @@ class FunctionCall:
 
     def environment(self, output_file: str) -> dict[str, str]:
         # Without the file of outputs: what a command writes there could be a secret, which only the function knows.
-        return _environment(self._options.environ, self._described)
+        return _environment(self._code.environ_of_commands, self._described)
 
     def reader(self, output: Output, log: LogWriter) -> Output:
         from ..packages.calling import Answers
@@ -276,7 +280,7 @@ class FunctionCall:
             tags = [_tag(tag) for tag in done["tags"]]
         except ModelError as error:
             return Performed(vocabulary.FAILED, 1, error.message, given)
-        return Performed(vocabulary.COMPLETE, 0, outputs=given, tags=tags)
+        return Performed(vocabulary.COMPLETE, 0, outputs=given, tags=tags, watch=done["watch"])
 
 
 def _tag(tag: str) -> str:

@@ -253,6 +253,7 @@ def _finish(stores: Stores, run: RunRef, performed: Performed, executor: Executo
             status,
             outputs=performed.outputs,
             tags=performed.tags,
+            watch=performed.watch,
             owner=executor.name,
             ended_by=ended_by,
             also=log.append,

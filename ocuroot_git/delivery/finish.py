@@ -53,6 +53,7 @@ def finish(
     *,
     outputs: Fields | None = None,
     tags: Iterable[str] = (),
+    watch: list[str] | None = None,
     owner: str | None = None,
     ended_by: str = "",
     force: bool = False,
@@ -62,8 +63,9 @@ def finish(
     """End a run: its status and outputs, the links of 5.3, the intent, and the runs that follow from it.
 
     With `owner`, only while that claim holds (ClaimLost). Without, how it went is not said of a run that an executor
-    holds, unless with `force`. `also` is changed in the same commit, as the rest of the logs is; `ended_by` is kept.
-    Raises WrongStatus where the run has ended, or is held by another; ModelError for a bad tag.
+    holds, unless with `force`. `watch` are the paths whose change asks for a new release. `also` is changed in the same
+    commit, as the rest of the logs is; `ended_by` is kept. Raises WrongStatus where the run has ended, or is held by
+    another; ModelError for a bad tag.
     """
     tags = [checked_tag(tag) for tag in tags]
 
@@ -89,7 +91,7 @@ def finish(
         if owner is None:
             live.take_over(tx, run)
         function.ended_by = ended_by
-        _end(tx, run, function, status, outputs or {})
+        _end(tx, run, function, status, outputs or {}, watch)
         for tag in tags:
             link_tag(tx, tag, run.work.release)
 
@@ -130,10 +132,13 @@ BY_CANCEL: Final = "run cancel"
 """What ended a run that was cancelled by `run cancel`."""
 
 
-def _end(tx: Transaction, run: RunRef, function: Function, status: str, outputs: Fields) -> None:
+def _end(
+    tx: Transaction, run: RunRef, function: Function, status: str, outputs: Fields, watch: list[str] | None
+) -> None:
     function.outputs = outputs
     document = read_run(tx, run)
     document.output = outputs
+    document.watch = watch or document.watch
     enter(tx, run, function, status)
     records_of(tx).put_end(tx, run, document, status)
     if status == vocabulary.COMPLETE:

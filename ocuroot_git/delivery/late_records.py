@@ -11,7 +11,7 @@ from ..formats.documents import MISSING, same
 from ..formats.refs import Ref
 from . import vocabulary
 from .fields import TakenFields, brief, fields_of
-from .model import Function, Input, Run, read_inputs, take_defaults
+from .model import WATCH, Function, Input, Run, read_inputs, take_defaults, watched_paths
 from .package import Package, Release
 from .records import Records
 from .vocabulary import CALL, DEPLOY, DOWN, UP, ModelError
@@ -104,7 +104,7 @@ class LateRecords(Records):
         release, output = fields.get("release"), fields.get("output") or {}
         if not (isinstance(release, str) and isinstance(output, dict)):
             raise ModelError(f"'{ref}': release or output is not of its type")
-        return Run(type_, release, "", output, None, names_type)
+        return Run(type_, release, "", output, None, names_type, watched_paths(fields.get(WATCH), ref))
 
     def work(self, value: Document, ref: str) -> Run:
         if not isinstance(fields_of(value, f"'{ref}'").get("run_ref"), str):
@@ -154,7 +154,7 @@ class LateRecords(Records):
             "release": run.work.release,
             "functions": [self._function_document(function)],
             "output": None,
-            "watch_files": None,
+            WATCH: None,
         }
         tx.create(run.ref, {**document, **_added(function)})
 
@@ -172,8 +172,8 @@ class LateRecords(Records):
         is_complete = status == vocabulary.COMPLETE
         written = dict(tx.get(run.ref))
         written["output"] = document.output or ({} if is_complete else None)
-        if is_complete and written.get("watch_files") is None:
-            written["watch_files"] = []
+        if is_complete:
+            written[WATCH] = document.watch
         tx.set(run.ref, written)
 
     def complete(self, tx: Transaction, run: RunRef, document: Run, function: Function) -> None:

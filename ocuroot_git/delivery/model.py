@@ -183,11 +183,12 @@ def variable_name(name: str) -> str:
 class Run(Record):
     """`W/<n>`, and `W` for the last that completed.
 
-    `names_type` is false for what the original program left without a type: calls, and deployments going up. It always
-    names the type of what takes a deployment down.
+    `watch` are the paths whose change asks for a new release, as `done(watch = […])` names them. `names_type` is false
+    for what the original program left without a type: calls, and deployments going up. It always names the type of
+    what takes a deployment down.
     """
 
-    __slots__ = ("entrypoint", "names_type", "others", "output", "release", "type")
+    __slots__ = ("entrypoint", "names_type", "others", "output", "release", "type", "watch")
 
     def __init__(
         self,
@@ -197,6 +198,7 @@ class Run(Record):
         output: Fields,
         others: Fields | None = None,
         names_type: bool = True,
+        watch: list[str] | None = None,
     ) -> None:
         self.type = type
         self.release = release
@@ -204,6 +206,7 @@ class Run(Record):
         self.output = output
         self.others = others if others is not None else {}
         self.names_type = names_type
+        self.watch = watch or []
 
     @classmethod
     def read(cls, value: Document, ref: str) -> Run:
@@ -218,12 +221,24 @@ class Run(Record):
         output = fields.pop("output", None) or {}
         if not (isinstance(release, str) and isinstance(entrypoint, str) and isinstance(output, dict)):
             raise ModelError(f"'{ref}': release, entrypoint or output is not of its type")
-        return cls(type_, release, entrypoint, output, fields, names_type)
+        return cls(type_, release, entrypoint, output, fields, names_type, watched_paths(fields.pop(WATCH, None), ref))
 
     def to_document(self) -> Fields:
         type_ = self.type if self.names_type else ""
         known = {"type": type_, "release": self.release, "entrypoint": self.entrypoint, "output": self.output}
-        return {**known, **self.others}
+        return {**known, **({WATCH: self.watch} if self.watch else {}), **self.others}
+
+
+WATCH: Final = "watch_files"
+
+
+def watched_paths(value: Document, ref: str) -> list[str]:
+    """The paths that a run watches, from its document; none where that says nothing. Raises ModelError."""
+    if value is None:
+        return []
+    if not (isinstance(value, list) and all(isinstance(path, str) for path in value)):
+        raise ModelError(f"'{ref}': {WATCH} is {brief(value)}, not a list of paths")
+    return value
 
 
 class Function(Record):

@@ -204,15 +204,17 @@ def deployed(snapshot: Snapshot, package: str, name: str) -> RunRef | None:
 
     It is the link `@/deploy/<env>` itself that says so (5.3).
     """
-    ref = f"{package}/{STATE}/{DEPLOY}/{name}"
+    return current(snapshot, f"{package}/{STATE}/{DEPLOY}/{name}")
+
+
+def current(snapshot: Snapshot, ref: str) -> RunRef | None:
+    """The run that is current at the ref of a piece of work, `P/@/<kind>/<name>`; None for none. Raises BadDocument."""
     link = snapshot.object(ref)
-    if link is None:
-        return None
-    return _deployed_by(snapshot, ref, link)
+    return None if link is None else _current_by(snapshot, ref, link)
 
 
-def _deployed_by(snapshot: Snapshot, ref: str, link: StoredObject) -> RunRef | None:
-    """The run that the link of a deployment leads to; None where it took the deployment down."""
+def _current_by(snapshot: Snapshot, ref: str, link: StoredObject) -> RunRef | None:
+    """The run that such a link leads to; None where it took a deployment down."""
     if link.target is None:
         raise BadDocument(ref, "it is a document, where a link to a run should be")
     target = snapshot.resolve(link.target)

@@ -83,13 +83,22 @@ def items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
 
 
 def commits_with_work(snapshot: Snapshot, problems: Problems) -> list[tuple[str, str]]:
-    """The repositories and commits of releases of which a run or an op is ready, in the order of the work."""
+    """The repositories and commits of releases of which a run or an op is ready, in the order of the work; and of those
+    that are deployed with other inputs than they would be now."""
+    from .queries import deployments
+    from .redeploy import outdated
+
     found: dict[tuple[str, str], None] = {}
     for item in items(snapshot, problems):
         if item.state == READY and item.kind != "intent":
             release = item.ref.partition("/op/")[0] if item.kind == "op" else RunRef.parse(item.ref).work.release
             with problems.leave_out(release):
                 found[release.partition("/-/")[0], read_release(snapshot, release).commit] = None
+    for package, name in deployments(snapshot, problems):
+        with problems.leave_out(f"{package}/@/deploy/{name}"):
+            run = outdated(snapshot, package, name)
+            if run is not None:
+                found[package.partition("/-/")[0], read_release(snapshot, run.work.release).commit] = None
     return list(found)
 
 

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..store.snapshot import Snapshot
     from ..store.transaction import Transaction
     from .model import Inputs
 
@@ -54,23 +55,30 @@ def _dependants(tx: Transaction, refs: list[str]) -> Iterator[WorkRef]:
 
 
 def redeploy_if_changed(tx: Transaction, package: str, name: str) -> None:
-    """Make a run of what is deployed somewhere if its inputs would be filled otherwise now.
+    """Make a run of what is deployed somewhere if its inputs would be filled otherwise now."""
+    run = outdated(tx, package, name)
+    if run is not None:
+        make(tx, run.work, UP, vocabulary.BY_INPUT)
+
+
+def outdated(snapshot: Snapshot, package: str, name: str) -> RunRef | None:
+    """The run that is deployed somewhere, if its inputs would be filled otherwise now; None if not.
 
     A run that is open already will see them, or is looked at when it ends. Its own outputs do not count.
     """
-    run = deployed(tx, package, name)
+    run = deployed(snapshot, package, name)
     if run is None:
-        return
-    last = last_run(tx, run.work)
-    if last is not None and read_function(tx, last).status in vocabulary.OPEN:
-        return
+        return None
+    last = last_run(snapshot, run.work)
+    if last is not None and read_function(snapshot, last).status in vocabulary.OPEN:
+        return None
     own = (Ref.parse(run.work.ref), Ref.parse(run.work.current))
     before = {
         name: given
-        for name, given in read_deployed(tx, run).inputs.items()
+        for name, given in read_deployed(snapshot, run).inputs.items()
         if given.ref is not None and given.document not in own
     }
-    now, missing = fill(tx, before)
+    now, missing = fill(snapshot, before)
     if missing or all(same(given.value, now[name].value) for name, given in before.items()):
-        return
-    make(tx, run.work, UP, vocabulary.BY_INPUT)
+        return None
+    return run

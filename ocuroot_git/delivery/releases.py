@@ -151,14 +151,16 @@ def _define_again(tx: Transaction, release: str, known: dict[str, Environment], 
     document = read_release(tx, release)
     package = addresses.package_of(release)
     is_code = definitions.is_code(package, document.definition)
-    kept = document.definition if not is_code else _evaluated(release, document.commit, known, code)
+    kept = document.definition if not is_code else _evaluated(tx, release, document.commit, known, code)
     written = records_of(tx).release_document(release, document.commit, kept, known, is_code=is_code)
     before = tx.get(release)
     if not all(name in before and same(before[name], value) for name, value in written.items()):
         tx.set(release, {**before, **written})
 
 
-def _evaluated(release: str, commit: str, known: dict[str, Environment], code: Code | None) -> Document:
+def _evaluated(
+    snapshot: Snapshot, release: str, commit: str, known: dict[str, Environment], code: Code | None
+) -> Document:
     """What the code of a release comes to now. Raises BadDocument."""
     from . import definitions
 
@@ -166,7 +168,7 @@ def _evaluated(release: str, commit: str, known: dict[str, Environment], code: C
     if code is None:
         raise BadDocument(release, "its package is code, and there is no repository here that has it")
     try:
-        defined = code.define(package, commit, known).document
+        defined = code.of(snapshot, package, commit).define(package, commit, known).document
     except Fatal as error:
         raise BadDocument(release, f"its package cannot be evaluated: {error.message}") from None
     if defined is None:

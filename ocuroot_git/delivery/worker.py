@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final, Protocol
 
+    from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from ..store.transaction import Transaction
     from .code import Code
@@ -50,34 +51,47 @@ MOST_RUNS: Final = 10
 class Scope:
     """What a worker takes up: by default all that `work any` does.
 
-    `wanted` says of a run whether it is; None: all are. `intents` are applied first, `ops` are handled, and with
-    `cascades` deployments whose inputs changed are made again.
+    `wanted` says of a run, as things stand in a snapshot, whether it is; None: all are. `intents` are applied first,
+    `ops` are handled, all or those of which a function of release and name says so, and with `cascades` deployments
+    whose inputs changed are made again. With `elsewhere`, what is code of other repositories is carried out as well.
     """
 
     def __init__(
         self,
-        wanted: Callable[[RunRef], bool] | None = None,
+        wanted: Callable[[Snapshot, RunRef], bool] | None = None,
         *,
         intents: bool = True,
-        ops: bool = True,
+        ops: bool | Callable[[str, str], bool] = True,
         cascades: bool = False,
+        elsewhere: bool = False,
     ) -> None:
         self._wanted = wanted
+        self._ops = ops
         self.intents = intents
-        self.ops = ops
         self.cascades = cascades
+        self.elsewhere = elsewhere
 
-    def has(self, item: QueueItem) -> bool:
+    def has(self, snapshot: Snapshot, item: QueueItem) -> bool:
         """Whether something in the queue is taken up."""
         if item.kind == "intent":
             return self.intents
         if item.kind == "op":
-            return self.ops
-        return self.has_run(RunRef.parse(item.ref))
+            release, _, name = item.ref.rpartition("/op/")
+            return self.has_op(release, name)
+        return self.has_run(snapshot, RunRef.parse(item.ref))
 
-    def has_run(self, run: RunRef) -> bool:
+    def has_run(self, snapshot: Snapshot, run: RunRef) -> bool:
         """Whether a run is taken up."""
-        return self._wanted is None or self._wanted(run)
+        return self._wanted is None or self._wanted(snapshot, run)
+
+    def has_op(self, release: str, name: str) -> bool:
+        """Whether an op is handled."""
+        return self._ops if isinstance(self._ops, bool) else self._ops(release, name)
+
+    @property
+    def has_ops(self) -> bool:
+        """Whether any op may be."""
+        return self._ops is not False
 
 
 def prepare(stores: Stores, code: Code | None, scope: Scope) -> tuple[dict[str, Fatal], Problems]:
@@ -90,15 +104,15 @@ def prepare(stores: Stores, code: Code | None, scope: Scope) -> tuple[dict[str, 
 
     def handle(tx: Transaction) -> Problems:
         problems = Problems()
-        for release, name in list(ops(tx, problems)) if scope.ops else ():
-            if name == vocabulary.CHECK_ENVIRONMENTS:
+        for release, name in list(ops(tx, problems)) if scope.has_ops else ():
+            if name == vocabulary.CHECK_ENVIRONMENTS and scope.has_op(release, name):
                 with problems.leave_out(f"{release}/op/{name}"):
                     releases.handle_check_environments(tx, release, problems, code)
         if scope.cascades:
             cascade.redeploy_changed(tx, problems, scope.has_run)
         return problems
 
-    if scope.ops or scope.cascades:
+    if scope.has_ops or scope.cascades:
         applied.problems.update(stores.transact(handle, command="work any"))
     return applied.errors, applied.problems
 
@@ -185,7 +199,7 @@ class Worker:
         before, self._watched = self._watched, {}
         for item in run_items(snapshot, self.summary.problems):
             run = RunRef.parse(item.ref)
-            if run in self._left_alone or run in self._running or not self._scope.has_run(run):
+            if run in self._left_alone or run in self._running or not self._scope.has_run(snapshot, run):
                 continue
             is_ready = item.state == READY
             if item.claim is not None and item.state != BLOCKED:

@@ -5,7 +5,8 @@ a request on stdin and answers on stdout, a JSON line each for what is printed, 
 else writes there, so that no secret passes unmasked.
 
     request   {"repository", "commit", "path", "top", "function": {"name", "pos"}, "inputs", "environments", "work_id",
-               "visible": [names of variables], "shell": whether the top level may run commands}
+               "visible": [names of variables], "shell": whether the top level may run commands,
+               "git_dir": of a repository that the environment does not lead to}
     entry     {"message", "stream", "attributes": {"thread", "filename", "line", "col"}}
     result    {"done": {"outputs", "tags", "watch"}}, {"next": {"fn", "inputs"}} or {"error", "hint"}
 
@@ -118,7 +119,8 @@ def _call(request: Fields, answer: Callable[[Fields], None]) -> Fields:
         if "source" in request:
             files = OneFile(path, request["source"])
         else:
-            files = CommitFiles(Repository.open(request["repository"], os.environ), request["commit"])
+            environ = {**os.environ, "GIT_DIR": request["git_dir"]} if "git_dir" in request else os.environ
+            files = CommitFiles(Repository.open(request["repository"], environ), request["commit"])
         visible = {name: os.environ[name] for name in request["visible"] if name in os.environ}
         permissions = Permissions(visible, top)
         if request["shell"]:
@@ -175,9 +177,13 @@ def _result(text: str, path: str, secrets: Secrets) -> Fields:
     outputs, tags = done.get("outputs") or {}, done.get("tags") or []
     if not isinstance(outputs, dict):
         raise Failure(Problem(path, 0, 0, "the outputs of done(…) must be a dict"))
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise Failure(Problem(path, 0, 0, "the tags of done(…) must be a list of strings"))
-    return {"done": {"outputs": secrets.mask_value(outputs), "tags": tags, "watch": done.get("watch") or []}}
+    watch = done.get("watch") or []
+    for what, listed in (("tags", tags), ("watched paths", watch)):
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            raise Failure(Problem(path, 0, 0, f"the {what} of done(…) must be a list of strings"))
+        if secrets.holds(listed):
+            raise Failure(Problem(path, 0, 0, f"the {what} of done(…) hold a secret, which the store would keep"))
+    return {"done": {"outputs": secrets.mask_value(outputs), "tags": tags, "watch": watch}}
 
 
 class Opened:

@@ -30,6 +30,16 @@ class Permissions:
         self.shell = shell
         self.writable = writable
 
+    def at(self, top: str, environ: Mapping[str, str]) -> Permissions:
+        """The same for files below another directory, where commands run then, in an environment."""
+        from ..git.program import shell_in
+
+        return Permissions(self.environ, top, shell_in(top, environ), DirectoryFiles(top))
+
+    def closed(self) -> Permissions:
+        """The same, but for commands and writing."""
+        return Permissions(self.environ, self.top)
+
 
 def permissions_of(settings: Settings) -> Permissions:
     """What the user's configuration lets a package of a repository do; its commands run where its paths begin."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.delivering import call, package, prepare, release
+from support.delivering import call, deploy, package, prepare, release
 from support.repositories import Repo
 
 THEIR = "their/repo"
@@ -44,6 +44,19 @@ def test_the_trigger_of_the_commit_is_called(store: Repo) -> None:
     assert (store.path / "started").read_text() == f"{first}\n"
     store.ocuroot("work", "trigger", "--dry-run")
     assert (store.path / "started").read_text() == f"{first}\n"
+
+
+def test_what_would_be_deployed_otherwise_is_work(store: Repo) -> None:
+    prepare(store, "staging")
+    note = {"note": {"ref": "@/custom/note", "default": ""}}
+    release(store, package([deploy("staging", inputs=note)]))
+    store.ocuroot("work", "any")
+    assert store.ocuroot("work", "trigger", "--dry-run") == ""
+    store.ocuroot("set", "+/custom/note", "x")
+    store.ocuroot("apply", "+/custom/note")
+    assert store.ocuroot("work", "trigger", "--dry-run") == f"shop\t{store.oid('HEAD')}"
+    store.ocuroot("work", "cascade")
+    assert store.ocuroot("work", "trigger", "--dry-run") == ""
 
 
 @pytest.mark.parametrize("dialect", [1, 3])

@@ -12,17 +12,29 @@ if TYPE_CHECKING:
     from ..context import Context
 
 
-def run(context: Context, *refs: str, all: bool, dry_run: bool, json: bool) -> int:
+def run(context: Context, *refs: str, all: bool, dry_run: bool, cascade: bool, json: bool) -> int:
     from ...delivery import apply
 
     if bool(refs) == all:
         raise UsageError("name intents, or give --all")
+    if cascade and dry_run:
+        raise UsageError("what '--cascade' would do is not known before: it does not go with '--dry-run'")
     named = None if all else list(refs)
     if dry_run:
-        applied = apply.dry_run(context.snapshot(), named, strict=named is not None)
-    else:
+        return report(context, apply.dry_run(context.snapshot(), named, strict=named is not None), json=json)
+
+    def change() -> Made:
         applied = apply.apply(context.stores, named, context.operation("apply", of_job=False))
-    return report(context, applied, json=json)
+        changed = any(difference.kind == "environment" for difference in applied.acted)
+        return Made(report(context, applied, json=json), environments=changed)
+
+    from ..new_releases import Made
+
+    if not cascade:
+        return change().status
+    from .work import cascade_from
+
+    return cascade_from(context, change)
 
 
 def report(context: Context, applied: ApplyResult, *, json: bool) -> int:
@@ -49,6 +61,7 @@ COMMAND = Command(
     (
         Option("--all", help="all intents that state does not follow"),
         Option("--dry-run", help="only say what would be acted on"),
+        Option("--cascade", help="then execute the runs that this makes, and do what follows from them"),
         Option("--json", help="print a JSON line for each intent that was acted on"),
         Option("-z", help="end records with NUL"),
     ),

@@ -15,7 +15,7 @@ def down(context: Context, reference: str) -> int:
     from .work import carry_out
 
     work = apply.take_down(context.stores, reference, context.operation("deploy down"))
-    return carry_out(context, Scope(lambda run: run.work == work, intents=False, ops=False))
+    return carry_out(context, Scope(lambda snapshot, run: run.work == work, intents=False, ops=False))
 
 
 COMMAND = Group(

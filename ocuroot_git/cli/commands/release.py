@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from ...errors import Fatal, NotFound
-from ...formats.documents import Document, dump
-from ...formats.refs import Ref, RefError
-from ...git.objects import Oid
-from ...redaction import without_secrets
+from ...formats.documents import dump
+from ...formats.refs import Ref
 from ..options import MESSAGE, READING, RELATIVE, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
@@ -30,108 +26,29 @@ def new(
     force: bool,
     cascade: bool,
 ) -> int:
-    status = _make(context, path, repo=repo, commit=commit, definition=definition, tag=tag, force=force)
-    if status or not cascade:
-        return status
-    from ...delivery.worker import Scope
-    from .work import carry_out
+    from ..new_releases import Made, make
 
-    return carry_out(context, Scope(cascades=True))
+    def release() -> Made:
+        return make(context, path, repo=repo, commit=commit, definition=definition, tag=tag, force=force)
 
+    if not cascade:
+        return release().status
+    from .work import cascade_from
 
-def _make(
-    context: Context, path: str, *, repo: str | None, commit: str | None, definition: str, tag: list[str], force: bool
-) -> int:
-    from ...delivery import releases
-    from ...packages.evaluate import is_starlark
-
-    released = _commit(context, repo, commit or context.environ.get("OCU_REPO_COMMIT_OVERRIDE") or "HEAD")
-    if not repo and not definition:
-        path = _path_in(context, released, path)
-    package = package_ref(repo or context.stores.base.repo, path)
-    if is_starlark(path) and not definition:
-        return _new_by_code(context, package, released, tags=tag, force=force)
-    content = _definition(context, definition, path, None if repo else released)
-    release = releases.new(
-        context.stores,
-        package,
-        released,
-        content,
-        tags=tag,
-        force=force,
-        repository=None if repo else _repository(context, released),
-        operation=context.operation("release new", commit=released, package=content),
-    )
-    context.terminal.result(release)
-    return 0
+    return cascade_from(context, release)
 
 
-def _new_by_code(context: Context, package: str, released: Oid, *, tags: list[str], force: bool) -> int:
-    """What the code of a package asks for: a release, or environments."""
-    from ...delivery import apply, definitions, releases
-    from ...delivery.problems import Problems
-    from ...delivery.queries import environments
-    from ..reports import report_problems
+def changed(context: Context, *, since: str | None, dry_run: bool) -> int:
+    from ..new_releases import changed_packages, keep_commit, make_of_changed
+    from .work import cascade_from
 
-    problems = Problems()
-    known = environments(context.snapshot(), problems)
-    report_problems(context.terminal, problems)
-    with context.code() as code:
-        if code is None:
-            raise Fatal(f"'{package}' is code, and there is no repository here that has it")
-        defined = code.define(package, released, known)
-        _warn_of_changes(context, package.partition("/-/")[2], released)
-    for line in defined.printed:
-        context.terminal.remark(f"{line['file']}:{line['line']}: {line['message']}")
-    if defined.document is not None:
-        release = releases.new(
-            context.stores,
-            package,
-            released,
-            defined.document,
-            is_code=definitions.is_code(package, defined.document),
-            tags=tags,
-            force=force,
-            repository=_repository(context, released),
-            operation=context.operation("release new", commit=released, package=defined.document),
-        )
-        context.terminal.result(release)
-        return 0
-    if not defined.environments:
-        context.terminal.warning(f"'{package}' defines neither a package nor environments")
-        return 0
-    operation = context.operation("release new", commit=released, package=defined.environments)
-    applied = apply.want_environments(context.stores, defined.environments, operation)
-    for environment in defined.environments:
-        context.terminal.result(f"@/environment/{environment['name']}")
-    return report_problems(context.terminal, applied.problems)
-
-
-def _repository(context: Context, commit: Oid) -> Fields | None:
-    """What other machines need to know of this repository to work at a commit; None where it has no `repo.ocu.star`."""
-    source = context.file_at(commit, "repo.ocu.star")
-    if source is None:
-        return None
-    from binascii import b2a_base64
-
-    remotes = []
-    for name in context.settings.remotes():
-        urls = context.settings.config.values(f"remote.{name}.url")
-        push_urls = context.settings.config.values(f"remote.{name}.pushurl") or urls
-        known = {"URL": without_secrets(urls[0]), "PushURL": without_secrets(push_urls[0])}
-        remotes.append({"Name": name, **known})
-    return {"Remotes": remotes, "source": b2a_base64(source, newline=False).decode()}
-
-
-def _warn_of_changes(context: Context, path: str, commit: Oid) -> None:
-    """Warn where the file in the work tree is another than the one that is released: that of the commit."""
-    try:
-        with open(os.path.join(context.top_directory(), path), "rb") as file:
-            here = file.read()
-    except OSError:
-        return
-    if here != context.file_at(commit, path):
-        context.terminal.warning(f"'{path}' was changed here; it is released as it is in commit {commit[:12]}")
+    found = changed_packages(context, since)
+    if dry_run:
+        for package in found.packages:
+            context.terminal.record(context.terminal.name(package))
+        return found.status
+    status = cascade_from(context, lambda: make_of_changed(context, found))
+    return keep_commit(context, found) or status
 
 
 def go_on(context: Context, reference: str) -> int:
@@ -159,7 +76,7 @@ def _execute(context: Context, release: str) -> int:
     from ...delivery.worker import Scope
     from .work import carry_out
 
-    return carry_out(context, Scope(lambda run: run.work.release == release, intents=False, ops=False))
+    return carry_out(context, Scope(lambda snapshot, run: run.work.release == release, intents=False, ops=False))
 
 
 def _release_here(context: Context, snapshot: Snapshot) -> str:
@@ -183,65 +100,10 @@ def lint(context: Context, *files: str, commit: str | None) -> int:
     return package.lint(context, *files, commit=commit)
 
 
-def package_ref(repo: str, path: str) -> str:
-    """The ref of a package, `repo/-/path`. Raises RefError for what cannot be one."""
-    path = path.removeprefix("//").strip("/")
-    ref = Ref.parse(f"{repo}/-/{path}")
-    if ref.marker or ref.type or not ref.path:
-        raise RefError(f"'{path}' is no path of a package", hint="such as services/web/package.ocu.star")
-    return str(ref)
-
-
-def _commit(context: Context, repo: str | None, revision: str) -> Oid:
-    """The id of the commit that is released. Raises NotFound for one that this repository does not have."""
-    if repo and repo != context.stores.base.repo:
-        if len(revision) in (40, 64) and not set(revision) - set("0123456789abcdef"):
-            return Oid(revision)
-        raise Fatal(
-            f"'{revision}' cannot be looked up in another repository",
-            hint=f"give the whole id of a commit of '{repo}': --commit <id>",
-        )
-    return context.settings.repository.resolve(revision)
-
-
-def _definition(context: Context, named: str, path: str, commit: Oid | None) -> Document:
-    """The package: from the file that was named, from stdin, or from the file at its path in a commit."""
-    from ...delivery.definitions import read_package
-    from ...packages.evaluate import PackageError
-
-    if named == "-":
-        return read_package(context.read_value("-"), "<stdin>")
-    if named:
-        try:
-            with open(named, encoding="utf-8") as file:
-                return read_package(file.read(), named)
-        except (OSError, UnicodeDecodeError) as error:
-            raise Fatal(f"cannot read '{named}': {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
-    data = context.file_at(commit, path) if commit is not None else None
-    if data is None:
-        raise NotFound(f"the commit has no file '{path}'", hint="--package names the file that defines the package")
-    hint = "--package names a file that defines the package in JSON, '-' is stdin"
-    try:
-        return read_package(data.decode(), path)
-    except UnicodeDecodeError:
-        raise Fatal(f"cannot read '{path}': it is not UTF-8", hint=hint) from None
-    except PackageError as error:
-        raise PackageError(error.problems, hint=hint) from None
-
-
-def _path_in(context: Context, commit: Oid, path: str) -> str:
-    """The path of a package's file in a commit: as it is given, else as seen from the directory one is in."""
-    path = path.removeprefix("./-/")  # as refs name what is of this repository
-    below = os.path.relpath(os.getcwd(), os.path.realpath(context.top_directory()))
-    seen = os.path.normpath(os.path.join(below, path))
-    if path.startswith("/") or below == "." or seen.startswith("..") or context.file_at(commit, path) is not None:
-        return path
-    return seen if context.file_at(commit, seen) is not None else path
-
-
 def listing(context: Context, *paths: str, json: bool) -> int:
     from ...delivery.problems import Problems
     from ...delivery.release_list import releases_of
+    from ..new_releases import package_ref
     from ..reports import report_problems
 
     repo = context.stores.base.repo
@@ -345,7 +207,7 @@ COMMAND = Group(
                 ),
                 Option("--tag", metavar="<tag>", many=True, help="make this tag lead to the release"),
                 Option("--force", help="also where the commit has a release already"),
-                Option("--cascade", help="then do what 'work cascade' does"),
+                Option("--cascade", help="then go on with it, and with what follows from it elsewhere"),
             ),
             common=WRITING,
             least=1,
@@ -354,6 +216,22 @@ COMMAND = Group(
             "else from the directory one is in): JSON, or code (*.star). Code may also\n"
             "register environments, which are then wanted and made, and printed.\n"
             "Exit status: 0; 1 for an unknown commit; 3 where the commit has a release already.",
+        ),
+        Command(
+            "release changed",
+            "Release each package of the commit that is checked out whose file changed since the last time, or that "
+            "watches a path that did, and go on with these releases and what follows from them.",
+            "[<options>]",
+            changed,
+            (
+                Option("--since", metavar="<rev>", help="what changed since then (default: since the last time)"),
+                Option("--dry-run", help="only list the packages"),
+            ),
+            common=WRITING,
+            most=0,
+            notes="The first time these are all files *.ocu.star but repo.ocu.star. 'done(watch = [...])' names\n"
+            "paths, or their beginnings. Which commit it was the last time is kept in the store. Exit status: 0; 1\n"
+            "where a run failed; 128 where the work tree has changes.",
         ),
         Command(
             "release continue",

@@ -10,12 +10,16 @@ from ..options import MESSAGE, READING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...delivery.addresses import RunRef
     from ...delivery.problems import Problems
     from ...delivery.queue import QueueItem
     from ...delivery.worker import Scope, WorkSummary
+    from ...store.snapshot import Snapshot
     from ...store.stores import Stores
     from ..context import Context
+    from ..new_releases import Made
     from ..progress import Plain
 
 _COLOURS = {"ready": "green", "waiting": "yellow", "blocked": "red", "running": "cyan", "failed": "red"}
@@ -58,7 +62,7 @@ def do(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
 def cascade(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
     from ...delivery.worker import Scope
 
-    return carry_out(context, Scope(cascades=True), dry_run=dry_run, exec=exec, jobs=jobs)
+    return carry_out(context, Scope(cascades=True, elsewhere=True), dry_run=dry_run, exec=exec, jobs=jobs)
 
 
 def go_on(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> int:
@@ -66,11 +70,10 @@ def go_on(context: Context, *, dry_run: bool, exec: str | None, jobs: int) -> in
     from ...delivery.worker import Scope
 
     commit = context.commit_here()
-    snapshot = context.snapshot()
     here = context.stores.base.repo
     is_of_commit: dict[str, bool] = {}
 
-    def wanted(run: RunRef) -> bool:
+    def wanted(snapshot: Snapshot, run: RunRef) -> bool:
         release = run.work.release
         if release not in is_of_commit:
             is_ours = release.partition("/-/")[0] == here
@@ -85,7 +88,7 @@ def handle_ops(context: Context, *, dry_run: bool) -> int:
     from ...delivery.worker import Scope, prepare
     from ..reports import report_problems
 
-    scope = Scope(lambda run: False, intents=False)
+    scope = Scope(lambda snapshot, run: False, intents=False)
     if dry_run:
         return _dry_run(context, scope)
     with context.code() as code:
@@ -177,7 +180,7 @@ def carry_out(context: Context, scope: Scope, *, dry_run: bool = False, exec: st
         return _dry_run(context, scope)
     top = context.top_directory()
     display = _display(context)
-    with context.code() as code, Signals() as stop:
+    with context.code(elsewhere=scope.elsewhere) as code, Signals() as stop:
         options = ExecutionOptions(
             code=code,
             environ=context.environ,
@@ -197,6 +200,24 @@ def carry_out(context: Context, scope: Scope, *, dry_run: bool = False, exec: st
     if stop.signal:
         return 128 + stop.signal
     return 1 if result.failed or has_failures else 0
+
+
+def cascade_from(context: Context, change: Callable[[], Made]) -> int:
+    """Do what makes something, and then all that follows from it, here and in other repositories; nothing else that
+    happens to be ready. Gives the exit status."""
+    from ...delivery.cascade import Followed
+    from ...delivery.worker import Scope
+
+    before = Followed(context.snapshot())
+    made = change()
+    if made.status:
+        return made.status
+
+    def follows(snapshot: Snapshot, run: RunRef) -> bool:
+        return run.work.release in made.releases or before.has_run(snapshot, run)
+
+    ops = True if made.environments else before.has_op
+    return carry_out(context, Scope(follows, intents=False, ops=ops, cascades=True, elsewhere=True))
 
 
 def _open_stores(context: Context) -> Stores:
@@ -219,8 +240,9 @@ def _dry_run(context: Context, scope: Scope) -> int:
     from ..reports import report_problems
 
     problems = Problems()
-    for item in queue.items(context.snapshot(), problems):
-        if item.state == queue.READY and scope.has(item):
+    snapshot = context.snapshot()
+    for item in queue.items(snapshot, problems):
+        if item.state == queue.READY and scope.has(snapshot, item):
             verb = {"intent": "apply", "op": "handle", "run": "execute"}[item.kind]
             context.terminal.record(f"{verb}\t{context.terminal.name(item.ref)}")
     return report_problems(context.terminal, problems)
@@ -238,7 +260,8 @@ def _summarise(context: Context, summary: WorkSummary, scope: Scope) -> bool:
     for result in summary.results:
         counts[result.status] = counts.get(result.status, 0) + 1
     ended = {result.run.ref for result in summary.results}
-    items = [item for item in run_items(context.snapshot(), summary.problems) if scope.has(item)]
+    snapshot = context.snapshot()
+    items = [item for item in run_items(snapshot, summary.problems) if scope.has(snapshot, item)]
     for item in items:
         if item.ref not in ended:
             counts[item.state] = counts.get(item.state, 0) + 1
