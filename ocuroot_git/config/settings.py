@@ -11,6 +11,7 @@ import os
 
 from ..backends.base import Access
 from ..errors import Fatal
+from ..formats.layout import STORE_FILE
 from ..formats.urls import is_url, is_without_accounts
 from ..git.config import Config, start_config
 from ..git.repository import Repository
@@ -264,11 +265,15 @@ class Settings:
         return self._kept_file
 
     def _evaluate_kept(self, top: str) -> RepoFile | None:
-        from .store_checkout import kept_repo_file, store_above
+        below = self.directory_below_top.split("/")
+        for depth in range(len(below), -1, -1):
+            store = os.path.join(top, *below[:depth])
+            if os.path.lexists(os.path.join(store, STORE_FILE)):
+                from .store_checkout import kept_repo_file  # late: few work in one
 
-        store = store_above(os.path.realpath(self.directory), top)
-        kept = kept_repo_file(store) if store is not None else None
-        return self._evaluate_text(kept[1], top) if kept is not None else None
+                kept = kept_repo_file(store)
+                return self._evaluate_text(kept[1], top) if kept is not None else None
+        return None
 
     def configure(self, side: Side, *, branch: str | None = None, remote: str | None = None) -> None:
         """Take a branch, or one of a remote, for a store as if it were configured, as `init` is about to make it do."""

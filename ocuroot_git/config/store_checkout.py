@@ -9,22 +9,12 @@ from __future__ import annotations
 import os
 
 from ..errors import Fatal
-from ..formats.layout import REFS, STORE_FILE, Damaged, StoredObject, object_path, split_target
+from ..formats.layout import REFS, Damaged, StoredObject, StoredRef, object_path, split_target
 from .trust import REPO_FILE, read_plain_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-def store_above(directory: str, top: str) -> str | None:
-    """The directory of the store that a directory of a work tree lies in; None where it lies in none."""
-    while True:
-        if os.path.lexists(os.path.join(directory, STORE_FILE)):
-            return directory
-        if directory == top or len(directory) <= len(top):
-            return None
-        directory = os.path.dirname(directory)
 
 
 def kept_repo_file(store: str) -> tuple[str, str] | None:
@@ -68,8 +58,6 @@ def _newest(store: str, repo: str) -> str | None:
 
 
 def _object(store: str, ref: str) -> StoredObject | None:
-    from ..formats.layout import StoredRef
-
     path = object_path(StoredRef(ref))
     if ".." in path.split("/"):
         raise Damaged(path, "it leads out of the store")

@@ -15,13 +15,19 @@ from . import definitions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Protocol
 
     from ..packages.permissions import Permissions
     from ..store.snapshot import Snapshot
     from .definitions import Definition
-    from .elsewhere import Elsewhere
     from .fields import Fields
     from .model import Environment
+
+    class Elsewhere(Protocol):
+        """What has the code of other repositories (see `elsewhere`)."""
+
+        def code_of(self, snapshot: Snapshot, repo: str, commit: str) -> Code: ...
+        def close(self) -> None: ...
 
 
 class Code:

@@ -79,6 +79,7 @@ def test_a_file_that_says_nothing() -> None:
             "intent": None,
             "remotes": (),
             "requires": None,
+            "release_ignore": (),
             "has_trigger": False,
             "printed": (),
         }
