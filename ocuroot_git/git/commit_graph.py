@@ -17,7 +17,7 @@ from .scratch import scratch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from typing import Final
 
     from .program import Child
@@ -64,13 +64,21 @@ class CommitGraph:
         return os.path.lexists(os.path.join(self.path, "objects", "info", "commit-graphs"))
 
     def changed(
-        self, start: Oid, paths: Sequence[str], *, write: Oid | None = None
+        self,
+        start: Oid,
+        paths: Sequence[str],
+        *,
+        write: Oid | None = None,
+        known: Mapping[str, Sequence[Oid]] | None = None,
+        take: Callable[[str, list[Oid]], None] = lambda path, commits: None,
     ) -> Generator[Oid, None, None] | None:
         """The commits that changed any of the paths, along the first parents of `start`, newest first, as they come.
 
         Each is compared with its first parent, the first commit with nothing. None where there is no graph that knows
         `start`; where it is worth the time to make one, `write` is the commit whose history it is to know. The iterator
         raises Unanswered where git fails; whoever does not go on to its end closes it.
+
+        Of the paths that are `known`, the commits are given. What git finds of any other, to the end, `take` is told.
         """
         if not self._is_of_use or not paths:
             return None
@@ -81,7 +89,7 @@ class CommitGraph:
             except (GitError, OSError):
                 return None
             git_dir = self._git_dir_of(start)
-        return None if git_dir is None else self._ask(git_dir, start, list(dict.fromkeys(paths)))
+        return None if git_dir is None else self._ask(git_dir, start, list(dict.fromkeys(paths)), known or {}, take)
 
     def _git_dir_of(self, commit: Oid) -> str | None:
         """The repository whose graph knows a commit and what it changed: the user's own, or ours."""
@@ -91,19 +99,31 @@ class CommitGraph:
                     return git_dir
         return None
 
-    def _ask(self, git_dir: str, start: Oid, paths: list[str]) -> Generator[Oid, None, None]:
+    def _ask(
+        self,
+        git_dir: str,
+        start: Oid,
+        paths: list[str],
+        known: Mapping[str, Sequence[Oid]],
+        take: Callable[[str, list[Oid]], None],
+    ) -> Generator[Oid, None, None]:
+        unknown = [path for path in paths if path not in known]
         # The filters serve one path at a time, and so several processes find several paths sooner than one.
-        groups = [[path] for path in paths] if len(paths) <= _MOST_PROCESSES else [paths]
+        groups = [[path] for path in unknown] if len(unknown) <= _MOST_PROCESSES else [unknown]
         children: list[Child] = []
+        histories = [iter(known[path]) for path in paths if path in known]
         try:
             for group in groups:
                 words = ["--git-dir", git_dir, "rev-list", "--first-parent", start, "--", *group]
-                children.append(start_program(words, self._environ))
-            if len(children) == 1:
-                yield from map(Oid, children[0].lines())
+                child = start_program(words, self._environ)
+                children.append(child)
+                found = map(Oid, child.lines())
+                histories.append(found if len(group) > 1 else _told(found, group[0], take))
+            if len(histories) == 1:
+                yield from histories[0]
             else:
                 with GraphFiles(os.path.join(git_dir, "objects", "info")) as files:
-                    yield from _in_order([map(Oid, child.lines()) for child in children], files)
+                    yield from _in_order(histories, files)
         except (GitError, OSError) as error:
             raise Unanswered(str(error)) from None
         finally:
@@ -151,6 +171,15 @@ class CommitGraph:
             except OSError:
                 if not os.path.isfile(alternates):  # else another process was faster
                     raise
+
+
+def _told(commits: Iterator[Oid], path: str, take: Callable[[str, list[Oid]], None]) -> Iterator[Oid]:
+    """The commits that changed a path; at their end `take` is told of all."""
+    found = []
+    for commit in commits:
+        found.append(commit)
+        yield commit
+    take(path, found)
 
 
 def _in_order(histories: list[Iterator[Oid]], files: GraphFiles) -> Iterator[Oid]:

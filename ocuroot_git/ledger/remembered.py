@@ -6,7 +6,8 @@ from ..delivery import index, overview, release_facts, release_list, survey
 from ..formats.layout import DIALECTS, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid
 from ..git.program import GitError
-from ..store import remembered_walk
+from ..store import rare_changes, remembered_walk
+from ..store.history import changing_commits
 from ..store.tree import StoreTree
 from . import attempt_pages, chunks, lead_times
 from .event_reader import EventReader
@@ -99,6 +100,8 @@ class _Trees:
             return self._events(*words.partition("/")[::2], as_pages=True)
         if kind == lead_times.KIND:
             return self._commits_beyond
+        if kind == rare_changes.KIND:
+            return self._changing_commits
         kinds = (
             (index.KIND, self._facts),
             (release_list.KIND, self._releases),
@@ -207,6 +210,17 @@ class _Trees:
         if commits is None:
             raise _Gone(id_)
         return lead_times.packed(commits)
+
+    def _changing_commits(self, id_: str, _: bytes) -> bytes | None:
+        asked = rare_changes.start_and_path(id_)
+        if asked is None:
+            return None
+        start, path = asked
+        repository = next((repository for repository in self._repositories if repository.has(start)), None)
+        if repository is None:
+            raise _Gone(id_)
+        found = changing_commits(repository, start, [path])
+        return rare_changes.packed(_read(lambda: [commit.oid for commit, _ in found]))
 
     def _events(self, dialect: str, directory: str, *, as_pages: bool = False) -> WorkOut | None:
         if dialect not in map(str, DIALECTS):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..git.commit_graph import CommitGraph
     from ..git.objects import Commit, Node, Oid
     from ..git.repository import Repository
+    from .memory import Memory
     from .tree import StoreTree
 
     Spots = dict[str, "Spots"]
@@ -36,6 +37,8 @@ _LARGEST_WINDOW: Final = 256
 """Commits whose trees are fetched together, where they have to be fetched: few for those who only want a few."""
 _ASK_EVERY: Final = 512
 """Commits after which, again and again, the commit-graph is asked whether it knows the rest; sooner at first."""
+_MEETING_POINT: Final = "00"
+"""How the id of a commit begins at which the graph is asked where the answer is to be remembered: one in 256."""
 WRITE_AFTER: Final = 5000
 """Commits after which it pays to make it know the rest: the next one who asks need not walk them."""
 _ADD_AFTER: Final = 10
@@ -142,15 +145,18 @@ def ref_changes(
     wanted: Wanted,
     *,
     graph: Callable[[Repository], CommitGraph] | None = None,
+    memory: Memory | None = None,
     most: int | None = None,
 ) -> Iterator[Changed]:
     """Each commit from `start` on that changed a wanted ref, with its changes, sorted; refs as they are shown.
 
     `tree` and `directory` are of the store as it is at `start`: its dialect, and where it lies in the branch. `graph`
-    opens what finds the commits of a long history. Of a commit's changes no more than `most` are looked for.
+    opens what finds the commits of a long history, `memory` keeps what it found. Of a commit's changes no more than
+    `most` are looked for.
     """
     paths = None if wanted.paths is None else [directory + path for path in wanted.paths]
-    for commit, before in changing_commits(repository, start, paths, graph=graph, write_after=WRITE_AFTER):
+    history = changing_commits(repository, start, paths, graph=graph, write_after=WRITE_AFTER, memory=memory)
+    for commit, before in history:
         if before is None and tree.files.is_partial:
             from .prefetch import prefetch_changes
 
@@ -174,12 +180,14 @@ def changing_commits(
     graph: Callable[[Repository], CommitGraph] | None = None,
     write_after: int | None = None,
     look_at: int | None = None,
+    memory: Memory | None = None,
 ) -> Generator[tuple[Commit, Node | None], None, str | None]:
     """The commits from `start` on that changed what is at any of the paths (None: all commits), newest first.
 
     Each comes with the tree at the top of its first parent; None for the first commit. No more than `look_at` commits
     are looked at, those aside of which `graph` knows that they changed nothing; the generator returns the one to go on
-    from, None at the end. From `write_after` commits on the graph is made to know the rest.
+    from, None at the end. From `write_after` commits on the graph is made to know the rest. In `memory` is kept what it
+    found, where that is little: for those who ask for the same paths again and again.
     """
     repository.prepare_walk()
     wanted = None if paths is None else spots_of(paths)
@@ -188,9 +196,15 @@ def changing_commits(
     for count, commit in enumerate(commits(repository, start)):
         if newer is not None and (wanted is None or differ(repository, commit.root, newer.root, wanted)):
             yield newer, commit.root
-        if asked is not None and paths is not None and (count & (count - 1) == 0 or count % _ASK_EVERY == 0):
+        if asked is not None and paths is not None and _is_time_to_ask(count, commit, memory):
             pays = write_after is not None and count >= (write_after // _ADD_AFTER if asked.is_there else write_after)
-            known = asked.changed(commit.oid, list(paths), write=start if pays else None)
+            write = start if pays else None
+            if memory is None:
+                known = asked.changed(commit.oid, list(paths), write=write)
+            else:
+                from .rare_changes import changed
+
+                known = changed(asked, memory, commit.oid, paths, write)
             if known is not None:
                 at = yield from _those_known(repository, commit.oid, known)
                 left = None if look_at is None else max(look_at - count, 1)
@@ -201,6 +215,14 @@ def changing_commits(
     if newer is not None and (wanted is None or differ(repository, None, newer.root, wanted)):
         yield newer, None
     return None
+
+
+def _is_time_to_ask(count: int, commit: Commit, memory: Memory | None) -> bool:
+    """Whether to ask the graph at a commit, the `count`-th from the start. What is to be remembered is asked for at
+    such commits as others who begin elsewhere come to as well."""
+    if memory is not None:
+        return commit.oid.startswith(_MEETING_POINT)
+    return count & (count - 1) == 0 or count % _ASK_EVERY == 0
 
 
 def _those_known(

@@ -1,7 +1,8 @@
 """The history of a value: which commits changed what is at a ref, followed through links (design 12).
 
 What a look-up gives depends on the files that it reads, and on nothing else: the document, the links on the way, and
-what could be a link there. So only the commits that changed one of these are looked at, and git finds them.
+what could be a link there. So only the commits that changed one of these are looked at, and git finds them; that
+nothing ever was above a package need not be found out again.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ def value_changes(snapshot: Snapshot, ref: Ref) -> Iterator[ValueChange]:
         oid_at_start, oid = oid, None
         covers |= _covers(paths)
         spots = spots_of(paths)
-        for commit, root in changing_commits(repository, oid_at_start, covers, graph=graph, write_after=WRITE_AFTER):
+        history = changing_commits(
+            repository, oid_at_start, covers, graph=graph, write_after=WRITE_AFTER, memory=snapshot.surroundings.memory
+        )
+        for commit, root in history:
             if not differ(repository, root, commit.root, spots):
                 continue
             parent = commit.parents[0] if root is not None else None
@@ -76,6 +80,7 @@ def value_changes(snapshot: Snapshot, ref: Ref) -> Iterator[ValueChange]:
                 paths, spots = read, spots_of(read)
                 if not _covers(paths) <= covers:
                     oid = parent
+                    history.close()
                     break
 
 
@@ -85,7 +90,8 @@ def _covers(paths: frozenset[str]) -> frozenset[str]:
     Of what lies in a package that is the whole package: a link in it that moves leads to another of its releases each
     time, and the history of the package need be asked for only once.
     """
-    return frozenset(map(_cover, paths))
+    covers = frozenset(map(_cover, paths))
+    return frozenset(path for path in covers if not any(path.startswith(f"{other}/") for other in covers))
 
 
 def _cover(path: str) -> str:

@@ -145,8 +145,9 @@ def document_history(
     assert repository is not None
     repository.commit(start)  # that there is none is the answer, and no gap in the history
     found: list[dict[str, Any]] = []
-    graph = snapshot.surroundings.commit_graph
-    history = changing_commits(repository, start, [path], graph=graph, look_at=look_at or MOST_COMMITS)
+    graph, memory = snapshot.surroundings.commit_graph, snapshot.surroundings.memory
+    look_at = look_at or MOST_COMMITS
+    history = changing_commits(repository, start, [path], graph=graph, look_at=look_at, memory=memory)
     while True:
         try:
             commit, before = next(history)

@@ -15,6 +15,7 @@ from ocuroot_git.formats.layout import StoredRef
 from ocuroot_git.git.commit_graph import DIRECTORY, CommitGraph
 from ocuroot_git.git.repository import Repository
 from ocuroot_git.store import history
+from ocuroot_git.store.memory import Memory
 
 COMMITS = 120
 REFS = ["+/custom/a", "+/custom/a/below", "@/custom/b", "x.org/r/-/p/@1/custom/c"]
@@ -49,8 +50,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "WRITE_AFTER", 30)
 
 
-def changes(repo: Repo, refs: list[str], *, graph: bool) -> list[tuple[str, object]]:
-    """The history of some refs; with `graph` as `log` asks for it."""
+def changes(repo: Repo, refs: list[str], *, graph: bool, remembers: bool = False) -> list[tuple[str, object]]:
+    """The history of some refs; with `graph` from there, and with `remembers` as `log` asks for it."""
     import ocuroot_git
 
     repository = Repository.open(str(repo.path), os.environ)
@@ -59,23 +60,29 @@ def changes(repo: Repo, refs: list[str], *, graph: bool) -> list[tuple[str, obje
     assert start is not None
     wanted = history.Wanted(refs.__contains__, [*map(StoredRef, refs)])
     asked = (lambda repository: CommitGraph(repository, os.environ)) if graph else None
-    found = history.ref_changes(repository, start, tree, "", wanted, graph=asked)
+    memory = Memory(str(repo.path / ".git" / "ocuroot" / "derived-1.sqlite")) if remembers else None
+    found = history.ref_changes(repository, start, tree, "", wanted, graph=asked, memory=memory)
     return [(commit.oid, changed) for commit, changed, _ in found]
 
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("refs", [*([ref] for ref in REFS), REFS[:2], REFS, ["@/custom/never"]], ids=str)
-def test_the_graph_gives_what_a_walk_gives(long: Repo, refs: list[str]) -> None:
+def test_the_graph_gives_what_a_walk_gives(long: Repo, refs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     walked = changes(long, refs, graph=False)
     assert changes(long, refs, graph=True) == walked  # which writes it
     assert (long.path / ".git" / DIRECTORY / "objects" / "info" / "commit-graphs" / "commit-graph-chain").is_file()
     assert changes(long, refs, graph=True) == walked
     assert not (long.path / ".git" / "objects" / "info" / "commit-graphs").exists()
+    monkeypatch.setattr(history, "_MEETING_POINT", ("0", "1", "2", "3"))
+    for _ in range(2):
+        assert changes(long, refs, graph=True, remembers=True) == walked
     # And what comes later, by itself and after another branch was put in its place.
     long.ocuroot("set", REFS[0], "new")
     assert changes(long, refs, graph=True) == changes(long, refs, graph=False)
+    assert changes(long, refs, graph=True, remembers=True) == changes(long, refs, graph=False)
     long.git("branch", "-f", "state", "state~60")
     assert changes(long, refs, graph=True) == changes(long, refs, graph=False)
+    assert changes(long, refs, graph=True, remembers=True) == changes(long, refs, graph=False)
 
 
 @pytest.mark.usefixtures("soon")

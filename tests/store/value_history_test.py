@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from support.repositories import Repo
 import ocuroot_git
 from ocuroot_git.errors import Error
 from ocuroot_git.formats.documents import MISSING, dump
-from ocuroot_git.store import history, value_history
+from ocuroot_git.git import commit_graph
+from ocuroot_git.git.program import Child, start
+from ocuroot_git.store import history, rare_changes, value_history
+from ocuroot_git.store.memory import Memory
 from ocuroot_git.store.stores import Stores
 from ocuroot_git.store.transaction import Transaction
 
@@ -76,6 +80,40 @@ def act(transaction: Transaction, verb: str, ref: str, value: Any) -> None:
         pass  # a link to nothing, or a deletion of it
 
 
+def test_what_never_was_above_a_package_is_found_out_once(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(1, 4):
+        store.ocuroot("update", "--stdin", input=f"set r/-/p/@1/custom/x {number}\n")
+    store.git("commit-graph", "write", "--reachable", "--changed-paths")
+    monkeypatch.setattr(history, "_MEETING_POINT", store.git("rev-parse", "state~1"))
+    asked: list[str] = []
+
+    def noted(arguments: Sequence[str], environ: Mapping[str, str]) -> Child:
+        asked.append(arguments[-1])
+        return start(arguments, environ)
+
+    monkeypatch.setattr(commit_graph, "start_program", noted)
+
+    def values() -> list[Any]:
+        snapshot = ocuroot_git.open(str(store.path)).snapshot()
+        return [
+            change.after for change in value_history.value_changes(snapshot, snapshot.absolute("r/-/p/@1/custom/x"))
+        ]
+
+    assert values() == [3, 2, 1]
+    assert sorted(asked) == [".ocuroot-store", "refs/r/-/@object.json", "refs/r/-/p", "refs/r/@object.json"]
+    asked.clear()
+    store.ocuroot("update", "--stdin", input="set r/-/p/@1/custom/x 4\n")
+    assert (values(), asked) == ([4, 3, 2, 1], [])
+    store.ocuroot("cache", "--verify")
+    memory = Memory(str(store.path / ".git" / "ocuroot" / "derived-1.sqlite"))
+    assert len(memory.ids(rare_changes.KIND)) == 4
+    wrong = rare_changes.id_of(store.oid("state~1"), "refs/r/@object.json")
+    memory.put(rare_changes.KIND, {wrong: bytes(20)})
+    memory.close()
+    done = store.run("cache", "--verify")
+    assert (done.returncode, done.stdout) == (1, f"{rare_changes.KIND}\t{wrong}\n")
+
+
 @pytest.mark.parametrize("ask_after", [3, 500])
 @settings(
     max_examples=int(os.environ.get("EXAMPLES", 6)),
@@ -88,6 +126,8 @@ def test_it_is_what_a_replay_says(
 ) -> None:
     monkeypatch.setattr(history, "_ASK_EVERY", ask_after)
     monkeypatch.setattr(value_history, "WRITE_AFTER", ask_after)
+    if ask_after == 3:
+        monkeypatch.setattr(history, "_MEETING_POINT", "")
     with tempfile.TemporaryDirectory() as top:
         repo = Repo(Path(shutil.copytree(store_template, Path(top) / "repo")))
         stores = ocuroot_git.open(str(repo.path))

@@ -55,7 +55,7 @@ def test_long_history_goes_on_from_page_to_page(store: Repo) -> None:
 
 
 def test_what_git_knows_of_older_commits_is_found_at_once(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "_ASK_EVERY", 10)
+    monkeypatch.setattr(history, "_MEETING_POINT", "")
     monkeypatch.setattr(changes, "MOST_COMMITS", 20)
     stores = open_stores(str(store.path))
     for number in range(40):

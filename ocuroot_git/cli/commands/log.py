@@ -203,7 +203,10 @@ def _newest_first(context: Context, snapshot: Snapshot, wanted: Wanted, most: in
         if backend.repository is None or start is None:
             raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
         graph = snapshot.surroundings.commit_graph
-        histories.append(ref_changes(backend.repository, start, tree, directory, wanted, graph=graph, most=most))
+        memory = snapshot.surroundings.memory if wanted.paths is not None else None
+        histories.append(
+            ref_changes(backend.repository, start, tree, directory, wanted, graph=graph, memory=memory, most=most)
+        )
     if len(histories) == 1:
         yield from histories[0]
         return
