@@ -10,22 +10,26 @@ from urllib.parse import unquote
 from flask import Response, g
 
 from .. import __version__
+from ..delivery.addresses import release_number
 from ..delivery.claims import newest_time
+from ..delivery.lenient import split_work
+from ..delivery.vocabulary import FAILED
 from ..errors import Error, NotFound
 from ..formats.documents import dump, to_bytes
 from ..formats.globs import Glob
-from ..formats.layout import SIDES, StoredRef
-from ..formats.refs import Ref, RefError
+from ..formats.layout import SIDES, Damaged, StoredRef
+from ..formats.refs import STATE, Ref, RefError
 from ..formats.times import format_seconds
 from ..git.objects import Oid
 from . import addresses, ansi, changes, site_plan
 from .app import View, pages_of, render
+from .badges import badge
 from .details import Subject
-from .environments import environment_names
+from .environments import environment_names, goes_to
 from .logs import log_text
-from .releases import RELEASES
+from .releases import RELEASES, tags
 from .site_facts import Gathered, NoDeployments, SiteFacts, Uses, WatchedSnapshot, digest, edges_of, state_of
-from .site_names import directory_of, file_beside, page_file
+from .site_names import badge_file, directory_of, file_beside, page_file
 from .site_plan import LISTS, Plan, Written
 from .site_search import INDEX, index
 
@@ -116,7 +120,9 @@ class Site:
         self._refs: dict[str, list[str]] = {}
         self.made = 0
         """How many pages were made; those of a package that is as it was are not."""
-        self._app.jinja_env.globals.update(is_site=True, site=self._about(), documents=file_beside("", DOCUMENTS))
+        self._app.jinja_env.globals.update(
+            is_site=True, site=self._about(), documents=file_beside("", DOCUMENTS), badges_of=self._badges_of
+        )
         self._app.context_processor(lambda: {"twin": g.pages.twin})
 
     def write(self) -> None:
@@ -224,6 +230,8 @@ class Site:
         for ref in self._refs[name]:
             if ref in self._plan.logs:
                 self._write_log(facts, ref)
+        for environment in self._with_badge(name):
+            self._target.write(badge_file(name, environment), to_bytes(_badge(facts, package, environment)))
         self._write_documents(facts, name)
         if not uses.is_everything:
             heads = sorted(uses.heads)
@@ -272,6 +280,17 @@ class Site:
             ]
         )
 
+    def _with_badge(self, name: str) -> list[str]:
+        """The environments in which a package has a badge: those that have a document, and where it was or is to be."""
+        facts = self._view.current
+        package = facts.package(name)
+        documented = facts.names(facts.state, f"{STATE}/environment")
+        return sorted({*documented, *package.deployed, *package.unreadable, *package.wanted})
+
+    def _badges_of(self, name: str) -> list[tuple[str, str]]:
+        """The environments of a package, with what leads from the page that is made to its badge there."""
+        return [(one, g.pages.file(badge_file(name, one))) for one in self._with_badge(name)]
+
     def _write_log(self, facts: SiteFacts, ref: str) -> None:
         try:
             text = log_text(facts, Subject(facts, ref).stored)
@@ -292,6 +311,24 @@ class Site:
                 parts.append(f"{dump(shown, None)}: {dump(value, None)}")
         text = "{\n" + ",\n".join(parts) + "\n}\n"
         self._target.write(file_beside(directory_of("ref", *name.split("/")), DOCUMENTS), to_bytes(text))
+
+
+def _badge(facts: Facts, package: Package, environment: str) -> str:
+    """The badge of a package: its tag or number there, and whether that is the newest, or a later one failed there."""
+    run = package.deployed.get(environment, "")
+    if not run:
+        return badge(environment, "unknown" if environment in package.unreadable else "not deployed", "none")
+    release = StoredRef(split_work(run)[0])
+    number = release_number(release)
+    runs = [one for one in facts.unfinished_of(package.ref) if goes_to(one, environment) and one.number >= number]
+    has_failed = any(one.status == FAILED for one in runs)
+    is_newest = bool(package.numbers) and number == package.numbers[-1]
+    try:
+        names = tags(release, facts.state.object(release))
+    except Damaged:
+        names = []
+    value = names[-1] if names else release.rpartition("/")[2]
+    return badge(environment, value, "failed" if has_failed else "newest" if is_newest else "older")
 
 
 def _has(code: Any, commit: str) -> bool:

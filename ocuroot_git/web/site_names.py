@@ -74,6 +74,12 @@ def file_beside(directory: str, name: str) -> str:
     return f"{directory}{_PAGE}.{name}"
 
 
+def badge_file(package: str, environment: str) -> str:
+    """The badge of a package in an environment."""
+    directory = directory_of("badge", *package.split("/"))
+    return f"{directory.replace('.svg/', '_2esvg/')}{name_of(environment)}.svg"
+
+
 def relative(file: str, target: str) -> str:
     """What leads from a file of a site to another."""
     here, there = file.split("/")[:-1], target.split("/")

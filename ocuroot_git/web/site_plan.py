@@ -143,7 +143,11 @@ class Written:
 
     def static(self, name: str) -> str:
         """What leads to a style sheet, a script or a picture of ours."""
-        return relative(self._file, f"static/{name}")
+        return self.file(f"static/{name}")
+
+    def file(self, file: str) -> str:
+        """What leads to a file of the site."""
+        return relative(self._file, file)
 
 
 def shown_releases(facts: Facts, package: Package, newest: int) -> set[int]:

@@ -9,7 +9,18 @@ from support.program import TOP
 from ocuroot_git.web.addresses import Served
 
 TEMPLATES = sorted((TOP / "ocuroot_git" / "web" / "templates").glob("*.html"))
-OUT = ("action_address(", "page.run", "one.run", "one.address", "piece.address", "to", "again")
+OUT = (
+    "action_address(",
+    "documents",
+    "twin",
+    "page.run",
+    "one.run",
+    "one.address",
+    "piece.address",
+    "to",
+    "again",
+    "otherwise",
+)
 """What leads out to the web, to an action, or was made by that function before."""
 
 

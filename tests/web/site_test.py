@@ -9,6 +9,7 @@ import resource
 import signal
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from support.delivering import call, package, prepare, release
@@ -19,7 +20,8 @@ from support.story import BACKEND, FRONTEND, SEARCH
 from support.viewing import tell_story
 
 from ocuroot_git.opening import open_stores
-from ocuroot_git.web.site_names import name_of, page_file, relative
+from ocuroot_git.web.badges import badge
+from ocuroot_git.web.site_names import badge_file, name_of, page_file, relative
 
 
 @pytest.fixture(scope="module")
@@ -362,3 +364,31 @@ def test_pages_of_packages_that_are_as_they_were_are_not_made_again(tmp_path: Pa
     repo.ocuroot("update", "--stdin", input=f'set {SEARCH}/@1/custom/note "of search"\n')
     assert lists < made() < every / 2
     assert made() == lists + 1  # the commit has a page
+
+
+# Badges
+
+
+def test_badges_say_what_is_where(told: Repo, published: Path) -> None:
+    files = files_of(published)
+    badges = {file: data.decode() for file, data in files.items() if file.startswith("badge/")}
+    assert len(badges) == 3 * 3
+    for file, text in badges.items():
+        assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg", file
+        assert "style" not in text and "href" not in text and "script" not in text
+
+    def said(package: str, environment: str) -> tuple[str, str]:
+        text = badges[badge_file(package, environment)]
+        return re.findall('aria-label="([^"]*)"', text)[0], re.findall('fill="(#[^"]*)"', text)[1]
+
+    assert said(FRONTEND, "staging") == ("staging: @12", "#17733f")
+    assert said(FRONTEND, "production-us") == ("production-us: v1.9", "#1a62b8")
+    assert said(SEARCH, "production-eu") == ("production-eu: not deployed", "#56606f")
+
+
+def test_a_badge_is_well_formed_whatever_is_in_it() -> None:
+    for label, value in (("a&b<c>\"'", "]]>\x00\ud800"), ("x" * 500, "中文\u202e"), ("", "")):
+        found = ElementTree.fromstring(badge(label, value, "failed"))
+        texts = [one.text or "" for one in found.iter("{http://www.w3.org/2000/svg}text")]
+        assert len(texts) == 2 and all(len(text) <= 40 for text in texts)
+    assert badge_file("a/x.svg", "b") != badge_file("a", "x.svg") and "/x_2esvg/" in badge_file("a/x.svg", "b")
