@@ -86,7 +86,7 @@ def test_open_page_follows_the_branch_and_stays_where_the_reader_is(open_page: O
         page.evaluate("document.getElementById('body').scrollTop = 60")
         page.locator(".node >> nth=1").focus()
         page.evaluate("window.scrollTo(0, 250)")
-        page.wait_for_function("document.getElementById('live').textContent === 'follows the branch'")
+        page.wait_for_selector("#live:text-is('follows the branch')")
         run = f"{FRONTEND}/@12/call/smoke/1"
         lines = [f"delete {run}/status/running", f'set {run}/status/complete {{"time": "2026-01-05T09:00:00Z"}}']
         told.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
@@ -97,7 +97,7 @@ def test_open_page_follows_the_branch_and_stays_where_the_reader_is(open_page: O
         assert "/call/test/1" in page.evaluate("document.activeElement.getAttribute('href')")
         # What changed is marked, and only that.
         # The run, and two deployments that waited for it and are ready now; those are known a moment later.
-        page.wait_for_function("document.querySelectorAll('.pipeline .changed').length === 3", timeout=10_000)
+        page.locator(".pipeline .changed").nth(2).wait_for(timeout=10_000)
         marked = page.locator(".pipeline .changed .node-name").all_inner_texts()
         assert sorted(map(str.strip, marked)) == ["production-eu", "production-us", "smoke"]
         # And again, after what was unfolded was folded.
