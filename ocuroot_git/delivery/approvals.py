@@ -8,11 +8,14 @@ committer of the commit. Where the commit is not there to be asked, nobody has a
 
 from __future__ import annotations
 
+from math import nan
+
 from ..backends.remote import Remote
 from ..errors import NotFound
 from ..formats.commit_message import actor_of
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef, object_path
 from ..formats.refs import INTENT, Ref
+from ..formats.times import parse_seconds
 from ..git.objects import ObjectError
 from ..store.history import changing_commits
 from .fields import Record
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 _DIRECTORY: Final = "approval"
 _WRITE_AFTER: Final = 5000
 """Commits after which it pays to let the commit-graph know the rest, as `log` does."""
+_OF_ANOTHER: Final = "its document names another"
 _SLACK: Final = 60.0
 """Seconds by which the clock of who approved may be ahead."""
 
@@ -79,18 +83,23 @@ def document_of(actor: str, reason: str | None, time: str, *, approves: bool) ->
     return {"approved": approves, "by": actor, "time": time, **({"reason": reason} if reason else {})}
 
 
-def approvals_of(snapshot: Snapshot, work: WorkRef) -> list[Approval]:
-    """What was said of a release for an environment, by actor; that too which counts for nobody."""
+def approvals_of(snapshot: Snapshot, work: WorkRef, *, trusts: bool = False) -> list[Approval]:
+    """What was said of a release for an environment, by actor; that too which counts for nobody.
+
+    With `trusts`, it is taken at its word, and no commit is asked who wrote it and when: for those who judge many runs
+    of the past, and only want to know whether there was something to go by.
+    """
     if not snapshot.has_intent():
         return []
     above = intent_of(work, "x")
     tree = snapshot.tree(above)
     stored = StoredRef(tree.layout.spellings(above)[0].rpartition("/")[0])
     names = sorted(name for name in tree.names(f"{REFS}/{stored}") if name != OBJECT_FILE)
-    return [_read(snapshot, work, name.replace("%2F", "/").replace("%25", "%")) for name in names]
+    actors = [name.replace("%2F", "/").replace("%25", "%") for name in names]
+    return [_read(snapshot, work, actor, trusts=trusts) for actor in actors]
 
 
-def _read(snapshot: Snapshot, work: WorkRef, actor: str) -> Approval:
+def _read(snapshot: Snapshot, work: WorkRef, actor: str, *, trusts: bool) -> Approval:
     approval = Approval(actor)
     ref = intent_of(work, actor)
     try:
@@ -101,6 +110,11 @@ def _read(snapshot: Snapshot, work: WorkRef, actor: str) -> Approval:
             return approval
         approval.approves = value["approved"]
         approval.reason = value["reason"] if isinstance(value.get("reason"), str) else ""
+        if trusts:
+            said = parse_seconds(value.get("time"))
+            approval.time = nan if said is None else said  # which has not expired, nor is it to come
+            approval.problem = None if value.get("by") == actor else _OF_ANOTHER
+            return approval
         commit = _who_wrote(snapshot, ref)
         approval.time = float(commit.committer.time)
         approval.emails = {commit.author.email.casefold(), commit.committer.email.casefold()}
@@ -114,7 +128,7 @@ def _is_another(actor: str, by: object, commit: Commit, emails: set[str]) -> str
     """Why an approval is not that of the actor whose name it bears; None where it is."""
     wrote = actor_of(commit.message) or f"local:{commit.author.email or commit.author.name}"
     if by != actor:
-        return "its document names another"
+        return _OF_ANOTHER
     if wrote != actor:
         return f"{shown_actor(wrote)} wrote it"
     system, _, name = actor.partition(":")

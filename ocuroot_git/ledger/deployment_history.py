@@ -8,6 +8,7 @@ from ..delivery.releases import tags_of
 from ..delivery.vocabulary import DOWN, FAILED
 from ..git.objects import Oid
 from .chunks import Ledger
+from .gate_passes import GatePasses
 from .places import Places
 
 TYPE_CHECKING = False
@@ -66,6 +67,7 @@ class Teller:
     def __init__(self, snapshot: Snapshot, code: Repository | None) -> None:
         self._snapshot = snapshot
         self._code = code
+        self._passes = GatePasses(snapshot)
         self._tags: dict[str, list[str] | None] = {}
         self._between: dict[tuple[str, str], tuple[int, int] | None] = {}
 
@@ -85,6 +87,7 @@ class Teller:
             "actor": event.actor or None,
             "run": event.run or None,
             "reason": event.reason or None,
+            "past_gates": self.past_gates(event),
             "time": time,
             "type": event.type,
             "from": event.before or None,
@@ -92,6 +95,10 @@ class Teller:
             "ahead": ahead,
             "behind": behind,
         }
+
+    def past_gates(self, event: Event) -> list[str] | None:
+        """The names of the gates that its run was started past; None where history does not tell."""
+        return self._passes.of_run(event.run_ref)
 
     def tags(self, release: str) -> list[str] | None:
         """The tags of a release as they are now; None where the release is no longer there."""

@@ -20,6 +20,7 @@ from ..formats.operation import Origin
 from ..formats.refs import STATE
 from ..formats.times import parse_seconds
 from .chunks import Ledger
+from .gate_passes import GatePasses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Deployment(Record):
     `status` is that of the run, where `complete` means that this is what is deployed now, or else one of those above.
     `release` is what is deployed by it: empty where that is nothing, as of a run that takes something down. `commit` is
     the one that was released; `since` when the run came to its status, in seconds since the epoch; `actor`, `run` (a
-    URL) and `reason` say by whom it did. Empty or None: not known; of a pending run there is nobody yet.
+    URL) and `reason` say by whom it did. `past_gates` are the names of the gates that the run was started past. Empty
+    or None: not known; of a pending run there is nobody yet.
     """
 
     __slots__ = (
@@ -54,6 +56,7 @@ class Deployment(Record):
             "commit",
             "environment",
             "package",
+            "past_gates",
             "reason",
             "release",
             "run",
@@ -78,6 +81,7 @@ class Deployment(Record):
         self.actor = ""
         self.run = ""
         self.reason = ""
+        self.past_gates: list[str] | None = None
 
 
 def _chosen(snapshot: Snapshot, globs: Collection[str], *, of_state: bool = False) -> list[str]:
@@ -254,7 +258,7 @@ def lacks_history(snapshot: Snapshot, found: Collection[Deployment]) -> bool:
 
 
 def tell_history(snapshot: Snapshot, found: Collection[Deployment]) -> None:
-    """Tell by whom runs came to their status, as the history of the store has it.
+    """Tell by whom runs came to their status, and which gates they were started past, as the store's history has it.
 
     The word of the commit that ended a run counts for more than that of its marker: a marker can be written again.
     Who is at work on a run that is under way its marker says, as that changes when it is taken over; history is asked
@@ -274,6 +278,10 @@ def tell_history(snapshot: Snapshot, found: Collection[Deployment]) -> None:
         one = asked[run]
         if event.outcome == one.status:
             one.since, one.actor, one.run, one.reason = event.time, event.actor, event.run, event.reason
+    passes = GatePasses(snapshot)
+    for one in found if not passes.is_costly else ():
+        if one.run_ref and one.status in _BY_SOMEONE:
+            one.past_gates = passes.of_run(one.run_ref)
 
 
 def to_document(one: Deployment, since: str | None) -> Fields:
@@ -290,4 +298,5 @@ def to_document(one: Deployment, since: str | None) -> Fields:
         "actor": one.actor or None,
         "run": one.run or None,
         "reason": one.reason or None,
+        "past_gates": one.past_gates,
     }

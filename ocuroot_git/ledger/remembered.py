@@ -9,7 +9,7 @@ from ..git.program import GitError
 from ..store import rare_changes, remembered_walk
 from ..store.history import changing_commits
 from ..store.tree import StoreTree
-from . import attempt_pages, chunks, lead_times
+from . import attempt_pages, chunks, gate_passes, lead_times
 from .event_reader import EventReader
 
 TYPE_CHECKING = False
@@ -79,6 +79,7 @@ class _Trees:
     """Finds trees by their ids, in the repositories of both stores, and works out what is remembered of them."""
 
     def __init__(self, stores: Stores) -> None:
+        self._stores = stores
         self._repositories: list[Repository] = []
         for side in SIDES:
             repository = stores.backend(side)[0].repository
@@ -98,6 +99,8 @@ class _Trees:
         if kind.startswith(f"{attempt_pages.KIND}/{chunks.KIND}/"):
             words = kind[len(f"{attempt_pages.KIND}/{chunks.KIND}") + 1 :]
             return self._events(*words.partition("/")[::2], as_pages=True)
+        if kind.startswith(f"{gate_passes.KIND}/"):
+            return self._gate_passes(kind)
         if kind == lead_times.KIND:
             return self._commits_beyond
         if kind == rare_changes.KIND:
@@ -247,6 +250,21 @@ class _Trees:
             if as_pages:
                 return attempt_pages.Page.of_chunk(chunk).to_bytes()
             return chunk.to_text().encode(errors="surrogateescape")
+
+        return work_out
+
+    def _gate_passes(self, kind: str) -> WorkOut | None:
+        passes = gate_passes.GatePasses(self._stores.snapshot())
+        if kind != passes.kind:
+            return None
+
+        def work_out(id_: str, _: bytes) -> bytes | None:
+            if len(id_) != _LENGTH or set(id_) - set("0123456789abcdef"):
+                return None
+            found = _read(lambda: passes.from_commit(Oid(id_), anew=True))
+            if found is None or passes.is_cut:
+                raise _Gone(id_)
+            return found.to_bytes()
 
         return work_out
 

@@ -285,46 +285,6 @@ def test_a_check_says_what_keeps_a_release(shop: Repo) -> None:
     refused(shop, 1, "there is no environment 'x'", *check, "--environment", "x")
 
 
-def start_as_others_do(repo: Repo, work: str) -> None:
-    """Set a run running by hand, as a program does that knows nothing of gates."""
-    run = f"{work}/1"
-    function = repo.value(f"{run}/functions/1")
-    now = datetime.now(timezone.utc).isoformat()
-    function["current"]["status"] = "running"
-    function["history"].append({"time": now, "status": "running"})
-    steps = [
-        f"set {run}/functions/1 {json.dumps(function)}",
-        f"set {run}/status/running {json.dumps({'time': now})}",
-        f"delete {run}/status/pending",
-    ]
-    repo.ocuroot("update", "--stdin", input="\n".join(steps) + "\n")
-
-
-def past_gates(repo: Repo, *options: str) -> list[str]:
-    done = repo.run("fsck", "--json", *options)
-    assert done.returncode == 0, done.stdout
-    found = map(json.loads, done.stdout.splitlines())
-    return [f"{one['where']}: {one['what']}" for one in found if "past gate" in one["what"]]
-
-
-def test_what_another_program_started_past_a_gate_is_named(shop: Repo) -> None:
-    start_as_others_do(shop, STAGING)
-    environ = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "ann"}
-    shop.ocuroot(*FREEZE, "production", "--allow", "github:ann")
-    assert past_gates(shop) == []
-    before = shop.git("rev-parse", "state")
-    start_as_others_do(shop, PRODUCTION)
-    shop.ocuroot("thaw", "production")
-    after = shop.git("rev-parse", "state")
-    assert [f"{PRODUCTION}/1: it was started at " in line for line in past_gates(shop)] == [True]
-    assert len(past_gates(shop, "--since", before)) == 1 and past_gates(shop, "--since", after) == []
-    shop.ocuroot("run", "finish", PRODUCTION, "--status", "failed")
-    assert len(past_gates(shop)) == 1
-    shop.ocuroot(*FREEZE, "production", "--allow", "github:ann")
-    shop.ocuroot("run", "exec", "-q", "--override", "-m", "fix", PRODUCTION, env=environ)
-    assert len(past_gates(shop)) == 1
-
-
 def test_status_and_the_page_say_what_is_closed(shop: Repo) -> None:
     assert json.loads(shop.ocuroot("status", "--json"))["closed_gates"] == []
     shop.ocuroot(*FREEZE, "production", "--until", "2121-01-01T00:00:00Z")

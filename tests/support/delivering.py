@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from support.repositories import Repo
+from support.repositories import Repo, put_file
 
 import ocuroot_git
 
@@ -44,11 +44,16 @@ def prepare(repo: Repo, *environments: str) -> Repo:
 
 PLACES = {"one": (), "two branches": ("--intent-branch", "intent"), "dialect 3": ("--dialect=3",)}
 """Ways in which state and intent may lie, by what `init` takes."""
+LAYOUTS = (*PLACES, "dialect 2")
+"""These, and one that is no longer made."""
 
 
 def prepare_at(repo: Repo, place: str, *environments: str) -> Repo:
-    """Give a repository without a store one whose state and intent lie in one of `PLACES`, with environments."""
-    repo.ocuroot("init", "-q", *PLACES[place])
+    """Give a repository without a store one whose state and intent lie in one of `LAYOUTS`, with environments."""
+    repo.ocuroot("init", "-q", *PLACES["dialect 3" if place == "dialect 2" else place])
+    if place == "dialect 2":
+        for side in ("state", "intent"):
+            put_file(repo, f"{side}/.ocuroot-store", '{"version":2}')
     if place == "two branches":
         repo.git("config", "ocuroot.intent.branch", "intent")
     repo.git("config", "ocuroot.repoAlias", "shop")

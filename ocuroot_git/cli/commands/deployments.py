@@ -123,7 +123,11 @@ def _parts(terminal: Terminal, one: Deployment, present: float) -> Parts:
     """What a cell of the grid says of a deployment."""
     from ..deployment_grid import what_of
 
-    return what_of(one, _COLOURS.get(one.status, _OTHERWISE)), _since(terminal, one.since, present), one.actor
+    return (
+        what_of(one, _COLOURS.get(one.status, _OTHERWISE)),
+        _since(terminal, one.since, present),
+        _by(one.actor, one.past_gates),
+    )
 
 
 def _row(terminal: Terminal, one: Deployment, present: float) -> list[Cell]:
@@ -136,8 +140,14 @@ def _row(terminal: Terminal, one: Deployment, present: float) -> list[Cell]:
         release,
         ",".join(one.tags) or one.commit[:10],
         _since(terminal, one.since, present),
-        one.actor,
+        _by(one.actor, one.past_gates),
     ]
+
+
+def _by(actor: str, past_gates: list[str] | None) -> str:
+    """By whom something was deployed, and which gates it was started past."""
+    past = f"past gate {', '.join(past_gates)}" if past_gates else ""
+    return ", ".join(filter(None, (actor, past)))
 
 
 def _since(terminal: Terminal, moment: float | None, present: float) -> str:
@@ -201,7 +211,7 @@ def _event_row(terminal: Terminal, event: Event, teller: Teller) -> list[Cell]:
         "" if event.type == DOWN else event.release.rpartition("/")[2],
         " ".join(steps) if between != (0, 0) else "0",
         "" if event.seconds is None else lasted(event.seconds),
-        event.actor,
+        _by(event.actor, teller.past_gates(event)),
         event.reason or event.run,
     ]
 

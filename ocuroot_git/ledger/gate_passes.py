@@ -1,0 +1,164 @@
+"""Which runs were started past gates, by a program that does not look at gates: what the ledger tells (design 12, 13).
+
+History is judged in stretches, from the newest commit to the first, since a run that was deployed today may have been
+started at any time. What a stretch has is remembered under the commit with which it begins, with the next older one
+that has something: where nobody ever passed a gate, one look says so.
+
+Approvals are taken at their word here. `fsck` asks commits who wrote them.
+"""
+
+from __future__ import annotations
+
+from ..delivery.fields import Record
+from ..delivery.past_gates import StartJudge
+from ..delivery.queries import state_tree
+from ..git.objects import ObjectError, Oid
+from .stretches import stretch_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from ..store.snapshot import Snapshot
+    from .stretches import Stretch
+
+KIND: Final = "past-gates/1"
+"""Its number is raised whenever the meaning of what is remembered changes; what it depends on is added to it."""
+_END: Final = "\x1f"
+"""Between a run and the names of gates: no ref holds it."""
+
+
+class Passes(Record):
+    """What a stretch of history has: the gates that runs (stored refs) were started past, by run; and the commit with
+    which the `next` older stretch begins that has something, None for none."""
+
+    __slots__ = ("next", "runs")
+
+    def __init__(self, runs: dict[str, list[str]], next_: Oid | None) -> None:
+        self.runs = runs
+        self.next = next_
+
+    def to_bytes(self) -> bytes:
+        lines = [self.next or "", *(_END.join((run, *names)) for run, names in sorted(self.runs.items()))]
+        return "\n".join(lines).encode(errors="surrogateescape")
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Passes | None:
+        """What `to_bytes` wrote; None for anything else."""
+        try:
+            head, *lines = data.decode(errors="surrogateescape").split("\n")
+            runs = {run: names for run, *names in (line.split(_END) for line in lines)}
+            return cls(runs, Oid(head) if head else None)
+        except ValueError:
+            return None
+
+
+class GatePasses:
+    """Tells of runs which gates they were started past, as far as the history that is here of the state store says."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        tree = state_tree(snapshot)
+        backend, directory = snapshot.backend_of(tree)
+        self._repository = backend.repository
+        self._start = snapshot.version(backend).oid
+        self._memory = snapshot.surroundings.memory
+        self._judge = StartJudge(snapshot, trusts=True)
+        approvals = "approvals" if self._judge.counts_approvals else "-"
+        self.kind = f"{KIND}/{tree.layout.dialect}/{approvals}/{directory}"
+        """Under which kind it is remembered."""
+        self._found: dict[str, list[str]] | None = None
+        self.is_cut = False
+        """Whether history is not all here, or cannot be read, as far as it was looked at."""
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether the trees of history may have to be fetched for it."""
+        return self._repository is not None and self._repository.is_partial
+
+    def of_run(self, run: str) -> list[str] | None:
+        """The names of the gates that a run (a stored ref) was started past; None where that is not known."""
+        if self._found is None:
+            self._found = self._all()
+        return self._found.get(run, None if self.is_cut else [])
+
+    def _all(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        at: Oid | None = self._start
+        self.is_cut = self._repository is None
+        while at is not None and not self.is_cut:
+            passes = self.from_commit(at)
+            if passes is None:
+                break
+            for run, names in passes.runs.items():
+                found[run] = sorted({*found.get(run, ()), *names})
+            at = passes.next
+        return found
+
+    def from_commit(self, start: Oid, *, anew: bool = False) -> Passes | None:
+        """What the stretch has that begins with a commit; with `anew`, whatever is remembered of it.
+
+        None where history is not all here, or cannot be read.
+        """
+        assert self._repository is not None
+        todo: list[Stretch] = []
+        at: Oid | None = start
+        passes = Passes({}, None)
+        ends = self._repository.history_ends()
+        try:
+            while at is not None:
+                known = self._remembered(at) if todo or not anew else None
+                if known is not None:
+                    passes = known
+                    break
+                stretch = stretch_from(self._repository, ends, at)
+                if stretch.is_cut:
+                    self.is_cut = True
+                    return self._cut(todo, stretch)
+                todo.append(stretch)
+                at = stretch.next
+            new: dict[str, bytes] = {}
+            for stretch in reversed(todo):
+                passes = Passes(self._runs_of(stretch), at if passes.runs else passes.next)
+                at = stretch.start
+                new[at] = passes.to_bytes()
+        except ObjectError:
+            self.is_cut = True
+            return None
+        if self._memory is not None and new:
+            self._memory.put(self.kind, new)
+        return passes
+
+    def _cut(self, todo: list[Stretch], last: Stretch) -> Passes:
+        """What the commits have that are here of a shallow clone; nothing of it is remembered."""
+        runs: dict[str, list[str]] = {}
+        for stretch in (*todo, last):
+            runs.update(self._runs_of(stretch))
+        return Passes(runs, None)
+
+    def _runs_of(self, stretch: Stretch) -> dict[str, list[str]]:
+        repository = self._repository
+        assert repository is not None
+        if repository.is_partial:
+            self._prefetch(stretch)
+        runs: dict[str, list[str]] = {}
+        for oid, parents in stretch.commits:
+            before = repository.root(parents[0]) if parents else None
+            if before is None or not self._judge.has_gates(before):
+                continue
+            for run, names in self._judge.passed(repository.commit(oid), before):
+                runs[run] = sorted({*runs.get(run, ()), *names})
+        return runs
+
+    def _prefetch(self, stretch: Stretch) -> None:
+        """Fetch the trees that comparing the commits will read."""
+        from ..store.prefetch import prefetch_changes
+
+        repository = self._repository
+        assert repository is not None
+        repository.prefetch_roots([*(oid for oid, _ in stretch.commits), *([stretch.next] if stretch.next else [])])
+        roots = [(repository.root(of[0]) if of else None, repository.root(oid)) for oid, of in stretch.commits]
+        prefetch_changes(repository, roots)
+
+    def _remembered(self, start: Oid) -> Passes | None:
+        data = self._memory.get(self.kind, [start]).get(start) if self._memory is not None else None
+        return Passes.of_bytes(data) if data is not None else None
