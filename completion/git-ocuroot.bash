@@ -109,6 +109,6 @@ _git_ocuroot ()
     'export') __gitcomp "--at --offline --max-age --quiet --verbose --help" ;;
     'import') __gitcomp "--offline --message --quiet --verbose --help" ;;
     'view') __gitcomp "--port --host --no-browser --at --remote --write --offline --max-age --quiet --verbose --help" ;;
-    'site') __gitcomp "--out --at --packages --releases --offline --max-age --quiet --verbose --help" ;;
+    'site') __gitcomp "--out --at --base --packages --releases --offline --max-age --quiet --verbose --help" ;;
     esac
 }

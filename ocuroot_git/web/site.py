@@ -21,11 +21,12 @@ from ..formats.layout import SIDES, Damaged, StoredRef
 from ..formats.refs import STATE, Ref, RefError
 from ..formats.times import format_seconds
 from ..git.objects import Oid
-from . import addresses, ansi, changes, site_plan
+from . import addresses, ansi, changes, site_plan, timelines
 from .app import View, pages_of, render
 from .badges import badge
 from .details import Subject
 from .environments import environment_names, goes_to
+from .feed import FILE, feed
 from .logs import log_text
 from .releases import RELEASES, tags
 from .site_facts import Gathered, NoDeployments, SiteFacts, Uses, WatchedSnapshot, digest, edges_of, state_of
@@ -56,10 +57,14 @@ DOCUMENTS = "documents.json"
 
 
 class Choice(NamedTuple):
-    """What of the stores a site shows: the packages that match a pattern (None: all), of each so many releases."""
+    """What of the stores a site shows: the packages that match a pattern (None: all), of each so many releases.
+
+    `base` is the address, with a `/` at its end, at which the site will be; None where nobody says.
+    """
 
     packages: str | None = None
     releases: int = RELEASES_SHOWN
+    base: str | None = None
 
 
 class SiteView(View):
@@ -121,7 +126,11 @@ class Site:
         self.made = 0
         """How many pages were made; those of a package that is as it was are not."""
         self._app.jinja_env.globals.update(
-            is_site=True, site=self._about(), documents=file_beside("", DOCUMENTS), badges_of=self._badges_of
+            is_site=True,
+            site=self._about(),
+            documents=file_beside("", DOCUMENTS),
+            badges_of=self._badges_of,
+            top_file=lambda name: g.pages.file(name),
         )
         self._app.context_processor(lambda: {"twin": g.pages.twin})
 
@@ -147,6 +156,7 @@ class Site:
             self._progress(number, len(packages))
             self._write_package(name, package)
         view.begin_anew()
+        self._write_feed()
         while plan.todo:
             self._write_pages([plan.todo.pop()])
 
@@ -184,7 +194,12 @@ class Site:
     def _about(self) -> dict[str, Any]:
         """What the overview says of the site."""
         seconds = newest_time(self._view.current.snapshot)
-        return {"commit": self._commit, "time": format_seconds(seconds), "policy": POLICY}
+        return {
+            "commit": self._commit,
+            "time": format_seconds(seconds),
+            "policy": POLICY,
+            "feed": FILE if self._commit is not None else "",
+        }
 
     # Files
 
@@ -192,6 +207,20 @@ class Site:
         for file in sorted(_STATIC.iterdir()):
             self._target.write(f"static/{file.name}", file.read_bytes())
         self._target.write("static/colours.css", ansi.style_sheet().encode())
+
+    def _write_feed(self) -> None:
+        """The feed of the newest deployments, where there is history to tell of."""
+        facts = self._view.current
+        if ("", "") not in self._plan.timelines:
+            return
+        rows = timelines.timeline(facts, "", "", 1)["items"]
+        name = facts.snapshot.base.repo
+        self._target.write(FILE, to_bytes(feed(name, self._about()["time"], rows, self._page_of, self._choice.base)))
+
+    def _page_of(self, row: dict[str, Any]) -> str:
+        """The page of a deployment: that of its run, or the timeline of its environment."""
+        run = addresses.of_ref(row["run_ref"]) if addresses.is_addressable(row["run_ref"]) else ""
+        return self._plan.file_of(run) or page_file(addresses.of_timeline(row["environment"], ""))
 
     def _write_pages(self, pages: list[str]) -> None:
         for address in pages:
@@ -266,7 +295,7 @@ class Site:
         return digest(
             [
                 _program(),
-                self._choice,
+                self._choice._replace(base=None),
                 [tree.tree_id(f"refs/{name}") if tree is not None else None for tree in (facts.state, facts.intent)],
                 edges_of(facts, StoredRef(name)),
                 package,

@@ -21,6 +21,7 @@ from support.viewing import tell_story
 
 from ocuroot_git.opening import open_stores
 from ocuroot_git.web.badges import badge
+from ocuroot_git.web.feed import feed
 from ocuroot_git.web.site_names import badge_file, name_of, page_file, relative
 
 
@@ -392,3 +393,75 @@ def test_a_badge_is_well_formed_whatever_is_in_it() -> None:
         texts = [one.text or "" for one in found.iter("{http://www.w3.org/2000/svg}text")]
         assert len(texts) == 2 and all(len(text) <= 40 for text in texts)
     assert badge_file("a/x.svg", "b") != badge_file("a", "x.svg") and "/x_2esvg/" in badge_file("a/x.svg", "b")
+
+
+# The feed
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+def texts(element: ElementTree.Element, *names: str) -> list[str]:
+    """The texts of children that must be there once each."""
+    found = [element.findall(ATOM + name) for name in names]
+    assert all(len(one) == 1 for one in found), names
+    return [one[0].text or "" for one in found]
+
+
+def test_the_feed_of_deployments(shop: Repo, tmp_path: Path) -> None:
+    """What RFC 4287 asks for, and the deployments that the command tells of."""
+    out, based = tmp_path / "out", tmp_path / "based"
+    write_site(shop, out, "--releases", "1", "--packages", "//web.json")
+    write_site(shop, based, "--releases", "1", "--packages", "//web.json", "--base", "https://shop.example.com/state")
+    top = ElementTree.fromstring((out / "feed.xml").read_text())
+    assert top.tag == f"{ATOM}feed"
+    id_, title, updated = texts(top, "id", "title", "updated")
+    assert title == "Deployments of shop" and id_.startswith("urn:uuid:")
+    moment = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+    assert moment.fullmatch(updated)
+    entries = top.findall(f"{ATOM}entry")
+    told = shop.ocuroot("deployments", "--history", "--json", "-n", "50", "//web.json").splitlines()
+    assert len(entries) == len(told) == 50
+    ids = []
+    for entry, event in zip(entries, map(json.loads, told)):
+        its_id, its_title, its_time, content = texts(entry, "id", "title", "updated", "content")
+        ids.append(its_id)
+        assert moment.fullmatch(its_time) and its_time == event["time"]
+        assert event["environment"] in its_title and its_title.startswith("web.json")
+        assert (": failed" in its_title) == (event["status"] == "failed")
+        assert event["from"] is None or event["from"].rpartition("/")[2] in content
+        (author,) = entry.findall(f"{ATOM}author")
+        assert texts(author, "name") == [event["actor"].removeprefix("local:")]
+        (link,) = entry.findall(f"{ATOM}link")
+        assert link.get("rel") == "alternate" and (out / str(link.get("href"))).is_file()
+    assert len({id_, *ids}) == len(ids) + 1
+    whole = ElementTree.fromstring((based / "feed.xml").read_text())
+    assert [texts(entry, "id") for entry in whole.findall(f"{ATOM}entry")] == [[one] for one in ids]
+    links = [str(link.get("href")) for link in whole.iter(f"{ATOM}link")]
+    assert all(link.startswith("https://shop.example.com/state/") for link in links)
+    assert "https://shop.example.com/state/feed.xml" in links
+    others = {file: data for file, data in files_of(based).items() if file not in ("feed.xml", "ocuroot-site.json")}
+    assert others.items() <= files_of(out).items()
+
+
+def test_a_feed_is_xml_whatever_is_in_it() -> None:
+    row = {
+        **dict.fromkeys(
+            ("package", "release", "from", "run_ref", "environment", "reason", "actor"), "<&\x00\ud800]]>\"'"
+        ),
+        "tags": ["\x1b[31m"],
+        "status": "failed",
+        "type": "up",
+        "time": "@99999999999999",
+        "store_commit": "1" * 40,
+    }
+    top = ElementTree.fromstring(feed("\ufffe<", "2026-01-05T09:00:00Z", [row], lambda one: "a&b", None).encode())
+    assert "\ufffd" in texts(top, "title")[0]
+
+
+@pytest.mark.parametrize(
+    "base", ["shop", "ftp://x/", "https://", "https://x/?a=b", "https://x/#a", "https://x/ y", "//x/"]
+)
+def test_what_is_no_address_of_a_site(told: Repo, tmp_path: Path, base: str) -> None:
+    done = told.run("site", "--out", str(tmp_path / "out"), "--base", base)
+    assert done.returncode == 129 and "--base" in done.stderr
+    assert not (tmp_path / "out").exists()

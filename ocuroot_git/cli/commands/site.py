@@ -20,6 +20,7 @@ def run(
     *,
     out: str | None,
     at: str | None,
+    base: str | None,
     packages: str | None,
     releases: int | None,
 ) -> int:
@@ -36,6 +37,8 @@ def run(
             hint="pip install 'ocuroot-git[view]'",
         ) from None
     chosen = Choice(absolute_glob(context, packages) if packages is not None else None)
+    if base is not None:
+        chosen = chosen._replace(base=_directory(base))
     if releases is not None:
         chosen = chosen._replace(releases=releases)
     view = SiteView(lambda: context.stores, at, chosen)
@@ -52,6 +55,22 @@ def run(
     return 0
 
 
+def _directory(url: str) -> str:
+    """The address of the site, with the `/` at its end. Raises UsageError for what is no such address."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+    except ValueError:
+        is_one = False
+    if not is_one or not url.isprintable() or any(char in url for char in ' "<>?#'):
+        raise UsageError(
+            f"option '--base' takes the address of a directory, not '{url}'", hint="https://example.com/shop/"
+        )
+    return url if url.endswith("/") else f"{url}/"
+
+
 COMMAND = Command(
     "site",
     "Write the pages of 'view' as files, which any web server serves, or a browser opens from the disk, each with its "
@@ -62,6 +81,7 @@ COMMAND = Command(
     (
         Option("--out", metavar="<directory>", help="the directory to write to; made if it is not there"),
         Option("--at", metavar="<rev>", help="the stores as they were at a revision (state~3, an id) or a date"),
+        Option("--base", metavar="<url>", help="where the site will be, for the feed: its addresses are whole then"),
         Option("--packages", metavar="<glob>", help="only of packages that match a pattern (repo/-/path, //path)"),
         Option("--releases", metavar="<n>", number=True, help="releases of a package with pages of all (default: 10)"),
     ),
