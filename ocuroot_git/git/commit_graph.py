@@ -34,7 +34,7 @@ _FILES: Final = {
     os.path.join("objects", "info", "alternates"): _ALTERNATE,
 }
 _ELSEWHERE: Final = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")
-_MOST_PROCESSES: Final = 8
+_MOST_PROCESSES: Final = 16
 """Paths of which each is asked for by a process of its own; more are asked for together, without the filters."""
 
 

@@ -18,7 +18,7 @@ from .tree import LinkCycle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..backends.base import Backend, Version
     from ..formats.documents import Document
@@ -78,7 +78,7 @@ def value_changes(snapshot: Snapshot, ref: Ref) -> Iterator[ValueChange]:
             after, resolved = before, was_resolved
             if read != paths and root is not None:  # another document from here on
                 paths, spots = read, spots_of(read)
-                if not _covers(paths) <= covers:
+                if not all(path in covers or _is_below(path, covers) for path in paths):
                     oid = parent
                     history.close()
                     break
@@ -87,20 +87,34 @@ def value_changes(snapshot: Snapshot, ref: Ref) -> Iterator[ValueChange]:
 def _covers(paths: frozenset[str]) -> frozenset[str]:
     """Files and directories of which one changed where a file at one of the paths did.
 
-    Of what lies in a package that is the whole package: a link in it that moves leads to another of its releases each
-    time, and the history of the package need be asked for only once.
+    Of what lies in one release of a package, that is the release. Of what lies in several it is the whole package: a
+    link in it that moves leads to another of its releases each time, and its history need be asked for only once.
     """
-    covers = frozenset(map(_cover, paths))
-    return frozenset(path for path in covers if not any(path.startswith(f"{other}/") for other in covers))
+    covers = set()
+    inside: dict[str, set[str]] = {}
+    for path in paths:
+        package, below = _in_package(path)
+        if below:
+            inside.setdefault(package, set()).add(below)
+        else:
+            covers.add(path)
+    for package, names in inside.items():
+        covers.add(f"{package}/{names.pop()}" if len(names) == 1 else package)
+    return frozenset(path for path in covers if not _is_below(path, covers))
 
 
-def _cover(path: str) -> str:
+def _is_below(path: str, covers: Iterable[str]) -> bool:
+    return any(path.startswith(f"{cover}/") for cover in covers)
+
+
+def _in_package(path: str) -> tuple[str, str]:
+    """The directory of a package, and the name in it below which a path lies; two empty texts for another path."""
     segments = path.split("/")
     start = segments.index(REFS) + 1 if REFS in segments else len(segments)
     for number in range(start + 1, len(segments)):
         if segments[number][:1] in (STATE, INTENT) and segments[number] != OBJECT_FILE:
-            return "/".join(segments[:number])
-    return path
+            return "/".join(segments[:number]), segments[number]
+    return "", ""
 
 
 def fields_of(value: Document, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Document]:

@@ -148,7 +148,7 @@ def test_whoever_wants_few_commits_leaves_no_process_behind(long: Repo) -> None:
 
 @pytest.mark.usefixtures("soon")
 def test_many_refs_are_asked_for_together(long: Repo) -> None:
-    refs = [*REFS, *(f"@/custom/n{number}" for number in range(9))]
+    refs = [*REFS, *(f"@/custom/n{number}" for number in range(17))]
     assert changes(long, refs, graph=True) == changes(long, REFS, graph=False)
 
 
