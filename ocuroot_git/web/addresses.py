@@ -64,7 +64,14 @@ def of_below(ref: str) -> str:
 
 def of_timeline(environment: str, package: str) -> str:
     """The page of what was deployed in an environment, of a package; an empty name is that of all."""
-    return "/timeline?" + urlencode([(k, v) for k, v in (("environment", environment), ("package", package)) if v])
+    query = urlencode([(k, v) for k, v in (("environment", environment), ("package", package)) if v])
+    return f"/timeline?{query}" if query else "/timeline"
+
+
+def of_work(environment: str, status: str) -> str:
+    """The page of what is to be done, for an environment and with a status; empty ones are those of all."""
+    query = urlencode([(k, v) for k, v in (("environment", environment), ("status", status)) if v])
+    return f"/work?{query}" if query else "/work"
 
 
 def of_commit(oid: str) -> str:

@@ -92,6 +92,14 @@ class View:
                 known.clear()  # what is still wanted comes back from the memory of the repository
         return stores.snapshot(at or self.at)
 
+    def was_there(self, at: str) -> bool:
+        """Whether there were stores at a moment."""
+        try:
+            self.facts(at=at)
+        except (StoreError, NotFound):
+            return False
+        return True
+
     def begin(self) -> None:
         """Begin with what takes long, before the first page asks for it."""
         facts = self.facts(0)
@@ -196,7 +204,7 @@ def _add_pages(app: Flask, view: View) -> None:
     page("/environments", "environments.html", lambda facts: environments.environments(facts, _number()))
     page("/deployments", "deployments.html", lambda facts: environments.deployments(facts, _number(), _text("q")))
     page("/packages", "packages.html", lambda facts: lists.packages(facts, _number(), _text("q")))
-    page("/work", "work.html", lambda facts: lists.work(facts, _number(), _text("status")))
+    page("/work", "work.html", lambda facts: lists.work(facts, _number(), _text("status"), _text("environment")))
     page("/custom", "custom.html", lambda facts: lists.custom(facts, _number()))
     page("/diff", "diff.html", lambda facts: lists.difference_page(facts, _number()))
     page(
@@ -207,7 +215,7 @@ def _add_pages(app: Flask, view: View) -> None:
     page("/metrics", "metrics.html", lambda facts: metrics.page(facts, _text("days"), _text("by"), _number()))
     page("/search", "search.html", _search)
     page("/commits", "commits.html", _commits)
-    page("/commit/<text>", "commit.html", _commit)
+    page("/commit/<text>", "commit.html", lambda facts, text: _commit(view, facts, text))
     page("/ref/<path:ref>", "ref.html", lambda facts, ref: details.page(facts, _ref(facts, ref), _number(0), _part()))
     page("/history/<path:ref>", "history.html", lambda facts, ref: details.history(facts, _ref(facts, ref), _start()))
 
@@ -249,7 +257,7 @@ def _latest(facts: Facts) -> Page:
     oid = facts.snapshot.version(backend).oid
     if backend.repository is None or oid is None or not facts.tells_commits:
         return {"changes": []}
-    return {"changes": changes.commit_page(facts.snapshot, backend, oid, 8)["commits"]}
+    return {"changes": changes.commit_page(facts.snapshot, backend, oid, 5)["commits"]}
 
 
 def _search(facts: Facts) -> Page:
@@ -294,7 +302,7 @@ def _commits(facts: Facts) -> Page:
     }
 
 
-def _commit(facts: Facts, text: str) -> Page:
+def _commit(view: View, facts: Facts, text: str) -> Page:
     text = text.removesuffix(".json")
     if _ID.fullmatch(text) is None:
         raise NotFound(f"'{text}' is no id of a commit")
@@ -307,6 +315,7 @@ def _commit(facts: Facts, text: str) -> Page:
             if found["changes"] or tree is trees[-1]:
                 # Where the stores lie in two places, only a date is a moment of both.
                 then = oid if len({facts.snapshot.backend_of(one)[0] for one in trees}) == 1 else found["committed"]
+                then = then if view.was_there(then) else None
                 return {**found, "then": then, "page": lists.paged(found["changes"], _number(), 100)}
     raise NotFound(f"there is no commit '{text}'")
 

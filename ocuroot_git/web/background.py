@@ -28,23 +28,24 @@ class Background:
         """Held by the thread that works: two at once would take twice as long each."""
 
     def get(self, question: Hashable, work: Callable[[], Any], patience: float) -> Any:
-        """The answer, or None where `work`, called in another thread, is not done in `patience` seconds."""
+        """The answer, or None where `work`, called in another thread, is not done in `patience` seconds. Raises what it
+        raised."""
         with self._lock:
             if question in self._known:
-                return self._known[question]
+                return _given(self._known[question])
             thread = self._running.get(question)
             if thread is None:
                 thread = threading.Thread(target=self._answer, args=(question, work), daemon=True)
                 self._running[question] = thread
                 thread.start()
         thread.join(patience)
-        return self._known.get(question)
+        return _given(self._known.get(question))
 
     def now(self, question: Hashable, work: Callable[[], Any]) -> Any:
         """The answer, worked out here unless it is known."""
         if question not in self._known:
             self.keep(question, work())
-        return self._known.get(question)
+        return _given(self._known.get(question))
 
     def keep(self, question: Hashable, answer: Any) -> None:
         """Remember an answer, and forget the oldest where there are too many."""
@@ -57,6 +58,14 @@ class Background:
         try:
             with self._turn:
                 self.keep(question, work())
+        except Exception as error:
+            self.keep(question, error)  # it is told to whoever asks, who would wait for ever otherwise
         finally:
             with self._lock:
                 del self._running[question]
+
+
+def _given(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

@@ -18,7 +18,7 @@ from ..formats.layout import REFS, Damaged, StoredRef, edge_directories, object_
 from ..formats.refs import Ref, RefError, version_key
 from . import releases
 from .changes import change_of, commit_to_start_from, document_history, fetch_history
-from .environments import environment
+from .environment_page import environment
 from .facts import read_object
 from .lists import package_row
 from .logs import END, Part, log

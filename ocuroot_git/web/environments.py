@@ -1,4 +1,4 @@
-"""Environments, and what is deployed in them: their list, the page of each, and the matrix. Plain JSON values."""
+"""Environments, and what is deployed in them: their list, and the matrix. Plain JSON values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..formats.refs import STATE, version_key
 from ..formats.times import parse_time
 from .differences import compared
 from .facts import read_object
-from .lists import named, newest, paged, unfinished_row
+from .lists import goes_to, named, newest, paged, unfinished_row
 from .standing import FOR_PEOPLE, standing
 
 if TYPE_CHECKING:
-    from ..delivery.overview import Package, Unfinished
+    from ..delivery.overview import Package
     from .facts import Facts
 
 Page = dict[str, Any]
@@ -53,6 +53,7 @@ def _known_environments(facts: Facts) -> list[str]:
 
 
 def card(facts: Facts, packages: dict[str, Package], name: str) -> Page:
+    """An environment in short: what its document says, and how many packages and runs are there in which status."""
     body = facts.body(f"{STATE}/environment/{name}")
     unfinished = [one for one in facts.unfinished().runs if goes_to(one, name)]
     return {
@@ -69,32 +70,12 @@ def card(facts: Facts, packages: dict[str, Package], name: str) -> Page:
     }
 
 
-def goes_to(one: Unfinished, environment: str) -> bool:
-    return one.word == DEPLOY and one.name == environment
-
-
 def environments(facts: Facts, number: int) -> Page:
     """All environments: attributes, and how much is deployed, on its way or failed there."""
     packages = facts.packages()
     page = paged(environment_names(facts), number)
     page["items"] = [card(facts, packages, name) for name in page["items"]]
     return page
-
-
-def environment(facts: Facts, name: str, number: int) -> Page:
-    """What is deployed in one environment, since when and by which release, and what is on its way there."""
-    packages = facts.packages()
-    here = [
-        package
-        for package in packages.values()
-        if name in package.deployed
-        or name in package.unreadable
-        or name in package.wanted
-        or any(goes_to(one, name) for one in facts.unfinished_of(package.ref))
-    ]
-    page = paged(here, number)
-    page["items"] = [{"package": package.ref, **cell(facts, package, name)} for package in page["items"]]
-    return {**card(facts, packages, name), "deployments": page}
 
 
 def deployments(facts: Facts, number: int, contains: str) -> Page:

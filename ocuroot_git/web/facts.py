@@ -134,7 +134,8 @@ class Facts:
     def __init__(
         self, snapshot: Snapshot, memory: Memory, again: Callable[[], Snapshot], patience: float | None = None
     ) -> None:
-        """`again` opens a snapshot in another thread; `patience` is how long to wait for it there (None: be done)."""
+        """`again` opens a snapshot in another thread; `patience` is for how many seconds to wait in all for what is
+        found out there (None: be done)."""
         self.snapshot = snapshot
         self.memory = memory
         self._again = again
@@ -174,9 +175,12 @@ class Facts:
         question = (what, *versions)
         if self._patience is None:
             return self.memory.background.now(question, lambda: work(self))  # type: ignore[no-any-return]
-        return self.memory.background.get(  # type: ignore[no-any-return]
+        start = time.monotonic()
+        found: Value | None = self.memory.background.get(
             question, lambda: work(Facts(self._again(), self.memory, self._again)), self._patience
         )
+        self._patience = max(0.0, self._patience - (time.monotonic() - start))
+        return found
 
     def _versions(self) -> tuple[Hashable, ...] | None:
         """Which version of the stores this is; None in a directory, where nothing says whether it is still so."""

@@ -6,12 +6,14 @@ Templates escape all that they print; there is no way around it in them, and no 
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from flask import g, request
 
 from ..delivery.addresses import release_number
+from ..delivery.vocabulary import shown_actor
 from ..errors import Error
 from ..formats.documents import MISSING, dump
 from ..formats.layout import REFS
@@ -58,6 +60,8 @@ def install(app: Flask) -> None:
         status_name=lambda status: STATUS_NAMES.get(status, status),
         ansi=ansi.pieces,
         after_package=after_package,
+        actor=lambda name: shown_actor(name or ""),
+        shell=shlex.quote,
         compact=lambda value: dump(value, None),
         difference=_difference,
     )
@@ -71,6 +75,7 @@ def install(app: Flask) -> None:
         commit_address=lambda oid: link_to(addresses.of_commit(oid)),
         commits_address=lambda *page, **form: link_to(addresses.of_commits(*page, **form)),
         timeline_address=lambda environment, package: link_to(addresses.of_timeline(environment, package)),
+        work_address=lambda environment, status: link_to(addresses.of_work(environment, status)),
         static=lambda name: _pages().static(name),
         document=document,
         duration=times.duration,

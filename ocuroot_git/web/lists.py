@@ -77,10 +77,17 @@ def waits_for(facts: Facts, one: Unfinished) -> list[str]:
     return [f"'{glob}'" for f in functions for glob in f.dependencies if not lenient.is_met(facts.snapshot, glob)]
 
 
-def work(facts: Facts, number: int, status: str) -> Page:
-    """What runs, is paused, waits or failed: all of it, or what has one status."""
+def goes_to(one: Unfinished, environment: str) -> bool:
+    """Whether a run deploys to an environment, or takes something down there."""
+    return one.word == DEPLOY and one.name == environment
+
+
+def work(facts: Facts, number: int, status: str, environment: str) -> Page:
+    """What runs, is paused, waits or failed: all of it, or what has one status, or is to be deployed to one place."""
     unfinished = facts.unfinished()
     found = sorted(unfinished.runs, key=rank)
+    if environment:
+        found = [one for one in found if goes_to(one, environment)]
     words = [standing(one) for one in found]
     counts = {word: words.count(word) for word in (*ORDER, PENDING) if word in _ALWAYS_COUNTED or word in words}
     if status in counts:
@@ -93,6 +100,7 @@ def work(facts: Facts, number: int, status: str) -> Page:
         **page,
         "counts": counts,
         "status": status if status in counts or status in OPEN else "",
+        "environment": environment,
         "counted": unfinished.done,
         "left_out": named(unfinished.left_out),
     }

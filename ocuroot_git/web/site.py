@@ -25,8 +25,9 @@ from . import addresses, ansi, changes, site_plan, timelines
 from .app import View, pages_of, render
 from .badges import badge
 from .details import Subject
-from .environments import environment_names, goes_to
+from .environments import environment_names
 from .feed import FILE, feed
+from .lists import goes_to
 from .logs import log_text
 from .releases import RELEASES, tags
 from .site_facts import Gathered, NoDeployments, SiteFacts, Uses, WatchedSnapshot, digest, edges_of, state_of

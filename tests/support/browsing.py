@@ -31,8 +31,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_EXPECTED = ("404 (", "ERR_INTERNET_DISCONNECTED")
-"""Complaints about pages that are not there, and a network that was cut."""
+_EXPECTED = ("404 (", "ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED")
+"""Complaints about pages that are not there, a network that was cut, and a server that has ended."""
 
 
 @contextmanager

@@ -42,6 +42,7 @@ def test_overview_counts_what_is_there_and_names_what_stopped(browser: Browser) 
         "deployments": 7,
         "unfinished": 4,
         "waiting_for_people": 0,
+        "going_on": 4,
         "failed": 1,
         "differences": 4,
     }
@@ -75,7 +76,7 @@ def test_matrix_has_a_cell_for_each_package_and_environment(browser: Browser) ->
 def test_environment_says_what_is_there_since_when_and_what_is_coming(browser: Browser) -> None:
     text = text_of(browser.get("/ref/@/environment/production-us"))
     assert "type=prod region=us-east-1" in text
-    assert "frontend/release.ocu.star @9 1 day ago @12 waiting" in text
+    assert "frontend/release.ocu.star @9 of @12 1 day ago" in text and "@12 waiting" in text
 
 
 def test_release_is_a_picture_of_its_phases(browser: Browser) -> None:

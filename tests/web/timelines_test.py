@@ -84,7 +84,8 @@ def test_an_environment_and_a_package_there_have_what_history_has(shop: Repo, br
 def test_a_page_says_who_why_and_from_which_to_which(shop: Repo, browser: Browser) -> None:
     page = shown(browser, "/timeline?environment=production&package=shop/-/web")
     text = text_of(page)
-    assert "@1 @2 +1" in text and "v1" in text and "circleci:ann the &lt;first&gt; its CI run" in text
+    assert "web failed to come to @2" in text and "from @1, 1 commit on" in text
+    assert "web came to @1 v1" in text and "by circleci:ann · the &lt;first&gt;" in text
     assert 'href="https://ci.example/1" rel="noreferrer noopener nofollow"' in page
     assert 'href="/ref/shop/-/web/@2/deploy/production/1"' in page
     assert "taken down" in shown(browser, "/timeline?environment=staging")

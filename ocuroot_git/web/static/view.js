@@ -155,12 +155,14 @@
   // The exact time, in the reader's own zone, on hover; and the times of a log in it.
   const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
   const CLOCK_TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  const DAY_AND_TIME = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle: "short" });  // 2026-01-05 09:00
   const localise = () => {
     for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
       const moment = new Date(time.dateTime);
       if (isNaN(moment)) continue;
       time.dataset.local = "";
       time.title = `${EXACT.format(moment)} · ${time.title || time.textContent}`;
+      if (time.matches(".clock")) time.textContent = DAY_AND_TIME.format(moment);
       if (time.closest(".log")) time.textContent = CLOCK_TIME.format(moment);
     }
   };
