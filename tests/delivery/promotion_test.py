@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from support.delivering import PLACES, deploy, diff, package, prepare_at, refused, release, work_any
+from support.delivering import PLACES, copy_of, deploy, diff, package, prepare_at, refused, release, work_any
 from support.fleets import fill, put_deployment, put_release
 from support.remote_stores import World, hook
 from support.repositories import Repo, begin, put_file
 
+import ocuroot_git
 from ocuroot_git.delivery import promotion
+from ocuroot_git.delivery.problems import Problems
+from ocuroot_git.delivery.queries import deployments
 from ocuroot_git.delivery.wishes import Plan, write_intents
 from ocuroot_git.errors import Conflict, Fatal
 from ocuroot_git.store.transaction import Transaction
@@ -218,3 +222,77 @@ def test_a_hundred_packages_go_in_one_push_or_not_at_all(hundred: Repo, tmp_path
     clone.run("promote", "staging", "production")
     assert len(wanted(clone)) == 100
     assert bare.git("rev-list", "--count", f"{hundred.git('rev-parse', 'state')}..state") == "1"
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """Ten packages in staging, of which one is about to get a newer release there: its run goes on."""
+    repo = Repo(tmp_path_factory.mktemp("moving"))
+    repo.git("init", "-q")
+    repo.ocuroot("init", "-q")
+    repo.git("config", "ocuroot.repoAlias", "shop")
+    stores = fill(repo, [f"p{number}" for number in range(10)])
+    stores.transact(lambda tx: put_release(tx, "p3", 2, package([deploy("staging")], [deploy("production")])))
+    repo.ocuroot("run", "start", "shop/-/p3/@2/deploy/staging")
+    return repo
+
+
+def race(repo: Repo, delays: dict[tuple[str, ...], float], kill_after: float | None = None) -> list[int]:
+    """Start commands as processes, each after a delay, and kill the first, if asked for; gives how they ended."""
+    running = {}
+    began = time.monotonic()
+    for command, delay in sorted(delays.items(), key=lambda item: item[1]):
+        time.sleep(max(0.0, began + delay - time.monotonic()))
+        running[command] = begin(repo, *command, start_new_session=True)
+    if kill_after is not None:
+        time.sleep(max(0.0, began + kill_after - time.monotonic()))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running[next(iter(delays))].pid, signal.SIGKILL)
+    return [running[command].wait() for command in delays]
+
+
+def wanted_and_deployed(repo: Repo, at: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What was wanted in production at a commit, and what was deployed in staging at the commit before."""
+    now, before = (ocuroot_git.open(str(repo.path)).snapshot(revision) for revision in (at, f"{at}^"))
+    wants = {ref: now.get(f"{ref}#release") for ref in now.match("**/+/deploy/production")}
+    runs = deployments(before, Problems(), only="staging").values()
+    return (
+        {ref.split("/")[2]: release for ref, release in wants.items()},
+        {run.work.package.split("/")[2]: run.work.release for run in runs if run is not None},
+    )
+
+
+@pytest.mark.parametrize("kind", ["moved", "promoted twice", "killed"])
+def test_promotions_race_with_what_moves_by_real_processes(moving: Repo, tmp_path: Path, kind: str) -> None:
+    """All that was in staging at the moment of the commit goes, and as it was looked at, or nothing."""
+    chance = random.Random(os.urandom(8))
+    plan = json.loads(moving.ocuroot("promote", "staging", "production", "--dry-run", "--json").splitlines()[0])["plan"]
+    promote = ("promote", "-q", "staging", "production", "--expect", plan)
+    finish = ("run", "finish", "-q", "shop/-/p3/@2/deploy/staging", "--status", "complete")
+    again = ("promote", "-q", "staging", "production", "--expect", plan, "-m", "another")
+    ends = set()
+    for number in range(int(os.environ.get("PROMOTIONS", "5"))):
+        repo = copy_of(moving, tmp_path / str(number))
+        base = repo.git("rev-parse", "state")
+        other = again if kind == "promoted twice" else finish
+        kill = chance.random() if kind == "killed" else None
+        statuses = race(repo, {promote: chance.random() / 3, other: chance.random() / 3}, kill)
+        for lock in repo.path.glob(".git/**/*.lock"):
+            lock.unlink()  # what a killed process left
+        made = repo.git("log", "--format=%H %(trailers:key=Ocuroot-Command,valueonly)", f"{base}..state").splitlines()
+        promotions = [line.split()[0] for line in made if line.endswith(" promote")]
+        told = statuses if kind == "promoted twice" else statuses[:1]
+        assert all(status in (0, 3) for status in statuses if status >= 0), (statuses, made)
+        assert len(promotions) <= 1 and (not promotions) <= (0 not in told), (statuses, made)
+        if promotions:
+            wants, deployed = wanted_and_deployed(repo, promotions[0])
+            assert wants == deployed and len(wants) == 10 and wants["p3"] == "shop/-/p3/@1"
+        else:
+            assert wanted(repo) == {}
+        if kind != "promoted twice":
+            assert statuses[1] == 0, "a promotion keeps no deployment from being recorded"
+        elif promotions:
+            assert sorted(statuses) in ([0, 0], [0, 3])
+        ends.add(tuple(statuses))
+        assert repo.run("fsck", "-q").returncode == 0
+    assert ends
