@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.delivering import PLACES, call, deploy, diff, package, prepare, prepare_at, refused, release, work_any
+from support.delivering import LAYOUTS, call, deploy, diff, package, prepare, prepare_at, refused, release, work_any
 from support.repositories import Repo, put_file
 
 import ocuroot_git
@@ -19,7 +19,7 @@ from ocuroot_git.delivery.starting import start_run
 BY = "test@example.com"
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=LAYOUTS)
 def held(repo: Repo, request: pytest.FixtureRequest) -> tuple[Repo, str, str]:
     """A repository with two releases for staging, of which the second is held."""
     prepare_at(repo, request.param, "staging")

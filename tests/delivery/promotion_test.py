@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.delivering import PLACES, copy_of, deploy, diff, package, prepare_at, refused, release, work_any
+from support.delivering import LAYOUTS, copy_of, deploy, diff, package, prepare_at, refused, release, work_any
 from support.fleets import fill, put_deployment, put_release
 from support.remote_stores import World, hook
 from support.repositories import Repo, begin, put_file
@@ -34,7 +34,7 @@ def wanted(repo: Repo) -> dict[str, str]:
     return {one["ref"].split("/")[2]: one["value"]["release"] for one in map(json.loads, found)}
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", LAYOUTS)
 def test_what_was_tested_together_goes_out_together(repo: Repo, place: str) -> None:
     prepare_at(repo, place, "staging", "production")
     later = deploy("production", inputs={"go": {"ref": "./custom/go"}})

@@ -8,7 +8,7 @@ import random
 from functools import partial
 
 import pytest
-from support.delivering import PLACES, deploy, diff, package, prepare, prepare_at, refused, release, work_any
+from support.delivering import LAYOUTS, deploy, diff, package, prepare, prepare_at, refused, release, work_any
 from support.fleets import fill, put_deployment, put_release, work
 from support.repositories import Repo
 
@@ -39,7 +39,7 @@ def deploy_in_production(stores: Stores, name: str, number: int) -> None:
     stores.transact(change)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", LAYOUTS)
 def test_back_to_what_was_deployed_and_out_with_what_was_bad(repo: Repo, place: str) -> None:
     prepare_at(repo, place, "production")
     made = {name: [release(repo, package([deploy("production")]), name)] for name in NAMES}

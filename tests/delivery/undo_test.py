@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.delivering import PLACES, deploy, package, prepare, prepare_at, refused, release, work_any
+from support.delivering import LAYOUTS, deploy, package, prepare, prepare_at, refused, release, work_any
 from support.fleets import fill
 from support.original_stores import v3_branches
 from support.remote_stores import World
@@ -142,7 +142,7 @@ def test_a_race_is_settled_by_what_was_looked_at(shop: tuple[Repo, Stores], monk
     assert (stores.get("+/custom/b"), stores.get("+/custom/other")) == (7, 7)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", LAYOUTS)
 def test_a_rollback_and_a_hold_are_undone_in_every_place(repo: Repo, place: str) -> None:
     prepare_at(repo, place, "production")
     one, two = (release(repo, package([deploy("production")])) for _ in range(2))
