@@ -40,11 +40,15 @@ from .vocabulary import DEPLOY, DOWN, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..formats.operation import Operation
     from ..store.snapshot import Snapshot
     from ..store.stores import Stores
     from .fields import Fields
     from .model import Function
+
+    Why = Callable[[str], str]
 
 _BAD = (*BAD, Conflict)
 """What can be wrong with one intent, and must not keep the others from being applied."""
@@ -87,7 +91,7 @@ def apply(
     """
 
     def change_state(tx: Transaction) -> Fields:
-        return _change_state(tx, refs, strict=refs is not None).to_document()
+        return _change_state(tx, refs, strict=refs is not None, why=_why(tx)).to_document()
 
     def change_intent(tx: Transaction) -> None:
         if expires:
@@ -186,14 +190,20 @@ def delete_intent(tx: Transaction, ref: str) -> None:
         tx.delete(ref)
 
 
-def _change_state(tx: Transaction, refs: list[str] | None, *, strict: bool) -> ApplyResult:
-    """The part of `apply` that changes state."""
+def _why(snapshot: Snapshot) -> Why:
+    from .reasons import reason_for  # late: to see what would be done nobody asks why
+
+    return lambda ref: reason_for(snapshot, ref)
+
+
+def _change_state(tx: Transaction, refs: list[str] | None, *, strict: bool, why: Why = lambda ref: "") -> ApplyResult:
+    """The part of `apply` that changes state; `why` tells the reason of an intent, for the runs that it asks for."""
     applied = ApplyResult()
     for difference in sorted(_chosen(tx, refs, applied.problems), key=_order):
         touched = len(tx.touched)
         try:
             with tx.all_or_nothing():
-                _apply(tx, difference, STRICT if strict else applied.problems)
+                _apply(tx, difference, STRICT if strict else applied.problems, why)
         except _BAD as error:
             error.message = f"cannot apply '{difference.ref}': {error.message}"
             if strict:
@@ -251,7 +261,7 @@ def _chosen(snapshot: Snapshot, refs: list[str] | None, problems: Problems) -> l
     return chosen
 
 
-def _apply(tx: Transaction, difference: Difference, problems: Problems) -> None:
+def _apply(tx: Transaction, difference: Difference, problems: Problems, why: Why) -> None:
     ref = Ref.parse(difference.ref)
     if ref.type == "custom":
         _apply_custom(tx, difference)
@@ -263,9 +273,9 @@ def _apply(tx: Transaction, difference: Difference, problems: Problems) -> None:
     else:
         work = _place_of(ref)
         if difference.status == "D":
-            _take_down(tx, work, vocabulary.BY_INTENT)
+            _take_down(tx, work, vocabulary.BY_INTENT, why(difference.ref))
         else:
-            _put_up(tx, work)
+            _put_up(tx, work, why(difference.ref))
 
 
 def _apply_custom(tx: Transaction, difference: Difference) -> None:
@@ -306,7 +316,7 @@ def _take_away_environment(tx: Transaction, name: str, problems: Problems) -> No
         tx.delete(addresses.environment_ref(name))
 
 
-def _take_down(tx: Transaction, work: WorkRef, cause: str) -> None:
+def _take_down(tx: Transaction, work: WorkRef, cause: str, reason: str = "") -> None:
     """A pending `down` of what is deployed, unless there is one or one failed; while another run is on, nothing yet."""
     runs.cancel_pending(
         tx,
@@ -326,10 +336,10 @@ def _take_down(tx: Transaction, work: WorkRef, cause: str) -> None:
             return  # one that failed is made again by `run retry`
         if status == vocabulary.PENDING:
             runs.cancel(tx, last, cause)
-    runs.make(tx, run.work, DOWN, cause)
+    runs.make(tx, run.work, DOWN, cause, reason)
 
 
-def _put_up(tx: Transaction, work: WorkRef) -> None:
+def _put_up(tx: Transaction, work: WorkRef, reason: str) -> None:
     """A pending `up` of the release that is wanted, unless it is on its way already. Raises for a bad intent."""
     intent = read_intent(tx, work)
     assert intent is not None
@@ -354,17 +364,18 @@ def _put_up(tx: Transaction, work: WorkRef) -> None:
         function = read_function(tx, last)
         if function.status in vocabulary.OPEN or run_in_vain(tx, work.intent) is not None:
             if function.status == vocabulary.PENDING and read_run(tx, last).type == UP:
-                _ask_for(tx, last, function)
+                _ask_for(tx, last, function, reason)
             return
     run = deployed(tx, work.package, work.name)
     if run is None or not is_as_wanted(tx, work, run):
-        runs.make(tx, wanted, UP, vocabulary.BY_INTENT)
+        runs.make(tx, wanted, UP, vocabulary.BY_INTENT, reason)
 
 
-def _ask_for(tx: Transaction, run: RunRef, function: Function) -> None:
+def _ask_for(tx: Transaction, run: RunRef, function: Function, reason: str) -> None:
     """Let a pending run be one that an intent asked for: no newer release may take its place then."""
     if function.cause != vocabulary.BY_INTENT:
         function.cause = vocabulary.BY_INTENT
+        function.reason = reason or function.reason
         records_of(tx).put_function(tx, run, 1, function)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .package import WorkSpec
 
 _TASK: Final = "task"
-_ADDED: Final = ("cause", "ended_by", "history")
+_ADDED: Final = ("cause", "ended_by", "history", "reason")
 """What this program adds to the document of a run."""
 
 
@@ -128,6 +128,7 @@ class LateRecords(Records):
             added = TakenFields(outer, f"'{ref}'")
             function.cause, function.ended_by = added.text("cause"), added.text("ended_by")
             function.history = added.items("history", dict)
+            function.reason = added.text("reason")
         return function
 
     def last_number(self, snapshot: Snapshot, run: RunRef) -> int:

@@ -244,8 +244,9 @@ def watched_paths(value: Document, ref: str) -> list[str]:
 class Function(Record):
     """`<run>/functions/1`: what is executed, its dependencies and inputs, and through which statuses it went.
 
-    Beyond design 7, `cause` says why the run was made, `overrides` which inputs came from the intent, `intent` the
-    id of the intent's document when the run started (see finish.py), and `ended_by` what cancelled it.
+    Beyond design 7, `cause` says what made the run, `reason` why that was done, `overrides` which inputs came from the
+    intent, `intent` the id of the intent's document when the run started (see finish.py), and `ended_by` what cancelled
+    it.
     """
 
     __slots__ = (
@@ -260,6 +261,7 @@ class Function(Record):
         "outer",
         "outputs",
         "overrides",
+        "reason",
         "status",
     )
 
@@ -277,6 +279,7 @@ class Function(Record):
         ended_by: str = "",
         others: Fields | None = None,
         outer: Fields | None = None,
+        reason: str = "",
     ) -> None:
         self.fn = fn
         self.status = status
@@ -288,6 +291,7 @@ class Function(Record):
         self.overrides = overrides if overrides is not None else {}
         self.intent = intent
         self.ended_by = ended_by
+        self.reason = reason
         self.others = others if others is not None else {}
         self.outer = outer if outer is not None else {}
 
@@ -311,6 +315,7 @@ class Function(Record):
             overrides=taken.fields("overrides"),
             intent=taken.text("intent"),
             ended_by=taken.text("ended_by"),
+            reason=taken.text("reason"),
             others=current,
             outer=outer,
         )
@@ -325,6 +330,7 @@ class Function(Record):
             "overrides": self.overrides,
             "intent": self.intent,
             "ended_by": self.ended_by,
+            "reason": self.reason,
         }
         current.update({key: value for key, value in optional.items() if value})
         return {"current": {**current, **self.others}, "history": self.history, **self.outer}

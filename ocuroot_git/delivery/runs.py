@@ -54,8 +54,10 @@ class Waits(Conflict):
 # Making runs
 
 
-def make(tx: Transaction, work: WorkRef, type_: str, cause: str) -> RunRef:
+def make(tx: Transaction, work: WorkRef, type_: str, cause: str, reason: str = "") -> RunRef:
     """Make the next run of a piece of work, pending; one before it that failed is thereby retried.
+
+    It keeps why it was asked for: what `-m` says now, where that is what it follows from, else `reason`.
 
     Raises NotFound where the release does not define the work, Conflict where a run of it is open.
     """
@@ -84,9 +86,15 @@ def make(tx: Transaction, work: WorkRef, type_: str, cause: str) -> RunRef:
     now = model.timestamp()
     history: list[Fields] = [{"time": now, "status": vocabulary.PENDING}]
     function = Function(spec.function(type_), vocabulary.PENDING, dependencies, inputs, history=history, cause=cause)
+    said = None if cause in _OF_ITSELF else tx.origin(tx.backend_of(tx.side("state"))[0]).reason
+    function.reason = said or reason
     records_of(tx).create(tx, run, type_, function)
     tx.create(run.status(vocabulary.PENDING), {"time": now})
     return run
+
+
+_OF_ITSELF: Final = (vocabulary.BY_INPUT, vocabulary.BY_ENVIRONMENT)
+"""Causes of runs that follow from what was done for other reasons."""
 
 
 def _definition(package: Package, work: WorkRef, type_: str, where: Environment | None) -> tuple[int, WorkSpec]:
@@ -368,17 +376,22 @@ def enter(tx: Transaction, run: RunRef, function: Function, status: str, claim: 
         if marker != status:
             tx.delete(run.status(marker))
     said = claim.to_document() if claim is not None else {"time": now}
-    tx.set(run.status(status), {**said, **_by_whom(tx)})
+    tx.set(run.status(status), {**said, **_by_whom(tx, function.reason if status in _AS_ASKED else "")})
     records_of(tx).put_function(tx, run, 1, function)
     steps.follow(tx, run, status)
 
 
-def _by_whom(tx: Transaction) -> Fields:
+_AS_ASKED: Final = (vocabulary.RUNNING, vocabulary.PAUSED, vocabulary.COMPLETE, vocabulary.FAILED)
+"""Statuses to which a run comes for the reason for which it was made."""
+
+
+def _by_whom(tx: Transaction, otherwise: str) -> Fields:
     """Who asks for a change, in which run of a CI system and why, for a marker to say: as the trailers of the commit
-    will (design 12), for those who have not got the commits."""
+    will (design 12), for those who have not got the commits. Where these say no reason it is `otherwise`."""
     backend, _ = tx.backend_of(tx.side("state"))
     actor, run, reason = tx.origin(backend).values()
-    return {name: text for name, text in (("actor", actor), ("run", run), ("reason", reason)) if text is not None}
+    said = (("actor", actor), ("run", run), ("reason", reason or otherwise))
+    return {name: text for name, text in said if text}
 
 
 def cancel(tx: Transaction, run: RunRef, ended_by: str) -> None:
@@ -429,7 +442,7 @@ def retry(tx: Transaction, run: RunRef) -> RunRef:
     vocabulary.check_transition(run.ref, function.status, vocabulary.FAILED_RETRIED)
     if last_run(tx, run.work) != run:
         raise WrongStatus(f"cannot retry '{run}': a later run has followed it")
-    return make(tx, run.work, read_run(tx, run).type, function.cause)
+    return make(tx, run.work, read_run(tx, run).type, function.cause, function.reason)
 
 
 def retry_release(tx: Transaction, release: str) -> list[RunRef]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .events import Event
     from .stretches import Stretch
 
-KIND: Final = "events/2"
+KIND: Final = "events/3"
 """Its number is raised whenever the meaning of what is remembered changes; dialect and directory are added to it."""
 
 _MOST_TOGETHER: Final = 64

@@ -15,6 +15,7 @@ from ..delivery import lenient
 from ..delivery.vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, FAILED, FAILED_RETRIED, PAUSED, RUNNING, UP
 from ..formats.commit_message import agreed_origin, operations_of
 from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredObject, StoredRef, object_path
+from ..formats.operation import Origin
 from ..formats.refs import STATE
 from ..formats.times import parse_seconds
 from ..git.objects import ABSENT, ObjectError, Oid
@@ -352,7 +353,8 @@ class EventReader:
 def _origin(commit: Commit, marker: Fields) -> tuple[str, str, str]:
     """Actor, run and reason of a change by its commit; its author, where nothing was written down of who asked for it.
 
-    Where a commit holds the changes of several, and they do not agree, the run's marker says whose it is of them.
+    Where a commit holds the changes of several, and they do not agree, the run's marker says whose it is of them. Where
+    it has no reason, the marker may have the one for which the run was asked for.
     """
     operations = operations_of(commit.message)
     actor, run, reason = agreed_origin(operations).values()
@@ -364,6 +366,8 @@ def _origin(commit: Commit, marker: Fields) -> tuple[str, str, str]:
             actor, run, reason = of_own[0].values()
     elif actor is None:
         actor = f"{commit.author.name} <{commit.author.email}>"
+    if reason is None:
+        reason = Origin.kept(None, None, lenient.line(marker.get("reason"))).reason
     return lenient.line(actor), lenient.line(run), lenient.line(reason)
 
 

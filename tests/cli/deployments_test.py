@@ -219,6 +219,60 @@ def short(found: list[dict[str, Any]]) -> list[tuple[str, str, str, str, Any, An
     ]
 
 
+def test_why_a_run_was_asked_for_is_why_it_was_deployed(shop: Repo) -> None:
+    first, second = release_of(shop, 1), release_of(shop, 2)
+
+    def newest() -> tuple[str, Any, Any]:
+        """Of what was deployed last: type, reason, and that reason as a clone has it that has no history."""
+        event = events(shop, "-1")[0]
+        marker = shop.value(f"{event['run_ref']}/status/{event['status']}")
+        return event["type"], event["reason"], marker.get("reason")
+
+    back = json.dumps({"release": first})
+    shop.ocuroot("set", "-f=json", "-m", "it is too slow", "//web/+/deploy/staging", back)
+    shop.ocuroot("set", "+/custom/x", "1", "-m", "of something else")
+    shop.run("work", "any", "-q")
+    assert newest() == ("up", "it is too slow", "it is too slow")
+    # What whoever deploys says counts for more.
+    shop.ocuroot("set", "-f=json", "-m", "mended", "//web/+/deploy/staging", json.dumps({"release": second}))
+    shop.run("work", "any", "-q", "-m", "at last")
+    assert newest() == ("up", "at last", "at last")
+    shop.ocuroot("run", "retry", "-m", "the disk was full", f"{second}/deploy/production/1")
+    shop.run("work", "any", "-q")
+    assert newest() == ("up", "the disk was full", "the disk was full")
+    shop.ocuroot("rollback", "staging", "--to", first, "--no-hold", "-m", "slow again")
+    shop.run("work", "any", "-q")
+    assert newest() == ("up", "slow again", "slow again")
+    # The newest change of an intent counts, and one by a program that says nothing of it hides what was before.
+    shop.ocuroot(
+        "set", "-f=json", "-m", "no reason any more", "//web/+/deploy/staging", json.dumps({"release": second})
+    )
+    shop.ocuroot("delete", "//web/+/deploy/staging")
+    shop.run("work", "any", "-q")
+    assert newest() == ("down", None, None)
+    shop.ocuroot("delete", "-m", "for good", "//web/+/deploy/production")
+    tree, tip = (shop.git("rev-parse", name) for name in ("state^{tree}", "state"))
+    shop.git("update-ref", "refs/heads/state", shop.git("commit-tree", "-p", tip, "-m", "of another", tree))
+    shop.run("work", "any", "-q")
+    assert newest() == ("down", None, None)
+
+
+def test_a_shallow_clone_knows_why_by_the_newest_commit(shop: Repo, tmp_path: Path) -> None:
+    shop.git("config", "uploadpack.allowFilter", "true")
+    shop.git("config", "receive.denyCurrentBranch", "ignore")
+    wanted = json.dumps({"release": release_of(shop, 1)})
+    shop.ocuroot("set", "-f=json", "-m", "it is too slow", "//web/+/deploy/staging", wanted)
+    other = Repo(tmp_path / "other")
+    shop.git("clone", "-q", str(shop.path), str(other.path))
+    for key, value in (("repoAlias", "shop"), ("state.remote", f"file://{shop.path}"), ("state.branch", "state")):
+        other.git("config", f"ocuroot.{key}", value)
+    other.ocuroot("apply", "--all")
+    (cache,) = (other.path / ".git" / "ocuroot").glob("*.git")
+    assert (cache / "shallow").exists()
+    other.run("work", "any", "-q")
+    assert events(shop, "-1")[0]["reason"] == "it is too slow"
+
+
 def test_history_has_each_deployment_with_what_was_there_before(shop: Repo) -> None:
     first, second = release_of(shop, 1), release_of(shop, 2)
     shop.ocuroot("set", "-f=json", "//web/+/deploy/staging", json.dumps({"release": first}))

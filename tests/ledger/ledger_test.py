@@ -258,7 +258,7 @@ def test_what_is_too_old_is_not_read_ahead(repo: Repo, monkeypatch: pytest.Monke
 def test_what_is_remembered_can_be_checked(store: Repo) -> None:
     _three_releases(store)
     _events(store)
-    kind = "events/2/1/"
+    kind = f"{chunks.KIND}/1/"
     kinds = json.loads(store.ocuroot("cache", "--stat", "--json"))["kinds"]
     assert kinds[kind] >= 1
     done = store.run("cache", "--verify")
