@@ -120,6 +120,34 @@ def prefetch(tree: StoreTree, heads: Iterable[str], scope: Scope = "near") -> No
         tree.files.prefetch([node for node in nodes if node is not None and tree.files.is_tree(node)], scope)
 
 
+def prefetch_work(tree: StoreTree, found: Iterable[str]) -> None:
+    """Fetch what says how the work of some releases stands, in a few batches, where the store is partial (8.4): their
+    directories, and the documents of the last run of each piece of work."""
+    if not tree.files.is_partial:
+        return
+    every = list(found)
+    nodes = (tree.node(f"{REFS}/{release}") for release in every)
+    tree.files.prefetch_below([node for node in nodes if node is not None and tree.files.is_tree(node)])
+    refs = []
+    for release in every:
+        refs.append(release)
+        for word in tree.layout.work_types:
+            for name in tree.names(f"{REFS}/{release}/{word}"):
+                work = f"{release}/{word}/{name}"
+                numbers = [one for one in tree.names(f"{REFS}/{work}") if one.isascii() and one.isdigit()]
+                run = f"{work}/{max(numbers, key=int)}" if numbers else work
+                for below in ("status", "functions"):
+                    refs += [f"{run}/{below}/{one}" for one in tree.names(f"{REFS}/{run}/{below}")]
+                refs.append(run)
+    from ..store.prefetch import prefetch_refs  # late: of a local store nothing is fetched
+
+    parsed = []
+    for ref in refs:
+        with Problems().leave_out(ref):
+            parsed.append(Ref.parse(ref))
+    prefetch_refs(tree, parsed)
+
+
 def releases(
     snapshot: Snapshot, package: str, problems: Problems = STRICT, *, among: Collection[int] | None = None
 ) -> list[int]:
@@ -138,6 +166,14 @@ def releases(
             else:
                 found.append(number)
     return found
+
+
+def newest_number(snapshot: Snapshot, package: str, problems: Problems = STRICT) -> int:
+    """The highest number of a release of a package that has a document; 0 where there is none. No other is read."""
+    for number in sorted(state_tree(snapshot).release_numbers(package), reverse=True):
+        if releases(snapshot, package, problems, among=[number]):
+            return number
+    return 0
 
 
 def _refuse_remains(snapshot: Snapshot, ref: str, below: tuple[str, ...]) -> None:
@@ -355,6 +391,12 @@ def read_deployed(snapshot: Snapshot, run: RunRef) -> Function:
     if not run.number and ref != run.work.ref:
         return Function({}, COMPLETE, [], {})
     return _read_part(snapshot, ref, records.deployed_function)
+
+
+def when_made(snapshot: Snapshot, run: RunRef, function: Function, status: str) -> str:
+    """When a run was made; where another program made it, and did not say, when it came to its status."""
+    marker = function.history[0] if function.history else snapshot.get(run.status(status), None)
+    return str(marker.get("time", "")) if isinstance(marker, dict) else ""
 
 
 def function_ref(snapshot: Snapshot, run: RunRef) -> str:

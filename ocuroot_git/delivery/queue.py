@@ -9,21 +9,24 @@ from .gates import Gates
 from .problems import BAD, BadDocument, Problems
 from .queries import (
     markers_of,
+    newest_number,
     read_claim,
     read_function,
     read_release,
     read_run,
+    when_made,
 )
-from .queries import releases as releases_of
-from .survey import ops, unsettled_runs
+from .survey import ops, summary_of, unsettled_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Final
 
     from ..store.snapshot import Snapshot
     from .fields import Fields
-    from .model import Claim, Function
+    from .left_runs import Left
+    from .model import Claim
 
 READY: Final = "ready"
 WAITING: Final = "waiting"
@@ -142,20 +145,37 @@ def run_items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
 
     Of several releases that are ready for one place, the newest is; the older ones wait for being superseded by it.
     """
-    items = []
-    newest: dict[str, int] = {}
     gates = Gates(snapshot)
-    for run, status in unsettled_runs(snapshot, problems):
+    left: dict[str, list[Left]] = {}
+    if summary_of(snapshot).unsettled:
+        from .left_runs import left_runs  # late: often all is done
+
+        left = left_runs(snapshot)
+    found = {package: list(_left_items(snapshot, one, gates, problems)) for package, one in left.items()}
+    newest: dict[str, int] = {}
+    for run, status in unsettled_runs(snapshot, problems, but_of=left):
         if status not in (*vocabulary.OPEN, vocabulary.FAILED):
             continue
         package = run.work.package
         if package not in newest:
-            newest[package] = max(releases_of(snapshot, package, problems), default=0)
+            newest[package] = newest_number(snapshot, package, problems)
         with problems.leave_out(run.work.ref):
             if status != vocabulary.FAILED or not failures.is_dealt_with(snapshot, run, newest[package]):
-                items.append(_run_item(snapshot, run, status, gates))
+                found.setdefault(package, []).append(_run_item(snapshot, run, status, gates))
+    items = [item for _, of_package in sorted(found.items()) for item in of_package]
     _yield_to_newer(snapshot, items)
     return sorted(items, key=lambda item: (item.made, addresses.release_number(RunRef.parse(item.ref).work.release)))
+
+
+def _left_items(snapshot: Snapshot, left: list[Left], gates: Gates, problems: Problems) -> Iterator[QueueItem]:
+    """The items of runs that are left of a package. Those that failed are as they were; what others wait for is not."""
+    for ref, status, type_, made in left:
+        if status == vocabulary.FAILED:
+            yield QueueItem("run", ref, FAILED, type=type_, made=made)
+        else:
+            run = RunRef.parse(ref)
+            with problems.leave_out(run.work.ref):
+                yield _run_item(snapshot, run, status, gates)
 
 
 def _yield_to_newer(snapshot: Snapshot, items: list[QueueItem]) -> None:
@@ -175,18 +195,12 @@ def _yield_to_newer(snapshot: Snapshot, items: list[QueueItem]) -> None:
             item.state, item.reasons = WAITING, [f"'{newer.work.release}', which is newer and ready"]
 
 
-def _when_made(snapshot: Snapshot, run: RunRef, function: Function, status: str) -> str:
-    """When a run was made; where another program made it, and did not say, when it came to its status."""
-    marker = function.history[0] if function.history else snapshot.get(run.status(status), None)
-    return str(marker.get("time", "")) if isinstance(marker, dict) else ""
-
-
 def _run_item(snapshot: Snapshot, run: RunRef, status: str, gates: Gates) -> QueueItem:
     function = read_function(snapshot, run)
     if function.status != status:
         raise BadDocument(run.ref, f"its marker says '{status}', and its function '{function.status}'")
     read_release(snapshot, run.work.release)
-    made = _when_made(snapshot, run, function, status)
+    made = when_made(snapshot, run, function, status)
     type_ = read_run(snapshot, run).type
     if status == vocabulary.FAILED:
         return QueueItem("run", run.ref, FAILED, type=type_, made=made)

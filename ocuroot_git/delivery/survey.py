@@ -14,13 +14,13 @@ from ..git.objects import ABSENT, ObjectError
 from ..store.draft import Draft
 from . import index, release_facts
 from .problems import STRICT, Problems
-from .queries import intent_tree, last_runs_of, ops_of, releases, state_tree
+from .queries import intent_tree, last_runs_of, ops_of, prefetch_work, releases, state_tree
 from .release_facts import KnownReleases
 from .summary import Summary, by_side, read_package
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Final
 
     from ..backends.base import Files, Node
@@ -119,15 +119,24 @@ def dialects_of(bases: Bases) -> str:
     return "/".join(str(tree.layout.dialect) if tree is not None else "-" for tree in bases)
 
 
-def unsettled_runs(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[RunRef, str]]:
+def unsettled_runs(
+    snapshot: Snapshot, problems: Problems = STRICT, *, but_of: Collection[str] = ()
+) -> Iterator[tuple[RunRef, str]]:
     """The last run of every piece of work that has not ended or has failed, with its status; and some that have ended.
 
-    Of packages in which all work has ended, by the names of its markers, no document is read.
+    Of packages in which all work has ended, by the names of its markers, no document is read; nor of those `but_of`
+    which the runs are asked for.
     """
     summary = summary_of(snapshot)
-    for package, numbers in _to_look_at(summary, summary.unsettled):
+    layout = state_tree(snapshot).layout
+    found = [one for one in _to_look_at(summary, summary.unsettled) if one[0] not in but_of]
+    if not isinstance(state_tree(snapshot), Draft):
+        prefetch_work(
+            state_tree(snapshot), [layout.release(name, number) for name, numbers in found for number in numbers or ()]
+        )
+    for package, numbers in found:
         for number in releases(snapshot, package, problems, among=numbers):
-            yield from last_runs_of(snapshot, state_tree(snapshot).layout.release(package, number), problems)
+            yield from last_runs_of(snapshot, layout.release(package, number), problems)
 
 
 def ops(snapshot: Snapshot, problems: Problems = STRICT) -> Iterator[tuple[str, str]]:

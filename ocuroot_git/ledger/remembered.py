@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..delivery import index, overview, release_facts, release_list, survey
+from ..delivery import index, left_runs, overview, release_facts, release_list, survey
 from ..formats.layout import DIALECTS, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid
 from ..git.program import GitError
@@ -108,6 +108,7 @@ class _Trees:
         kinds = (
             (index.KIND, self._facts),
             (release_list.KIND, self._releases),
+            (left_runs.KIND, self._left_runs),
             (survey.KIND, self._summary),
             (overview.KIND, self._package),
         )
@@ -183,6 +184,17 @@ class _Trees:
             repository, node = self._find(id_[:_LENGTH])
             name = survey.path_of_key(id_, 1)
             return _read(lambda: release_list.lines_alone(repository, layout, name, node))
+
+        return work_out
+
+    def _left_runs(self, dialects: list[str]) -> WorkOut | None:
+        if len(dialects) != 1 or dialects[0] == "-":
+            return None
+        layout = Layout(int(dialects[0]), "state")
+
+        def work_out(id_: str, _: bytes) -> bytes | None:
+            repository, node = self._find(id_[:_LENGTH])
+            return left_runs.left_alone(repository, layout, survey.path_of_key(id_, 1), node)
 
         return work_out
 

@@ -12,8 +12,10 @@ from .tree import StoreTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..backends.base import Files, Node
-    from ..formats.layout import Layout, Side
+    from ..formats.layout import Layout, ShownRef, Side
     from ..formats.refs import Ref
 
 
@@ -29,6 +31,7 @@ class PackageTree(StoreTree):
 
     def __init__(self, files: Files, node: Node | None, layout: Layout, package: str) -> None:
         super().__init__(files, None, layout)
+        self.package = package
         self._top = f"{REFS}/{package}"
         self._own = node
         self._directories = {self._top: node}
@@ -69,12 +72,31 @@ class Confined(Snapshot):
 
     def __init__(self, state: StoreTree, intent: StoreTree | None) -> None:
         self._sides: dict[Side, StoreTree | None] = {"state": state, "intent": intent}
+        self.matched = {}
 
     def side(self, side: Side) -> StoreTree:
         tree = self._sides[side]
         if tree is None:
             raise NoStore(f"there is no {side} store")
         return tree
+
+    def match(
+        self, *globs: str, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
+    ) -> list[ShownRef]:
+        """The refs of a side that match patterns, which must begin with the name of the package."""
+        from ..formats.globs import Glob, escape  # late: few questions take a pattern
+        from .walk import match_below
+
+        tree = self.side(side or "state")
+        assert isinstance(tree, PackageTree)
+        if (
+            side is None
+            or not links
+            or [*exclude]
+            or not all(glob.startswith(f"{escape(tree.package)}/") for glob in globs)
+        ):
+            raise Outside(" ".join(globs))
+        return sorted(match_below(tree, tree.package, Glob(*globs), side))
 
     @property
     def base(self) -> Ref:

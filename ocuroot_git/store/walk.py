@@ -64,6 +64,19 @@ def match_refs(
     return [tree.layout.shown(stored) for stored in _Walk(tree, glob, side).names(memory, tell)]
 
 
+def match_below(tree: StoreTree, stored: str, glob: Glob, side: Side) -> Iterator[ShownRef]:
+    """The refs below a directory of a store that match, in no particular order; nothing above it is read."""
+    node = tree.node(f"{REFS}/{stored}")
+    step: Step | None = Rules(tree.layout, glob, side).start
+    for name in stored.split("/"):
+        step = step[name] if step is not None else None
+    if node is None or step is None or not tree.files.is_tree(node):
+        return
+    todo = [(node, stored, step)]
+    for path, _ in tree.files.walk(todo, todo, OBJECT_FILE):  # type: ignore[arg-type]
+        yield tree.layout.shown(StoredRef(path))
+
+
 def without_links(tree: StoreTree, entries: Iterator[Entry]) -> Iterator[Entry]:
     """Those entries that are documents, not links."""
     if tree.files.is_partial:
