@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..formats.documents import Document
-    from ..formats.layout import Layout
+    from ..formats.layout import Layout, StoredRef
     from ..store.snapshot import Snapshot
     from ..store.transaction import Transaction
     from .addresses import RunRef, WorkRef
@@ -184,6 +184,9 @@ class LateRecords(Records):
 
     def current_target(self, run: RunRef) -> str:
         return run.work.ref
+
+    def early_op(self, snapshot: Snapshot, release: str, name: str) -> StoredRef | None:
+        return None
 
     # Intents
 

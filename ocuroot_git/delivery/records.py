@@ -18,7 +18,7 @@ name for the thing, how they are kept:
 from __future__ import annotations
 
 from ..formats.documents import same
-from ..formats.layout import OBJECT_FILE, REFS
+from ..formats.layout import OBJECT_FILE, REFS, StoredRef
 from ..formats.refs import STATE, Ref
 from . import model, vocabulary
 from .addresses import environment_ref, package_of
@@ -162,6 +162,18 @@ class Records:
     def current_target(self, run: RunRef) -> str:
         """Where the link leads by which a run is current."""
         return run.ref
+
+    def early_op(self, snapshot: Snapshot, release: str, name: str) -> StoredRef | None:
+        """Where early Ocuroot looks for what is to be looked at, where it works in the store as well.
+
+        It evaluates the package then, and so can do nothing with one that is no code.
+        """
+        from ..packages.evaluate import is_starlark  # late: it is asked for when environments change
+
+        package = package_of(release)
+        if not (is_starlark(package) and _early_ocuroot_works(snapshot, package)):
+            return None
+        return StoredRef(f"{release}/{snapshot.tree(_STATE).layout.early_op}/{name}")
 
     # Intents
 

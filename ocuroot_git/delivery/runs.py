@@ -424,6 +424,9 @@ def mark(tx: Transaction, release: str, op: str) -> None:
     ref = f"{release}/op/{op}"
     if not tx.exists(ref):
         tx.set(ref, {"time": model.timestamp()})
+    for_others = records_of(tx).early_op(tx, release, op)
+    if for_others is not None:
+        tx.leave_for_others(for_others, {"time": model.timestamp()})
 
 
 def intent_id(snapshot: Snapshot, work: WorkRef) -> str:

@@ -18,7 +18,7 @@ from ..formats.layout import (
     object_path,
     split_target,
 )
-from ..formats.refs import LONGEST, Ref, RefError
+from ..formats.refs import LONGEST, STATE, Ref, RefError
 from ..git.objects import ABSENT, SHORTEST_ID
 from .draft import Draft, too_long
 from .snapshot import Snapshot, absent
@@ -88,6 +88,16 @@ class Transaction(Snapshot):
         others = before.others if before is not None else None
         draft.put_object(stored, StoredObject("ref", value, links, body_type, others))
         self._touch("set", draft, stored)
+
+    def leave_for_others(self, stored: StoredRef, value: Document) -> None:
+        """Leave a document for another program in the state store, at a place that refs do not tell from others.
+
+        One that is there stays as it is.
+        """
+        draft = self._draft(Ref(marker=STATE))
+        if draft.object(stored) is None:
+            draft.put_object(stored, StoredObject("ref", value))
+            self._touch("set", draft, stored)
 
     def restore(self, ref: Ref | str, content: StoredObject) -> None:
         """Make the document at just `ref` be one that was there once, with all that was kept about it, but for links.

@@ -300,3 +300,19 @@ def test_the_marker_that_early_ocuroot_leaves_when_environments_change_is_looked
     assert work_any(store) == [f"complete\t{web}/deploy/green/1"]
     assert store.ocuroot("match", f"{web}/{{op,task,call}}/**") == ""
     assert work_any(store) == [] and store.run("fsck").returncode == 0
+
+
+def test_a_marker_is_left_for_early_ocuroot_where_it_can_evaluate_the_package(store: Repo) -> None:
+    prepare(store, "staging")
+    store.ocuroot("update", "--stdin", input="".join(f"{line}\n" for line in ORIGINAL_WORKS))
+    wanted = package([deploy(environments={"attributes": {"tier": "web"}})])
+    code = release(store, wanted, "web.ocu.star")
+    json_ = release(store, wanted, "other")
+    store.ocuroot("set", "-f=json", "+/environment/green", '{"name": "green", "attributes": {"tier": "web"}}')
+    store.ocuroot("apply", "--all")
+    assert sorted(store.ocuroot("match", "**/{op,task}/*").splitlines()) == sorted(
+        [f"{json_}/op/check_envs", f"{code}/op/check_envs", f"{code}/task/check_envs"]
+    )
+    assert store.ocuroot("work", "list").count("check_envs") == 2
+    assert sorted(work_any(store)) == [f"complete\t{one}/deploy/green/1" for one in (json_, code)]
+    assert store.ocuroot("match", "**/{op,task}/*") == "" and store.run("fsck").returncode == 0

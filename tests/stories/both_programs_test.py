@@ -115,6 +115,20 @@ def test_turn_by_turn(team: Team, turns: str) -> None:
     same_for_both(team)
 
 
+@pytest.mark.parametrize("turns", ["ot", "to"])
+def test_an_environment_that_one_applied_is_taken_up_by_the_other(team: Team, turns: str) -> None:
+    at = Turns(team.place("work"), "to")  # where early Ocuroot has not worked yet, nothing is left for it
+    at.both("release new environments.ocu.star")
+    release = [f"release new {WEB} --force", f"release continue {team.release(1)}"]
+    at.do(release, release[:1])
+    at.turns = itertools.cycle(turns)
+    green = '{"name":"green","attributes":{"type":"prod"}}'
+    at.place.repo.ocuroot("state", "set", "-f=json", f"{team.intent}/environment/green", green)
+    at.both(f"state apply {team.intent}/environment/green")
+    at.do(["work any"], ["work any", "work any"])
+    assert at.value(f"{PACKAGE}/@/deploy/green#output/where") == "green"
+
+
 class Job(threading.Thread):
     """A machine on which one program gives one command after the other; `told` has each with its exit status."""
 
