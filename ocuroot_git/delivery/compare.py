@@ -309,6 +309,18 @@ def is_left_behind(snapshot: Snapshot, work: WorkRef, intent: Intent) -> bool:
     return is_foreign and same(intent.input, model.write_inputs(read_function(snapshot, last).inputs))
 
 
+def asks_for_nothing(snapshot: Snapshot, ref: Ref) -> bool:
+    """Whether there is an intent of a deployment at a ref that is but the trace of one that was taken down."""
+    if ref.type != DEPLOY or not ref.is_intent or not snapshot.exists(ref):
+        return False
+    work = WorkRef(f"{ref.repo}/-/{ref.path}/{STATE}", DEPLOY, ref.name)
+    with Problems().leave_out(str(ref)):
+        intent = read_intent(snapshot, work)
+        is_gone = deployed(snapshot, work.package, work.name) is None
+        return is_gone and intent is not None and is_left_behind(snapshot, work, intent)
+    return False
+
+
 def is_as_wanted(snapshot: Snapshot, work: WorkRef, run: RunRef) -> bool:
     """Whether what is deployed is what the intent says, and nothing is about to take it down."""
     intent = read_intent(snapshot, work)

@@ -15,6 +15,7 @@ from ..store.history import changed_files, changing_commits
 from ..store.prefetch import prefetch_changes
 from ..store.snapshot import Snapshot
 from ..store.transaction import Transaction
+from .compare import asks_for_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,12 +122,20 @@ class _Change:
     """What a commit did to a ref: the object before it and after it, None for none."""
 
     def __init__(
-        self, ref: ShownRef, stored: StoredRef, before: StoredObject | None, after: StoredObject | None
+        self,
+        ref: ShownRef,
+        stored: StoredRef,
+        before: StoredObject | None,
+        after: StoredObject | None,
+        *,
+        asked: bool = False,
     ) -> None:
         self.ref = ref
         self.before = before
         self.after = after
         self._stored = stored
+        self._asked = asked
+        """Whether it was an intent of a deployment, and asked for something before the commit."""
 
     @property
     def status(self) -> str:
@@ -171,8 +180,13 @@ class _Change:
 
     def put(self, tx: Transaction) -> None:
         """Put back the document that was there."""
-        if self.before is not None and self.before.kind == "ref":
-            tx.restore(self.ref, self.before)
+        if self.before is None or self.before.kind != "ref":
+            return
+        tx.restore(self.ref, self.before)
+        ref, body = Ref.parse(self.ref), self.before.body
+        if self._asked and isinstance(body, dict) and asks_for_nothing(tx, ref):
+            # What it asked for was taken down meanwhile, and early Ocuroot's intents look like traces of that then.
+            tx.set(ref, {name: value for name, value in body.items() if name != "type"})
 
     def link(self, tx: Transaction) -> None:
         """Put back the link that was there."""
@@ -194,7 +208,7 @@ def _changes(tx: Transaction, backend: Backend, commit: Commit) -> list[_Change]
     repository = backend.repository
     assert repository is not None
     parent = _parent(repository, commit)
-    after = _at(tx, backend, repository, commit.oid)
+    after, earlier = _at(tx, backend, repository, commit.oid), _at(tx, backend, repository, parent)
     before_root, after_root = repository.root(parent), repository.root(commit.oid)
     if repository.is_partial:
         prefetch_changes(repository, [(before_root, after_root)])
@@ -215,7 +229,8 @@ def _changes(tx: Transaction, backend: Backend, commit: Commit) -> list[_Change]
             continue  # only the list of links to it, which is kept with those
         if not _is_undone(ref):
             raise _refusal(commit, ref)
-        found.append(_Change(ref, stored, *objects))
+        asked = objects[0] is not None and not asks_for_nothing(earlier, Ref.parse(ref))
+        found.append(_Change(ref, stored, *objects, asked=asked))
     if not found:
         raise Fatal(f"cannot undo commit {commit.oid[:12]}: it changed nothing")
     return sorted(found, key=lambda change: change.ref)

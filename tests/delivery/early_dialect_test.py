@@ -316,3 +316,30 @@ def test_a_marker_is_left_for_early_ocuroot_where_it_can_evaluate_the_package(st
     assert store.ocuroot("work", "list").count("check_envs") == 2
     assert sorted(work_any(store)) == [f"complete\t{one}/deploy/green/1" for one in (json_, code)]
     assert store.ocuroot("match", "**/{op,task}/*") == "" and store.run("fsck").returncode == 0
+
+
+def test_an_intent_of_early_ocuroot_that_comes_back_asks_for_its_deployment(store: Repo) -> None:
+    web = deployed_with_note(store)
+    inputs = store.value(f"{web}/deploy/staging/1/functions/1#current/inputs")
+    theirs = json.dumps({"type": "", "release": web, "input": inputs})  # as it writes it when it deploys
+    store.ocuroot("set", "-f=json", "//web/+/deploy/staging", theirs)
+    store.ocuroot("delete", "//web/+/deploy/staging")
+    deleted = store.oid("state")
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
+    store.ocuroot("undo", deleted)
+    assert diff(store) == ["A\tshop/-/web/+/deploy/staging"]
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/3"]
+    assert store.ocuroot("resolve", "//web/@/deploy/staging") == f"{web}/deploy/staging/3"
+
+
+def test_the_trace_of_early_ocuroot_that_comes_back_asks_for_nothing(store: Repo) -> None:
+    web = deployed_with_note(store)
+    store.ocuroot("delete", "//web/+/deploy/staging")
+    assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
+    inputs = store.value(f"{web}/deploy/staging/2/functions/1#current/inputs")
+    left = json.dumps({"type": "", "release": web, "input": inputs})
+    store.ocuroot("set", "-f=json", "//web/+/deploy/staging", left)
+    store.ocuroot("delete", "//web/+/deploy/staging")
+    store.ocuroot("undo")
+    assert store.value("//web/+/deploy/staging")["type"] == ""
+    assert diff(store) == [] and work_any(store) == []
