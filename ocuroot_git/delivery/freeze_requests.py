@@ -96,7 +96,9 @@ def gate_document(
 
 def name_for(targets: Sequence[str]) -> str:
     """A name for a gate, made of what it is about."""
-    return "".join(char if char.isalnum() or char in "._" else "-" for char in "-".join(targets) or "all")[:100]
+    return "".join(
+        char if char.isalnum() or char in "._" else "-" for char in "-".join(dict.fromkeys(targets)) or "all"
+    )[:100]
 
 
 def _environments(snapshot: Snapshot, targets: Sequence[str]) -> list[str] | Fields:

@@ -90,22 +90,39 @@ def thaw(stores: Stores, names: list[str] | None, operation: Operation | None = 
             for name in chosen:
                 if name not in known:
                     raise NotFound(f"there is no gate '{name}'", hint="'git ocuroot gate list' shows what there is")
-        for name in chosen:
+        for name in _lowest_first(chosen):
             _remove(tx, INTENT, name)
         return {"names": chosen}
 
     def follow(tx: Transaction, wanted: Fields) -> Fields:
-        for name in wanted["names"]:
+        for name in _lowest_first(wanted["names"]):
             _remove(tx, STATE, name)
         return wanted
 
     return write_both(stores, want, follow, "thaw", operation=operation)
 
 
+def _lowest_first(names: list[str]) -> list[str]:
+    """Those first that stand below others: `a/b` before `a`."""
+    return sorted(names, reverse=True)
+
+
 def _remove(tx: Transaction, marker: str, name: str) -> None:
-    """Take away a gate of one store, be it one that cannot be read."""
+    """Take away a gate of one store, be it one that cannot be read, and none of those whose names go on after its own.
+
+    Raises Fatal where it cannot be read, and those would go with it.
+    """
     ref = Ref.parse(gate_ref(marker, name))
-    if name not in gates.names_of(tx, marker):
+    known = gates.names_of(tx, marker)
+    if name not in known:
+        return
+    below = [other for other in known if other.startswith(f"{name}/")]
+    if below:
+        try:
+            tx.delete(ref)
+        except Error as error:
+            hint = f"they would go with it: 'git ocuroot thaw {' '.join(below)}' first, if they are to go"
+            raise Fatal(f"gate '{name}' stands above {', '.join(below)}, and {error.message}", hint=hint) from None
         return
     try:
         tx.remove(ref)

@@ -13,7 +13,7 @@ from .addresses import gate_ref
 from .approvals import Rules
 from .fields import Record, TakenFields, brief
 from .problems import BAD, BadDocument
-from .vocabulary import DENY, GATES, ModelError
+from .vocabulary import ALLOW, DENY, GATES, ModelError
 from .windows import FIELDS, Windows
 
 TYPE_CHECKING = False
@@ -167,8 +167,13 @@ class Gate(Record):
         self.approvals = _rules(taken.fields("approvals"))
 
     def _read_unknown(self, fields: Fields) -> None:
-        """What is not known might narrow what is allowed; of what is denied it could only take something away."""
+        """What is not known might narrow what is allowed; of what is denied it could only take something away.
+
+        So might approvals, for which only gates of their own kind ask.
+        """
         self.unknown = sorted(fields.keys() - _KNOWN)
+        if "approvals" in fields and self.kind == ALLOW:
+            raise ModelError("it has approvals, for which gates of the kind approve ask: write one beside it")
         if self.unknown and self.kind != DENY:
             raise ModelError(f"it has a field '{self.unknown[0]}', which is not known")
 

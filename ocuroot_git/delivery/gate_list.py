@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from ..formats.documents import same
 from ..formats.layout import SIDES
+from ..formats.refs import INTENT, STATE, Ref
 from ..formats.times import format_seconds
 from .gates import Gates, names_of
 from .vocabulary import ALLOW, APPROVE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ..formats.layout import Side
     from ..store.snapshot import Snapshot
     from .fields import Fields
@@ -17,11 +20,16 @@ if TYPE_CHECKING:
 
 
 class ListedGate:
-    """A gate as it is listed: where it stands (`sides`), whether it is `closed` or `open` now, and until when."""
+    """A gate as it is listed: where it stands (`sides`), whether it is `closed` or `open` now, and until when.
 
-    def __init__(self, gate: Gate, side: Side, moment: float) -> None:
+    Of the environments that it names, those that there are not are `missing`.
+    """
+
+    def __init__(self, gate: Gate, side: Side, moment: float, known: Collection[str]) -> None:
         self.gate = gate
         self.sides: list[Side] = [side]
+        named = gate.environments if isinstance(gate.environments, list) else []
+        self.missing = [name for name in named if name not in known]
         is_open, self.until = gate.at(moment)
         self.state = "closed" if is_open != (gate.kind == ALLOW and gate.problem is None) else "open"
 
@@ -40,6 +48,7 @@ class ListedGate:
             "by": gate.by or None,
             "reason": gate.reason or None,
             "problem": gate.problem,
+            "missing_environments": self.missing,
         }
 
 
@@ -58,6 +67,7 @@ def list_gates(snapshot: Snapshot) -> list[ListedGate]:
     """All gates by name, those that stand in one store alone or are another there each by itself."""
     found: list[ListedGate] = []
     judged = Gates(snapshot)
+    environments = _environments(snapshot) if any(judged.sides) else ()
     known: dict[str, ListedGate] = {}
     for side, gates in zip(SIDES, judged.sides):
         for gate in gates:
@@ -65,6 +75,14 @@ def list_gates(snapshot: Snapshot) -> list[ListedGate]:
             if same_one is not None and same(same_one.gate.document, gate.document):
                 same_one.sides.append(side)
             else:
-                known[gate.name] = ListedGate(gate, side, judged.moments[-1])
+                known[gate.name] = ListedGate(gate, side, judged.moments[-1], environments)
                 found.append(known[gate.name])
     return sorted(found, key=lambda one: one.gate.name)
+
+
+def _environments(snapshot: Snapshot) -> set[str]:
+    """The environments that there are, or that are wanted, those too that cannot be read."""
+    found = {Ref.parse(ref).name for ref in snapshot.match(f"{STATE}/environment/*", side="state")}
+    if snapshot.has_intent():
+        found.update(Ref.parse(ref).name for ref in snapshot.match(f"{INTENT}/environment/*", side="intent"))
+    return found

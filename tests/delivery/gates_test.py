@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.delivering import call, commits, copy_of, deploy, package, prepare, refused, release, work_any
-from support.repositories import Repo
+from support.repositories import Repo, put_file
 from support.viewing import Browser, application
 
 import ocuroot_git
@@ -125,6 +125,7 @@ def test_what_is_wanted_closes_before_it_is_applied(shop: Repo) -> None:
         ({"kind": "allow", "environments": ["production"], "start": "2020-01-01"}, ""),
         ({"kind": "allow", "environments": ["production"], "end": "2021-01-01"}, "production"),
         ({"kind": "allow", "start": "2020-01-01", "rrule": "FREQ=DAILY", "duration": "2d"}, ""),
+        ({"kind": "allow", "approvals": {"count": 2}}, "staging production"),
         # What cannot be understood
         (5, "staging production"),
         (None, "staging production"),
@@ -175,6 +176,26 @@ def test_a_gate_whose_file_is_damaged_closes_and_can_be_taken_away(shop: Repo) -
     refused(shop, 3, "gate 'broken', which is closed because", "run", "start", STAGING)
     shop.ocuroot("thaw", "broken")
     refused(shop, 3, "gate 'file', which is closed because", "run", "start", STAGING)
+
+
+def test_gates_whose_names_go_on_after_another_s_stay_when_that_is_thawed(shop: Repo) -> None:
+    for name in ("a", "a/b", "a/b/c", "ab"):
+        shop.ocuroot(*FREEZE, "production", "--name", name)
+    shop.ocuroot("thaw", "a")
+    assert [gate["name"] for gate in listed(shop)] == ["a/b", "a/b/c", "ab"]
+    assert shop.run("get", f"{GATES}/a").returncode == shop.run("get", "+/custom/gate/a").returncode == 1
+    put_file(shop, "refs/@/custom/gate/a/b/@object.json", "{")
+    said = refused(shop, 128, "gate 'a/b' stands above a/b/c, and ", "thaw", "a/b")
+    assert "hint: they would go with it: 'git ocuroot thaw a/b/c' first" in said
+    shop.ocuroot("thaw", "a/b", "a/b/c")
+    assert [gate["name"] for gate in listed(shop)] == ["ab"]
+
+
+def test_an_environment_that_is_not_there_is_named(shop: Repo) -> None:
+    set_gate(shop, "x", {"kind": "deny", "environments": ["prodution", "staging"]})
+    assert listed(shop)[0]["missing_environments"] == ["prodution"]
+    assert "there is no environment prodution" in shop.ocuroot("gate", "list")
+    assert "there is no environment prodution" in Browser(application(shop.path)).get("/")
 
 
 def test_of_gates_that_allow_one_is_enough(shop: Repo) -> None:

@@ -69,6 +69,8 @@ def _line(context: Context, listed: ListedGate) -> str:
     words = [when, gate.about, f"by {gate.by}" if gate.by else "", gate.problem or gate.reason]
     if listed.sides != ["state", "intent"]:
         words.append(f"in {listed.sides[0]} only")
+    if listed.missing:
+        words.append(f"there is no environment {', '.join(map(terminal.name, listed.missing))}")
     kind = gate.kind or "?"
     return f"{state} {kind:<7} {terminal.name(gate.name)}\t{'; '.join(word for word in words if word)}"
 
