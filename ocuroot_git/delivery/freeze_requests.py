@@ -96,9 +96,8 @@ def gate_document(
 
 def name_for(targets: Sequence[str]) -> str:
     """A name for a gate, made of what it is about."""
-    return "".join(
-        char if char.isalnum() or char in "._" else "-" for char in "-".join(dict.fromkeys(targets)) or "all"
-    )[:100]
+    text = "-".join(dict.fromkeys(targets)) or "all"
+    return "".join(char if char.isalnum() or char in "._" else "-" for char in text)[:100]
 
 
 def _environments(snapshot: Snapshot, targets: Sequence[str]) -> list[str] | Fields:

@@ -97,7 +97,7 @@ class Give(CheckedAction):
 
     def _ref(self) -> Ref:
         ref = Ref.parse(self["ref"])
-        if not ref.is_intent or ref.type != "custom" or ref.is_relative:
+        if not ref.is_intent or ref.type != "custom" or ref.is_relative or ref.fragment:
             raise UsageError(f"'{ref}' is no custom document that can be wanted: such as +/custom/x")
         return ref
 

@@ -232,7 +232,15 @@ def test_what_an_input_waits_for_is_given(shop: Repo) -> None:
     shop.run("work", "any")
     assert shop.value(f"{made}/deploy/production/1/functions/1#current/inputs/n/value") == 2
     assert "/do/give" not in writer.get(f"/ref/{made}/deploy/production/1").get_data(as_text=True)
-    for bad in ("@/custom/x", "+/environment/x", f"{WEB}/+/deploy/production", "./custom/x", "+/custom/..", "//"):
+    for bad in (
+        "@/custom/x",
+        "+/environment/x",
+        f"{WEB}/+/deploy/production",
+        "./custom/x",
+        "+/custom/..",
+        "//",
+        "+/custom/x#y",
+    ):
         assert writer.get(f"/do/give?{urlencode({'ref': bad, 'value': '1'})}").status_code in (400, 500)
     assert writer.get("/do/give?ref=%2B/custom/x&value={&as_json=1").status_code >= 400
     fields = writer.confirm("give", ref=n, value="1")
@@ -440,8 +448,23 @@ def test_odd_requests_are_refused(shop: Repo) -> None:
     assert as_json.status_code == 415
     assert writer.send("nothing", fields).status_code in (403, 404)
     assert writer.client.post(f"/ref/{WEB}/@2", data=fields, headers=OURS).status_code == 405
+    form = {**OURS, "Content-Type": "application/x-www-form-urlencoded"}
+    for body in (b"what=%ff%fe&token=%00&reason=%zz", b"\xff\xfe", b"", b"a" * 100):
+        assert writer.client.post("/do/hold", data=body, headers=form, buffered=True).status_code == 403
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
         assert writer.client.open("/do/hold", method=method, headers=OURS).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "reason", ["\0", "\x1b[2J", "a\nOcuroot-Actor: github:eve\n", "a\r\n\r\nOcuroot-Operation: x", "x" * 5000]
+)
+def test_a_reason_is_text_whatever_it_holds(shop: Repo, reason: str) -> None:
+    writer = Writer(shop)
+    answer = writer.send("hold", writer.confirm("hold", release=f"{WEB}/@2"), reason)
+    assert answer.status_code == 200
+    for name, value in (("Actor", "local:test@example.com"), ("Command", "hold")):
+        assert shop.git("log", "-1", f"--format=%(trailers:key=Ocuroot-{name},valueonly)", "state").strip() == value
+    assert len(shop.ocuroot("hold").splitlines()) == 1 and "\x1b" not in shop.ocuroot("hold")
 
 
 def test_reading_an_action_writes_nothing(shop: Repo) -> None:
