@@ -169,7 +169,7 @@ class AttemptReader:
                 chunks = chunks if chunks is not None else self._ledger.chunks(at, since)
                 chunk = next(chunks)
                 page = Page.of_chunk(chunk)
-                if not chunk.is_cut:
+                if not (chunk.is_cut or chunk.is_part):
                     self._new[at] = page.to_bytes()
             if len(self._new) >= _MOST_WRITTEN:
                 self._keep()

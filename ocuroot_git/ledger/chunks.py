@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 KIND: Final = "events/3"
 """Its number is raised whenever the meaning of what is remembered changes; dialect and directory are added to it."""
 
+_FEW: Final = 64
+"""New commits that are read by themselves, where what comes after them is remembered; and not their whole stretch."""
 _MOST_TOGETHER: Final = 64
 """Chunks that are read together, by two processes where there are two processors."""
 SLACK: Final = 1000
@@ -98,6 +100,11 @@ class Ledger:
                 at = chunk.next
                 older = older + chunk.commits if since is not None and chunk.newest < since else 0
                 continue
+            newest = self._newest_part() if at == self.start else None
+            if newest is not None:
+                yield newest
+                at = newest.next
+                continue
             stretches: list[Stretch] = []
             while at is not None and len(stretches) < together and (not stretches or older < SLACK):
                 if stretches and self._remembered(at) is not None:
@@ -115,6 +122,21 @@ class Ledger:
         is_here = not self._reader.is_shallow or self._reader.has_commit(start)
         self.is_cut = self.is_cut or not is_here
         return is_here
+
+    def _newest_part(self) -> Chunk | None:
+        """The chunk of the newest commits alone, where they are few, and what comes after them is remembered."""
+        stretch = self._reader.few(self.start, _FEW)
+        if self._memory is None or stretch.is_cut:
+            return None
+        oids = [oid for oid, _ in stretch.commits[1:]] + ([stretch.next] if stretch.next is not None else [])
+        known = self._memory.get(self.kind, oids)
+        count = next((number for number, oid in enumerate(oids, 1) if oid in known), None)
+        if count is None:
+            return None
+        chunk = self._reader.chunk(self._reader.few(self.start, count))
+        self.is_cut = self.is_cut or chunk.is_cut
+        chunk.is_part = True
+        return chunk
 
     def _remembered(self, start: Oid) -> Chunk | None:
         data = self._memory.get(self.kind, [start]).get(start) if self._memory is not None else None

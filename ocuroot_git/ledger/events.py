@@ -116,10 +116,11 @@ class Chunk(Record):
 
     `begun` are the runs that it leaves running or paused, each with the last that it says of it.
     `newest` is the latest moment that a commit or an event of it names, `commits` how many there are in it.
-    `is_cut` says that some of history was not here that may have more to say: the clone is a shallow one.
+    `is_cut` says that some of history was not here that may have more to say: the clone is a shallow one. `is_part`
+    says that it is only the newest part of a stretch, which is not to be remembered.
     """
 
-    __slots__ = ("begun", "commits", "events", "is_cut", "newest", "next")
+    __slots__ = ("begun", "commits", "events", "is_cut", "is_part", "newest", "next")
 
     def __init__(
         self,
@@ -130,6 +131,7 @@ class Chunk(Record):
         commits: int,
         *,
         is_cut: bool = False,
+        is_part: bool = False,
     ) -> None:
         self.events = events
         self.begun = begun
@@ -137,6 +139,7 @@ class Chunk(Record):
         self.newest = newest
         self.commits = commits
         self.is_cut = is_cut
+        self.is_part = is_part
 
     def to_text(self) -> str:
         cut = "cut" if self.is_cut else ""

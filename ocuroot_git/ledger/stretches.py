@@ -33,8 +33,11 @@ class Stretch:
         self.is_cut = False
 
 
-def stretch_from(repository: Repository, ends: Collection[str], start: Oid, most: int | None = None) -> Stretch:
-    """The commits from one on, before the next with which a stretch begins; or with `most` so many of them.
+def stretch_from(
+    repository: Repository, ends: Collection[str], start: Oid, most: int | None = None, *, within: bool = False
+) -> Stretch:
+    """The commits from one on, before the next with which a stretch begins; with `most` so many of them instead, or,
+    `within`, no more than so many.
 
     `ends` are the commits before which history is not here: see `Repository.history_ends`.
     """
@@ -43,7 +46,7 @@ def stretch_from(repository: Repository, ends: Collection[str], start: Oid, most
     while at is not None:
         if most is not None and len(found.commits) == most:
             break
-        if most is None and found.commits and at.startswith(_BOUNDARY):
+        if (most is None or within) and found.commits and at.startswith(_BOUNDARY):
             break
         parents, time = repository.parents_and_time(at)
         found.newest = max(found.newest, time)

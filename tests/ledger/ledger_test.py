@@ -214,6 +214,11 @@ def test_a_chunk_says_who_began_what_it_leaves_under_way(store: Repo) -> None:
     store.ocuroot("run", "finish", f"{made}/deploy/staging", "--status=complete")
     with _within(store.path):
         ledger = Ledger(ocuroot_git.open().snapshot())
+        found = ledger.last_events_of([f"{made}/deploy/staging/1"])
+        assert [event.outcome for event in found.values()] == ["complete"]  # though an older chunk leaves it running
+    (store.path / ".git" / "ocuroot" / "derived-1.sqlite").unlink()
+    with _within(store.path):
+        ledger = Ledger(ocuroot_git.open().snapshot())
         (chunk,) = ledger.chunks()
         assert [begun.run_ref for begun in chunk.begun] == [f"{made}/deploy/production/1"]
         assert [event.run_ref for event in ledger.events()] == [f"{made}/deploy/staging/1"]
@@ -236,14 +241,40 @@ def test_directories_found_by_their_ids_hold_what_is_found_from_the_top(
     assert _events(repo) == events
 
 
+def test_of_a_stretch_that_goes_on_only_the_new_commits_are_read(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    _three_releases(store)
+    first = _events(store)
+    read: list[int] = []
+    whole = event_reader.EventReader.chunk
+
+    def noted(reader: event_reader.EventReader, stretch: Stretch) -> Chunk:
+        read.append(len(stretch.commits))
+        return whole(reader, stretch)
+
+    monkeypatch.setattr(event_reader.EventReader, "chunk", noted)
+    assert _events(store) == first and not read
+    store.ocuroot("delete", "shop/-/web/+/deploy/staging")
+    store.run("work", "any", "-q")
+    after = _events(store)
+    assert after[1:] == first and after[0].type == "down" and len(read) == 1 and 0 < read[0] < 6
+    # Few as they are, they are read again; when they are many, so is the whole stretch, and remembered.
+    assert _events(store) == after and read == 2 * read[:1]
+    monkeypatch.setattr(chunks, "_FEW", 1)
+    assert _events(store) == after and read[2] > 10
+    assert _events(store) == after and len(read) == 3
+    store.ocuroot("cache", "--verify")
+    (store.path / ".git" / "ocuroot" / "derived-1.sqlite").unlink()
+    assert _events(store) == after
+
+
 def test_what_is_too_old_is_not_read_ahead(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = gzip.decompress((TOP / "fixtures" / "example.gz").read_bytes())
     subprocess.run(["git", "fast-import", "--quiet"], cwd=repo.path, input=stream, check=True)
     times = [int(time) for time in repo.git("log", "--first-parent", "--format=%ct", "state").split()]
     read: list[Stretch] = []
 
-    def noted(*arguments: Any) -> Stretch:
-        read.append(stretch_from(*arguments))
+    def noted(*arguments: Any, **options: Any) -> Stretch:
+        read.append(stretch_from(*arguments, **options))
         return read[-1]
 
     monkeypatch.setattr(event_reader, "stretch_from", noted)
