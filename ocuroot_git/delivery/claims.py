@@ -79,8 +79,11 @@ def now(snapshot: Snapshot) -> float:
 
 
 def moments(snapshot: Snapshot) -> list[float]:
-    """The present moment by the clock here, and by that of the newest commit where it is known to be later."""
+    """The present moment by the clock here, and by that of the newest commit where it is known to be later; of the past
+    when its newest commit was made."""
     here, newest = time.time(), newest_time(snapshot)
+    if snapshot.is_past:
+        return [newest]
     return [here] if newest <= here else [here, newest]
 
 

@@ -52,6 +52,20 @@ def test_what_ran_then_runs_there_and_ages_count_from_then(shop: Repo) -> None:
     assert Browser(application(shop.path, at="then")).json("/work")["items"] == [row]
 
 
+def test_gates_are_judged_then(shop: Repo) -> None:
+    """One was closed for ten days, in which the store was last written to; nothing waits for it now."""
+    then = {**os.environ, "GIT_COMMITTER_DATE": "2020-01-06T10:00:00Z", "GIT_AUTHOR_DATE": "2020-01-06T10:00:00Z"}
+    span = ("--from", "2020-01-01T00:00:00Z", "--until", "2020-01-11T00:00:00Z")
+    frozen = shop.run("freeze", "staging", *span, "-m", "the holidays", env=then)
+    assert frozen.returncode == 0, frozen.stderr
+    shop.git("tag", "frozen", "state")
+    browser = Browser(application(shop.path))
+    assert browser.json("/")["closed_gates"] == []
+    (gate,) = browser.json("/?at=frozen")["closed_gates"]
+    assert (gate["until"], gate["reason"]) == ("2020-01-11T00:00:00Z", "the holidays")
+    assert "closed" in browser.get("/deployments?at=frozen") and "closed" not in browser.get("/deployments")
+
+
 def test_links_stay_in_the_moment(shop: Repo) -> None:
     browser = Browser(application(shop.path))
     seen = 0
