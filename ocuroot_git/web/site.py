@@ -135,6 +135,11 @@ class Site:
         )
         self._app.context_processor(lambda: {"twin": g.pages.twin})
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether history begins later here than elsewhere, so that deployments before that are not told."""
+        return self._view.current.ledger().is_cut
+
     def write(self) -> None:
         """Write all there is. Raises what `Published` raises, and Fatal for a page that cannot be made."""
         view, plan = self._view, self._plan

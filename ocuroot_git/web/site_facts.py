@@ -118,6 +118,8 @@ class Gathered(Deployments):
 class NoDeployments(Deployments):
     """Those of a store without history."""
 
+    is_cut = False
+
     def __init__(self) -> None:
         pass
 

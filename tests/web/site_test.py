@@ -8,11 +8,13 @@ import re
 import resource
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from support.delivering import call, package, prepare, release
+from support.original_stores import v1_branch, v1_directory, v3_branches, v3_combined, v3_directory
 from support.program import run_program
 from support.repositories import Repo, begin
 from support.sites import example, files_of, walk, write_site
@@ -138,6 +140,25 @@ def test_the_search_has_what_has_pages(told: Repo, published: Path) -> None:
     assert found[2, f"{FRONTEND}/@9"][0].split()[0] == "v1.9"
     newest = told.git("log", "-1", "--format=%s%n%an %h", "--abbrev=10", "state").split("\n")
     assert found[3, newest[0]][0] == newest[1]
+
+
+@pytest.mark.parametrize("make", [v1_directory, v1_branch, v3_directory, v3_branches, v3_combined])
+def test_the_stores_of_ocuroot(repo: Repo, tmp_path: Path, make: Callable[[Repo], None]) -> None:
+    make(repo)
+    out = tmp_path / "out"
+    write_site(repo, out)
+    assert walk(out)
+    assert len([page for page in out.glob("ref/**/index.html") if page.parent.name.startswith("@")]) > 3
+    assert len(list(out.glob("badge/**/*.svg"))) >= 1
+
+
+def test_where_history_is_cut_it_is_said(shop: Repo, tmp_path: Path) -> None:
+    shallow = Repo(tmp_path / "shallow")
+    shop.git("clone", "-q", "--depth", "1", "-b", "state", shop.path.as_uri(), str(shallow.path))
+    shallow.git("config", "ocuroot.repoAlias", "shop")
+    out = tmp_path / "out"
+    assert "history begins later here" in write_site(shallow, out, "--packages", "**/web.json", "--releases", "1")
+    assert walk(out)
 
 
 # The same bytes, and no more than has changed

@@ -47,6 +47,8 @@ def run(
         site = Site(view, target, chosen, meter)
         site.write()
     total = len(target.files)
+    if site.is_cut:
+        terminal.warning("history begins later here than elsewhere", hint="'git fetch --unshallow' gets all of it")
     terminal.detail(f"{site.made} pages were made")
     terminal.remark(
         f"'{out}' has {total} files: {target.written} written, {total - target.written} as they were, "
