@@ -100,6 +100,8 @@ def message_of(report: str) -> str:
     message = re.split(r"^error: ", head, maxsplit=1, flags=re.MULTILINE)[-1].partition(", expected one of ")[0]
     message = re.sub(r"^\w+Error: (_builtins\.<locals>\.)?", "", message)
     message = re.sub(r"^_?(store|json)_(?=\w+\(\) )", r"\1.", message)
+    digits = r"exceeds the limit \((\d+) digits\) for integer string conversion.*"
+    message = re.sub(digits, r"an integer has more than \1 digits", message, flags=re.IGNORECASE | re.DOTALL)
     return message.replace("Operation `serde::serialize` not supported on", "this cannot take a value of")
 
 
@@ -123,7 +125,10 @@ def json_decode(text: str) -> object:
     def constant(name: str) -> object:
         raise ValueError(f"json.decode: {name} is no JSON")
 
-    return json.loads(text, parse_float=number, parse_constant=constant)
+    try:
+        return json.loads(text, parse_float=number, parse_constant=constant)
+    except RecursionError:
+        raise ValueError("json.decode: it nests too deeply") from None
 
 
 def utf8(text: str) -> str:

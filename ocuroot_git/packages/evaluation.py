@@ -128,7 +128,7 @@ class Evaluation:
         options = starlark.EvalOptions(check_cancelled=self.cancelled, max_callstack_size=_DEEPEST)
         self._loading.append(source.path)
         try:
-            for text in ("__encode__ = json.encode", COMMON + PRELUDE, JSON_CHECK):
+            for text in ("__encode__ = json.encode", JSON_CHECK, COMMON + PRELUDE):
                 starlark.eval(module, parse(BUILTIN, text), names)
             tree = parse(source.path, source.text + "\n\nNone", load=True, statements=False)
             source.scan()

@@ -134,6 +134,8 @@ class DirectoryFiles:
                 return _text(file.read(LARGEST_FILE + 1), path)
         except FileNotFoundError:
             raise FilesError(f"there is no file '{path}'") from None
+        except IsADirectoryError:
+            raise FilesError(f"'{path or '.'}' is a directory") from None
         except OSError as error:
             raise FilesError(f"cannot read '{path}': {error.strerror}") from None
 

@@ -30,6 +30,7 @@ def phase(name, work = [], tasks = []):
     return __phase__(name, tasks if len(tasks) else work, __stack__())
 
 def task(fn: typing.Callable, name, annotation = "", inputs = {}):
+    __json__(inputs)
     return __task__(str(fn), name, inputs, __stack__())
 
 call = task
@@ -40,6 +41,7 @@ def deploy(environment = None, up = None, down = None, inputs = {}):
     for name, fn in (("up", up), ("down", down)):
         if fn != None and type(fn) != "function":
             fail("deploy: '%s' must be a function, not a %s" % (name, type(fn)))
+    __json__(inputs)
     return __deploy__(environment.name, str(up) if up else None, str(down) if down else None, inputs, __stack__())
 
 def input(ref = None, default = None, doc = None):
@@ -53,6 +55,7 @@ def ref(ref):
     return {"ref": __ref__(ref)}
 
 def next(fn: typing.Callable, annotation = "", inputs = {}):
+    __json__(inputs)
     return __next__(str(fn), inputs, __stack__())
 
 def done(annotation = "", outputs = {}, tags = [], watch = []):

@@ -113,6 +113,7 @@ class Registry:
     def finish(self) -> None:
         """Give each task that no phase has taken one of its own, and check the whole."""
         self._release_loose(self._loose)
+        self._refuse_secrets_anywhere()
         if self.phases and self.registered:
             message = "environments and packages should not be declared in the same file"
             self.problems.append(self._evaluation.problem("", message))
@@ -170,11 +171,32 @@ class Registry:
             kept = {key: value for key, value in found.items() if value is not None}
             if "ref" in kept:
                 kept["ref"] = self.ref(kept["ref"])
-            if self._evaluation.secrets.holds(kept):
+            checked[name] = kept or {"value": None}
+        self._refuse_secrets(checked, stack, what)
+        return checked
+
+    def _refuse_secrets(self, inputs: Fields, stack: str, what: str) -> None:
+        for name, given in inputs.items():
+            if self._evaluation.secrets.holds({name: given}):
                 message = f"{what}: input '{name}' holds a secret, which the store would keep: read it in the function"
                 self.problems.append(self._evaluation.problem(stack, message))
-            checked[name] = kept or {"value": None}
-        return checked
+
+    def _refuse_secrets_anywhere(self) -> None:
+        """Look for secrets in all that the store would keep, also what was named before they were known for secrets."""
+        holds = self._evaluation.secrets.holds
+        names = [(phase["name"], "", "the name of a phase") for phase in self.phases]
+        for work, stack in self._tasks.values():
+            for kind, fields in work.items():
+                name = _name(fields)
+                names.append((name, stack, "the name of a task" if kind == "call" else "the name of an environment"))
+                what = f"task '{name}'" if kind == "call" else f"deployment to '{name}'"
+                own = {one: given for one, given in fields["inputs"].items() if kind == "call" or one != "environment"}
+                self._refuse_secrets(own, stack, what)
+        names += [(environment, "", f"environment '{environment['name']}'") for environment in self.registered]
+        for value, stack, what in names:
+            if holds(value):
+                message = f"{what} holds a secret, which the store would keep"
+                self.problems.append(self._evaluation.problem(stack, message))
 
 
 def _misfits(function: FunctionDef, inputs: Fields, where: str) -> list[str]:

@@ -361,3 +361,45 @@ def test_tabs_and_a_byte_order_mark(tmp_path: Path) -> None:
     said = of(tmp_path, '\ufeffdef f():\n\treturn done()\ntask(f, "ä") # ä\n')
     assert said.definition is not None
     assert said.definition["phases"][0]["work"][0]["call"]["fn"]["pos"] == "p.ocu.star:1:1"
+
+
+SECRET = 's = secret("hunter2hunter2")\ndef b(x = 1):\n    return done()\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("task(b, name = s)", "4:1: the name of a task"),
+        ('phase(s, tasks = [task(b, name = "t")])', "the name of a phase"),
+        ('register_environment(environment("e", {"x": s}))', "environment 'e'"),
+        ('deploy(up = b, environment = environment(s), inputs = {"x": 1})', "the name of an environment"),
+        ('task(b, name = "t", inputs = {"x": s})', "4:1: task 't': input 'x'"),
+        ('task(b, name = "t", inputs = {"x": {"a": [s]}})', "4:1: task 't': input 'x'"),
+    ],
+)
+def test_nothing_that_the_store_keeps_holds_a_secret(tmp_path: Path, text: str, what: str) -> None:
+    found = [one for one in problems(tmp_path, SECRET + text) if "secret, which the store would keep" in one]
+    assert len(found) == 1 and what in found[0] and "hunter2" not in found[0], found
+
+
+def test_what_becomes_known_for_a_secret_late_is_found(tmp_path: Path) -> None:
+    text = (
+        'def b(x):\n    return done()\ntask(b, name = "t", inputs = {"x": "hunter2hunter2"})\nsecret("hunter2hunter2")'
+    )
+    assert ["4:1" in one and "input 'x' holds a secret" in one for one in problems(tmp_path, f"\n{text}")] == [True]
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("1e308 * 10", "+inf has no JSON form"),
+        ("{1: 2}", "the keys of a JSON object are strings"),
+        ("[len]", "a value of type function has no JSON form"),
+        ("1 << 20000", "an integer has more than 4300 digits"),
+        ('json.decode("1" * 5000)', "an integer has more than 4300 digits"),
+        ('json.decode("[" * 100000)', "json.decode: it nests too deeply"),
+    ],
+)
+def test_inputs_are_kept_as_they_are_or_refused(tmp_path: Path, value: str, why: str) -> None:
+    found = problems(tmp_path, f'def b(x):\n    return done()\ntask(b, name = "t", inputs = {{"x": {value}}})')
+    assert len(found) == 1 and found[0].startswith("p.ocu.star:3:") and why in found[0], found

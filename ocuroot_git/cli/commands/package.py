@@ -68,10 +68,12 @@ def lint(context: Context, *paths: str, commit: str | None) -> int:
 
     files, permissions = _files(context, commit)
     known = _environments(context)
-    found = [problem for file in paths for problem in check(files, _path(context, file), known, permissions)]
-    for problem in found:
-        context.terminal.record(str(problem))
-    return 1 if found else 0
+    status = 0
+    for file in paths:
+        for problem in check(files, _path(context, file), known, permissions):
+            context.terminal.record(str(problem))
+            status = 1
+    return status
 
 
 def _files(context: Context, commit: str | None) -> tuple[PackageFiles, Permissions]:
