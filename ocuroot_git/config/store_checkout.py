@@ -10,6 +10,7 @@ import os
 
 from ..errors import Fatal
 from ..formats.layout import REFS, Damaged, StoredObject, StoredRef, object_path, split_target
+from ..formats.refs import INTENT, STATE
 from .trust import REPO_FILE, read_plain_file
 
 TYPE_CHECKING = False
@@ -44,8 +45,8 @@ def _repositories(directory: str, name: str) -> Iterator[str]:
 def _newest(store: str, repo: str) -> str | None:
     import base64
 
-    ref = f"{repo}/-/{REPO_FILE}/@"
-    link = _object(store, ref)
+    head = f"{repo}/-/{REPO_FILE}/"
+    link = _object(store, f"{head}{STATE}") or _object(store, f"{head}{INTENT}")  # as an early intent store has it
     if link is None:
         return None
     found = _object(store, split_target(link.target)[0]) if link.target is not None else link

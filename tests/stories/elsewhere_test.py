@@ -82,6 +82,11 @@ def test_what_follows_is_done_in_other_repositories(shop: Shop) -> None:
     assert shop.second.oid("HEAD") in logs and not Path(where[-1]).exists()
 
 
+def test_a_push_that_is_another_thing_here_says_so(shop: Shop) -> None:
+    done = shop.first.run("push")
+    assert done.returncode == 0 and "'git ocuroot release changed' releases what changed" in done.stderr, done
+
+
 def test_the_code_of_the_commit_is_run_and_of_no_other(shop: Shop) -> None:
     commit(shop.second, {"b.ocu.star": SECOND.replace("return done(outputs", "fail('newer')#")})
     commit(shop.first, {"text": "two"})
@@ -153,6 +158,20 @@ def test_a_checkout_of_the_store_knows_the_stores(shop: Shop, branch: str, tmp_p
     assert "called" not in shop.first.run("status").stderr  # the names of repositories are as they were
     (store.path / "refs" / "x").symlink_to(tmp_path)
     store.ocuroot("diff")
+
+
+def test_an_early_intent_store_that_is_checked_out_has_it_as_intent(shop: Shop, tmp_path: Path) -> None:
+    Repo(tmp_path).git("clone", "-q", "-b", "intent", str(shop.top / "first.git"), str(tmp_path / "store"))
+    store = Repo(tmp_path / "store")
+    for repo in ("first", "second"):
+        kept = store.path / "refs" / repo / "-" / "repo.ocu.star"
+        link = kept / "@" / "@object.json"
+        link.write_text(link.read_text().replace("/@", "/+"))
+        for place in sorted(kept.iterdir()):
+            place.rename(kept / place.name.replace("@", "+"))
+    assert store.ocuroot("diff") == ""
+    assert "staging" not in store.ocuroot("match", "@/environment/*")
+    assert store.ocuroot("match", "@/environment/*") == "@/environment/production"
 
 
 def test_what_a_checkout_of_a_store_says_may_be_wrong(shop: Shop, tmp_path: Path) -> None:

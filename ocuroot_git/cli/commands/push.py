@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 def run(context: Context, remote: str | None = None, *, ours: bool, theirs: bool) -> int:
+    shares = False
     for where, sharing in each_backend(context.stores, context.settings, remote):
+        shares = shares or sharing is not None
         if sharing is None:
             context.terminal.remark(f"{where}: nothing to push, what is written there is there at once")
         else:
             report_sharing(context.terminal, where, sharing, sharing.push(choice_of(ours=ours, theirs=theirs)))
+    if not shares and context.settings.repo_file() is not None:
+        context.terminal.remark(
+            "Ocuroot's 'push' is another thing: 'git ocuroot release changed' releases what changed"
+        )
     return 0
 
 
