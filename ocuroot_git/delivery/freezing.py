@@ -112,22 +112,24 @@ def _remove(tx: Transaction, marker: str, name: str) -> None:
 
     Raises Fatal where it cannot be read, and those would go with it.
     """
-    ref = Ref.parse(gate_ref(marker, name))
     known = gates.names_of(tx, marker)
     if name not in known:
         return
+    above = Ref.parse(gate_ref(marker))
+    tree = tx.tree(above)  # it may lie below a link, and be one
+    ref = Ref.parse(f"{tree.layout.shown(tree.locate(above).stored)}/{name}")
     below = [other for other in known if other.startswith(f"{name}/")]
-    if below:
-        try:
-            tx.delete(ref)
-        except Error as error:
+    try:
+        if not below:
+            tx.remove(ref)
+            return
+        found = tree.object(tree.layout.spellings(ref)[0])
+        (tx.unlink if found is not None and found.kind == "link" else tx.delete)(ref)
+    except Error as error:
+        if below:
             hint = f"they would go with it: 'git ocuroot thaw {' '.join(below)}' first, if they are to go"
             raise Fatal(f"gate '{name}' stands above {', '.join(below)}, and {error.message}", hint=hint) from None
-        return
-    try:
-        tx.remove(ref)
-    except Error:
-        tx.remove(ref, Ties(tx.tree(ref).layout.spellings(ref)[0]))
+        tx.remove(ref, Ties(tree.layout.spellings(ref)[0]))
 
 
 def running(snapshot: Snapshot, gate: Gate) -> list[RunRef]:

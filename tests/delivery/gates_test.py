@@ -191,6 +191,21 @@ def test_gates_whose_names_go_on_after_another_s_stay_when_that_is_thawed(shop: 
     assert [gate["name"] for gate in listed(shop)] == ["ab"]
 
 
+def test_gates_that_are_links_and_that_lie_below_a_link_are_taken_away(shop: Repo) -> None:
+    steps = [
+        'set @/custom/real {"kind": "deny"}',
+        "set @/custom/others {}",
+        'set @/custom/others/below {"kind": "deny"}',
+        "link @/custom/others/itself @/custom/real",
+        "link @/custom/gate @/custom/others",
+    ]
+    shop.ocuroot("update", "--stdin", input="\n".join(steps) + "\n")
+    assert [gate["name"] for gate in listed(shop)] == ["below", "itself"] and is_closed(shop, "production")
+    shop.ocuroot("thaw", "below", "itself")
+    assert listed(shop) == [] and not is_closed(shop, "production")
+    assert shop.value("@/custom/real") == {"kind": "deny"} and shop.value("@/custom/others") == {}
+
+
 def test_an_environment_that_is_not_there_is_named(shop: Repo) -> None:
     set_gate(shop, "x", {"kind": "deny", "environments": ["prodution", "staging"]})
     assert listed(shop)[0]["missing_environments"] == ["prodution"]
