@@ -124,6 +124,7 @@ class Site:
         self._plan = Plan(has_commits=backend.repository is not None and choice.packages is None)
         self._releases: dict[str, set[int]] = {}
         self._refs: dict[str, list[str]] = {}
+        self._program = _program()
         self.made = 0
         """How many pages were made; those of a package that is as it was are not."""
         self._app.jinja_env.globals.update(
@@ -300,7 +301,7 @@ class Site:
         code = facts.snapshot.surroundings.code
         return digest(
             [
-                _program(),
+                self._program,
                 self._choice._replace(base=None),
                 [tree.tree_id(f"refs/{name}") if tree is not None else None for tree in (facts.state, facts.intent)],
                 edges_of(facts, StoredRef(name)),

@@ -32,6 +32,8 @@ _MOST_TAGS = 20
 """Tags of a package that have pages: as many as the page of the package names."""
 _WORK = (CALL, DEPLOY, "task")
 _LISTED = ("page", "status")
+_MOST_CUSTOM = 4
+"""Pages of custom documents, of which each release may have several: the newest."""
 
 
 class Plan:
@@ -110,7 +112,7 @@ class Plan:
             asked = {"from": asked["from"]} if "from" in asked else {}
             if asked and asked["from"] not in self.commit_lists:
                 return ""
-        elif asked.keys() - set(_LISTED):
+        elif asked.keys() - set(_LISTED) or (path == "/custom" and int(asked.get("page", "1")) > _MOST_CUSTOM):
             return ""
         address = f"{path}?{addresses.query_of(asked)}" if asked else path
         if not asked.get("package"):  # those of packages are written with them

@@ -179,7 +179,7 @@ def test_what_has_changed_is_written_and_no_more(tmp_path: Path) -> None:
     """Each time the directory is what it would be if it were written anew."""
     repo = tell_story(tmp_path / "shop")
     out = tmp_path / "out"
-    write_site(repo, out)
+    write_site(repo, out, "--releases", "2")
     first = repo.git("rev-parse", "state")
     changes = [
         f'set {SEARCH}/@1/custom/note "of search"',
@@ -195,17 +195,17 @@ def test_what_has_changed_is_written_and_no_more(tmp_path: Path) -> None:
         untouched = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
         repo.ocuroot("update", "--stdin", input=f"{line}\n")
         before = files_of(out)
-        write_site(repo, out)
+        write_site(repo, out, "--releases", "2")
         anew = tmp_path / f"anew-{number}"
-        write_site(repo, anew)
+        write_site(repo, anew, "--releases", "2")
         after = files_of(out)
         assert after == files_of(anew), line
         for path, moment in untouched.items():
             file = str(path.relative_to(out))
             if before[file] == after.get(file):
                 assert path.stat().st_mtime_ns == moment, file
-    write_site(repo, out, "--at", first)
-    write_site(repo, tmp_path / "then", "--at", first)
+    write_site(repo, out, "--releases", "2", "--at", first)
+    write_site(repo, tmp_path / "then", "--releases", "2", "--at", first)
     assert files_of(out) == files_of(tmp_path / "then")
 
 
