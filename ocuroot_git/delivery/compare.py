@@ -11,7 +11,7 @@ State without an intent counts as to be deleted.
 from __future__ import annotations
 
 from ..formats.documents import same
-from ..formats.layout import OBJECT_FILE, REFS, StoredRef
+from ..formats.layout import OBJECT_FILE, REFS, StoredRef, object_path
 from ..formats.refs import INTENT, STATE, Ref, RefError
 from . import model, vocabulary
 from .addresses import RunRef, WorkRef
@@ -165,8 +165,10 @@ def _may_be_there(snapshot: Snapshot, ref: str) -> bool:
 
 def _documents(snapshot: Snapshot, refs: Iterable[str], problems: Problems) -> dict[str, tuple[Document] | None]:
     """Documents by ref, each in a tuple; None for one that cannot be read."""
+    every = list(refs)
+    snapshot.prefetch(every)
     found: dict[str, tuple[Document] | None] = {}
-    for ref in refs:
+    for ref in every:
         found[ref] = None
         with problems.leave_out(ref):
             found[ref] = (snapshot.get(ref),)
@@ -176,6 +178,7 @@ def _documents(snapshot: Snapshot, refs: Iterable[str], problems: Problems) -> d
 def _custom_refs(tree: StoreTree, heads: list[StoredRef], problems: Problems) -> Iterator[str]:
     """The refs of the custom documents below some stored refs; none that lie hidden below a link."""
     prefetch(tree, heads)
+    _prefetch_documents(tree, heads)
     todo: list[StoredRef] = []
     for head in heads:
         is_link = False  # where that cannot be read, all below it is met, and cannot be read either
@@ -188,16 +191,25 @@ def _custom_refs(tree: StoreTree, heads: list[StoredRef], problems: Problems) ->
     yield from documents_below(tree, todo)
 
 
+def _prefetch_documents(tree: StoreTree, heads: Iterable[StoredRef]) -> None:
+    """Fetch the documents at just these refs in one batch, where the store is partial (design 8.4)."""
+    if tree.files.is_partial:
+        nodes = (tree.node(object_path(head)) for head in heads)
+        tree.files.prefetch([node for node in nodes if node is not None])
+
+
 def documents_below(tree: StoreTree, heads: list[StoredRef]) -> Iterator[str]:
     """The refs, as they are printed, of all documents below some stored refs, of those too that cannot be read."""
-    todo = list(heads)
-    while todo:
-        head = todo.pop()
-        for name in tree.names(f"{REFS}/{head}"):
-            if name == OBJECT_FILE:
-                continue
-            below = StoredRef(f"{head}/{name}")
-            todo.append(below)
+    level = list(heads)
+    while level:
+        level = [
+            StoredRef(f"{head}/{name}")
+            for head in level
+            for name in tree.names(f"{REFS}/{head}")
+            if name != OBJECT_FILE
+        ]
+        _prefetch_documents(tree, level)
+        for below in level:
             if is_there(tree, below):
                 try:
                     yield str(Ref.parse(tree.layout.shown(below)))

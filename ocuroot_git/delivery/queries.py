@@ -141,11 +141,16 @@ def prefetch_work(tree: StoreTree, found: Iterable[str]) -> None:
                 refs.append(run)
     from ..store.prefetch import prefetch_refs  # late: of a local store nothing is fetched
 
-    parsed = []
-    for ref in refs:
-        with Problems().leave_out(ref):
-            parsed.append(Ref.parse(ref))
-    prefetch_refs(tree, parsed)
+    prefetch_refs(tree, parsed_refs(refs))
+
+
+def parsed_refs(texts: Iterable[str]) -> list[Ref]:
+    """The refs among some texts; what is none is left for those to complain about who read it."""
+    found = []
+    for text in texts:
+        with Problems().leave_out(text):
+            found.append(Ref.parse(text))
+    return found
 
 
 def releases(

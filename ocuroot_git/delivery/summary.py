@@ -13,8 +13,8 @@ from . import compare, index
 from .compare import Heads, TooFew
 from .fields import Record
 from .problems import Problems
-from .queries import intent_tree, state_tree
-from .release_facts import OP
+from .queries import intent_tree, parsed_refs, state_tree
+from .release_facts import CUSTOM, OP
 from .vocabulary import DEPLOY
 
 TYPE_CHECKING = False
@@ -140,6 +140,51 @@ def read_package(
             own_intent = PackageTree(intent.files, nodes[1], intent.layout, package)
         _compare(summary, Confined(own_state, own_intent), package, customs)
     return summary
+
+
+def prefetch_compared(trees: tuple[StoreTree | None, StoreTree | None], packages: Iterable[str]) -> None:
+    """Fetch the documents of packages that comparing their two sides will read, whose trees are here, in a few batches
+    (design 8.4): what is deployed and wanted, and custom documents that are not one directory on both sides."""
+    state, intent = trees
+    if state is None or intent is None or not (state.files.is_partial or intent.files.is_partial):
+        return
+    from ..store.prefetch import prefetch_refs  # late: of a local store nothing is fetched
+
+    of_state: list[str] = []
+    of_intent: list[str] = []
+    marker = intent.layout.intent_marker
+    for package in packages:
+        head = f"{package}/{STATE}/{DEPLOY}"
+        of_state += [f"{head}/{name}/functions/1" for name in state.names(f"{REFS}/{head}") if name != OBJECT_FILE]
+        head = f"{package}/{marker}/{DEPLOY}"
+        of_intent += [f"{package}/{INTENT}/{DEPLOY}/{name}" for name in intent.names(f"{REFS}/{head}")]
+        customs = [_customs(state, package, STATE), _customs(intent, package, marker)]
+        alike = {
+            name for name, custom in customs[0].items() if name and marker == INTENT and customs[1].get(name) == custom
+        }
+        for tree, sign, found, into in zip((state, intent), (STATE, marker), customs, (of_state, of_intent)):
+            for name in found.keys() - alike:
+                into += _refs_below(tree, f"{package}/{sign}{name}/{CUSTOM}")
+    for tree, refs in ((state, of_state), (intent, of_intent)):
+        prefetch_refs(tree, parsed_refs(refs))
+
+
+def _refs_below(tree: StoreTree, stored: str) -> Iterable[str]:
+    """The refs below a stored ref, whether there is a document or not: no document is read."""
+    todo = [stored]
+    while todo:
+        head = todo.pop()
+        below = [StoredRef(f"{head}/{name}") for name in tree.names(f"{REFS}/{head}") if name != OBJECT_FILE]
+        todo += below
+        yield from map(tree.layout.shown, below)
+
+
+def _customs(tree: StoreTree, package: str, sign: str) -> dict[str, str]:
+    """The ids of the directories of custom documents below a package's markers and releases, by what follows the
+    marker."""
+    names = [name[1:] for name in tree.names(f"{REFS}/{package}") if name[0] == sign]
+    found = {name: tree.tree_id(f"{REFS}/{package}/{sign}{name}/{CUSTOM}") for name in names}
+    return {name: custom for name, custom in found.items() if custom is not None}
 
 
 def by_side(layout: Layout, side: int, counts: tuple[int, int], *, is_one: bool) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from . import index, release_facts
 from .problems import STRICT, Problems
 from .queries import intent_tree, last_runs_of, ops_of, prefetch_work, releases, state_tree
 from .release_facts import KnownReleases
-from .summary import Summary, by_side, read_package
+from .summary import Summary, by_side, prefetch_compared, read_package
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -272,6 +272,7 @@ class _Survey:
             directory.summary = Summary(unread=[directory.path])
         for files, nodes in self._fetched(known):
             files.prefetch_below(nodes)
+        prefetch_compared(self.bases, [directory.path for directory in known])
         if len(known) >= _MANY:
             for tree in self.bases:
                 if tree is not None:
@@ -377,6 +378,8 @@ class _Survey:
         for side, (tree, top) in enumerate(zip(self.bases, nodes)):
             if tree is None or top is None or (side and self._is_one):
                 continue
+            markers = (tree.files.child(top, marker) for marker in (STATE, INTENT))
+            tree.files.prefetch_below([node for node in markers if node is not None and tree.files.is_tree(node)])
             at, plus = (self._count(tree, top, marker) for marker in (STATE, INTENT))
             found = by_side(tree.layout, side, (at, plus), is_one=self._is_one)
             total = (total[0] + found[0], total[1] + found[1])

@@ -86,6 +86,25 @@ def test_what_is_deployed_takes_little_more_than_the_way_to_it(daemon: World, wo
             assert transferred < sum(map(size, names)) + len(names) * (500 + each * 1500) + connections * 1600
 
 
+def test_what_there_is_to_do_is_asked_in_few_requests(daemon: World, workload: Path) -> None:
+    subprocess.run(["cp", "-r", str(workload), str(daemon.top / "served" / "store.git")], check=True)
+    names = [f"github.com/example/{name}/release.ocu.star" for name in ("shop/-/services/service-0000",)]
+    names += ["github.com/example/platform/-/services/service-0001/release.ocu.star"]
+    with proxy(daemon.port) as between:
+        url = daemon.url(port=between.port)
+        writer = daemon.clone("writer", url)
+        steps = [f"set {name}/@{number}/custom/approval {number}\n" for name in names for number in range(1, 30)]
+        writer.ocuroot("update", "--stdin", input="".join(steps))
+        answers = []
+        for number, arguments in enumerate((["status"], ["work", "list"], ["diff"])):
+            clone = daemon.clone(f"reader-{number}", url)
+            before = between.connections
+            done = clone.run(*arguments, "--json")
+            answers.append((arguments, between.connections - before, done.returncode))
+            assert done.stdout
+        assert all(connections < 25 for _, connections, _ in answers), answers
+
+
 def test_many_refs_are_fetched_together(daemon: World, workload: Path) -> None:
     subprocess.run(["cp", "-r", str(workload), str(daemon.top / "served" / "store.git")], check=True)
     package = "github.com/example/shop/-/services/service-0000/release.ocu.star"
