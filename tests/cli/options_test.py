@@ -87,4 +87,4 @@ def test_what_is_asked_for_leaves_out_how() -> None:
     command = next(command for command in ALL if command.name == "apply")
     parsed: Parsed = command.parse(["-q", "--offline", "--max-age=3", "--operation", "x", "--all", "--package", "p"])
     assert parsed.request() == {"package": "p", "all": True, "arguments": []}
-    assert parsed.own() == {"all": True, "dry_run": False, "json": False}
+    assert parsed.own() == {"all": True, "dry_run": False, "cascade": False, "json": False}
