@@ -30,7 +30,8 @@ def command_of(path: str, page: dict[str, Any], at: str | None) -> str:
     if path.startswith("/ref/"):
         what = _of_ref(page["kind"], page["ref"])
     elif path == "/search":
-        what = f"match {shlex.quote(page['glob'])}" if page["glob"] else ""
+        # What words find no command finds.
+        what = f"match {shlex.quote(page['glob'])}" if page["glob"] and (page["total"] or not page["groups"]) else ""
     else:
         what = _LISTS.get(path, "")
     if not what or (at and not what.startswith(_OF_ANY_MOMENT)):

@@ -19,7 +19,6 @@ from ..delivery.problems import BAD, Problems
 from ..delivery.queries import environment as environment_of
 from ..delivery.vocabulary import APPROVE, COMPLETE, DEPLOY, FAILED, OPEN
 from ..errors import Error
-from ..formats.operation import Origin
 from ..formats.refs import INTENT, STATE
 from ..formats.times import format_seconds, parse_seconds
 from ..ledger.deployment_history import Teller
@@ -29,6 +28,7 @@ from .differences import compared
 from .environments import card, cell
 from .lists import goes_to, named, newest, paged, unfinished_row
 from .logs import Part, log
+from .releases import origin_of
 from .standing import rank
 
 if TYPE_CHECKING:
@@ -115,9 +115,7 @@ def _is_newest(package: Package, name: str) -> bool:
 def _row(facts: Facts, package: Package, name: str) -> Page:
     """A package in the environment, with who deployed it as far as the run's marker says."""
     row = cell(facts, package, name)
-    marker = lenient.fields(facts.body(f"{row['run']}/status/{COMPLETE}")) if row["run"] else {}
-    origin = Origin.kept(*(lenient.line(marker.get(key)) for key in ("actor", "run", "reason")))
-    actor, run, reason = (text or "" for text in origin.values())
+    actor, run, reason = origin_of(facts.body(f"{row['run']}/status/{COMPLETE}") if row["run"] else None)
     return {
         "package": package.ref,
         **row,

@@ -5,6 +5,8 @@ Every function takes the `Facts` of one snapshot and a stored ref of the state s
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..delivery import lenient
@@ -12,14 +14,16 @@ from ..delivery.addresses import release_number
 from ..delivery.lenient import split_work
 from ..delivery.vocabulary import CALL, DEPLOY, FAILED, OPEN, PRUNED
 from ..formats.layout import REFS, Damaged, StoredRef
+from ..formats.operation import Origin
 from ..formats.refs import STATE, version_key
 from .addresses import is_web_address
 from .lists import package_row, paged, waits_for
 from .logs import LAST_LINES, LINES, Part, log
 from .source import source_commit
-from .standing import of_status, standing
+from .standing import APPROVAL, READY, of_status, standing
 
 if TYPE_CHECKING:
+    from ..delivery.overview import Unfinished
     from ..formats.documents import Document
     from ..formats.layout import StoredObject
     from .facts import Facts
@@ -28,6 +32,7 @@ Page = dict[str, Any]
 
 RELEASES = 50
 _MOST_BUTTONS = 4
+_IS_BY_GATE = re.compile(r"approval\b").match
 
 
 # Packages and releases
@@ -201,6 +206,26 @@ def work(facts: Facts, stored: str) -> Page:
     return {"ref": stored, "release": head, "name": below, "runs": runs}
 
 
+def origin_of(marker: Document) -> tuple[str, str, str]:
+    """By whom a run came to its status, in which run of a CI system, and why, as its marker says it."""
+    said = lenient.fields(marker)
+    origin = Origin.kept(*(lenient.line(said.get(key)) or None for key in ("actor", "run", "reason")))
+    actor, run, reason = (text or "" for text in origin.values())
+    return actor, run, reason
+
+
+def _next_step(stored: str, release: str, name: str, unfinished: Unfinished | None, status: str) -> list[str]:
+    """What a person may do about a run: in words, and the command; nothing where that cannot be said."""
+    if status == FAILED:
+        return ["Make it again", f"git ocuroot run retry {shlex.quote(stored)}"]
+    word = standing(unfinished) if unfinished is not None else ""
+    if unfinished is not None and word == APPROVAL and unfinished.word == DEPLOY:
+        command = f"git ocuroot approve {shlex.quote(release)} --environment {shlex.quote(name)}"
+        # An input that is called so is given by other means.
+        return ["Approve it", command] if any(map(_IS_BY_GATE, unfinished.reasons)) else []
+    return ["Start what is ready", "git ocuroot work any"] if word == READY else []
+
+
 def run_page(facts: Facts, stored: str) -> Page:
     """A run: what it does, its inputs and outputs, what it waits for, its log, and the runs before and after it."""
     body = facts.body(stored)
@@ -214,6 +239,8 @@ def run_page(facts: Facts, stored: str) -> Page:
         mine = facts.unfinished_of(head.rpartition("/")[0])
         unfinished = next((one for one in mine if one.run == stored), None)
     runs = lenient.run_numbers(facts.state, work)
+    marker = facts.body(f"{stored}/status/{status}") if status else None
+    actor, ci_run, reason = origin_of(marker)
     return {
         "ref": stored,
         "release": head,
@@ -225,7 +252,11 @@ def run_page(facts: Facts, stored: str) -> Page:
         "status": status,
         "superseded": _superseded(facts, stored, status),
         **_times(facts, stored, status),
-        "marker": facts.body(f"{stored}/status/{status}") if status else None,
+        "marker": marker,
+        "actor": actor,
+        "ci_run": ci_run,
+        "reason": reason,
+        "next_step": _next_step(stored, head, name, unfinished, status),
         "history": [step for function in functions for step in function.history],
         "inputs": {key: value for function in functions for key, value in function.inputs.items()},
         "output": (output := lenient.output(body)),
