@@ -205,6 +205,12 @@
     }
   });
 
+  // What one looks for may lie beyond the edge: the page's own name among the names, what failed or waits in a pipeline.
+  for (const one of [".tabs [aria-current]", ".pipeline :is(.is-failed, .is-approval, .is-running)"]) {
+    const found = document.querySelector(one), box = found?.closest(".tabs, .pipeline");
+    if (box && box.scrollWidth > box.clientWidth) box.scrollLeft += found.getBoundingClientRect().right - box.getBoundingClientRect().right + 24;
+  }
+
   dress();
   const isSite = document.body.dataset.site !== undefined;  // files that nobody serves: there is nothing to follow
   const follow = async () => { setTimeout(follow, await look()); };
