@@ -44,7 +44,7 @@ READING = (
         "package lint",
     ),
     *("release list", "release show", "run logs", "work list", "resolve", "parse", "log", "fetch", "push", "sync"),
-    *("fsck", "cache", "export", "view"),
+    *("fsck", "cache", "export", "view", "site"),
 )
 """Commands that make no change of their own, but for stores as such."""
 
