@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class ListedGate:
     """A gate as it is listed: where it stands (`sides`), whether it is `closed` or `open` now, and until when.
 
-    Of the environments that it names, those that there are not are `missing`.
+    Of the environments that it names, those that there are not are `missing`. `is_shut_by_time` says of one that allows
+    deployments that it has no window now.
     """
 
     def __init__(self, gate: Gate, side: Side, moment: float, known: Collection[str]) -> None:
@@ -31,7 +32,9 @@ class ListedGate:
         named = gate.environments if isinstance(gate.environments, list) else []
         self.missing = [name for name in named if name not in known]
         is_open, self.until = gate.at(moment)
-        self.state = "closed" if is_open != (gate.kind == ALLOW and gate.problem is None) else "open"
+        is_allow = gate.kind == ALLOW and gate.problem is None
+        self.state = "closed" if is_open != is_allow else "open"
+        self.is_shut_by_time = is_allow and not is_open
 
     def to_document(self) -> Fields:
         gate = self.gate
@@ -55,12 +58,28 @@ class ListedGate:
 def closed_gates(snapshot: Snapshot) -> list[Fields]:
     """The gates that are closed now, as `ListedGate.to_document` has them, each with what it concerns in words.
 
-    Those that ask for approvals are not among them: they are closed to a release, and not as such.
+    Those that ask for approvals are not among them: they are closed to a release, and not as such. Nor are those that
+    allow nothing now where another one may let the same deployments pass, since an open window is enough.
     """
     if not names_of(snapshot):
         return []
-    found = [one for one in list_gates(snapshot) if one.state == "closed" and one.gate.kind != APPROVE]
+    listed = list_gates(snapshot)
+    allowing = [one.gate for one in listed if one.gate.kind == ALLOW and one.state == "open"]
+    found = [
+        one
+        for one in listed
+        if one.state == "closed"
+        and one.gate.kind != APPROVE
+        and not (one.is_shut_by_time and any(_may_concern_the_same(one.gate, other) for other in allowing))
+    ]
     return [{**one.to_document(), "about": one.gate.about} for one in found]
+
+
+def _may_concern_the_same(one: Gate, other: Gate) -> bool:
+    """Whether there may be a deployment that both gates concern, by the environments alone."""
+    if isinstance(one.environments, list) and isinstance(other.environments, list):
+        return not set(one.environments).isdisjoint(other.environments)
+    return True
 
 
 def list_gates(snapshot: Snapshot) -> list[ListedGate]:

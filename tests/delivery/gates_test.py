@@ -331,6 +331,19 @@ def test_status_and_the_page_say_what_is_closed(shop: Repo) -> None:
     assert "No deployment starts in production until" in page and "incident 42" in page
 
 
+def test_a_gate_that_allows_nothing_now_is_not_told_of_where_another_allows_it(shop: Repo) -> None:
+    def closed() -> list[str]:
+        return [gate["name"] for gate in json.loads(shop.ocuroot("status", "--json"))["closed_gates"]]
+
+    set_gate(shop, "later", {"kind": "allow", "environments": ["production"], "start": "2121-01-01"})
+    assert closed() == ["later"]
+    set_gate(shop, "elsewhere", {"kind": "allow", "environments": ["staging"]})
+    assert closed() == ["later"]
+    set_gate(shop, "now", {"kind": "allow", "environments": ["production"]})
+    assert closed() == []
+    assert shop.run("gate", "check", WEB, "--environment=production").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("windows", "is_timed"),
     [({"start": "2121-01-01"}, True), ({"end": "2020-01-01"}, False), ({"environments": ["staging"]}, False)],
