@@ -376,7 +376,7 @@ class _Survey:
         """How many documents and links lie below `@` and `+` at the top, in state and in intent."""
         total = (0, 0)
         for side, (tree, top) in enumerate(zip(self.bases, nodes)):
-            if tree is None or top is None or (side and self._is_one):
+            if tree is None or top is None or not tree.files.is_tree(top) or (side and self._is_one):
                 continue
             markers = (tree.files.child(top, marker) for marker in (STATE, INTENT))
             tree.files.prefetch_below([node for node in markers if node is not None and tree.files.is_tree(node)])
@@ -386,7 +386,7 @@ class _Survey:
         return total
 
     def _count(self, tree: StoreTree, top: Node, name: str) -> int:
-        node = tree.files.child(top, name) if tree.files.is_tree(top) else None
+        node = tree.files.child(top, name)
         return tree.files.count(node, OBJECT_FILE) if node is not None and tree.files.is_tree(node) else 0
 
     def _remember(self, directories: list[_Directory]) -> None:

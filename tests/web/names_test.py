@@ -109,11 +109,13 @@ def test_history_of_what_is_gone_is_its_own(store: Repo) -> None:
 
 
 def test_lists_lead_to_all_of_them(browser: Browser) -> None:
+    linked = {}
     for page in ("/packages", "/deployments", "/ref/@/environment/staging", "/ref/shop/-"):
         for number in ("1", "2"):
             text = browser.get(f"{page}?page={number}")
-            for target in map(html.unescape, ADDRESS.findall(text)):
-                if target.startswith("/ref/"):
-                    assert browser.ask(target).status_code == 200, f"{target}, linked from {page}"
+            linked.update({html.unescape(target): page for target in ADDRESS.findall(text)})
+    for target, page in linked.items():
+        if target.startswith("/ref/"):
+            assert browser.ask(target).status_code == 200, f"{target}, linked from {page}"
     cells = [row["cells"][0]["label"] for row in browser.json("/deployments")["items"]]
     assert set(cells) == {"@1"}
