@@ -12,8 +12,10 @@ import tempfile
 
 from ..errors import Fatal
 from ..formats.documents import dump, to_bytes
+from ..formats.layout import OBJECT_FILE, REFS
 from . import child_command
 from .problems import BadDocument, Problems
+from .queries import prefetch, state_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +52,23 @@ def repositories(snapshot: Snapshot, problems: Problems) -> list[tuple[str, str]
                 raise BadDocument(ref, "it leads to no commit")
             found.append((repo, commit))
     return found
+
+
+def knows_others(snapshot: Snapshot, here: str) -> bool:
+    """Whether the store has the `repo.ocu.star` of any repository but one. Nothing below repositories is read."""
+    tree = state_tree(snapshot)
+    level = [""]
+    while level:
+        prefetch(tree, level, "self")
+        below = []
+        for head in level:
+            path = f"{REFS}/{head}" if head else REFS
+            if head != here and tree.node(f"{path}/-/{REPO_FILE}") is not None:
+                return True
+            names = (name for name in tree.names(path) if name[0] not in "@+" and name not in ("-", OBJECT_FILE))
+            below += [f"{head}/{name}" if head else name for name in names]
+        level = below
+    return False
 
 
 def source_of(snapshot: Snapshot, repo: str, commit: str) -> str | None:
