@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,22 @@ def test_open_page_follows_the_branch_and_stays_where_the_reader_is(open_page: O
         told.ocuroot("update", "--stdin", input=f'set {FRONTEND}/@12/custom/approval {{"by": "ada"}}\n')
         page.wait_for_selector("text=Said of it", timeout=10_000)
         assert unfolded(page, "body-details") and not unfolded(page, "below-details")
+
+
+def test_a_change_is_seen_within_two_seconds(open_page: OpenPage, tmp_path: Path) -> None:
+    """Counted from the end of the command; of several changes one is enough, for the machine may be busy."""
+    told = tell_story(tmp_path / "shop")
+    took = []
+    with viewed(told) as (base, _):
+        page = open_page("/environments", at=base.rstrip("/"))
+        page.wait_for_selector("#live:text-is('follows the branch')")
+        for name in ("one", "two", "three"):
+            document = f'{{"name": "{name}", "attributes": {{}}}}'
+            told.ocuroot("update", "--stdin", input=f"set @/environment/{name} {document}\n")
+            began = time.monotonic()
+            page.locator(f'a[href="/ref/@/environment/{name}"]').first.wait_for(timeout=10_000)
+            took.append(time.monotonic() - began)
+    assert min(took) <= 2.0, took
 
 
 def test_page_says_when_the_server_is_gone(open_page: OpenPage, tmp_path: Path) -> None:
