@@ -23,7 +23,7 @@ def browser(told: Repo) -> Browser:
 
 def test_a_commit_is_found_by_the_beginning_of_its_id(browser: Browser, told: Repo) -> None:
     oid = told.git("rev-parse", "state").strip()
-    for text in (oid, oid[:7], oid[:4], f"{oid[:10]}.json"):
+    for text in (oid, oid[:7], f"{oid[:10]}.json"):  # of four digits there may be two
         assert browser.json(f"/commit/{text}")["commit"] == oid
 
 
