@@ -10,7 +10,7 @@ import os
 import threading
 
 from ..backends.remote_cache import RemoteCache
-from ..config.trust import remote_location
+from ..config.trust import REPO_FILE, remote_location
 from ..errors import Error, Fatal
 from ..git.committer import Committer
 from ..git.environment import without_repository
@@ -19,7 +19,6 @@ from ..git.remote_access import RemoteLocation
 from ..packages.permissions import Permissions
 from .code import Code
 from .fields import fields_of
-from .triggers import REPO_FILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,17 +38,20 @@ class Elsewhere:
         self._settings = settings
         self._permissions = permissions
         self._lock = threading.Lock()
-        self._codes: dict[str, Code] = {}
-        self._commits: dict[str, set[str]] = {}
+        self._clones: dict[tuple[str, str], Code] = {}
+        """By the repository, and the path of a clone of it: each remote that gave something has one."""
+        self._found: dict[tuple[str, str], Code] = {}
+        """By the repository and a commit."""
 
     def code_of(self, snapshot: Snapshot, repo: str, commit: str) -> Code:
         """The code of a repository, of which a commit is there. Raises Fatal where it cannot be had."""
         with self._lock:
-            if commit not in self._commits.setdefault(repo, set()):
+            if (repo, commit) not in self._found:
                 path = self._cloned(snapshot, repo, commit)
-                self._codes.setdefault(repo, self._code(repo, path))
-                self._commits[repo].add(commit)
-            return self._codes[repo]
+                if (repo, path) not in self._clones:
+                    self._clones[repo, path] = self._code(repo, path)
+                self._found[repo, commit] = self._clones[repo, path]
+            return self._found[repo, commit]
 
     def _code(self, repo: str, path: str) -> Code:
         environ = {**without_repository(self._settings.environ), "GIT_DIR": path}
@@ -84,7 +86,7 @@ class Elsewhere:
 
     def close(self) -> None:
         """Remove what was checked out; the clones stay."""
-        for code in self._codes.values():
+        for code in self._clones.values():
             code.close()
 
 

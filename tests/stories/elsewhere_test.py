@@ -98,6 +98,23 @@ def test_the_code_of_the_commit_is_run_and_of_no_other(shop: Shop) -> None:
     assert done.returncode == 0 and shop.text() == "two", done
 
 
+def test_the_code_comes_from_the_remote_that_has_the_commit(shop: Shop) -> None:
+    mirror = shop.top / "mirror.git"
+    shop.second.git("clone", "-q", "--bare", str(shop.top / "second.git"), str(mirror))
+    shop.second.git("remote", "add", "mirror", str(mirror))
+    (shop.second.path / "c.ocu.star").write_text(SECOND)
+    shop.second.git("add", "c.ocu.star")
+    shop.second.git("commit", "-q", "-m", "for the mirror alone")
+    shop.second.git("push", "-q", "mirror", "HEAD:main")
+    shop.release(shop.second, "c.ocu.star")
+    commit(shop.first, {"text": "two"})
+    shop.release(shop.first, "a.ocu.star")
+    done = shop.first.run("work", "cascade")
+    assert done.returncode == 0 and shop.text() == "two", done
+    found = shop.first.ocuroot("get", "second/-/c.ocu.star/@/deploy/production#output/text")
+    assert json.loads(found) == "two"
+
+
 def test_a_custom_document_may_cascade(shop: Shop) -> None:
     with_note = SECOND.replace("environment, text", "environment, text, note").replace(
         'output/text")}', 'output/text"), "note": input(ref = "@/custom/note", default = "none")}'
