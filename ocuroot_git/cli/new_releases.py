@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ..config.trust import REPO_FILE
 from ..errors import Conflict, Fatal, NotFound
 from ..formats.documents import Document
 from ..formats.globs import escape
@@ -264,7 +265,7 @@ def keep_commit(context: Context, found: Changed) -> int:
 
 def _repository(context: Context, commit: Oid) -> Fields | None:
     """What other machines need to know of this repository to work at a commit; None where it has no `repo.ocu.star`."""
-    source = context.file_at(commit, "repo.ocu.star")
+    source = context.file_at(commit, REPO_FILE)
     if source is None:
         return None
     from binascii import b2a_base64

@@ -17,7 +17,7 @@ from ..formats.layout import OBJECT_FILE, REFS, StoredRef, object_path
 from ..formats.refs import INTENT, Ref
 from ..formats.times import parse_seconds
 from ..git.objects import ObjectError
-from ..store.history import changing_commits
+from ..store.history import WRITE_AFTER, changing_commits
 from .fields import Record
 from .problems import BAD
 from .queries import read_release
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from .fields import Fields
 
 _DIRECTORY: Final = "approval"
-_WRITE_AFTER: Final = 5000
-"""Commits after which it pays to let the commit-graph know the rest, as `log` does."""
 _OF_ANOTHER: Final = "its document names another"
 _SLACK: Final = 60.0
 """Seconds by which the clock of who approved may be ahead."""
@@ -162,7 +160,7 @@ def _newest(snapshot: Snapshot, repository: Repository, tip: Oid, path: str) -> 
     """The newest commit that changed a file; None where the history that is here ends before it."""
     graph = snapshot.surroundings.commit_graph
     try:
-        commit, _ = next(changing_commits(repository, tip, [path], graph=graph, write_after=_WRITE_AFTER), (None, None))
+        commit, _ = next(changing_commits(repository, tip, [path], graph=graph, write_after=WRITE_AFTER), (None, None))
     except ObjectError:
         return None  # of a shallow clone
     return None if commit is None or commit.oid in repository.history_ends() else commit

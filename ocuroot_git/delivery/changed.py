@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ..config.trust import REPO_FILE
 from ..formats.documents import same
 from ..formats.globs import Glob
 from ..packages.evaluate import is_starlark
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .fields import Fields
     from .problems import Problems
 
-REPO_FILE: Final = "repo.ocu.star"
 _CODE: Final = ".ocu.star"
 
 

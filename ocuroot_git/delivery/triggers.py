@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 
+from ..config.trust import REPO_FILE
 from ..errors import Fatal
 from ..formats.documents import dump, to_bytes
 from ..formats.layout import OBJECT_FILE, REFS
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ..store.snapshot import Snapshot
     from .child_command import Stop
 
-REPO_FILE: Final = "repo.ocu.star"
 CALLED: Final = "called"
 NONE: Final = "none"
 FAILED: Final = "failed"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def run(context: Context, *refs: str, all: bool, dry_run: bool, cascade: bool, json: bool) -> int:
     from ...delivery import apply
+    from ..new_releases import Made
 
     if bool(refs) == all:
         raise UsageError("name intents, or give --all")
@@ -27,8 +28,6 @@ def run(context: Context, *refs: str, all: bool, dry_run: bool, cascade: bool, j
         applied = apply.apply(context.stores, named, context.operation("apply", of_job=False))
         changed = any(difference.kind == "environment" for difference in applied.acted)
         return Made(report(context, applied, json=json), environments=changed)
-
-    from ..new_releases import Made
 
     if not cascade:
         return change().status

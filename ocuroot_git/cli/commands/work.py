@@ -131,6 +131,7 @@ def _trigger_others(context: Context) -> int:
 
 def _call_trigger(context: Context, repo: str, commit: str, problems: Problems) -> str:
     """Call the function that the `repo.ocu.star` of a repository gives to `trigger`; gives what came of it."""
+    from ...config.trust import REPO_FILE
     from ...delivery import triggers
     from ...delivery.child_command import Signals
     from ...packages.permissions import permissions_of
@@ -138,7 +139,7 @@ def _call_trigger(context: Context, repo: str, commit: str, problems: Problems) 
     terminal = context.terminal
     source = _repo_file_at(context, commit) if repo == context.stores.base.repo else None
     if source is None:
-        with problems.leave_out(f"{repo}/-/{triggers.REPO_FILE}/@{commit}"):
+        with problems.leave_out(f"{repo}/-/{REPO_FILE}/@{commit}"):
             source = triggers.source_of(context.snapshot(), repo, commit)
     if source is None:
         return triggers.NONE
@@ -162,10 +163,10 @@ def _call_trigger(context: Context, repo: str, commit: str, problems: Problems) 
 
 def _repo_file_at(context: Context, commit: str) -> str | None:
     """The `repo.ocu.star` of this repository at a commit; None where there is none, or the commit is not here."""
-    from ...delivery import triggers
+    from ...config.trust import REPO_FILE
 
     try:
-        data = context.file_at(context.settings.repository.resolve(commit), triggers.REPO_FILE)
+        data = context.file_at(context.settings.repository.resolve(commit), REPO_FILE)
     except NotFound:
         return None
     return data.decode(errors="replace") if data is not None else None
