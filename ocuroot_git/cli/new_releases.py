@@ -310,7 +310,11 @@ def _commit(context: Context, repo: str | None, revision: str) -> Oid:
             f"'{revision}' cannot be looked up in another repository",
             hint=f"give the whole id of a commit of '{repo}': --commit <id>",
         )
-    return context.settings.repository.resolve(revision)
+    try:
+        return context.settings.repository.resolve(revision)
+    except NotFound as error:
+        error.hint = f"{error.hint}; --commit names another" if error.hint else None
+        raise
 
 
 def _definition(context: Context, named: str, path: str, commit: Oid | None) -> Document:

@@ -91,9 +91,7 @@ class Repository(TreeReader):
             return Oid(self.handle.revparse_single(revision).peel(self.core.Commit).id)
         except (KeyError, ValueError, self.core.GitError):
             if revision == "HEAD" and self.handle.head_is_unborn:
-                raise NotFound(
-                    "bad revision 'HEAD': there is no commit yet", hint="'git commit' makes one; --commit names another"
-                ) from None
+                raise NotFound("bad revision 'HEAD': there is no commit yet", hint="'git commit' makes one") from None
             raise NotFound(f"bad revision '{revision}'") from None
 
     # Commits

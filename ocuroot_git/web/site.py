@@ -21,6 +21,7 @@ from ..formats.layout import SIDES, Damaged, StoredRef
 from ..formats.refs import STATE, Ref, RefError
 from ..formats.times import format_seconds
 from ..git.objects import Oid
+from ..ledger.deployments import no_package
 from . import addresses, ansi, changes, site_plan, timelines
 from .app import View, pages_of, render
 from .badges import badge
@@ -142,10 +143,16 @@ class Site:
         return self._view.current.ledger().is_cut
 
     def write(self) -> None:
-        """Write all there is. Raises what `Published` raises, and Fatal for a page that cannot be made."""
+        """Write all there is.
+
+        Raises what `Published` raises, and Fatal for a page that cannot be made; NotFound where no package matches, so
+        that a pattern with a slip in it takes no pages away.
+        """
         view, plan = self._view, self._plan
         view.gather()
         packages = dict(sorted(view.current.packages().items()))
+        if self._choice.packages is not None and not packages:
+            raise no_package(self._choice.packages)
         self._make_plan(packages)
         self._write_static()
         self._target.write(f"static/{INDEX}", index(view.current, plan, self._releases))

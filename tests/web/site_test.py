@@ -256,7 +256,7 @@ def test_what_others_put_there_stays(told: Repo, tmp_path: Path) -> None:
     gone = out / page_file(f"/ref/{SEARCH}/@1")
     gone.write_text("mended by hand")
     told.git("tag", "-f", "whole", "state")
-    done = told.run("site", "--out", str(out), "--packages", "nothing/-/**")
+    done = told.run("site", "--out", str(out), "--packages", BACKEND)
     assert done.returncode == 0 and "was changed: it stays" in done.stderr, done.stderr
     kept = {file for file, data in files_of(out).items() if data in (b"mine", b"mended by hand")}
     assert kept == {"CNAME", "static/mine.css", "ref/mine.txt", str(gone.relative_to(out))}
@@ -288,7 +288,7 @@ def test_no_link_within_is_followed(told: Repo, tmp_path: Path, file: str) -> No
 
 def test_the_directory_itself_may_be_named_by_a_link(told: Repo, tmp_path: Path) -> None:
     (tmp_path / "named").symlink_to(tmp_path)
-    write_site(told, tmp_path / "named", "--packages", "nothing/-/**")
+    write_site(told, tmp_path / "named", "--packages", SEARCH, "--releases", "1")
     assert (tmp_path / "index.html").is_file()
 
 
@@ -355,6 +355,7 @@ def test_what_cannot_be_asked_for(told: Repo, tmp_path: Path) -> None:
     for arguments, status, said in (
         ([], 129, "option '--out' is missing"),
         (["--out", str(tmp_path / "out"), "--at", "nonsense"], 1, "nonsense"),
+        (["--out", str(tmp_path / "out"), "--packages", "nothing/**"], 1, "fatal: no package matches 'nothing/**'"),
         (["--out", __file__], 128, f"cannot write '{__file__}'"),
     ):
         done = told.run("site", *arguments)
