@@ -1,4 +1,4 @@
-"""The page that may write: each action by its plain forms, and what is refused."""
+"""The page that may write: each action by its plain forms."""
 
 from __future__ import annotations
 
@@ -9,77 +9,22 @@ import shlex
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
-from support.delivering import call, commits, copy_of, deploy, package, prepare, refused, release
-from support.program import run_program
+from support.delivering import commits, copy_of, deploy, package, refused, release
 from support.repositories import Repo
-from support.viewing import viewed
-from werkzeug.test import TestResponse
-
-from ocuroot_git.opening import open_stores
-from ocuroot_git.web.actions import ACTIONS
-from ocuroot_git.web.app import create_app
-from ocuroot_git.web.keys import Keys
-
-WEB = "shop/-/web"
-HERE = {"Host": "127.0.0.1:3000"}
-OURS = {**HERE, "Origin": "http://127.0.0.1:3000"}
-FORM = re.compile(r'<input type="hidden" name="(what|token)" value="([^"]*)">')
+from support.writers import FORM, WEB, Writer, two_releases
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Repo:
-    """Two releases, the first deployed in both environments, the second in staging alone, where its call failed."""
-    repo = Repo(tmp_path_factory.mktemp("written"))
-    repo.git("init", "-q")
-    repo.ocuroot("init", "-q")
-    prepare(repo, "staging", "production")
-    for run in ("true", "false"):
-        release(repo, package([deploy("staging")], [call("check", run)], [deploy("production")]))
-        repo.run("work", "any")
-    return repo
+    return two_releases(tmp_path_factory.mktemp("written"))
 
 
 @pytest.fixture
 def shop(made: Repo, tmp_path: Path) -> Repo:
     return copy_of(made, tmp_path / "shop")
-
-
-class Writer:
-    """A browser with the key."""
-
-    def __init__(self, repo: Repo, *, has_key: bool = True) -> None:
-        self.keys = Keys()
-        app = create_app(lambda: open_stores(str(repo.path)), keys=self.keys)
-        self.client = app.test_client()
-        if has_key:
-            first = urlsplit(self.keys.address("http://127.0.0.1:3000/"))
-            answer = self.client.get(f"/?{first.query}", headers=HERE)
-            assert (answer.status_code, answer.headers["Location"]) == (303, "/")
-            self.cookie = answer.headers["Set-Cookie"]
-
-    def get(self, address: str, **headers: str) -> TestResponse:
-        return self.client.get(address, headers={**HERE, **headers}, buffered=True)
-
-    def confirm(self, action: str, **values: str) -> dict[str, str]:
-        """The hidden fields of the form that an action shows."""
-        answer = self.get(f"/do/{action}?{urlencode(values)}")
-        text = answer.get_data(as_text=True)
-        fields = {name: html.unescape(value) for name, value in FORM.findall(text)}
-        assert answer.status_code == 200 and set(fields) == {"what", "token"}, text
-        return fields
-
-    def send(self, action: str, fields: dict[str, str], reason: str = "", **headers: str) -> TestResponse:
-        sent = {**OURS, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        return self.client.post(f"/do/{action}", data={**fields, "reason": reason}, headers=sent, buffered=True)
-
-    def do(self, action: str, reason: str = "", **values: str) -> str:
-        answer = self.send(action, self.confirm(action, **values), reason)
-        text = answer.get_data(as_text=True)
-        assert answer.status_code == 200, text
-        return text
 
 
 def intent(repo: Repo, name: str) -> Any:
@@ -363,176 +308,3 @@ def test_a_form_that_is_sent_again_writes_once(shop: Repo, tmp_path: Path, place
             text = answer.get_data(as_text=True)
             assert answer.status_code == 200 and "carried out before" in text, text
         assert commits(shop) == count
-
-
-# Who may
-
-
-def test_reading_needs_no_cookie_and_shows_no_way_to_write(shop: Repo) -> None:
-    reader = Writer(shop, has_key=False)
-    for page in ("/", f"/ref/{WEB}/@2", "/ref/@/environment/production", "/deployments"):
-        answer = reader.get(page)
-        assert answer.status_code == 200 and "/do" not in answer.get_data(as_text=True)
-        assert "Set-Cookie" not in answer.headers
-    for page in ("/do", f"/do/hold?release={WEB}/@2"):
-        assert reader.get(page).status_code == 403
-    writer = Writer(shop)
-    page = f"/ref/{WEB}/@2"
-    assert "/do/hold?" in writer.get(page).get_data(as_text=True)
-    assert "/do" not in writer.get(f"{page}?at=state~1").get_data(as_text=True).replace("/docs", "")
-    tag = reader.get(page).headers["ETag"]
-    assert writer.get(page, **{"If-None-Match": tag}).status_code == 200  # the page with actions is another one
-
-
-def test_cookie_is_for_our_pages_alone(shop: Repo) -> None:
-    writer = Writer(shop)
-    name, _, rest = writer.cookie.partition("=")
-    value, *attributes = rest.split("; ")
-    assert name.startswith("ocuroot-") and len(value) >= 43
-    assert set(attributes) == {"Path=/", "HttpOnly", "SameSite=Strict"}
-    assert writer.get("/?key=wrong").status_code == 403
-    assert writer.get("/?key=").status_code == 403
-    kept = Writer(shop).client.get(f"/?page=2&{urlsplit(writer.keys.address('/')).query}", headers=HERE)
-    assert kept.status_code == 403  # the key of another process
-    first = urlsplit(writer.keys.address("/")).query
-    assert writer.get(f"/?page=2&{first}").headers["Location"] == "/?page=2"
-    once = urlsplit(writer.keys.address_for_program("/")).query
-    assert [writer.get(f"/?{once}").status_code for _ in range(2)] == [303, 403]
-    assert writer.get(f"/?{first}", Host="evil.example").status_code == 400
-
-
-FOREIGN: dict[str, dict[str, str]] = {
-    "another site": {"Origin": "https://evil.example"},
-    "another port": {"Origin": "http://127.0.0.1:4000"},
-    "another name of ours": {"Origin": "http://localhost:3000"},
-    "another scheme": {"Origin": "https://127.0.0.1:3000"},
-    "no origin": {"Origin": ""},
-    "a sandbox": {"Origin": "null"},
-    "a frame elsewhere": {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
-    "ours, says the origin alone": {"Sec-Fetch-Site": "cross-site"},
-    "another host": {"Host": "evil.example", "Origin": "http://evil.example"},
-}
-
-
-@pytest.mark.parametrize("who", FOREIGN)
-def test_forms_of_others_are_refused(shop: Repo, who: str) -> None:
-    writer = Writer(shop)
-    fields = writer.confirm("hold", release=f"{WEB}/@2")
-    before = shop.git("rev-parse", "state")
-    answer = writer.send("hold", fields, "why", **FOREIGN[who])
-    assert answer.status_code in (400, 403)
-    assert shop.git("rev-parse", "state") == before
-    assert writer.send("hold", fields, "why", Origin="null", Sec_Fetch_Site="same-origin").status_code == 200
-
-
-def test_without_the_cookie_or_the_seal_nothing_is_written(shop: Repo) -> None:
-    writer, other = Writer(shop), Writer(shop)
-    fields = writer.confirm("hold", release=f"{WEB}/@2")
-    before = shop.git("rev-parse", "state")
-    assert other.send("hold", fields, "why").status_code == 403  # sealed by another process
-    changed = {**fields, "what": fields["what"].replace("@2", "@1")}
-    assert changed != fields
-    for bad in (changed, {**fields, "token": ""}, {**fields, "token": "é"}, {"what": fields["what"]}, {}):
-        assert writer.send("hold", bad, "why").status_code == 403
-    assert writer.send("lift", fields, "why").status_code == 403  # it is for something else
-    writer.client.delete_cookie(writer.cookie.partition("=")[0], domain="127.0.0.1")
-    assert writer.send("hold", fields, "why").status_code == 403
-    assert shop.git("rev-parse", "state") == before
-
-
-def test_odd_requests_are_refused(shop: Repo) -> None:
-    writer = Writer(shop)
-    fields = writer.confirm("hold", release=f"{WEB}/@2")
-    assert writer.send("hold", {**fields, "more": "x" * 40_000}).status_code == 413
-    as_json = writer.client.post("/do/hold", json=fields, headers=OURS, buffered=True)
-    assert as_json.status_code == 415
-    assert writer.send("nothing", fields).status_code in (403, 404)
-    assert writer.client.post(f"/ref/{WEB}/@2", data=fields, headers=OURS).status_code == 405
-    form = {**OURS, "Content-Type": "application/x-www-form-urlencoded"}
-    for body in (b"what=%ff%fe&token=%00&reason=%zz", b"\xff\xfe", b"", b"a" * 100):
-        assert writer.client.post("/do/hold", data=body, headers=form, buffered=True).status_code == 403
-    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
-        assert writer.client.open("/do/hold", method=method, headers=OURS).status_code == 405
-
-
-@pytest.mark.parametrize(
-    "reason", ["\0", "\x1b[2J", "a\nOcuroot-Actor: github:eve\n", "a\r\n\r\nOcuroot-Operation: x", "x" * 5000]
-)
-def test_a_reason_is_text_whatever_it_holds(shop: Repo, reason: str) -> None:
-    writer = Writer(shop)
-    answer = writer.send("hold", writer.confirm("hold", release=f"{WEB}/@2"), reason)
-    assert answer.status_code == 200
-    for name, value in (("Actor", "local:test@example.com"), ("Command", "hold")):
-        assert shop.git("log", "-1", f"--format=%(trailers:key=Ocuroot-{name},valueonly)", "state").strip() == value
-    assert len(shop.ocuroot("hold").splitlines()) == 1 and "\x1b" not in shop.ocuroot("hold")
-
-
-def test_reading_an_action_writes_nothing(shop: Repo) -> None:
-    writer = Writer(shop)
-    before = shop.git("rev-parse", "state")
-    for action, values in (
-        ("promote", {"source": "staging", "target": "production"}),
-        ("rollback", {"environment": "staging", "to": f"{WEB}/@1"}),
-        ("hold", {"release": f"{WEB}/@2", "reason": "x"}),
-        ("freeze", {"environment": "production", "until": ""}),
-        ("approve", {"release": f"{WEB}/@2", "environment": "production"}),
-        ("retry", {"run": f"{WEB}/@2/call/check/1"}),
-    ):
-        fields = writer.confirm(action, **values)
-        assert writer.get(f"/do/{action}?{urlencode({**values, **fields})}").status_code == 200
-        head = writer.client.head(f"/do/{action}?{urlencode(values)}", headers=HERE, buffered=True)
-        assert (head.status_code, head.get_data()) == (200, b"")
-    assert shop.git("rev-parse", "state") == before
-
-
-def test_strict_headers_stay(shop: Repo) -> None:
-    writer = Writer(shop)
-    for answer in (writer.get("/do"), writer.get("/do/freeze"), writer.send("hold", {}), writer.get("/?key=x")):
-        assert "form-action 'self'; frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
-
-
-def test_hostile_fields_are_text(shop: Repo) -> None:
-    writer = Writer(shop)
-    bad = "\"'><script>alert(1)</script>"
-    names = [*dict.fromkeys(field.name for kind in ACTIONS.values() for field in kind.fields)]
-    for action, value in (
-        (action, value) for action in (*ACTIONS, bad) for value in (bad, "\x1b[2J", "$(rm x)", "\0", "-")
-    ):
-        values = dict.fromkeys(names, value)
-        answer = writer.get(f"/do/{action}?{urlencode(values)}")
-        assert answer.status_code < 500 or "unexpected" not in answer.get_data(as_text=True), answer.get_data(
-            as_text=True
-        )
-        assert "<script>" not in answer.get_data(as_text=True)
-
-
-# As a process
-
-
-def test_command_prints_the_key_once_and_logs_it_never(shop: Repo) -> None:
-    with viewed(shop, "--write") as (address, process):
-        key = address.rpartition("?key=")[2]
-        assert len(key) >= 43
-        first = address.partition("?")[0]
-        with pytest.raises(Exception, match="403"):
-            import urllib.request
-
-            urllib.request.urlopen(f"{first}?key=wrong", timeout=30)
-        urllib.request.urlopen(address, timeout=30).close()
-        process.kill()
-        assert process.stdout is not None and process.stderr is not None
-        assert key not in process.stdout.read() + process.stderr.read()
-
-
-@pytest.mark.parametrize("options", [("--host", "0.0.0.0"), ("--host", "ci.example"), ("--at", "state~1")])
-def test_command_refuses_to_write_for_others_or_in_the_past(shop: Repo, options: tuple[str, ...]) -> None:
-    done = run_program("view", "--write", "--no-browser", *options, cwd=shop.path)
-    assert done.returncode == 129 and "--write" in done.stderr
-
-
-def test_without_the_option_nothing_can_be_written(shop: Repo) -> None:
-    client = create_app(lambda: open_stores(str(shop.path))).test_client()
-    assert client.post("/do/hold", data={"what": "x"}, headers=OURS).status_code == 405
-    assert client.get("/do", headers=HERE).status_code == 404
-    assert client.get("/?key=x", headers=HERE).status_code == 200
