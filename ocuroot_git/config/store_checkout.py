@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from ..errors import Fatal
+from ..formats.kept_source import source_of
 from ..formats.layout import REFS, Damaged, StoredObject, StoredRef, object_path, split_target
 from ..formats.refs import INTENT, STATE
 from .trust import REPO_FILE, read_plain_file
@@ -43,17 +44,14 @@ def _repositories(directory: str, name: str) -> Iterator[str]:
 
 
 def _newest(store: str, repo: str) -> str | None:
-    import base64
-
     head = f"{repo}/-/{REPO_FILE}/"
     link = _object(store, f"{head}{STATE}") or _object(store, f"{head}{INTENT}")  # as an early intent store has it
     if link is None:
         return None
     found = _object(store, split_target(link.target)[0]) if link.target is not None else link
     body = found.body if found is not None else None
-    source = body.get("source") if isinstance(body, dict) else None
     try:
-        return base64.b64decode(source, validate=True).decode() if isinstance(source, str) else None
+        return source_of(body)
     except ValueError:
         raise Fatal(f"the store that is checked out here keeps no text as the {REPO_FILE} of '{repo}'") from None
 

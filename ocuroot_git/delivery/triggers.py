@@ -12,6 +12,7 @@ import tempfile
 
 from ..config.trust import REPO_FILE
 from ..errors import Fatal
+from ..formats import kept_source
 from ..formats.documents import dump, to_bytes
 from ..formats.layout import OBJECT_FILE, REFS
 from . import child_command
@@ -73,16 +74,13 @@ def knows_others(snapshot: Snapshot, here: str) -> bool:
 
 def source_of(snapshot: Snapshot, repo: str, commit: str) -> str | None:
     """The `repo.ocu.star` of a repository at a commit, as the store has it; None for none. Raises BadDocument."""
-    import base64
-
     ref = f"{repo}/-/{REPO_FILE}/@{commit}"
     if not snapshot.exists(ref):
         return None
-    found = snapshot.get(ref)
-    source = found.get("source") if isinstance(found, dict) else None
+    document = snapshot.get(ref)
     try:
-        return base64.b64decode(source or "", validate=True).decode()
-    except (TypeError, ValueError):
+        return kept_source.source_of(document)
+    except ValueError:
         raise BadDocument(ref, "its source is no text in base 64") from None
 
 
