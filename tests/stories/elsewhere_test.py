@@ -207,7 +207,7 @@ def test_what_a_checkout_of_a_store_says_may_be_wrong(shop: Shop, tmp_path: Path
         done = store.run("diff")
         assert done.returncode == 128 and why in done.stderr, done
     link.write_text(good)
-    for source, why in (("?", "keeps no text"), ("ZGVmKA==", "repo.ocu.star:1:4: parse error")):
+    for source, why in (("?", "keeps no text"), (7, "keeps no text"), ("ZGVmKA==", "repo.ocu.star:1:4: parse error")):
         document["body"]["source"] = source
         kept.write_text(json.dumps(document))
         done = store.run("diff")
