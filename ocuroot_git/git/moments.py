@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from time import time
 
 from ..errors import NotFound, UsageError
+from ..formats.times import format_seconds
 from .objects import Oid
 from .program import run
 
@@ -15,26 +18,36 @@ if TYPE_CHECKING:
 
     from .repository import Repository
 
+_WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday"
+_LENGTHS: Final = {"sec": 1, "min": 60, "hou": 3600, "day": 86400, "wee": 604_800, "mon": 2_629_800, "yea": 31_557_600}
+"""Seconds in a unit, by how its name begins."""
 _WORDS: Final = (
-    "january february march april may june july august september october november december monday tuesday wednesday "
-    "thursday friday saturday sunday seconds minutes hours days weeks fortnights months years"
+    "january february march april may june july august september october november december "
+    f"{_WEEKDAYS} seconds minutes hours days weeks months years"
 )
 """Words of git that may be cut short, to three letters at least."""
-_OTHERS: Final = (
-    "now today yesterday midnight noon tea never ago last am pm at a an and on the t z utc gmt est edt cst cdt mst mdt "
-    "pst pdt bst cet cest eet eest msk ist jst zero one two three four five six seven eight nine ten"
-)
+_COUNTS: Final = "last zero one two three four five six seven eight nine ten"
+_OTHERS: Final = f"now yesterday midnight noon tea never am pm {_COUNTS}"
+_BESIDES: Final = "ago at a an and on the t z utc gmt est edt cst cdt mst mdt pst pdt bst cet cest eet eest msk ist jst"
+"""Words that say no moment by themselves."""
+_LONGEST: Final = 200
 _SHORT: Final = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def is_moment(text: str) -> bool:
     """Whether git reads a text as a moment, and not just as the present, which it takes everything else for."""
-    words = re.findall(r"[A-Za-z]+", text.lower())
-    others, full = _OTHERS.split(), _WORDS.split()
+    if len(text) > _LONGEST:
+        return False
+    full, others = _WORDS.split(), _OTHERS.split()
+    words = [word for word in re.findall(r"[A-Za-z]+", text.lower()) if word not in _BESIDES.split()]
     known = all(word in others or (len(word) > 2 and any(one.startswith(word) for one in full)) for word in words)
-    is_plain = re.fullmatch(r"[\w\s:./,+@-]+", text, re.ASCII) is not None
+    is_plain = re.fullmatch(r"[\w\s:./,+-]+|@\d+( [+-]\d{4})?", text, re.ASCII) is not None
     is_id = re.fullmatch(r"[0-9a-fA-F]{4,40}", text) is not None
-    return known and is_plain and not is_id and bool(words or re.search(r"\d", text))
+    # A lone day of the week is the present for git: 'last friday' is none.
+    counts = re.search(r"(?<![\d:])\d+(?![\d:])", text, re.ASCII) or set(words) & set(_COUNTS.split())
+    if not counts and any(day.startswith(word) for word in words for day in _WEEKDAYS.split()):
+        return False
+    return known and is_plain and not is_id and bool(words or re.search(r"[1-9]", text))
 
 
 def moment_of(text: str, environ: Mapping[str, str]) -> int:
@@ -45,12 +58,61 @@ def moment_of(text: str, environ: Mapping[str, str]) -> int:
     short = re.fullmatch(r"(\d{1,9})([hdw])", text, re.ASCII)
     if short is not None:
         text = f"{short[1]} {_SHORT[short[2]]} ago"
-    if not is_moment(text):
+    if not is_moment(text) or not _is_possible(text):
         raise UsageError(
-            f"'{text}' is no date", hint="such as 2026-11-20, '2026-11-20 14:00', yesterday, '2 weeks ago', 30d"
+            f"'{text}' is no date",
+            hint="such as 2026-11-20, '2026-11-20 14:00', midnight, yesterday, '2 weeks ago', 30d",
         )
     read = run(["rev-parse", f"--since={text}"], environ).decode().strip()
-    return int(read.rpartition("=")[2])
+    moment = int(read.rpartition("=")[2])
+    if not _is_meant(moment, text):
+        raise UsageError(f"git does not read '{text}' as that date")
+    return moment
+
+
+def _is_possible(text: str) -> bool:
+    """Whether there are the days and times of day that a text names, and git counts so far back.
+
+    git makes the 2nd of March of the 30th of February, and the 25th of the month of 25:00.
+    """
+    if re.search(r"(?<![\d.:])\d+\.\d+\s+[a-z]", text, re.ASCII | re.IGNORECASE):
+        return False  # of 1.5 days it makes the 1st of May
+    for hour, minute, second in re.findall(r"(\d+):(\d+)(?::(\d+))?", text, re.ASCII):
+        if int(hour) > 24 or int(minute) > 59 or int(second or 0) > 60:
+            return False
+    for count, unit in re.findall(r"(\d+)[\s.-]*([a-z]{3})[a-z]*", text.lower(), re.ASCII):
+        if int(count) * _LENGTHS.get(unit, 0) > time() and not (unit == "mon" and len(count) < 3):
+            return False  # before 1970
+    return all(map(any, _days(text)))
+
+
+def _is_meant(moment: int, text: str) -> bool:
+    """Whether git gave the year, or the seconds, that a text names: what is too far away it reads as something else."""
+    if text.startswith("@"):
+        return moment == int(text[1:].partition(" ")[0])
+    shown = format_seconds(moment)
+    if shown.startswith("@"):
+        return False
+    return all(any(day is not None and abs(day.year - int(shown[:4])) < 2 for day in days) for days in _days(text))
+
+
+def _days(text: str) -> list[list[date | None]]:
+    """What each three numbers of a text may mean (`2026-11-20`, `20.11.2026`, `11/20/26`); None for no day."""
+    found = []
+    for first, _, second, third in re.findall(r"(?<!\d)(\d+)([-/.])(\d+)\2(\d+)", text, re.ASCII):
+        if len(first) > 2:
+            found.append([_day(first, second, third)])
+        else:
+            year = third if len(third) > 2 else f"20{third:0>2}"
+            found.append([_day(year, second, first), _day(year, first, second)])
+    return found
+
+
+def _day(year: str, month: str, day: str) -> date | None:
+    try:
+        return date(int(year[:9]), int(month[:9]), int(day[:9]))
+    except ValueError:
+        return None
 
 
 def commit_named(repository: Repository, environ: Mapping[str, str], tip: Oid | None, text: str) -> Oid:

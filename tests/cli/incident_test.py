@@ -59,6 +59,14 @@ def test_moments_and_what_is_refused(shop: Repo) -> None:
         (["incident", "open", "--name=a/b", "//web", "production"], 129, "is one word"),
         (["incident", "open", "--name=..", "//web", "production"], 128, ".."),
         (["incident", "open", "--started=soonish", "//web", "production"], 129, "is no date"),
+        (
+            ["incident", "open", "--started=2090-01-01", "//web", "production"],
+            129,
+            "--started takes a moment that is past",
+        ),
+        (["incident", "open", "--started=tomorrow", "//web", "production"], 129, "is no date"),
+        (["incident", "open", "--started=2023-02-30", "//web", "production"], 129, "is no date"),
+        (["incident", "resolve", "--resolved=2090-01-01", "x"], 129, "--resolved takes a moment that is past"),
         (["incident", "resolve", "y"], 1, "no such incident: 'y'"),
         (["incident", "resolve", "--resolved=2023-11-20 13:00 +0000", "x"], 129, "began later"),
     ):
@@ -114,7 +122,12 @@ def test_incidents_of_others_and_what_is_none(store: Repo, tmp_path: Path) -> No
         assert done.stderr.count("is left out") == len(bad), done.stderr
     assert json.loads(store.run("metrics", "--json").stdout)["change_failure_rate"] == 1
     assert store.run("incident", "resolve", "bad2").returncode == 128
+    # By a clock that is wrong it has not begun yet.
+    assert store.run("incident", "resolve", "good").returncode == 129
     # Somebody wrote the state alone: resolved, it has its intent.
-    store.ocuroot("update", "--stdin", input="delete +/custom/incident/good\n")
-    store.ocuroot("incident", "resolve", "--resolved=2090-01-01 12:00 +0000", "good")
-    assert store.value("+/custom/incident/good")["resolved"] == "2090-01-01T12:00:00Z"
+    over = {**good, "started": "2023-01-01T00:00:00Z"}
+    store.ocuroot(
+        "update", "--stdin", input=f"delete +/custom/incident/good\nset @/custom/incident/good {json.dumps(over)}\n"
+    )
+    store.ocuroot("incident", "resolve", "--resolved=2023-01-01 12:00 +0000", "good")
+    assert store.value("+/custom/incident/good")["resolved"] == "2023-01-01T12:00:00Z"

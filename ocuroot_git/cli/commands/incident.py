@@ -12,10 +12,15 @@ from ..options import READING, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from ...ledger.incidents import Incident
     from ..context import Context
     from ..table import Cell
     from ..terminal import Terminal
+
+_CLOCKS_DIFFER: Final = 60
+"""Seconds by which the clock of who saw it may be ahead of the one here."""
 
 
 def open_(context: Context, package: str, environment: str, *, name: str | None, started: str | None) -> int:
@@ -26,7 +31,7 @@ def open_(context: Context, package: str, environment: str, *, name: str | None,
     from ...ledger.deployments import no_package, require_environment
     from ...ledger.incidents import Incident, open_incident
 
-    began = time.time() if started is None else _moment(context, started)
+    began = time.time() if started is None else _moment_past(context, "--started", started)
     parsed = Ref.parse(package)
     parsed = parsed.absolute(context.stores.base) if parsed.is_relative else parsed
     snapshot = context.snapshot()
@@ -47,7 +52,7 @@ def resolve(context: Context, name: str, *, resolved: str | None) -> int:
 
     from ...ledger.incidents import resolve_incident
 
-    moment = time.time() if resolved is None else _moment(context, resolved)
+    moment = time.time() if resolved is None else _moment_past(context, "--resolved", resolved)
     resolve_incident(context.stores, name, moment, context.operation("incident resolve"))
     return 0
 
@@ -88,10 +93,17 @@ def _row(terminal: Terminal, one: Incident) -> list[Cell]:
     ]
 
 
-def _moment(context: Context, date: str) -> int:
+def _moment_past(context: Context, option: str, date: str) -> int:
+    """The moment that a date names. Raises UsageError for one in the future: what has not begun is no incident yet, and
+    nobody knows when one will be over."""
+    import time
+
     from ...git.moments import moment_of
 
-    return moment_of(date, context.environ)
+    moment = moment_of(date, context.environ)
+    if moment > time.time() + _CLOCKS_DIFFER:
+        raise UsageError(f"{option} takes a moment that is past, and '{date}' is in the future")
+    return moment
 
 
 COMMAND = Group(
@@ -106,7 +118,7 @@ COMMAND = Group(
             open_,
             (
                 Option("--name", metavar="<name>", help="call it so (default: its date and a few characters)"),
-                Option("--started", metavar="<date>", help="it began then (default: now)"),
+                Option("--started", metavar="<date>", help="it began then, in the past (default: now)"),
             ),
             common=WRITING,
             least=2,
@@ -119,7 +131,7 @@ COMMAND = Group(
             "Write down that an incident is over.",
             "[<options>] <incident>",
             resolve,
-            (Option("--resolved", metavar="<date>", help="it was over then (default: now)"),),
+            (Option("--resolved", metavar="<date>", help="it was over then, in the past (default: now)"),),
             common=WRITING,
             least=1,
             most=1,

@@ -1,0 +1,52 @@
+"""Moments as people write them: as git reads them, and refused where git would take them for another one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from ocuroot_git.errors import UsageError
+from ocuroot_git.git.moments import is_moment, moment_of
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("now", "yesterday", "midnight", "2 weeks ago", "3.days.ago", "last friday 10:00", "10 years ago", "may"),
+        *("2026-11-20", "2026-11-20T14:00:00+01:00", "2024-02-29", "2026-11-20 24:00", "2025-11-20T14:00:00.5Z"),
+        *("20.11.2026", "20/11/2026", "11/20/2026", "26 nov", "Thu, 20 Nov 2025 14:00:00 GMT", "1764161000 +0000"),
+        *("@1764161000", "@1764161000 +0200"),
+    ],
+)
+def test_as_git_reads_them(text: str) -> None:
+    read = subprocess.run(["git", "rev-parse", f"--since={text}"], capture_output=True, check=True, text=True).stdout
+    assert abs(moment_of(text, os.environ) - int(read.rpartition("=")[2])) <= 1
+
+
+def test_short_lengths_of_time() -> None:
+    for text, seconds in (("30d", 30 * 86400), ("12h", 12 * 3600), ("2w", 14 * 86400)):
+        assert abs(time.time() - seconds - moment_of(text, os.environ)) <= 3601, text  # clocks may have been set
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # What git takes for the present.
+        *("", "soonish", "today", "monday", "friday 10:00", "at", "utc", "0", "10000 years ago", "@99999999999"),
+        # For another day or time.
+        *("2026-02-30", "2026-13-45", "2025-02-29", "31.02.2026", "25:00", "99:99", "2026-11-20 14:61"),
+        *("1.5 days ago", "2 fortnights ago", "@5", "@-5", "999999999d", "700 months ago"),
+        # For another year.
+        *("1969-12-31", "1900-01-01", "0001-01-01", "10000-01-01", f"{'9' * 40}-01-01", f"@{'9' * 40}", "9" * 5000),
+    ],
+)
+def test_what_git_would_take_for_another_moment_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        moment_of(text, os.environ)
+
+
+def test_what_is_no_moment_may_be_a_revision() -> None:
+    assert not any(map(is_moment, ("state", "monday", "today", "deadbeef", "state~3", "@", "")))
