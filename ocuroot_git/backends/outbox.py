@@ -14,7 +14,7 @@ from ..errors import Error, Fatal
 from ..formats.commit_message import operations_of
 from ..formats.waiting_change import MOST_BYTES
 from ..git.collection import outlast
-from ..git.failures import MAY_HAVE_ARRIVED, RACE, RETRY, TransportError
+from ..git.failures import MAY_HAVE_ARRIVED, RETRY, SILENT, TransportError
 from ..git.objects import Identity, Oid, RefMoved
 from ..git.remote_access import OUTBOX, RemoteLocation
 from .base import Version
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 _NAME: Final = frozenset("0123456789abcdef-")
 _LONGEST_NAME: Final = 60
+_TAKING_BACK: Final = (0.2, 0.5, 1.0)
+"""Seconds to wait before a change that could not be taken back is tried to be taken back again."""
 _FARTHEST: Final = 5000
 """Commits that are looked at for an operation that waits: far more than there are made while one may wait."""
 
@@ -145,10 +147,17 @@ class Outbox:
         return None, None
 
     def take_back(self, name: str) -> None:
-        failure = self._remote.transport.push("", self._prefix + name, delete=self.leases([name]))
-        self._remote.ask_again()
-        if failure is not None and failure.kind != RACE:
-            raise failure
+        pauses = iter(_TAKING_BACK)
+        while True:
+            failure = self._remote.transport.push("", self._prefix + name, delete=self.leases([name]))
+            self._remote.ask_again()
+            if failure is None or failure.is_before_sending:
+                return  # it is not there, or not any more
+            # Whoever is about to make it may hold it, for which servers have the same words as for many other things.
+            pause = next(pauses, None)
+            if pause is None or failure.handling != RETRY or failure.kind == SILENT:
+                raise failure
+            time.sleep(pause)
 
     def began(self, name: str) -> float:
         return int(name.partition("-")[0] or "0", 16) / 1000

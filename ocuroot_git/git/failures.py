@@ -316,6 +316,11 @@ class TransportError(RemoteError):
         self.stderr = stderr
 
     @property
+    def is_before_sending(self) -> bool:
+        """Whether a push was refused by git here, because a reference does not stand where it should at the remote."""
+        return self.kind == RACE and self.stderr.startswith("! [rejected]")
+
+    @property
     def handling(self) -> str:
         """What to do about it: RETRY, STOP, LOGIN or POLICY."""
         return KINDS[self.kind].handling
@@ -359,7 +364,8 @@ def classify_push(status: int | None, out: str, err: str, branch: str) -> str | 
     if status == 0 and answer is not None and answer.flag != "!":
         return None
     if answer is None or answer.flag != "!":
-        return SILENT if status is None else classify_transfer(err)
+        kind = SILENT if status is None else classify_transfer(err)
+        return CUT if kind == OTHER and _was_under_way(status, err) else kind
     if answer.summary == "rejected":
         return RACE
     if answer.summary == "remote rejected":
@@ -367,6 +373,11 @@ def classify_push(status: int | None, out: str, err: str, branch: str) -> str | 
     if answer.summary == "remote failure":
         return CUT
     return REFUSED
+
+
+def _was_under_way(status: int | None, err: str) -> bool:
+    """Whether a push that said nothing of its outcome may have sent all of it: so it is where git was killed."""
+    return (status is not None and status < 0) or "writing objects" in err.lower()
 
 
 def classify_atomic_push(status: int | None, out: str, err: str, branch: str) -> str | None:

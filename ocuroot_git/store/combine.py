@@ -70,7 +70,7 @@ def write(
         if moved.refusal is None:
             _let_wait(retry, snapshot, transaction, backend, result, others)
         raise
-    retry.waiting = None
+    retry.end_waiting()
     retry.note_made(own)
 
 
@@ -178,7 +178,7 @@ def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, backend: Backend) 
     if retry.waiting in waiting:
         retry.unsure = None
     elif retry.waiting is not None:
-        retry.waiting = None  # nobody has made it, and nobody can any more
+        retry.lose_sight()
         outbox.give_up()
     for name, text in waiting.items():
         if name == retry.waiting or outbox.is_stuck(name):

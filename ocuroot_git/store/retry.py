@@ -71,6 +71,8 @@ class Retry:
         self.waiting: str | None = None
         """The name under which it waits for another writer (design 8.10), as it was last: `what_waits`."""
         self.what_waits: object = None
+        self._out_of_sight: list[str] = []
+        """The names under which it may wait as well, where others see it, though we do not."""
         self.unsure: RemoteError | None = None
         """Why it is not known whether it waits."""
         self._before_us = 0
@@ -113,9 +115,36 @@ class Retry:
         self, name: str, what: object, result: object, failure: RemoteError | None, *, before_us: int
     ) -> None:
         """Take note that the change waits, after so many others; a failure leaves open whether it does."""
+        if failure is not None:
+            self.lose_sight()  # what it was to take the place of may be there still
         self.waiting, self.what_waits, self._before_us = name, what, before_us
         self._waited.append(result)
         self.unsure = failure or self.unsure
+
+    def lose_sight(self) -> None:
+        """Take note that the change no longer waits, as far as we see: it is pushed as if it never had.
+
+        It may be that others see it: a server may keep references from one login, or refuse to take this one out.
+        """
+        if self.waiting is not None:
+            self._out_of_sight.append(self.waiting)
+            self.waiting = None
+
+    @property
+    def names_waiting(self) -> list[str]:
+        """The names under which others may yet make the change."""
+        return [*self._out_of_sight, *([self.waiting] if self.waiting is not None else [])]
+
+    @property
+    def may_be_made(self) -> bool:
+        """Whether somebody else may have made the change, or may make it yet."""
+        return bool(self.names_waiting) or self.unsure is not None
+
+    def end_waiting(self) -> None:
+        """Take note that nobody makes the change any more: it was made, or was taken back."""
+        self.waiting = None
+        self.unsure = None
+        self._out_of_sight.clear()
 
     def _wait_for_turn(self) -> None:
         """Wait until the change that waits is made by somebody else, or is the first that waits, so that we make all.
@@ -164,7 +193,7 @@ class Retry:
         Whatever a remote answered: a request that was carried out may have been sent again by the transport, and the
         second answer then says that another writer was faster. Raises the error to end with where there is one.
         """
-        if self.backend is None or not (self._is_open or self.waiting or self._refusal is not None):
+        if self.backend is None or not (self._is_open or self.may_be_made or self._refusal is not None):
             return None
         before = self._searched[self.backend]
         try:
@@ -172,7 +201,6 @@ class Retry:
         except RemoteError as error:
             raise self.explained(self._refusal or error) from None
         if found is not None:
-            self.waiting = None
             return found
         self._is_open = False
         moved = snapshot.version(self.backend).oid != before

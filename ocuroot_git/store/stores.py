@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import Error, Fatal, RemoteError
+from ..errors import Conflict, Error, Fatal, RemoteError
 from ..formats.documents import MISSING, Document
 from ..formats.layout import SIDES
 from ..git.objects import ObjectError, RefMoved
@@ -148,9 +148,9 @@ class Stores:
                     break
                 except RefMoved as moved:
                     retry.after(moved, self.surroundings.tell)
-            return result if retry.waiting is None else self._take_back(retry, change, result)
+            return self._take_back(retry, change, result) if retry.may_be_made else result
         except Error as error:
-            if retry.waiting is None and retry.unsure is None:
+            if not retry.may_be_made:
                 raise
             return self._take_back(retry, change, error)
         finally:
@@ -263,22 +263,27 @@ class Stores:
     ) -> Result:
         """What the change gave that was made by a try of ours, or by another writer for us."""
         self.surroundings.note_write()
+        retry.end_waiting()
         retry.note_made(carried.commit)
         is_known, result = retry.known_result(carried.commit)
         return result if is_known else self._first_result(snapshot, backend, carried, change)  # type: ignore[return-value]
 
     def _take_back(self, retry: Retry, change: Callable[[Transaction], Result], end: Result | Error) -> Result:
         """End with a result or an error, once nobody can make any more what still waits; if nobody has made it yet."""
-        backend, name = retry.backend, retry.waiting
+        backend = retry.backend
         assert backend is not None and backend.outbox is not None
         try:
-            if name is not None:
+            for name in retry.names_waiting:
                 backend.outbox.take_back(name)
             snapshot = self.snapshot()
-            done = retry.find(snapshot, (backend,))
         except Error as error:
             raise retry.unknown(error) from None
-        retry.waiting = None
+        try:
+            done = retry.find(snapshot, (backend,))
+        except Conflict:
+            raise  # the name is another change's, so that nobody can have made ours
+        except Error as error:
+            raise retry.unknown(error) from None
         if done is not None:
             return self._made(retry, snapshot, *done, change)
         if retry.unsure is not None:

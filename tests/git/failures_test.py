@@ -101,6 +101,13 @@ def test_a_push_that_was_done_is_no_failure() -> None:
     assert [classify_push(0, out, "", BRANCH) for out in (done, made, same)] == [None, None, None]
 
 
+def test_a_push_that_ended_without_a_word_may_have_been_sent() -> None:
+    sent = "Enumerating objects: 3, done.\nWriting objects: 100% (3/3), 240 bytes, done.\n"
+    assert classify_push(-9, "", "", BRANCH) == "cut"
+    assert classify_push(128, "", f"{sent}error: words that nobody knows", BRANCH) == "cut"
+    assert classify_push(128, "", "error: words that nobody knows", BRANCH) == "other"
+
+
 def test_a_push_that_had_no_answer_leaves_open_what_happened() -> None:
     assert classify_push(None, "", "", BRANCH) == "silent"
     assert classify_push(0, "", "fatal: the remote end hung up unexpectedly", BRANCH) == "cut"

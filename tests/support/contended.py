@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 
 from support.program import PROGRAM
 from support.remote_stores import World
@@ -52,10 +53,15 @@ class Contended:
     def __init__(self, world: World, bare: Repo) -> None:
         self.world = world
         self.bare = bare
-        for name, text in (("update", UPDATE), ("post-receive", POST_RECEIVE)):
-            hook = bare.path / "hooks" / name
-            hook.write_text(text)
-            hook.chmod(0o755)
+        self.hook("update", UPDATE)
+        self.hook("post-receive", POST_RECEIVE)
+
+    def hook(self, name: str, text: str) -> None:
+        """Let the server run a script of sh, which may be indented as the test is, and begins anywhere."""
+        text = textwrap.dedent(text)
+        path = self.bare.path / "hooks" / name
+        path.write_text(text if text.startswith("#!") else f"#!/bin/sh\n{text}")
+        path.chmod(0o755)
 
     def clone(self, name: str, *config: str) -> Repo:
         made = self.world.clone(name)
