@@ -7,9 +7,10 @@ from .vocabulary import ModelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
     Fields = dict[str, Any]
+    Item = TypeVar("Item")
 
 
 class Record:
@@ -57,6 +58,16 @@ class TakenFields:
         if not isinstance(found, type_):
             raise ModelError(f"{self._where}: {name} is {brief(found)}, not {words}")
         return found
+
+
+def list_of(type_: type[Item], value: Document) -> list[Item]:
+    """A JSON list of which each item is of just this type. Raises ValueError for anything else.
+
+    For what is remembered: that it is what was written is seen by a check sum, so it need only be of the right shape.
+    """
+    if type(value) is not list or not {type_}.issuperset(map(type, value)):
+        raise ValueError(f"no list of {type_.__name__}")
+    return value
 
 
 class Part:

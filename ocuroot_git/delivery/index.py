@@ -13,7 +13,7 @@ from ..formats.layout import REFS
 from ..formats.refs import INTENT, STATE
 from ..git.objects import ObjectError
 from ..store.draft import Draft
-from .fields import Record
+from .fields import Record, list_of
 from .release_facts import directories, read_release
 
 TYPE_CHECKING = False
@@ -64,14 +64,14 @@ class Facts(Record):
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Facts | None:
-        """What `to_bytes` wrote; None for anything else."""
+        """What `to_bytes` wrote; None for what is of another shape."""
         try:
-            releases, unsettled, below, (at, plus) = parse_bytes(data)
-            numbers = tuple(map(int, releases)), tuple(map(int, unsettled))
-            facts = cls(*numbers, frozenset(map(str, below)), (int(at), int(plus)))
+            releases, unsettled, below, counts = parse_bytes(data)
+            at, plus = list_of(int, counts)
+            numbers = tuple(list_of(int, releases)), tuple(list_of(int, unsettled))
+            return cls(*numbers, frozenset(list_of(str, below)), (at, plus))
         except (ValueError, TypeError):
             return None
-        return facts if facts.to_bytes() == data else None
 
 
 def facts_of(snapshot: Snapshot, tree: StoreTree, packages: Iterable[str]) -> dict[str, Facts | None]:

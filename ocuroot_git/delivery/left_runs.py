@@ -13,6 +13,7 @@ from ..git.objects import ObjectError
 from ..store.confined import Confined, Outside, PackageTree
 from ..store.draft import Draft
 from . import failures, index, survey, vocabulary
+from .fields import list_of
 from .problems import BadDocument, Problems
 from .queries import (
     last_runs_of,
@@ -150,9 +151,12 @@ def _failed(snapshot: Snapshot, run: RunRef) -> tuple[str, str]:
 
 
 def _left_of_bytes(data: bytes) -> list[Left] | None:
-    """What `left_alone` gave; None for anything else."""
+    """What `left_alone` gave; None for what is of another shape."""
     try:
-        left = [(str(ref), str(status), str(type_), str(made)) for ref, status, type_, made in parse_bytes(data)]
+        left = []
+        for one in list_of(list, parse_bytes(data)):
+            ref, status, type_, made = list_of(str, one)
+            left.append((ref, status, type_, made))
+        return left
     except (ValueError, TypeError):
         return None
-    return left if to_bytes(dump(left, None)) == data else None

@@ -15,6 +15,7 @@ from ..git.objects import ABSENT
 from ..store.confined import Confined, Outside, PackageTree
 from . import compare, index, lenient, queries, queue, survey
 from .addresses import RunRef, release_number
+from .fields import list_of
 from .index import Facts
 from .problems import Problems
 from .release_facts import CUSTOM
@@ -191,15 +192,14 @@ class _Remembered:
 
 
 def _package_of_bytes(name: str, data: bytes) -> Package | None:
-    """What `Package.to_bytes` wrote; None for anything else."""
+    """What `Package.to_bytes` wrote; None for what is of another shape."""
     try:
         numbers, deployed, wanted, with_custom = parse_bytes(data)
-        runs = {str(environment): str(run) for environment, run in deployed.items()}
-        custom = tuple(map(int, with_custom))
-        package = Package(name, tuple(map(int, numbers)), runs, (), tuple(map(str, wanted)), custom)
+        list_of(str, [*deployed.values()])
+        custom = tuple(list_of(int, with_custom))
+        return Package(name, tuple(list_of(int, numbers)), deployed, (), tuple(list_of(str, wanted)), custom)
     except (ValueError, TypeError, AttributeError):
         return None
-    return package if package.to_bytes() == data else None
 
 
 def _with_custom(tree: StoreTree, facts: Facts) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ _SETTLED: Final = (COMPLETE, CANCELLED, FAILED_RETRIED)
 _OF_RUN: Final[Shape] = {"status": {}}
 _OF_WORK: Final[Shape] = {**_OF_RUN, "*": _OF_RUN}
 """What of the directories of a run, and of a piece of work, tells how it stands: see `Files.outline`."""
-_ANSWERS: Final = {None: "-", False: "0", True: "1"}
+_FLAGS: Final = {"0": False, "1": True}
 
 
 class ReleaseFacts(Record):
@@ -61,15 +61,14 @@ class ReleaseFacts(Record):
 
     @classmethod
     def of_text(cls, text: str) -> ReleaseFacts | None:
-        """What `to_text` wrote; None for anything else."""
+        """What `to_text` wrote; None for what is of another shape."""
         try:
             flags, count, words, custom = text.split(" ")
-            has_document, has_work, is_settled = (flag == "1" for flag in flags)
+            has_document, has_work, is_settled = map(_FLAGS.__getitem__, flags)
             found = tuple(words.split(",")) if words else ()
-            facts = cls(has_document, has_work, is_settled, int(count), found, custom)
-        except ValueError:
+            return cls(has_document, has_work, is_settled, int(count), found, custom)
+        except (ValueError, KeyError):
             return None
-        return facts if facts.to_text() == text else None
 
 
 class KnownReleases:

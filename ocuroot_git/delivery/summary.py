@@ -11,7 +11,7 @@ from ..formats.refs import INTENT, STATE, Ref
 from ..store.confined import Confined, Outside, PackageTree
 from . import compare, index
 from .compare import Heads, TooFew
-from .fields import Record
+from .fields import Record, list_of
 from .problems import Problems
 from .queries import intent_tree, parsed_refs, state_tree
 from .release_facts import CUSTOM, OP
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..backends.base import Node
+    from ..formats.documents import Document
     from ..formats.layout import Layout
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
@@ -71,20 +72,19 @@ class Summary(Record):
 
     @classmethod
     def of_text(cls, text: str) -> Summary | None:
-        """What `to_text` wrote; None for anything else."""
+        """What `to_text` wrote; None for what is of another shape."""
         state, _, rest = text.partition(" ")
         intent, _, rest = rest.partition(" ")
         try:
             summary = cls((int(state), int(intent)))
             if rest:
-                unsettled, ops, differing, summary.unread, summary.is_entangled = parse(rest)
-                summary.unsettled = {name: [*map(int, numbers)] for name, numbers in unsettled.items()}
-                summary.ops = {name: [*map(int, numbers)] for name, numbers in ops.items()}
-                summary.differing = {
-                    name: Heads(state, intent, [(package, place) for package, place in places])
-                    for name, (state, intent, places) in differing.items()
-                }
-            return summary if summary.to_text() == text else None
+                summary.unsettled, summary.ops, differing, unread, is_entangled = parse(rest)
+                for numbers in (*summary.unsettled.values(), *summary.ops.values()):
+                    list_of(int, numbers)
+                summary.differing = {name: _heads(*found) for name, found in differing.items()}
+                summary.unread = list_of(str, unread)
+                (summary.is_entangled,) = list_of(bool, [is_entangled])
+            return summary
         except (ValueError, TypeError, AttributeError):
             return None
 
@@ -96,6 +96,15 @@ class Summary(Record):
         self.differing.update(below.differing)
         self.unread += below.unread
         self.is_entangled = self.is_entangled or below.is_entangled
+
+
+def _heads(state: Document, intent: Document, deployments: Document) -> Heads:
+    """Where a package differs, as it is remembered. Raises ValueError for another shape."""
+    places = []
+    for one in list_of(list, deployments):
+        package, place = list_of(str, one)
+        places.append((package, place))
+    return Heads([*map(StoredRef, list_of(str, state))], [*map(StoredRef, list_of(str, intent))], places)
 
 
 def read_package(

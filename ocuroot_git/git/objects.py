@@ -43,6 +43,12 @@ ABSENT: Final = Oid("0" * 40)
 SHORTEST_ID: Final = 7
 """Digits of an id that are taken for it. They are compared with one id alone, and git's own least, 4, would take one
 changed document in 65,536 for the same."""
+_DIGITS: Final = frozenset("0123456789abcdef")
+
+
+def is_whole_id(text: str) -> bool:
+    """Whether a text is an id of an object in all its digits."""
+    return len(text) == len(ABSENT) and _DIGITS.issuperset(text)
 
 
 class ObjectError(Fatal):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .objects import Oid
+from .objects import Oid, is_whole_id
 from .program import GitError, run
 
 TYPE_CHECKING = False
@@ -32,8 +32,7 @@ def commits_between(
     None where one of them is no commit that is here, or history between them may end here.
     """
     for end in (old, new):
-        is_id = len(end) == 40 and not set(end) - set("0123456789abcdef")
-        if not is_id or not repository.has(Oid(end)):
+        if not is_whole_id(end) or not repository.has(Oid(end)):
             return None
     if repository.history_ends():
         return None

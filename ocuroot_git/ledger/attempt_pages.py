@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from ..git.objects import Oid
+from ..git.objects import Oid, is_whole_id
 from .attempts import Attempt
 from .chunks import SLACK
 
@@ -127,10 +127,9 @@ class Page:
                 package, environment = text.split(_END)
                 cells.append((package, environment))
             lines = data[end + 1 :]
-            if len(lines) % _LINE.size:
+            if len(lines) % _LINE.size or (next_ and not is_whole_id(next_)):
                 return None
-            at = Oid(next_) if next_ else None
-            return cls(at, float(newest), int(commits), cells, texts[int(count) :], lines)
+            return cls(Oid(next_) if next_ else None, float(newest), int(commits), cells, texts[int(count) :], lines)
         except ValueError:
             return None
 

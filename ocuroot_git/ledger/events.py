@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..delivery.fields import Record
-from ..git.objects import Oid
+from ..git.objects import Oid, is_whole_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Event(Record):
 
     @classmethod
     def of_line(cls, line: str) -> Event:
-        """What `to_line` wrote. Raises ValueError or TypeError for anything else."""
+        """What `to_line` wrote. Raises ValueError or TypeError for what is of another shape."""
         time, package, environment, type_, release, before, outcome, seconds, *others = line.split(_END)
         took = float(seconds) if seconds else None
         return cls(float(time), package, environment, type_, release, before, outcome, took, *others)
@@ -148,14 +148,14 @@ class Chunk(Record):
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Chunk | None:
-        """What `to_text` wrote; None for anything else."""
+        """What `to_text` wrote; None for what is of another shape."""
         try:
             head, *lines = data.decode(errors="surrogateescape").split("\n")
             next_, newest, commits, begun, cut = head.split(_END)
             events = [Event.of_line(line) for line in lines]
-            at = Oid(next_) if next_ else None
+            if next_ and not is_whole_id(next_):
+                return None
             some, rest = events[: int(begun)], events[int(begun) :]
-            chunk = cls(rest, some, at, float(newest), int(commits), is_cut=bool(cut))
+            return cls(rest, some, Oid(next_) if next_ else None, float(newest), int(commits), is_cut=bool(cut))
         except (ValueError, TypeError):
             return None
-        return chunk if chunk.to_text().encode(errors="surrogateescape") == data else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from ..delivery.fields import Record
 from ..delivery.past_gates import StartJudge
 from ..delivery.queries import state_tree
-from ..git.objects import ObjectError, Oid
+from ..git.objects import ObjectError, Oid, is_whole_id
 from .stretches import stretch_from
 
 TYPE_CHECKING = False
@@ -48,9 +48,9 @@ class Passes(Record):
         try:
             head, *lines = data.decode(errors="surrogateescape").split("\n")
             runs = {run: names for run, *names in (line.split(_END) for line in lines)}
-            return cls(runs, Oid(head) if head else None)
         except ValueError:
             return None
+        return None if head and not is_whole_id(head) else cls(runs, Oid(head) if head else None)
 
 
 class GatePasses:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..delivery import index, left_runs, overview, release_facts, release_list, survey
 from ..formats.layout import DIALECTS, SIDES, Layout
-from ..git.objects import ABSENT, ObjectError, Oid
+from ..git.objects import ABSENT, ObjectError, Oid, is_whole_id
 from ..git.program import GitError
 from ..store import rare_changes, remembered_walk
 from ..store.history import changing_commits
@@ -248,7 +248,7 @@ class _Trees:
         ]
 
         def work_out(id_: str, _: bytes) -> bytes | None:
-            if len(id_) != _LENGTH or set(id_) - set("0123456789abcdef"):
+            if not is_whole_id(id_):
                 return None
             reader = next((reader for reader in readers if reader.has_commit(Oid(id_))), None)
             if reader is None:
@@ -271,7 +271,7 @@ class _Trees:
             return None
 
         def work_out(id_: str, _: bytes) -> bytes | None:
-            if len(id_) != _LENGTH or set(id_) - set("0123456789abcdef"):
+            if not is_whole_id(id_):
                 return None
             found = _read(lambda: passes.from_commit(Oid(id_), anew=True))
             if found is None or passes.is_cut:

@@ -11,7 +11,7 @@ import os
 
 from ..errors import Conflict, Fatal
 from ..formats.layout import SIDES
-from ..git.objects import ABSENT, Oid
+from ..git.objects import Oid, is_whole_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Cursor:
         for number, line in enumerate(self._on_disk.decode(errors="replace").splitlines(), 1):
             oid, _, name = line.strip().partition(" ")
             side = next((side for side in SIDES if side == (name.strip() or "state")), None)
-            if side is None or side in found or len(oid) != len(ABSENT) or set(oid) - set("0123456789abcdef"):
+            if side is None or side in found or not is_whole_id(oid):
                 raise Fatal(
                     f"bad cursor '{self.path}': line {number} is no '<commit id> <store>'",
                     hint="a cursor is written by 'git ocuroot watch'; without the file it begins anew",

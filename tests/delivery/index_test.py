@@ -331,7 +331,18 @@ def remember(store: Repo, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{}", b"[[1]]", b'[[],["x"],[]]', b"[[],[1],[2]]", b"[1,2,3]", b"[[],[],[]]"]
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"[[1]]",
+        b'[[],["x"],[],[0,0]]',
+        b"[[],[1],[2],[0,0]]",
+        b"[1,2,3,4]",
+        b"[[],[],[],[]]",
+        b"[[],[],[]]",
+    ],
 )
 def test_an_entry_of_another_shape_is_worked_out_again(store: Repo, data: bytes) -> None:
     stores = ocuroot_git.open(str(store.path))

@@ -306,5 +306,14 @@ def test_a_chunk_is_read_as_it_was_written_and_nothing_else_is() -> None:
     begun = Event(1.5, "a/-/b", "e", "", "a/-/b/@2", "", "running", None, "s", "c", "", "", "ann", "", "")
     chunk = Chunk([event], [begun], None, 1.5, 3)
     assert Chunk.of_bytes(chunk.to_text().encode()) == chunk
-    for damaged in (b"", b"x", chunk.to_text().encode()[:-30]):
+    data = chunk.to_text().encode()
+    assert data.startswith(b"\x1f1.5\x1f3\x1f1\x1f\n")
+    for head in (
+        b"x\x1f1.5\x1f3\x1f1\x1f",
+        b"\x1fsoon\x1f3\x1f1\x1f",
+        b"\x1f1.5\x1f3\x1fone\x1f",
+        b"\x1f1.5\x1f3\x1f1",
+    ):
+        assert Chunk.of_bytes(head + data[data.index(b"\n") :]) is None
+    for damaged in (b"", b"x", data[:-30], data.replace(b"1.5", b"late"), data + b"\n", data.replace(b"\x1fann", b"")):
         assert Chunk.of_bytes(damaged) is None

@@ -331,5 +331,5 @@ def test_a_page_is_read_as_it_was_written_and_nothing_else_is() -> None:
     data = Page.of_chunk(Chunk(events, [], None, 1.5, 3)).to_bytes()
     page = Page.of_bytes(data)
     assert page is not None and page.to_bytes() == data and (page.newest, page.commits) == (1.5, 3)
-    for damaged in (b"", b"x", data[:-3], data.replace(b"\0", b"", 1)[:40]):
+    for damaged in (b"", b"x", b"HEAD" + data, data[:-3], data.replace(b"\0", b"", 1)[:40]):
         assert Page.of_bytes(damaged) is None
