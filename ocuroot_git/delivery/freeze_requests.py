@@ -126,13 +126,13 @@ def moment(option: str, text: str, zone: tzinfo | None) -> float:
 
     from ..formats.times import parse_clock, parse_duration
 
-    found = parse_clock(text)
-    if found is not None:
-        return (found if found.tzinfo is not None or zone is None else found.replace(tzinfo=zone)).timestamp()
-    length = parse_duration(text)
-    if length is None:
-        raise UsageError(
-            f"option '{option}' takes a time, not '{text}'",
-            hint="such as 2026-12-20, '2026-12-20 17:00', 2026-12-20T17:00:00Z, or 2h and 3d for so long from now",
-        )
-    return (datetime.now(zone) + timedelta(days=length[0], seconds=length[1])).timestamp()
+    hint = "such as 2026-12-20, '2026-12-20 17:00', 2026-12-20T17:00:00Z, or 2h and 3d for so long from now"
+    found, length = parse_clock(text), parse_duration(text)
+    try:
+        if found is not None:
+            return (found if found.tzinfo is not None or zone is None else found.replace(tzinfo=zone)).timestamp()
+        if length is not None:
+            return (datetime.now(zone) + timedelta(days=length[0], seconds=length[1])).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"option '{option}': no calendar reaches '{text}'", hint=hint) from None
+    raise UsageError(f"option '{option}' takes a time, not '{text}'", hint=hint)

@@ -10,6 +10,7 @@ import os
 import sys
 
 from ..errors import Fatal
+from .objects import RepositoryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ CACHING: Final = 8
 STRICT_OBJECT_CREATION: Final = 14
 FSYNC: Final = 19
 STRICT_HASH_VERIFICATION: Final = 22
-
-
-class RepositoryError(Fatal):
-    """A repository cannot be opened; the message names the cause."""
 
 
 def open_repository(directory: str, git_dir: str | None) -> tuple[Any, Any]:

@@ -51,6 +51,10 @@ def is_whole_id(text: str) -> bool:
     return len(text) == len(ABSENT) and _DIGITS.issuperset(text)
 
 
+class RepositoryError(Fatal):
+    """A repository cannot be opened; the message names the cause."""
+
+
 class ObjectError(Fatal):
     """An object is missing or cannot be read or written."""
 

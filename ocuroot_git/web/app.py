@@ -46,6 +46,7 @@ from .facts import Facts, Memory
 from .filters import install
 from .logs import Part, log_text
 from .security import MAY_WRITE, Guard
+from .statuses import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +185,7 @@ def pages_of(view: View) -> Flask:
     _add_raw(app, view)
     app.register_error_handler(404, lambda error: _problem(NotFound("there is no such page"), 404))
     app.register_error_handler(Exception, _fault)
-    app.register_error_handler(Error, lambda error: _problem(error, 404 if isinstance(error, NotFound) else 500))
+    app.register_error_handler(Error, lambda error: _problem(error, status_of(error)))
     return app
 
 
@@ -226,6 +227,7 @@ def _add_raw(app: Flask, view: View) -> None:
     @app.get("/raw/<path:ref>")
     def raw(ref: str) -> Response:
         subject = details.Subject(view.facts(at=_at()), ref)
+        subject.require_readable()
         if subject.object is None or subject.object.kind != "ref":
             raise NotFound(f"no such document: '{ref}'")
         return Response(to_bytes(dump(subject.object.body) + "\n"), content_type="application/json")
@@ -359,7 +361,7 @@ def _oid(text: str) -> Oid | None:
 
 
 def _wants_json() -> bool:
-    if request.path.endswith(".json") and not request.path.startswith(("/ref/", "/history/")):
+    if request.path.rstrip("/").endswith(".json") and not request.path.startswith(("/ref/", "/history/")):
         return True
     if request.environ.get("view.json"):
         return True

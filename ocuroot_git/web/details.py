@@ -68,6 +68,11 @@ class Subject:
         if self.object is None and not self.problem:
             self._read_unresolved(parsed)
 
+    def require_readable(self) -> None:
+        """Raise Damaged where the page would tell that the document cannot be read."""
+        if self.object is None and self.problem:
+            self.tree.object(self.stored)
+
     def _read(self) -> None:
         try:
             self.object = self.tree.object(self.stored)

@@ -57,7 +57,9 @@ class Keys:
 
     def has_cookie(self, environ: WSGIEnvironment) -> bool:
         """Whether a request has the cookie."""
-        return _equal(parse_cookie(environ).get(_cookie_name(environ)) or "", self._cookie)
+        # Ours is ASCII; beside it are those of other servers on this machine, which may hold any bytes.
+        sent = environ.get("HTTP_COOKIE", "").encode("ascii", "ignore").decode()
+        return _equal(parse_cookie(sent).get(_cookie_name(environ)) or "", self._cookie)
 
     def seal(self, text: str) -> str:
         """A token that says that a text was made by this process."""

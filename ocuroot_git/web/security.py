@@ -77,6 +77,8 @@ class Guard:
     def _refuse(self, environ: WSGIEnvironment) -> Answer | None:
         if not self.is_known(environ.get("HTTP_HOST", "")):
             return "400 Bad Request", "this is not the host you asked for", []
+        if not _is_text(environ.get("QUERY_STRING", "")):
+            return "400 Bad Request", "this address is no UTF-8", []
         method = environ.get("REQUEST_METHOD")
         if method == "POST" and self._keys is not None and environ.get("PATH_INFO", "").startswith(ACTIONS):
             return _refuse_form(environ, self._keys)
@@ -105,6 +107,15 @@ class Guard:
             return False
         name = found[1].strip("[]").lower()
         return name in self._hosts or (self._any_address and _is_address(name))
+
+
+def _is_text(query: str) -> bool:
+    """Whether the bytes of an address that are not escaped are text."""
+    try:
+        query.encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def _asked_by_us(environ: WSGIEnvironment) -> bool:

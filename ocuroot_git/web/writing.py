@@ -28,6 +28,7 @@ from .actions import ACTIONS
 from .gate_actions import ALL
 from .security import ACTIONS as ADDRESS
 from .security import MAY_WRITE, MOST_BYTES
+from .statuses import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +50,6 @@ _AGAIN = "again"
 """In the query of an address: the fields are shown to be changed, although all that has to be said was said."""
 _MOST_LISTED = 200
 """Gates and held releases that the list of actions shows."""
-_STATUSES = {1: 404, 3: 409, 128: 500, 129: 400}
-"""HTTP's word for an exit status."""
 
 
 def may_write() -> bool:
@@ -157,7 +156,7 @@ class _Writer:
             found = [stores.commit_of(one, action.command) for one in (operation.step("intent"), operation)]
             ended["commits"] = [commit for commit in dict.fromkeys(found) if commit is not None]
         except Error as error:
-            ended["error"], status = error, _STATUSES.get(error.status, 500)
+            ended["error"], status = error, status_of(error)
         finally:
             stores.finish()
         return self._page(
@@ -177,7 +176,7 @@ class _Writer:
         return self._page(
             "fields.html",
             snapshot,
-            status=200 if error is None else _STATUSES.get(error.status, 500),
+            status=200 if error is None else status_of(error),
             kind=kind,
             given=given,
             error=error,

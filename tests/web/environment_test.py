@@ -197,7 +197,7 @@ def test_history_that_cannot_be_read_leaves_the_rest(own: Repo) -> None:
     page = text_of(told(own))
     assert "2 packages run here" in page and "1" * 12 in page
     answer = Browser(application(own.path)).ask("/timeline", Accept="application/json")
-    assert answer.status_code == 500 and "1" * 12 in answer.get_json()["error"]
+    assert answer.status_code == 502 and "1" * 12 in answer.get_json()["error"]
     browser = Browser(application(own.path))
     assert browser.ask("/").status_code == 200
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -297,3 +298,77 @@ def test_no_address_leads_to_the_file_system(browser: Browser, in_a_directory: B
         assert "root:" not in answer.get_data(as_text=True)
         if kind != "history":
             assert answer.status_code in (404, 308), answer.status_code
+
+
+WORDS = (
+    *(
+        "",
+        "0",
+        "\u00b2",
+        "9" * 30,
+        "-1",
+        "1e9",
+        "\0",
+        "\x1b[31m",
+        "\udcff",
+        "\ufffe",
+        "'",
+        HOSTILE,
+        "../..",
+        "x" * 6000,
+    ),
+    *("@", "@/", "/@", "//a", "a#b/@1", "f" * 40, "HEAD^{tree}", ":/x", "@{-1}", "--all", "99999-01-01", "0001-01-01"),
+    *("[", "{" * 50, "*" * 500, "%zz", "[!a", "in 99999999999 years"),
+)
+QUERIES = (
+    *("page", "q", "status", "environment", "package", "days", "by", "side", "from", "logs", "find", "line", "start"),
+    *("at", "run", "part", "form", "all", "key"),
+)
+ROUTES = (
+    *(
+        "/",
+        "/environments",
+        "/deployments",
+        "/packages",
+        "/work",
+        "/custom",
+        "/diff",
+        "/timeline",
+        "/metrics",
+        "/search",
+    ),
+    *("/commits", "/tip", "/overview.json", "/overview.json/", "/diff.json/", "/static/colours.css"),
+    *(f"/ref/{FRONTEND}/@12", f"/ref/{FRONTEND}/@12/call/smoke/1/logs", "/history/@/environment/staging"),
+)
+
+
+def test_nothing_that_is_asked_is_a_fault_of_ours(browser: Browser, in_a_directory: Browser) -> None:
+    def asked() -> Iterator[str]:
+        number = 0
+        for place, word in enumerate(WORDS):
+            text = quote(word, errors="surrogateescape")
+            kinds = ("ref", "raw", "log", "history", "commit", "do", "static")
+            yield from (f"/{kind}/{text}" for kind in kinds[place % 2 :: 2])
+            for query in QUERIES[place % 5 :: 5]:
+                number += 1
+                yield f"{ROUTES[number % len(ROUTES)]}?{query}={text}"
+
+    for number, address in enumerate(asked()):
+        kind = {"Accept": ("text/html", "application/json")[number % 2]}
+        answer = (in_a_directory if number % 11 == 0 else browser).ask(address, **kind)
+        assert answer.status_code in (200, 400, 404, 416), (address, answer.status_code)
+        assert "Traceback" not in answer.get_data(as_text=True)
+
+
+def test_what_is_wrong_in_the_store_is_no_fault_of_ours(tmp_path: Path) -> None:
+    repo = tell_story(tmp_path / "shop")
+    blob = repo.git("hash-object", "-w", "--stdin", input="{").strip()
+    repo.git("read-tree", "state")
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},refs/@/custom/bad/@object.json")
+    commit = repo.git("commit-tree", "-p", "state", "-m", "damage", repo.git("write-tree").strip()).strip()
+    repo.git("update-ref", "refs/heads/state", commit)
+    damaged = Browser(application(repo.path))
+    for kind in ("raw", "log"):
+        answer = damaged.ask(f"/{kind}/@/custom/bad", Accept="application/json")
+        assert (answer.status_code, "damaged store" in answer.get_json()["error"]) == (502, True)
+    assert "damaged store" in damaged.get("/ref/@/custom/bad")

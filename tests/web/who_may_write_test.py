@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -11,6 +12,7 @@ from support.program import run_program
 from support.repositories import Repo
 from support.viewing import viewed
 from support.writers import HERE, OURS, WEB, Writer, two_releases
+from werkzeug.test import create_environ, run_wsgi_app
 
 from ocuroot_git.opening import open_stores
 from ocuroot_git.web.actions import ACTIONS
@@ -151,19 +153,19 @@ def test_strict_headers_stay(shop: Repo) -> None:
         assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_hostile_fields_are_text(shop: Repo) -> None:
+def test_hostile_fields_are_text_and_refused_for_what_they_are(shop: Repo) -> None:
     writer = Writer(shop)
     bad = "\"'><script>alert(1)</script>"
     names = [*dict.fromkeys(field.name for kind in ACTIONS.values() for field in kind.fields)]
-    for action, value in (
-        (action, value) for action in (*ACTIONS, bad) for value in (bad, "\x1b[2J", "$(rm x)", "\0", "-")
-    ):
-        values = dict.fromkeys(names, value)
-        answer = writer.get(f"/do/{action}?{urlencode(values)}")
-        assert answer.status_code < 500 or "unexpected" not in answer.get_data(as_text=True), answer.get_data(
-            as_text=True
-        )
-        assert "<script>" not in answer.get_data(as_text=True)
+    words = (bad, "\x1b[2J", "$(rm x)", "\0", "-", "0001-01-01", "[" * 1500, "a//b", "@/environment/x", f"{WEB}/@9")
+    for action in (*ACTIONS, bad):
+        wanted = [field.name for field in ACTIONS[action].fields] if action in ACTIONS else names
+        for number, value in enumerate(words):
+            said = {wanted[0]: f"{WEB}/@2", wanted[-1]: value} if number % 2 else dict.fromkeys(names, value)
+            answer = writer.get(f"/do/{action}?{urlencode(said)}")
+            text = answer.get_data(as_text=True)
+            assert answer.status_code in (200, 400, 404, 409), (action, said, text)
+            assert "<script>" not in text and "Traceback" not in text
 
 
 # As a process
@@ -182,6 +184,27 @@ def test_command_prints_the_key_once_and_logs_it_never(shop: Repo) -> None:
         process.kill()
         assert process.stdout is not None and process.stderr is not None
         assert key not in process.stdout.read() + process.stderr.read()
+
+
+def test_bytes_that_are_no_text_are_no_fault_of_ours(shop: Repo) -> None:
+    writer = Writer(shop)
+
+    def ask(path: str, **said: str) -> str:
+        environ = {**create_environ(path, headers={"Host": "127.0.0.1:3000"}), **said}
+        return run_wsgi_app(writer.client.application, environ)[1][:3]
+
+    wanted = {"QUERY_STRING": "400", "HTTP_COOKIE": "200", "HTTP_ACCEPT": "200", "PATH_INFO": "404"}
+    assert {name: ask("/", **{name: "/a=\x84"}) for name in wanted} == wanted
+    name, _, cookie = writer.cookie.partition(";")[0].partition("=")
+    assert ask("/do", HTTP_COOKIE=f"other=\xff; {name}={cookie}") == "200"
+
+
+def test_command_refuses_to_write_where_nothing_says_what_was_done(shop: Repo, tmp_path: Path) -> None:
+    exported = str(tmp_path / "store")
+    shop.ocuroot("export", "-q", exported)
+    environ = {**os.environ, "OCUROOT_STATE": exported, "OCUROOT_INTENT": exported}
+    done = run_program("view", "--write", "--no-browser", cwd=shop.path, env=environ)
+    assert done.returncode == 128 and "has no history: a form sent twice" in done.stderr
 
 
 @pytest.mark.parametrize("options", [("--host", "0.0.0.0"), ("--host", "ci.example"), ("--at", "state~1")])

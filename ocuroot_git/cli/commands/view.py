@@ -8,6 +8,7 @@ from __future__ import annotations
 from ...backends.base import Access
 from ...config.settings import DEFAULT_BRANCH, Settings
 from ...errors import Fatal, UsageError
+from ...formats.layout import SIDES
 from ...opening import stores_of
 from ..options import READING, Command, Option
 from ..progress import Meter
@@ -16,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...store.snapshot import Snapshot
     from ...store.stores import Stores
     from ..context import Context
 
@@ -60,7 +62,10 @@ def run(
     view: View = app.extensions["view"]
     # A store that cannot be read is said so here and now. What this reads is kept: the first page will be fast.
     with Meter(context.terminal, "Reading packages") as meter:
-        view.facts().packages(meter)
+        facts = view.facts()
+        facts.packages(meter)
+    if write:
+        _require_history(facts.snapshot)
     if host not in _LOOPBACK:
         context.terminal.warning(f"whoever reaches '{host}' can read the stores: the view asks for no password")
     listener = listen(host.strip("[]"), port)
@@ -101,6 +106,17 @@ def _opener(context: Context, remote: str | None) -> Callable[[], Stores]:
 
     first.share_repo_file(settings())  # here, while there is one thread
     return open_stores
+
+
+def _require_history(snapshot: Snapshot) -> None:
+    """Raise Fatal where a form that is sent twice could not be told from two."""
+    for side in SIDES:
+        backend, _ = snapshot.surroundings.backend(side)
+        if backend.repository is None:
+            raise Fatal(
+                f"the page cannot change {backend.where}, which has no history: a form sent twice would be done twice",
+                hint="without --write the page shows it",
+            )
 
 
 def _has_screen(context: Context) -> bool:
