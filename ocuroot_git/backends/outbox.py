@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..errors import RemoteError
     from ..git.committer import Committer
+    from ..git.local_remote import LocalRemote
     from ..git.object_writer import ObjectWriter
     from ..git.objects import Changes, Node
     from ..git.repository import Repository
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         def read(self) -> Version: ...
         def ask_again(self) -> None: ...
         def deepen(self) -> bool: ...
+        def local(self) -> LocalRemote | None: ...
         def push(self, old: Oid | None, new: Oid, reason: str, spent: Sequence[str] = ()) -> None: ...
 
 
@@ -71,6 +73,9 @@ class Outbox:
         """The ids of the changes that were seen, by name. A name is given once, and never leads to anything else."""
         self._stuck: set[str] = set()
         """Changes that could not be taken out, though nothing stood in the way of the branch."""
+        self._was_opened = False
+        self._local: LocalRemote | None = None
+        """The remote, where it was opened and can be read here."""
         self.is_refused = False
         """Whether the server takes no such references, or cannot move several at once: then nothing waits."""
 
@@ -166,11 +171,29 @@ class Outbox:
         return name in self._stuck
 
     def look(self) -> tuple[Oid | None, list[str]]:
+        self._remote.ask_again()
+        tip, found = self._look_here() or self._ask()
+        return tip, sorted(filter(_is_name, (name.removeprefix(self._prefix) for name in found)))
+
+    def _ask(self) -> tuple[Oid | None, Iterable[str]]:
+        """Where the branch stands, and which references there are in the outbox, as the remote says."""
         branch = self._remote.reference
         found = self._remote.transport.references(branch, f"{self._prefix}*")
-        self._remote.ask_again()
-        tip = found.pop(branch, None)
-        return tip, sorted(filter(_is_name, (name.removeprefix(self._prefix) for name in found)))
+        return found.pop(branch, None), found
+
+    def _look_here(self) -> tuple[Oid | None, Iterable[str]] | None:
+        """As `_ask`, where the remote lies on this machine and can be read without git; else None."""
+        if not self._was_opened:
+            self._was_opened = True
+            self._local = self._remote.local()
+        try:
+            found = self._local.look(self._remote.reference, self._prefix) if self._local is not None else None
+        except Error:
+            self._local = None  # git says what is wrong
+            return None
+        if self._local is not None and self._local.is_slow:
+            self._local = None
+        return found
 
     def give_up(self) -> None:
         self.is_refused = True

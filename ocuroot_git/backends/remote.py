@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..git.config import Config
+    from ..git.local_remote import LocalRemote
     from ..git.object_writer import ObjectWriter
     from ..git.objects import Changes, Identity, Oid
     from ..git.remote_access import RemoteLocation
@@ -193,6 +194,12 @@ class Remote:
     def deepen(self) -> bool:
         """Fetch some of the commits before those that are here, once; whether any were missing."""
         return self._cache.deepen()
+
+    def local(self) -> LocalRemote | None:
+        """The remote, where it lies on this machine and can be read without git; opened anew each time."""
+        from ..git.local_remote import local_remote  # late: only who waits for others needs it
+
+        return local_remote(self.location, self._config)
 
     # Writing
 

@@ -24,6 +24,12 @@ LATELY: Final = 20.0
 """Seconds after which nobody goes on waiting for those who wait before: it seems that nobody can make their changes."""
 _MOST_IN_VAIN: Final = 4
 """How often the branch may stand still while a change waits for others: then they may have been killed."""
+_FIRST_LOOK: Final = 1.5
+_LATER_LOOKS: Final = 0.7
+"""How long to wait before a look at what became of a change that waits, at least: in times of how long a try took.
+
+Who comes to wait while another pushes waits for the end of that, and of the next push, which takes his along.
+"""
 _LONGEST_TURN: Final = 5.0
 """Seconds, at most, that one try counts for when others are waited for."""
 
@@ -156,9 +162,10 @@ class Retry:
         outbox = self.backend.outbox if self.backend is not None else None
         tip: Oid | None = None
         in_vain = 0
+        share = _FIRST_LOOK
         while outbox is not None and in_vain <= _MOST_IN_VAIN:
-            share = 0.1 + 0.2 * random() if self._before_us == 0 else 0.7 + random()
-            time.sleep(self._took * share)
+            time.sleep(self._took * (0.1 + 0.2 * random() if self._before_us == 0 else share + random()))
+            share = _LATER_LOOKS
             if time.monotonic() > self._deadline:
                 return
             try:

@@ -47,6 +47,20 @@ def test_who_has_lost_waits_and_is_first_next_time(contended: Contended) -> None
     assert clone.ocuroot("fsck", "-q") == ""
 
 
+@pytest.mark.parametrize("is_other", [False, True])
+def test_a_remote_on_this_machine_is_looked_at_without_git(contended: Contended, is_other: bool) -> None:
+    """What it is asked while a change waits; where git is told to serve it by another program, that is asked."""
+    clone = contended.clone("one")
+    clone.git("remote", "add", "origin", contended.world.url())
+    clone.git("config", "ocuroot.state.remote", "origin")
+    if is_other:
+        clone.git("config", "remote.origin.uploadpack", "git-upload-pack")
+    contended.lose(1)
+    done = clone.run("set", "+/custom/a", "1", env={**os.environ, "GIT_TRACE_OCUROOT": "1"})
+    assert contended.waited() == 1
+    assert ("ls-remote" in done.stderr) == is_other, done.stderr
+
+
 def test_combining_is_asked_for_where_servers_have_accounts(tmp_path: Path) -> None:
     """Else who may push to the outbox alone would write to a protected branch by the hands of others."""
     from ocuroot_git.config.settings import Settings
