@@ -7,6 +7,7 @@ with trailers of its own, so that no other text of a message can be taken for on
 from __future__ import annotations
 
 from ..errors import Fatal
+from ..redaction import redact
 from .documents import DocumentError, dump, parse
 from .operation import Operation, Origin
 
@@ -191,7 +192,8 @@ def result_of(operation: Operation) -> object:
 
 
 def _checked_subject(text: str) -> str:
-    subject = text.strip()
+    """A message that somebody gave, as a commit holds it: without secrets, as the reason that is made of it."""
+    subject = redact(text.strip())
     if not subject:
         raise Fatal("the message is empty")
     try:

@@ -15,6 +15,7 @@ from ..formats.layout import SIDES, STORE_FILE, Layout
 from ..formats.times import format_seconds
 from ..formats.waiting_change import MOST_BYTES, MOST_FILES, BadChange, WaitingChange
 from ..git.objects import ObjectError, Oid, RefMoved
+from ..redaction import redact
 from .fsck import Finding
 from .retry import LATELY
 from .snapshot import Snapshot
@@ -153,7 +154,7 @@ def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, backe
         expires=int(min(time.time() + 2 * retry.timeout, transaction.holds_until or float("inf"))),
         author=outbox.author(),
         command=retry.command,
-        subject=retry.message,
+        subject=None if retry.message is None else redact(retry.message),
         touched=sorted(transaction.touched)[:MOST_FILES],
         operation=retry.operation,
         objects=objects,

@@ -144,6 +144,8 @@ def test_secrets_do_not_stand_in_what_a_message_says() -> None:
         "ann", "https://ann:hunter2secret@ci.example/run?access_token=abcdef123", "see https://a:hunter2secret@b/"
     )
     assert "hunter2secret" not in str(origin.values()) and "abcdef123" not in str(origin.values())
+    message = compose(["a"], "set", [], "see https://a:hunter2secret@b/\n\nand https://a:hunter2secret@c/")
+    assert message.startswith("see https://***@b/\n\nand https://***@c/\n\na\n")
     assert Origin.of("a" * 201, "ftp://ci/1", "b" * 1001).values() == (None, None, "b" * 999 + "…")
 
 
