@@ -133,15 +133,24 @@ def _package(snapshot: Snapshot, name: str, of_state: Facts, of_intent: Facts, p
     unreadable = []
     if f"{STATE}/{DEPLOY}" in of_state.below:
         for (_, environment), run in queries.deployments(snapshot, problems, among=[name]).items():
-            if run is None:
+            is_there = None if run is None else has_document(snapshot, run, problems)
+            if run is None or is_there is None:
                 unreadable.append(environment)
             else:
-                deployed[environment] = run.ref if run.number and snapshot.exists(run.ref) else run.work.ref
+                deployed[environment] = run.ref if is_there else run.work.ref
     wanted: tuple[str, ...] = ()
     if snapshot.has_intent() and compare.stored_intent(snapshot, DEPLOY) in of_intent.below:
         wanted = tuple(environment for _, environment in compare.deploy_intents(snapshot, [name]))
     with_custom = _with_custom(queries.state_tree(snapshot), of_state)
     return Package(name, of_state.releases, deployed, tuple(unreadable), wanted, with_custom)
+
+
+def has_document(snapshot: Snapshot, run: RunRef, problems: Problems) -> bool | None:
+    """Whether there is a document of a run that is said to be deployed: a link of another program may lead to the work.
+    None where that cannot be read."""
+    with problems.leave_out(run.ref):
+        return bool(run.number) and snapshot.exists(run.ref)
+    return None
 
 
 class _Remembered:

@@ -175,10 +175,10 @@ def _read_deployed(
         )
     found = []
     for (package, where), run in deployed_now(snapshot, problems, only=environment, among=names).items():
-        if run is None:
+        is_run = None if run is None else overview.has_document(snapshot, run, problems)
+        if run is None or is_run is None:
             found.append(Deployment(package, where, UNREADABLE, ""))
             continue
-        is_run = bool(run.number) and snapshot.exists(run.ref)
         found.append(Deployment(package, where, COMPLETE, run.work.release, run.ref if is_run else ""))
     return found
 
