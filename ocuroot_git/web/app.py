@@ -45,6 +45,7 @@ from .differences import compared
 from .facts import Facts, Memory
 from .filters import install
 from .logs import Part, log_text
+from .masking import masked, masked_page
 from .security import MAY_WRITE, Guard
 from .statuses import status_of
 
@@ -133,7 +134,7 @@ class View:
         if tag in request.if_none_match:
             response = Response(status=304)
         else:
-            page = read(facts)
+            page = masked_page(read(facts))
             if not facts.is_whole:
                 # Not the whole page yet: no browser keeps it, and its script asks again.
                 return Response(render(template, facts, self.at, f"{tip}~", page))
@@ -230,7 +231,7 @@ def _add_raw(app: Flask, view: View) -> None:
         subject.require_readable()
         if subject.object is None or subject.object.kind != "ref":
             raise NotFound(f"no such document: '{ref}'")
-        return Response(to_bytes(dump(subject.object.body) + "\n"), content_type="application/json")
+        return Response(to_bytes(dump(masked(subject.object.body)) + "\n"), content_type="application/json")
 
     @app.get("/log/<path:ref>")
     def log(ref: str) -> Response:

@@ -17,6 +17,7 @@ from ..formats.layout import StoredObject, stored_ref
 from ..formats.times import format_seconds
 from ..store.history import changed_paths, changing_commits
 from .json_text import difference
+from .masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,4 +206,4 @@ def _body(repository: Repository, root: Node | None, path: str) -> Any:
         found = StoredObject.read(data, path)
     except Error as error:
         return error.message
-    return found.body if found.kind == "ref" else f"link to {found.target}"
+    return masked(found.body) if found.kind == "ref" else f"link to {found.target}"

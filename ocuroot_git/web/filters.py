@@ -22,6 +22,7 @@ from ..formats.times import lasted, parse_time
 from . import addresses, ansi, pictures, times
 from .json_text import difference, lines
 from .lists import PER_PAGE
+from .masking import masked
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -64,6 +65,7 @@ def install(app: Flask) -> None:
         shell=shlex.quote,
         compact=lambda value: dump(value, None),
         difference=_difference,
+        masked=masked,
     )
     app.jinja_env.globals.update(
         address=address,

@@ -15,6 +15,7 @@ from ..formats.refs import STATE
 from . import addresses
 from .changes import commit_of_id, describe
 from .environments import environment_names
+from .masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ def _packages(facts: Facts, words: list[str]) -> Iterator[Group]:
 
 def _environments(facts: Facts, words: list[str]) -> Iterator[Group]:
     for name in environment_names(facts):
-        attributes = lenient.fields(lenient.fields(facts.body(f"{STATE}/environment/{name}")).get("attributes"))
+        attributes = masked(lenient.fields(lenient.fields(facts.body(f"{STATE}/environment/{name}")).get("attributes")))
         detail = " ".join(f"{key}={value}" for key, value in attributes.items())
         if _holds(f"{name} {detail}", words):
             yield _item(name, addresses.of_ref(f"{STATE}/environment/{name}"), detail)
@@ -104,7 +105,7 @@ def _commits(facts: Facts, words: list[str]) -> Iterator[Group]:
             commit = repository.commit(named if named is not None and not number else oid)
         except Error:
             return  # a shallow clone ends here
-        told = describe(commit)
+        told = masked(describe(commit))
         told_of = f"{told['subject']} {told['author']} {told['email']} {told['actor'] or ''}"
         if (named is not None and not number) or _holds(told_of, words):
             yield _item(told["subject"], addresses.of_commit(commit.oid), f"{told['who']} · {commit.oid[:10]}")

@@ -50,7 +50,7 @@ def log(facts: Facts, stored: str, part: Part) -> Page:
     total = len(lines)
     if part.text:
         wanted = part.text.casefold()
-        lines = [(number, line) for number, line in lines if wanted in plain(line.text).casefold()]
+        lines = [(number, line) for number, line in lines if _holds(line.text, wanted)]
     begin = _begin(part, len(lines))
     shown = lines[begin : begin + part.size]
     return {
@@ -77,6 +77,11 @@ def log(facts: Facts, stored: str, part: Part) -> Page:
             for number, line in shown
         ],
     }
+
+
+def _holds(text: str, wanted: str) -> bool:
+    """Whether a line as it is shown holds a text: else what is masked could be found out by asking for it."""
+    return wanted in plain(text).casefold() and wanted in plain(without_secrets(text)).casefold()
 
 
 def _begin(part: Part, count: int) -> int:

@@ -30,6 +30,7 @@ from .environments import environment_names
 from .feed import FILE, feed
 from .lists import goes_to
 from .logs import log_text
+from .masking import masked, masked_page
 from .releases import RELEASES, tags
 from .site_facts import Gathered, NoDeployments, SiteFacts, Uses, WatchedSnapshot, digest, edges_of, state_of
 from .site_names import badge_file, directory_of, file_beside, page_file
@@ -102,7 +103,7 @@ class SiteView(View):
         return self.current
 
     def answer(self, template: str, read: Callable[[Facts], dict[str, Any]]) -> Response:
-        page = read(self.current)
+        page = masked_page(read(self.current))
         if page.get("kind") == "log":
             page["body"] = None  # its lines are shown without secrets
         g.twin = page
@@ -227,7 +228,7 @@ class Site:
         facts = self._view.current
         if ("", "") not in self._plan.timelines:
             return
-        rows = timelines.timeline(facts, "", "", 1)["items"]
+        rows = masked_page(timelines.timeline(facts, "", "", 1))["items"]
         name = facts.snapshot.base.repo
         self._target.write(FILE, to_bytes(feed(name, self._about()["time"], rows, self._page_of, self._choice.base)))
 
@@ -351,7 +352,7 @@ class Site:
                 continue  # `fsck` tells of it
             if found is not None:
                 value = found.body if found.kind == "ref" else {"link": tree.layout.shown_target(found.target or "")}
-                parts.append(f"{dump(shown, None)}: {dump(value, None)}")
+                parts.append(f"{dump(shown, None)}: {dump(masked(value), None)}")
         text = "{\n" + ",\n".join(parts) + "\n}\n"
         self._target.write(file_beside(directory_of("ref", *name.split("/")), DOCUMENTS), to_bytes(text))
 

@@ -11,6 +11,7 @@ from ..formats.refs import STATE
 from . import addresses
 from .changes import describe
 from .environments import environment_names
+from .masking import masked
 from .releases import tags
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def index(facts: Facts, plan: Plan, releases: Mapping[str, set[int]]) -> bytes:
         *_releases(facts, plan, releases),
         *_commits(facts, plan),
     ]
-    lines = ",\n".join(dump(list(entry), None) for entry in entries)
+    lines = ",\n".join(dump([number, masked(text), masked(said), file], None) for number, text, said, file in entries)
     return to_bytes(f'window.ocurootIndex = {{"groups": {dump(list(_GROUPS), None)}, "entries": [\n{lines}\n]}};\n')
 
 

@@ -26,6 +26,7 @@ from ..formats.documents import dump, parse
 from ..formats.operation import Origin, name_operation
 from .actions import ACTIONS
 from .gate_actions import ALL
+from .masking import masked
 from .security import ACTIONS as ADDRESS
 from .security import MAY_WRITE, MOST_BYTES
 from .statuses import status_of
@@ -221,7 +222,7 @@ class _Writer:
             repository=snapshot.base.repo,
             where=backend.where,
             has_history=backend.repository is not None,
-            **values,
+            **{**values, "lines": masked(values.get("lines"))},
         )
         return Response(text, status=status)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from support.delivering import call, package, prepare, release
+from support.delivering import prepare
 from support.original_stores import v1_branch, v3_combined, v3_directory
 from support.program import run_program
 from support.repositories import Repo, begin
@@ -104,19 +104,6 @@ def test_documents_without_a_page_are_in_the_json_of_their_package(told: Repo, t
     refs = set(told.ocuroot("match", f"{FRONTEND}/{{@,+}}*/**", f"{FRONTEND}/@*").splitlines())
     assert found.keys() >= {ref for ref in refs if not ref.endswith("/logs")}
     assert found[f"{FRONTEND}/@3"] == told.value(f"{FRONTEND}/@3")
-
-
-def test_logs_are_shown_without_secrets(store: Repo, tmp_path: Path) -> None:
-    prepare(store)
-    work = f"{release(store, package([call('build')]))}/call/build"
-    store.run("run", "exec", "-q", work, "--", "sh", "-c", "echo https://ann:hunter22@example.com/x; seq 1500")
-    out = tmp_path / "out"
-    write_site(store, out)
-    files = files_of(out)
-    assert not [file for file, data in files.items() if b"hunter22" in data]
-    text = files[page_file(f"/ref/{work}/1/logs", "txt")].decode()
-    assert "https://***@example.com/x" in text and text.endswith(" 1500\n")
-    assert walk(out)
 
 
 def test_only_some_packages(told: Repo, tmp_path: Path) -> None:
