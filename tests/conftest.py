@@ -10,11 +10,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.program import PROGRAM
+from support.program import PROGRAM, TOP, starting
 from support.remote_stores import World, serving
 from support.repositories import SHOP_INSTRUCTIONS, Repo, end_what_was_begun
 
 from ocuroot_git.formats.ci_systems import variables_of_runs
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "start a new interpreter for each run of the program, where most are forks of one that is ready"
+    parser.addoption("--new-interpreters", action="store_true", help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "new_interpreter: each run of the program is by an interpreter of its own")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,9 +66,17 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     # Under nohup and in the background of a script, SIGINT is ignored; what is started here would inherit that.
     interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield home
+    starting.end()
     signal.signal(signal.SIGINT, interrupt)
     os.environ.clear()
     os.environ.update(before)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Choose how the program is started: tests of the project itself see it as it is."""
+    about_the_project = item.path.is_relative_to(TOP / "tests" / "project")
+    marked = item.get_closest_marker("new_interpreter") is not None
+    starting.anew = about_the_project or marked or item.config.getoption("--new-interpreters")
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,8 @@ import pytest
 from support.program import run_program
 from support.repositories import SHOP, Repo, state_of
 
+pytestmark = pytest.mark.new_interpreter
+
 DEEP = 100_000
 
 

@@ -7,6 +7,8 @@ import json
 import pytest
 from support.repositories import SHOP, Repo
 
+pytestmark = pytest.mark.new_interpreter
+
 
 def test_get(shop: Repo) -> None:
     assert shop.ocuroot("get", f"{SHOP}/@1/call/build") == (

@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from support.program import PROGRAM
 from support.repositories import Repo, begin
 
 from ocuroot_git.backends.directory import Directory
 from ocuroot_git.formats.layout import STORE_FILE, Layout
 from ocuroot_git.store.copy import Intake, Source
+
+pytestmark = pytest.mark.new_interpreter
 
 MARKER = '{"version": 1}\n'
 

@@ -10,6 +10,8 @@ import pytest
 from support.delivering import commits, deploy, package, prepare, release, want_environment
 from support.repositories import Repo, begin
 
+pytestmark = pytest.mark.new_interpreter
+
 SHOP = "shop/-/web"
 
 

@@ -6,7 +6,7 @@ import pytest
 from support.remote_stores import World
 from support.repositories import Repo
 
-pytestmark = pytest.mark.usefixtures("fixed_dates")
+pytestmark = [pytest.mark.new_interpreter, pytest.mark.usefixtures("fixed_dates")]
 
 
 def test_init(repo: Repo) -> None:

@@ -11,6 +11,8 @@ from support.repositories import Repo
 
 from ocuroot_git.cli.main import COMMANDS
 
+pytestmark = pytest.mark.new_interpreter
+
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_usage(command: str) -> None:

@@ -11,6 +11,8 @@ import pytest
 from support.delivering import call, deploy, package, prepare
 from support.repositories import Repo
 
+pytestmark = pytest.mark.new_interpreter
+
 CODE = """
 ocuroot("0.3.0")
 load("lib/tasks.ocu.star", "build")

@@ -6,7 +6,7 @@ import pytest
 from support.golden import plain
 from support.repositories import SHOP, Repo, oid_of
 
-pytestmark = pytest.mark.usefixtures("fixed_dates")
+pytestmark = [pytest.mark.new_interpreter, pytest.mark.usefixtures("fixed_dates")]
 
 
 def message_of(repo: Repo) -> str:

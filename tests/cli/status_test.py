@@ -6,7 +6,7 @@ import pytest
 from support.golden import check_golden, plain
 from support.repositories import SHOP, Repo
 
-pytestmark = pytest.mark.usefixtures("fixed_dates")
+pytestmark = [pytest.mark.new_interpreter, pytest.mark.usefixtures("fixed_dates")]
 
 
 def test_status(shop: Repo) -> None:

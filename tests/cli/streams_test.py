@@ -12,6 +12,8 @@ import pytest
 from support.program import PROGRAM
 from support.repositories import Repo, state_of
 
+pytestmark = pytest.mark.new_interpreter
+
 
 def test_a_value_from_a_closed_stdin(store: Repo) -> None:
     message = "fatal: cannot read from standard input: it is closed\n"

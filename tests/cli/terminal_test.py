@@ -12,6 +12,8 @@ from support.delivering import call, package, prepare, release
 from support.repositories import Repo
 from support.terminals import on_terminal
 
+pytestmark = pytest.mark.new_interpreter
+
 
 @pytest.fixture
 def history(store: Repo) -> Repo:

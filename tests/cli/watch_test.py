@@ -15,6 +15,8 @@ from support.faults import refused
 from support.repositories import Repo, begin
 from support.watching import ZEROS, brief, events, replay, same_as, watch_once
 
+pytestmark = pytest.mark.new_interpreter
+
 
 def line_of(process: subprocess.Popen[str]) -> dict[str, object]:
     assert process.stdout is not None

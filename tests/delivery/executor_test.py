@@ -15,6 +15,8 @@ from support.delivering import commits, deploy, package, prepare, refused, relea
 from support.program import PROGRAM
 from support.repositories import Repo, begin
 
+pytestmark = pytest.mark.new_interpreter
+
 BUILD = "shop/-/web/@1/call/build"
 
 

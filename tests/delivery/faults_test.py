@@ -7,9 +7,12 @@ import pty
 import subprocess
 import sys
 
+import pytest
 from support.delivering import call, deploy, diff, package, prepare, release, work_any
 from support.program import PROGRAM
 from support.repositories import Repo
+
+pytestmark = pytest.mark.new_interpreter
 
 HOOK = """#!/bin/sh
 test "$1" = prepared && grep -q ' refs/heads/state$' && exit 1

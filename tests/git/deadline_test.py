@@ -22,6 +22,8 @@ from support.servers import PASSWORD, USER, http_server, silent_server
 
 from ocuroot_git.git.deadline import execute
 
+pytestmark = pytest.mark.new_interpreter
+
 
 @pytest.fixture
 def silent() -> Iterator[int]:

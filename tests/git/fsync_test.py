@@ -13,6 +13,8 @@ from support.repositories import Repo
 
 from ocuroot_git.git.config import Config
 
+pytestmark = pytest.mark.new_interpreter
+
 LOOSE, REFERENCE = "loose-object", "reference"
 VALUES = {
     (): set(),

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support.program import FIXTURES, TOP
 from support.repositories import Repo
 from support.terminals import on_terminal
+
+pytestmark = pytest.mark.new_interpreter
 
 
 def begun(path: Path) -> subprocess.Popen[bytes]:

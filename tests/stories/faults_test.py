@@ -12,8 +12,11 @@ import subprocess
 import time
 from collections.abc import Callable
 
+import pytest
 from support.faults import hook, writes_again
 from support.repositories import Repo, begin
+
+pytestmark = pytest.mark.new_interpreter
 
 # Killed
 

@@ -12,6 +12,8 @@ from support.faults import hook, objects, old, refused
 from support.program import run_program
 from support.repositories import Repo, begin
 
+pytestmark = pytest.mark.new_interpreter
+
 
 def test_a_held_lock_is_waited_for(store: Repo) -> None:
     lock = store.path / ".git" / "refs" / "heads" / "state.lock"

@@ -12,6 +12,8 @@ import pytest
 from support.program import TOP, run_program
 from support.repositories import Repo
 
+pytestmark = pytest.mark.new_interpreter
+
 WRITERS = 8
 
 # Each writer is a process of its own that makes one call of the command line after the other; they wait for a file to
