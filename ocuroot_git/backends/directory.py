@@ -12,7 +12,7 @@ import stat
 
 from ..errors import Fatal, NotFound
 from ..formats.refs import quoted, shared_segments, unsafe_name, unwritable_name
-from ..git.objects import ObjectError, Oid, RefMoved
+from ..git.objects import END, FILE, ObjectError, Oid, RefMoved
 from .base import Version
 
 TYPE_CHECKING = False
@@ -114,22 +114,28 @@ class DirectoryFiles:
         found = self.children(tree)
         return sum(self.count(node, file) if node.is_directory else node.name == file for node in found)
 
-    def outline(self, tree: Entry, shape: Shape, file: str) -> tuple[Outline, int]:
-        outline: Outline = {}
+    def outline(self, tree: Entry, shape: Shape, file: str) -> tuple[Outline, int, dict[str, Entry]]:
+        names = []
+        nodes = {}
         number = 0
-        for node in self.children(tree):
-            inner = shape.get(node.name, shape.get("*"))
-            if not node.is_directory:
-                if node.name == file:
-                    outline[file] = node
-                    number += 1
-            elif inner is not None or node.name == file:
-                outline[node.name], found = self.outline(node, inner or {}, file)
-                number += found
-            else:
-                outline[node.name] = node
-                number += self.count(node, file)
-        return outline, number
+        looked_into = [(tree, shape)]
+        for directory, inside in looked_into:
+            for node in self.children(directory):
+                inner = inside.get(node.name, inside.get("*"))
+                if not node.is_directory:
+                    if node.name == file:
+                        names.append(FILE)
+                        number += 1
+                    continue
+                names.append(node.name)
+                if inner is not None:
+                    looked_into.append((node, inner))
+                else:
+                    number += self.count(node, file)
+                    if directory is tree:
+                        nodes[node.name] = node
+            names.append(END)
+        return tuple(names), number, nodes
 
     def name(self, node: Entry) -> str:
         return node.name

@@ -14,7 +14,7 @@ from ..formats.refs import INTENT, STATE
 from ..git.objects import ObjectError
 from ..store.draft import Draft
 from .fields import Record, list_of
-from .release_facts import directories, read_release
+from .release_facts import ReleaseReader, directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,13 +169,11 @@ def read(
     unsettled = set()
     below = set()
     counts = {STATE: 0, INTENT: 0}
+    reader = ReleaseReader(files, layout)
     for head, node in directories(files, package):
         if head[0] not in "@+":
             continue
-        if releases is not None:
-            release = releases.find(files, layout, head, node)
-        else:
-            release = read_release(files, layout, head, node)
+        release = releases.find(reader, files, head, node) if releases is not None else reader.read(head, node)
         counts[head[0]] += release.count
         below.update([f"{head}/{word}" for word in release.words])
         if customs is not None and release.custom:

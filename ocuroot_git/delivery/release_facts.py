@@ -8,6 +8,7 @@ the package, which is found by its path. So it can be out of date, and never wro
 from __future__ import annotations
 
 from ..formats.layout import OBJECT_FILE
+from ..git.objects import FILE, nested
 from .fields import Record
 from .vocabulary import CANCELLED, COMPLETE, DEPLOY, FAILED_RETRIED
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..backends.base import Files, Node
     from ..formats.layout import Layout
-    from ..git.objects import Outline, Shape
+    from ..git.objects import Nested, Outline, Shape
 
 KIND: Final = "release-facts/3"
 """Its number is raised whenever the meaning of what is remembered changes; dialect and side of the store are added."""
@@ -71,6 +72,44 @@ class ReleaseFacts(Record):
             return None
 
 
+class ReleaseReader:
+    """Reads what the names below releases say. Most releases of a package have the same: that is judged once."""
+
+    def __init__(self, files: Files, layout: Layout) -> None:
+        self._files = files
+        self._layout = layout
+        self._shape: Shape = {type_: {"*": _OF_WORK} for type_ in layout.work_types}
+        self._met: dict[tuple[Outline, bool], _Names] = {}
+
+    def read(self, head: str, release: Node) -> ReleaseFacts:
+        """What the names below a release say. Raises ObjectError."""
+        is_release = self._layout.release_number(head) is not None
+        outline, count, nodes = self._files.outline(release, self._shape if is_release else {}, OBJECT_FILE)
+        names = self._met.get((outline, is_release))
+        if names is None:
+            names = self._met[outline, is_release] = self._judge(nested(outline, self._shape if is_release else {}))
+        custom = self._files.oid(nodes[CUSTOM]) if CUSTOM in nodes else ""
+        return ReleaseFacts(names.has_document, names.has_work, names.is_settled, count, names.words, custom)
+
+    def _judge(self, release: Nested) -> _Names:
+        words = [word for word in _WORDS if word in release or (word == OP and self._layout.early_op in release)]
+        found = [works for type_ in self._shape if (works := release.get(type_)) is not None]
+        is_settled = all(_has_ended(work) for works in found for work in works.values() if work is not None)
+        return _Names(FILE in release, bool(found), is_settled, tuple(words))
+
+
+class _Names:
+    """What the names in a release come to: see `ReleaseFacts`."""
+
+    __slots__ = ("has_document", "has_work", "is_settled", "words")
+
+    def __init__(self, has_document: bool, has_work: bool, is_settled: bool, words: tuple[str, ...]) -> None:
+        self.has_document = has_document
+        self.has_work = has_work
+        self.is_settled = is_settled
+        self.words = words
+
+
 class KnownReleases:
     """The releases of one package in one store: those that are remembered, and those that are there."""
 
@@ -78,13 +117,13 @@ class KnownReleases:
         self._known = dict(_entries(remembered))
         self._found: dict[str, ReleaseFacts] = {}
 
-    def find(self, files: Files, layout: Layout, head: str, node: Node) -> ReleaseFacts:
+    def find(self, reader: ReleaseReader, files: Files, head: str, node: Node) -> ReleaseFacts:
         """What a release says, remembered or read now. Raises ObjectError."""
         key = f"{head} {files.oid(node)}"
         text = self._known.get(key)
         facts = ReleaseFacts.of_text(text) if text is not None else None
         if facts is None:
-            facts = read_release(files, layout, head, node)
+            facts = reader.read(head, node)
         self._found[key] = facts
         return facts
 
@@ -114,7 +153,7 @@ def work_out(layout: Layout, data: bytes, find: Callable[[str], tuple[Files, Nod
     for key, _ in _entries(data):
         head, _, oid = key.partition(" ")
         files, node = find(oid)
-        lines.append(f"{key} {read_release(files, layout, head, node).to_text()}")
+        lines.append(f"{key} {ReleaseReader(files, layout).read(head, node).to_text()}")
     return ";".join(lines).encode()
 
 
@@ -123,33 +162,7 @@ def kind_of(layout: Layout, side: str) -> str:
     return f"{KIND}/{layout.dialect}/{side}"
 
 
-def read_release(files: Files, layout: Layout, head: str, release: Node) -> ReleaseFacts:
-    """What the names below a release say. Raises ObjectError."""
-    is_release = layout.release_number(head) is not None
-    shape = _shape(layout.work_types) if is_release else {}
-    outline, count = files.outline(release, shape, OBJECT_FILE)
-    words = tuple([word for word in _WORDS if word in outline or (word == OP and layout.early_op in outline)])
-    has_work, is_settled = False, True
-    for type_ in shape:
-        works = outline.get(type_)
-        if works is not None:
-            has_work = True
-            is_settled = is_settled and all(_has_ended(work) for work in works.values() if type(work) is dict)
-    custom = files.oid(outline[CUSTOM]) if CUSTOM in outline else ""
-    return ReleaseFacts(_has_document(outline), has_work, is_settled, count, words, custom)
-
-
-def _shape(work_types: tuple[str, ...]) -> Shape:
-    """Where the outline of a release has to tell how its work stands."""
-    return {type_: {"*": _OF_WORK} for type_ in work_types}
-
-
-def _has_document(outline: Outline) -> bool:
-    """Whether there is an object in a directory itself, which is a file."""
-    return OBJECT_FILE in outline and type(outline[OBJECT_FILE]) is not dict
-
-
-def _has_ended(work: Outline) -> bool:
+def _has_ended(work: Nested) -> bool:
     """Whether the last run of a piece of work has ended, and not by failing, as far as names tell."""
     last = 0
     for name in work:
@@ -159,11 +172,11 @@ def _has_ended(work: Outline) -> bool:
             last = max(last, int(name))
     # In other dialects work may have no runs of its own, but a status.
     run = work[str(last)] if last else work
-    found = run.get("status", {})
-    statuses = [name for name in found if name != OBJECT_FILE or type(found[name]) is dict]
+    found = run.get("status") if run is not None else None
+    statuses = [name for name in found or () if name != FILE]
     if not last and not statuses:
         return True
-    return _has_document(run) and len(statuses) == 1 and statuses[0] in _SETTLED
+    return run is not None and FILE in run and len(statuses) == 1 and statuses[0] in _SETTLED
 
 
 def directories(files: Files, tree: Node) -> Iterator[tuple[str, Node]]:

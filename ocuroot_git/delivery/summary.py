@@ -255,7 +255,7 @@ def _alike(layout: Layout, customs: list[Customs]) -> set[str]:
     """The releases (`3`) whose custom documents are one and the same directory on both sides, as `compare` has it."""
     found = set()
     for name, custom in customs[0].items():
-        if layout.release_number(name) is not None and customs[1].get(f"{INTENT}{name[1:]}") == custom:
+        if customs[1].get(f"{INTENT}{name[1:]}") == custom and layout.release_number(name) is not None:
             found.add(name[1:])
     return found
 

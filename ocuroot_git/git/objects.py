@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     """A directory to be visited: its node, its path, and what is wanted of it."""
     Shape = Mapping[str, "Shape"]
     """Which directories in one are looked into: by name, or `*` for all others, the shape of what is in them."""
-    Outline = dict[str, Any]
-    """What is in a directory, by name: the `Outline` of one that is looked into, the node of one that is not, and the
-    node of the file that is looked for. A directory that has the name of that file is looked into."""
+    Outline = tuple[str, ...]
+    """The names in a directory and in those that are looked into: the same for all that have the same, so that what
+    follows from them is worked out once. `nested` sorts them into their directories."""
+    Nested = dict[str, dict[str, Any] | None]
+    """What is in a directory, by name: what is in one that is looked into, and None for one that is not."""
     Scope = Literal["self", "near", "trees", "all"]
     """What to fetch of a node: itself, what lies right in it too, the trees below it, or everything below it."""
 else:
@@ -53,6 +55,27 @@ def is_whole_id(text: str) -> bool:
 
 class RepositoryError(Fatal):
     """A repository cannot be opened; the message names the cause."""
+
+
+END: Final = "/"
+"""Ends the names of a directory in an outline."""
+FILE: Final = "."
+"""Stands for the file that is looked for in an outline: a directory may have its name too."""
+
+
+def nested(outline: Outline, shape: Shape) -> Nested:
+    """The names of an outline of this shape, sorted into their directories. `FILE` stands for the file."""
+    top: Nested = {}
+    todo = [(top, shape)]
+    names = iter(outline)
+    for directory, inside in todo:
+        for name in iter(names.__next__, END):
+            inner = inside.get(name, inside.get("*")) if name != FILE else None
+            below: Nested | None = None if inner is None else {}
+            directory[name] = below
+            if below is not None and inner is not None:
+                todo.append((below, inner))
+    return top
 
 
 class ObjectError(Fatal):

@@ -10,7 +10,7 @@ import os
 from ..formats.refs import quoted, unsafe_name
 from . import libgit2
 from .loose import LooseObjects
-from .objects import ObjectError, Oid, cut_short
+from .objects import END, FILE, ObjectError, Oid, cut_short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,9 +69,7 @@ class TreeReader:
         try:
             entries = iter(tree)
         except (KeyError, self.core.GitError) as error:
-            if not self.fetch_absent(tree):
-                raise ObjectError(f"cannot read tree {tree.id}: {libgit2.clean(error)}") from None
-            entries = iter(tree)
+            entries = self._entries_after(error, tree)
         return self._checked(entries) if checked else entries
 
     def _checked(self, nodes: Iterator[Node]) -> Iterator[Node]:
@@ -156,71 +154,75 @@ class TreeReader:
 
     def count(self, tree: Node, file: str) -> int:
         """How many files of a name there are in a directory and below it."""
-        return self._count([tree], file)
+        return self._count([tree], file.encode())
 
-    def outline(self, tree: Node, shape: Shape, file: str) -> tuple[Outline, int]:
-        """What is in a directory and in those below, as far as the shape says; and what `count` says of it.
+    def outline(self, tree: Node, shape: Shape, file: str) -> tuple[Outline, int, dict[str, Node]]:
+        """What is in a directory and in those below, as far as the shape says; what `count` says of it; and the nodes
+        of the directories right in it that are not looked into, by name.
 
         Each directory is read once, be it looked into or counted.
         """
         raw_file = file.encode()
         known_names = self._known_names
         may_be_cut_short = self.loose_objects().are_there
-        outline: Outline = {}
-        todo = [(tree, outline, shape)]
-        rest = []
+        names: list[str] = []
+        nodes: dict[str, Node] = {}
+        rest: list[Node] = []
         number = 0
-        while todo:
-            node, names, shape = todo.pop()
-            others = shape.get("*")
+        looked_into = [(tree, shape)]
+        for node, inside in looked_into:
+            others = inside.get("*")
             if may_be_cut_short:
                 self.check_whole(node)
             try:
-                for entry in node:
-                    if entry.type == TYPE_TREE:
-                        try:
-                            name = entry.name
-                        except UnicodeDecodeError:
-                            name = self.name(entry)
-                        if name not in known_names:
-                            self._check_name(name)
-                        inner = shape.get(name, others)
-                        if inner is not None or name == file:
-                            below: Outline = {}
-                            names[name] = below
-                            todo.append((entry, below, inner or {}))
-                        else:
-                            names[name] = entry
-                            rest.append(entry)
-                    elif entry.raw_name == raw_file:
-                        names[file] = entry
-                        number += 1
+                entries = iter(node)
             except (KeyError, self.core.GitError) as error:
-                if not self.fetch_absent(node):
-                    raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
-                todo.append((node, names, shape))
-        return outline, number + self._count(rest, file)
+                entries = self._entries_after(error, node)
+            for entry in entries:
+                if entry.type == TYPE_TREE:
+                    try:
+                        name = entry.name
+                    except UnicodeDecodeError:
+                        name = self.name(entry)
+                    if name not in known_names:
+                        self._check_name(name)
+                    names.append(name)
+                    inner = inside.get(name, others)
+                    if inner is not None:
+                        looked_into.append((entry, inner))
+                    else:
+                        rest.append(entry)
+                        if node is tree:
+                            nodes[name] = entry
+                elif entry.raw_name == raw_file:
+                    names.append(FILE)
+                    number += 1
+            names.append(END)
+        return tuple(names), number + self._count(rest, raw_file), nodes
 
-    def _count(self, todo: list[Node], file: str) -> int:
-        """How many files of a name there are in some directories, which are taken out, and below them."""
-        raw_file = file.encode()
+    def _count(self, todo: list[Node], raw_file: bytes) -> int:
+        """How many files of a name there are in some directories and below them, which are added to the list."""
         may_be_cut_short = self.loose_objects().are_there
         number = 0
-        while todo:
-            node = todo.pop()
+        for node in todo:
             if may_be_cut_short:
                 self.check_whole(node)
             try:
-                for entry in node:
-                    if entry.type == TYPE_TREE:
-                        todo.append(entry)
-                    elif entry.raw_name == raw_file:
-                        number += 1
+                entries = iter(node)
             except (KeyError, self.core.GitError) as error:
-                if not self.fetch_absent(node):
-                    raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
-                todo.append(node)
+                entries = self._entries_after(error, node)
+            for entry in entries:
+                if entry.type == TYPE_TREE:
+                    todo.append(entry)
+                elif entry.raw_name == raw_file:
+                    number += 1
         return number
+
+    def _entries_after(self, error: Exception, tree: Node) -> Iterator[Node]:
+        """The entries of a tree that could not be read, once it is fetched. Raises ObjectError where it cannot be."""
+        if not self.fetch_absent(tree):
+            raise ObjectError(f"cannot read tree {tree.id}: {libgit2.clean(error)}") from None
+        return iter(tree)
 
     def listing(self, tree: Node) -> tuple[list[tuple[str, Node, bool]], dict[str, str]]:
         """All entries of a tree, whatever their names: each with its name, its node, and whether it is a directory.

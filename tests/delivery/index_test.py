@@ -188,13 +188,13 @@ def test_of_many_releases_only_those_that_changed_are_read_again(store: Repo, mo
                 change(tx, "r/-/a", number, what, True)
     answers(stores.snapshot())
     read: list[str] = []
-    whole = release_facts.read_release
+    whole = release_facts.ReleaseReader.read
 
-    def noted(files: Any, layout: Any, head: str, release: Any) -> Any:
+    def noted(self: release_facts.ReleaseReader, head: str, release: Any) -> Any:
         read.append(head)
-        return whole(files, layout, head, release)
+        return whole(self, head, release)
 
-    monkeypatch.setattr(release_facts, "read_release", noted)
+    monkeypatch.setattr(release_facts.ReleaseReader, "read", noted)
     stores.set("r/-/a/@7/custom/y", 2)
     snapshot = ocuroot_git.open(str(store.path)).snapshot()
     assert [one.ref for one in diff.differences(snapshot)] == ["r/-/a/+7/custom/y"]

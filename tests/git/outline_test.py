@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 from support.damaged import Content, Odd, write_commit, write_tree
 
 from ocuroot_git.backends.directory import DirectoryFiles, Entry
+from ocuroot_git.git import objects
 from ocuroot_git.git.objects import ObjectError, Oid
 from ocuroot_git.git.repository import Repository
 
@@ -51,23 +52,15 @@ def paths(content: Content) -> Iterator[str]:
 
 
 def outlined(content: Content, shape: Any) -> dict[str, Any]:
-    """The oracle: nested dictionaries for what is looked into, and what else there is to see."""
+    """The oracle: nested dictionaries for what is looked into, and None for what else there is to see."""
     found: dict[str, Any] = {}
     for name, value in content.items():
         inner = shape.get(name, shape.get("*"))
-        if not isinstance(value, dict):
-            if name == FILE:
-                found[name] = "file"
-        else:
-            found[name] = outlined(value, inner or {}) if inner is not None or name == FILE else "directory"
+        if isinstance(value, dict):
+            found[name] = outlined(value, inner) if inner is not None else None
+        elif name == FILE:
+            found[objects.FILE] = None
     return found
-
-
-def shown(files: Any, outline: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: shown(files, node) if isinstance(node, dict) else "directory" if files.is_tree(node) else "file"
-        for name, node in outline.items()
-    }
 
 
 def write(place: Path, content: Content) -> None:
@@ -86,17 +79,35 @@ def test_of_any_tree(bare: Path, tmp_path: Path) -> None:
     @given(TREES, SHAPES)
     def check(content: Content, shape: Any) -> None:
         expected = outlined(content, shape), len([*paths(content)])
+        top = {name for name, value in content.items() if isinstance(value, dict)} if "*" not in shape else set()
         repository, node = tree(bare, content)
-        outline, count = repository.outline(node, shape, FILE)
-        assert (shown(repository, outline), count) == expected
+        outline, count, nodes = repository.outline(node, shape, FILE)
+        assert (objects.nested(outline, shape), count) == expected
+        assert {name: repository.name(one) for name, one in nodes.items()} == {
+            name: name for name in top - shape.keys()
+        }
         assert repository.count(node, FILE) == count
         place = next(places)
         write(place, content)
         files = DirectoryFiles()
-        outline, count = files.outline(Entry(str(place), "", True), shape, FILE)
-        assert (shown(files, outline), count) == expected
+        outline, count, entries = files.outline(Entry(str(place), "", True), shape, FILE)
+        assert (objects.nested(outline, shape), count) == expected
+        assert entries.keys() == nodes.keys()
 
     check()
+
+
+def test_what_is_named_otherwise_has_another_outline(bare: Path) -> None:
+    shape: Any = {"call": {"*": {}}}
+    one: Content = {"call": {"a": {}, "b": {FILE: b"x"}}}
+    other: Content = {"call": {"a": {FILE: b"x"}, "b": {}}}
+    third: Content = {"call": {"a": {FILE: {"y": b""}}, "b": {}}}
+    outlines = set()
+    fourth: Content = {"call": {}, "a": {FILE: b"x"}}
+    for content in (one, other, third, fourth):
+        repository, node = tree(bare, content)
+        outlines.add(repository.outline(node, shape, FILE)[0])
+    assert len(outlines) == 4
 
 
 @pytest.mark.parametrize("shape", [{}, {"call": {}}])
