@@ -7,7 +7,6 @@ same for both: signals, time-outs, output as it comes, the file of outputs.
 from __future__ import annotations
 
 import os
-import tempfile
 
 from ..errors import Error, Fatal
 from ..formats.documents import dump, to_bytes
@@ -292,6 +291,8 @@ def _tag(tag: str) -> str:
 
 def perform(action: Action, log: LogWriter, output: Output, *, timeout: float | None, stop: Stop) -> Performed:
     """Carry an action out, and hold on to the run meanwhile. Raises ClaimLost, WrongStatus."""
+    import tempfile  # late: mostly nothing is to be done
+
     with tempfile.TemporaryDirectory(prefix="git-ocuroot-") as scratch:
         output_file = os.path.join(scratch, "output")
         stdin = os.path.join(scratch, "input")

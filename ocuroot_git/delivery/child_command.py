@@ -8,9 +8,7 @@ command's group waits on a pipe that only we hold, and kills the group when the 
 from __future__ import annotations
 
 import os
-import selectors
 import signal
-import subprocess
 import threading
 import time
 
@@ -18,6 +16,7 @@ from ..errors import Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
     from typing import Final
@@ -59,6 +58,8 @@ class Stop:
 
     def wait(self, seconds: float) -> None:
         """Wait, unless asked to end."""
+        import selectors  # late, as `subprocess` is: mostly nothing is to be done
+
         with selectors.DefaultSelector() as selector:
             selector.register(self.wake, selectors.EVENT_READ)
             selector.select(seconds)
@@ -122,6 +123,8 @@ def run(
     `tick` is called often, and says in how many seconds at most it is to be called again; what it raises but EndCommand
     kills the command. Raises Fatal where the command cannot be started at all.
     """
+    import subprocess
+
     try:
         process = subprocess.Popen(
             ["sh", "-c", _WRAPPER, "sh", stdin, *command],
@@ -179,6 +182,8 @@ class _Running:
     def events(self, tick: Callable[[], float]) -> Iterator[tuple[int, bytes]]:
         """What the command prints, until it ended and nothing more is to be expected."""
         assert self.process.stdout is not None and self.process.stderr is not None
+        import selectors
+
         with selectors.DefaultSelector() as selector:
             streams = {self.process.stdout.fileno(): 1, self.process.stderr.fileno(): 2}
             for fd in (*streams, self._ended, self._stop.wake):

@@ -8,7 +8,6 @@ packages do, which are in the store as well.
 from __future__ import annotations
 
 import os
-import tempfile
 
 from ..config.trust import REPO_FILE
 from ..errors import Fatal
@@ -95,6 +94,8 @@ def call(
     output: Callable[[str], None],
 ) -> Triggered:
     """Call the function of a `repo.ocu.star` with a commit, in a directory; `output` is given the lines it prints."""
+    import tempfile  # late: mostly nothing is to be called
+
     from ..packages.calling import Answers, command
 
     request = {

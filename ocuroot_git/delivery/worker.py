@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from queue import SimpleQueue
 
-from ..backends.remote import Remote
 from ..errors import Conflict, Error, Fatal
 from . import apply, cascade, claims, releases, runs, vocabulary
 from .actions import NoCommand
@@ -18,7 +17,6 @@ from .executor import RunResult, execute
 from .problems import Problems
 from .queue import BLOCKED, READY, run_items
 from .survey import ops
-from .together import Together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from .executor import ExecutionOptions
     from .model import Claim
     from .queue import QueueItem
+    from .together import Together
 
     class Display(Protocol):
         """Who is told of what `work any` does, by several threads at once."""
@@ -165,8 +164,12 @@ class Worker:
     def run(self) -> WorkSummary:
         """Work until nothing is ready, or until asked to stop. Raises what went wrong that is no run's fault."""
         stores = self._open_stores()
-        if self._jobs > 1 and isinstance(stores.backend("state")[0], Remote):
-            self._together = Together(lambda: len(self._running))
+        if self._jobs > 1:
+            from ..backends.remote import Remote  # late: mostly one is done after the other
+            from .together import Together
+
+            if isinstance(stores.backend("state")[0], Remote):
+                self._together = Together(lambda: len(self._running))
         self._watch = claims.Watch(claims.lease_of(stores))
         try:
             while not self._is_stopped():

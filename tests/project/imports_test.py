@@ -207,6 +207,12 @@ def test_budget(filled: Repo, arguments: tuple[str, ...], budget: int) -> None:
     assert len(names) > budget - 16, "the budget is far above what is loaded: lower it"
 
 
+def test_what_runs_need_is_loaded_for_runs_alone(filled: Repo) -> None:
+    names = loaded(filled, "work", "any", "-q")
+    assert not names & {"subprocess", "tempfile", "selectors", "re", "ocuroot_git.backends.remote"}
+    assert len(names) <= 160
+
+
 @pytest.mark.parametrize("arguments", [("get", "+/custom/x"), ("match", "+/**"), ("parse", "+/custom/x")])
 def test_a_remote_with_a_login_makes_reading_no_slower(filled: Repo, arguments: tuple[str, ...]) -> None:
     filled.git("remote", "add", "origin", "https://job:s3cr3t@example.com/r.git?token=x")
