@@ -162,6 +162,8 @@ class Memory:
         return self._database
 
     def _prepare(self, database: sqlite3.Connection, exists: bool) -> None:
+        # What is lost in a power cut is worked out again, and a file that is torn then is thrown away.
+        database.execute("PRAGMA synchronous = OFF")
         (application,) = database.execute("PRAGMA application_id").fetchone()
         if application != _APPLICATION:
             if exists and database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
@@ -169,8 +171,6 @@ class Memory:
             database.execute("PRAGMA auto_vacuum = INCREMENTAL")
             database.execute(f"PRAGMA application_id = {_APPLICATION}")
             database.execute(_TABLE)
-        # What is lost in a power cut is worked out again, and a file that is torn then is thrown away.
-        database.execute("PRAGMA synchronous = OFF")
 
     def _read(self, database: sqlite3.Connection, kind: str, wanted: list[str], found: dict[str, bytes]) -> None:
         today = _today()

@@ -12,6 +12,7 @@ from support.program import PROGRAM
 from support.repositories import Repo
 
 from ocuroot_git.git.config import Config
+from ocuroot_git.store.memory import FILE
 
 pytestmark = pytest.mark.new_interpreter
 
@@ -55,7 +56,7 @@ def synced(repo: Repo, trace: Path, *command: str) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     paths = re.findall(r"(?:sync|range)\(\d+<([^>]*)>", trace.read_text())
-    kinds = {"/pack/": "pack", "/objects/": LOOSE, "/logs/": "log", "/refs/": REFERENCE}
+    kinds = {"/pack/": "pack", "/objects/": LOOSE, "/logs/": "log", "/refs/": REFERENCE, "/ocuroot": "memory"}
     found = (next((kind for part, kind in kinds.items() if part in path), None) for path in paths)
     return [kind for kind in found if kind is not None]  # the index is no concern of ours
 
@@ -99,6 +100,16 @@ def test_the_repository_of_a_remote_store(store: Repo, tmp_path: Path) -> None:
     store.git("config", "core.fsync", "all")
     ours = synced(store, tmp_path / "trace", sys.executable, str(PROGRAM), "set", "+/custom/x", "1")
     assert {LOOSE, REFERENCE} <= set(ours)
+
+
+@needs_strace
+def test_what_is_remembered_waits_for_no_disk(store: Repo, tmp_path: Path) -> None:
+    """It may be lost, and a disk that is slow would make each first look at a store slow."""
+    store.git("config", "core.fsync", "all")
+    memory = store.path / ".git" / "ocuroot" / FILE
+    memory.unlink(missing_ok=True)
+    assert synced(store, tmp_path / "trace", sys.executable, str(PROGRAM), "status") == []
+    assert memory.exists()
 
 
 @pytest.mark.parametrize("values", VALUES, ids=" ".join)
