@@ -70,10 +70,13 @@ def take_units(todo: list[Directory], above: dict[str, tuple[Node, Step]], glob:
     return list(units.values())
 
 
-def names_in(units: list[Unit], files: Files, rules: Rules, memory: Memory, tell: Progress | None) -> list[StoredRef]:
-    """The stored refs that match in some units, those that are remembered and those that are found now.
+def names_in(
+    units: list[Unit], rest: list[Directory], files: Files, rules: Rules, memory: Memory, tell: Progress | None
+) -> list[StoredRef]:
+    """The stored refs that match in some units, those that are remembered and those that are found now, and in the
+    rest of the directories that are to be visited.
 
-    `tell` is told how many are walked.
+    `tell` is told how many of both are walked.
     """
     kind = kind_of(rules.layout)
     keys = [_key(files, rules, unit) for unit in units]
@@ -85,7 +88,8 @@ def names_in(units: list[Unit], files: Files, rules: Rules, memory: Memory, tell
             names += [StoredRef(unit.path + text) for text in _decoded(known[key])]
         else:
             unknown.append(number)
-    found = _walk(units, unknown, files, tell)
+    found, others = _walk(units, unknown, rest, files, tell)
+    names += others
     for number, suffixes in found.items():
         names += [StoredRef(units[number].path + suffix) for suffix in suffixes]
     new = {keys[number]: _encoded(suffixes) for number, suffixes in found.items()}
@@ -126,19 +130,29 @@ def _key(files: Files, rules: Rules, unit: Unit) -> str:
     return files.oid(unit.node) + "\0".join(words).encode(errors="surrogateescape").hex()
 
 
-def _walk(units: list[Unit], numbers: list[int], files: Files, tell: Progress | None) -> dict[int, list[str]]:
-    """What matches in the units of these numbers, by two processes where there is much, less the paths of the units."""
+def _walk(
+    units: list[Unit], numbers: list[int], rest: list[Directory], files: Files, tell: Progress | None
+) -> tuple[dict[int, list[str]], list[StoredRef]]:
+    """What matches in the units of these numbers, less their paths, and in the rest, by two processes where there is
+    much."""
     from .forked_walk import in_two_told
 
-    def walk(piece: list[int]) -> list[str]:
-        return [f"{number}{suffix}" for number in piece for suffix in _suffixes(units[number], files)]
+    def walk(piece: list[int | Directory]) -> list[str]:
+        directories = [one for one in piece if not isinstance(one, int)]
+        of_units = [one for one in piece if isinstance(one, int)]
+        texts = [f"{number}{suffix}" for number in of_units for suffix in _suffixes(units[number], files)]
+        return texts + [f"/{path}" for path, _ in files.walk(directories, directories, OBJECT_FILE)]
 
     found: dict[int, list[str]] = {number: [] for number in numbers}
-    texts = in_two_told(numbers, walk, tell) if len(numbers) >= _FEWEST else walk(numbers)
-    for text in texts:
-        number, slash, rest = text.partition("/")
-        found[int(number)].append(slash + rest)
-    return found
+    others = []
+    items: list[int | Directory] = [*numbers, *rest]
+    for text in in_two_told(items, walk, tell) if len(items) >= _FEWEST else walk(items):
+        number, slash, suffix = text.partition("/")
+        if number:
+            found[int(number)].append(slash + suffix)
+        else:
+            others.append(StoredRef(suffix))
+    return found, others
 
 
 def _suffixes(unit: Unit, files: Files) -> Iterable[str]:

@@ -115,7 +115,8 @@ class _Walk:
             from .remembered_walk import names_in, take_units
 
             units = take_units(self._todo, self._above, self._rules.glob)
-            names += names_in(units, self._files, self._rules, remembered, tell) if units else []
+            if units:
+                return names + names_in(units, self._todo, self._files, self._rules, remembered, tell)
         if self._todo:
             from .forked_walk import in_two_told
 

@@ -91,6 +91,22 @@ def test_only_what_changed_is_walked(stores: ocuroot_git.Stores, monkeypatch: py
     assert walked == ["r/-/p7"]
 
 
+def test_how_far_it_is_is_told_from_one_start_to_one_end(stores: ocuroot_git.Stores, store: Repo) -> None:
+    """Also where only a part of what is to be walked is remembered package by package."""
+    both = 0
+    for patterns in PATTERNS:
+        (store.path / ".git" / "ocuroot" / FILE).unlink(missing_ok=True)
+        again = ocuroot_git.open(str(store.path))
+        told: list[tuple[int, int]] = []
+        again.surroundings.progress = lambda done, total, told=told: told.append((done, total))
+        again.match(*patterns)
+        if told:
+            total = told[0][1]
+            assert told[0] == (0, total) and told.index((total, total)) == len(told) - 1, patterns
+            both += total > len(PACKAGES)
+    assert both, "both kinds in one"
+
+
 @pytest.mark.parametrize("data", [b"=/@9/deploy/never", b"", b"="])
 def test_verify_finds_what_was_planted(stores: ocuroot_git.Stores, store: Repo, data: bytes) -> None:
     stores.match("**/deploy/*")
