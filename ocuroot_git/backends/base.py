@@ -47,7 +47,10 @@ if TYPE_CHECKING:
         """Where changes to a branch wait for another writer, each under a name that is never used again (8.10)."""
 
         def waiting(self) -> dict[str, bytes]:
-            """The texts of the changes that wait, by name, the oldest first."""
+            """The texts of the changes that wait, by name, the oldest first; of very many only the first."""
+
+        def is_there(self, name: str) -> bool:
+            """Whether a change of ours was seen to wait when the outbox was last fetched."""
 
         def refreshed(self) -> dict[str, bytes | None]:
             """All that lies there now, by full reference name; None for what can be no change. Raises RemoteError."""

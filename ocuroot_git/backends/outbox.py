@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import time
 
-from ..errors import Error, Fatal
+from ..errors import Error, Fatal, RemoteError
 from ..formats.commit_message import operations_of
-from ..formats.waiting_change import MOST_BYTES
+from ..formats.waiting_change import LONGEST_WAIT, MOST_BYTES
 from ..git.collection import outlast
 from ..git.failures import MAY_HAVE_ARRIVED, RETRY, SILENT, TransportError
 from ..git.objects import Identity, Oid, RefMoved
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Final, Protocol
 
-    from ..errors import RemoteError
     from ..git.committer import Committer
     from ..git.local_remote import LocalRemote
     from ..git.object_writer import ObjectWriter
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
         def read(self) -> Version: ...
         def ask_again(self) -> None: ...
         def deepen(self) -> bool: ...
+        def fetch_object(self, oid: Oid) -> None: ...
         def local(self) -> LocalRemote | None: ...
         def push(self, old: Oid | None, new: Oid, reason: str, spent: Sequence[str] = ()) -> None: ...
 
@@ -59,6 +59,12 @@ _NAME: Final = frozenset("0123456789abcdef-")
 _LONGEST_NAME: Final = 60
 _TAKING_BACK: Final = (0.2, 0.5, 1.0)
 """Seconds to wait before a change that could not be taken back is tried to be taken back again."""
+_MOST_LOOKED_AT: Final = 256
+_MOST_READ: Final = 8 << 20
+"""How many changes that wait one push looks at, the oldest first, and how many bytes of them.
+
+Four times as many as it makes: whoever fills an outbox with what is none keeps others from combining, and no more.
+"""
 _FARTHEST: Final = 5000
 """Commits that are looked at for an operation that waits: far more than there are made while one may wait."""
 
@@ -80,28 +86,45 @@ class Outbox:
         """Whether the server takes no such references, or cannot move several at once: then nothing waits."""
 
     @property
-    def refspec(self) -> str:
-        """What to fetch beside the branch, with `--prune`."""
-        return f"+{self._prefix}*:{self._prefix}*"
+    def refspec(self) -> str | None:
+        """What to fetch beside the branch, with `--prune`; None where nothing waits any more."""
+        return None if self.is_refused else f"+{self._prefix}*:{self._prefix}*"
 
     def waiting(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         if self.is_refused:
             return found
-        for reference, (oid, text) in sorted(self._remote.repository.small_blobs(self._prefix, MOST_BYTES).items()):
-            name = reference[len(self._prefix) :]
-            if _is_name(name):
-                self._oids[name] = oid
-                found[name] = text
+        repository = self._remote.repository
+        names = (reference.removeprefix(self._prefix) for reference in repository.references(self._prefix))
+        left = _MOST_READ
+        for name in [name for name in names if _is_name(name) and _may_wait(self.began(name))][:_MOST_LOOKED_AT]:
+            oid = repository.target(self._prefix + name)
+            text = repository.small_blob(oid, MOST_BYTES) if oid is not None else None
+            left -= len(text or b"")
+            if left < 0:
+                break
+            if oid is not None and text is not None:
+                self._oids[name], found[name] = oid, text
         return found
+
+    def is_there(self, name: str) -> bool:
+        return not self.is_refused and self._remote.repository.target(self._prefix + name) is not None
 
     def refreshed(self) -> dict[str, bytes | None]:
         self._remote.ask_again()
         self._remote.read()
         repository = self._remote.repository
-        found: dict[str, bytes | None] = dict.fromkeys(repository.references(self._prefix))
-        for name, (_, text) in repository.small_blobs(self._prefix, MOST_BYTES).items():
-            found[name] = text if _is_name(name.removeprefix(self._prefix)) else None
+        found: dict[str, bytes | None] = {}
+        for reference, oid in sorted(self._remote.transport.references(f"{self._prefix}*").items()):
+            found[reference] = None
+            if not _is_name(reference.removeprefix(self._prefix)):
+                continue
+            try:
+                if not repository.has(oid):
+                    self._remote.fetch_object(oid)  # by itself: the server may have lost another one
+            except RemoteError:
+                continue
+            found[reference] = self._remote.repository.small_blob(oid, MOST_BYTES)
         return found
 
     def history(self, tip: Oid, bases: Iterable[Oid]) -> dict[Oid, set[str]]:
@@ -207,7 +230,11 @@ class Outbox:
 
         They are left alone from then on, so that the next try cannot fail for the same reason.
         """
-        if not names or failure.kind in MAY_HAVE_ARRIVED:
+        if failure.kind in MAY_HAVE_ARRIVED:
+            return False
+        if self._remove_lost(failure):
+            return True
+        if not names:
             return False
         if failure.handling != RETRY:
             self.is_refused = True
@@ -216,10 +243,29 @@ class Outbox:
             self._stuck.update(names)
         return False
 
+    def _remove_lost(self, failure: TransportError) -> bool:
+        """Remove the references whose objects the server has lost, as a `git gc --prune=now` may lose new ones there.
+
+        It refuses every push to it from then on, whoever sends it, and names the first one that it meets; and nobody
+        can make a change any more of which there is only the name. Whether one was removed.
+        """
+        for piece in failure.stderr.split(f"bad object {self._prefix}")[1:]:
+            name = (piece.split() or [""])[0]
+            reference = self._prefix + name
+            oid = self._remote.transport.tip(reference) if _is_name(name) else None
+            if oid is not None:
+                return self._remote.transport.push("", reference, delete={reference: oid}) is None
+        return False
+
 
 def _is_name(name: str) -> bool:
     """Whether a change of ours could wait under a name; whatever else lies in an outbox is left alone."""
     return 0 < len(name) <= _LONGEST_NAME and _NAME.issuperset(name)
+
+
+def _may_wait(began: float) -> bool:
+    """Whether what began to wait then can wait still, by whatever clock: nothing does so for longer than a day."""
+    return abs(time.time() - began) < LONGEST_WAIT
 
 
 class Push:

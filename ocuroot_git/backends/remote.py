@@ -191,6 +191,10 @@ class Remote:
         """Fetch a commit of another reference, and all before it, with what is in them."""
         self._cache.fetch_commits(oid)
 
+    def fetch_object(self, oid: Oid) -> None:
+        """Fetch one object that a reference of the remote leads to. Raises TransportError."""
+        self._cache.fetch_object(oid)
+
     def deepen(self) -> bool:
         """Fetch some of the commits before those that are here, once; whether any were missing."""
         return self._cache.deepen()
@@ -327,7 +331,8 @@ class Remote:
 
     def _fetch_tip(self) -> None:
         outbox = self.outbox if self._must_ask else None
-        self._cache.fetch_tip(None if outbox is None else outbox.refspec)
+        if not self._cache.fetch_tip(None if outbox is None else outbox.refspec) and outbox is not None:
+            outbox.give_up()
         self._asked = time.monotonic()
         self._must_ask = False
 

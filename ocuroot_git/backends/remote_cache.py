@@ -14,11 +14,20 @@ from ..errors import Fatal
 from ..git.config import Config, start_config
 from ..git.contact import Contact
 from ..git.environment import with_config, without_repository
-from ..git.failures import UNWANTED, TransportError
+from ..git.failures import (
+    HOST_KEY,
+    LOGIN,
+    NO_PROGRAM,
+    NO_REPOSITORY,
+    SILENT,
+    UNREACHABLE,
+    UNWANTED,
+    TransportError,
+)
 from ..git.program import GitError, run
 from ..git.remote_access import OUTBOX, REMOTE, carried
 from ..git.repository import Repository
-from ..git.transport import Transport
+from ..git.transport import MOST_TRIES, Transport
 from .branch import sweep_leftovers
 
 TYPE_CHECKING = False
@@ -46,6 +55,10 @@ _LONGEST_TURN: Final = 10
 """How many times `ocuroot.timeout` another process may fetch into the cache: as long as a transfer may take."""
 _DEEPENED: Final = 100
 """Commits that are fetched besides where something waits that was made on an older tip than we know."""
+_TRIES_OF_ALL: Final = 2
+"""How often the branch is fetched together with what lies in its outbox, before it is fetched alone."""
+_OF_THE_REMOTE: Final = (NO_REPOSITORY, LOGIN, HOST_KEY, NO_PROGRAM, UNREACHABLE, SILENT)
+"""Why nothing can be fetched, be it the branch alone or not."""
 _LOCKS: Final = ("shallow.lock", "config.lock", "packed-refs.lock")
 
 
@@ -133,23 +146,34 @@ class RemoteCache:
 
     # Fetching
 
-    def fetch_tip(self, besides: str | None = None) -> None:
+    def fetch_tip(self, besides: str | None = None) -> bool:
         """Bring the branch up to date with the remote's, and what a refspec `besides` names, where it does.
 
-        Raises Fatal, RemoteError for what cannot be fetched.
+        Gives whether that was fetched too: anybody may have put there what the server has lost since, or what cannot be
+        kept here, and the branch is none the worse for it. Raises Fatal, RemoteError for what cannot be fetched.
         """
         with self.lock():
             known = self.known()
             depth = () if known is not None else ("--depth=1",)
-            refspecs = [f"{self.reference}:{self.reference}"]
-            prune: tuple[str, ...] = ()
-            if besides is not None:
-                refspecs.append(besides)
-                prune = ("--prune",)  # git ends before that where the branch is missing
+            branch = f"{self.reference}:{self.reference}"
+            is_all = True
+
+            def fetch() -> None:
+                nonlocal is_all
+                if besides is None or not is_all:
+                    self._fetch([branch], f"--filter={_TOP}", *depth)
+                    return
+                try:
+                    options = (f"--filter={_TOP}", *depth, "--prune")
+                    self._fetch([branch, besides], *options, most_tries=_TRIES_OF_ALL)
+                except TransportError as error:
+                    if error.kind in _OF_THE_REMOTE or _was_rewritten(error) or "find remote ref" in error.stderr:
+                        raise
+                    is_all = False
+                    self._fetch([branch], f"--filter={_TOP}", *depth)
+
             try:
-                exists = self.transport.fetch_branch(
-                    self.reference, lambda: self._fetch(refspecs, f"--filter={_TOP}", *depth, *prune)
-                )
+                exists = self.transport.fetch_branch(self.reference, fetch)
             except TransportError as error:
                 raise self._explained(error, known) from None
             if not exists and known is not None:
@@ -158,10 +182,11 @@ class RemoteCache:
                 )
         self.needs_maintenance = self.needs_maintenance or self.known() != known
         self.contact.note()
+        return is_all
 
     def _explained(self, error: TransportError, known: Oid | None) -> Fatal:
         """Why the tip could not be fetched."""
-        if "(non-fast-forward)" not in error.stderr:
+        if not _was_rewritten(error):
             return error
         return Fatal(
             f"{self.where} was rewritten: {known and known[:12]}, its tip at the last contact, is no longer in it",
@@ -191,6 +216,12 @@ class RemoteCache:
             self._fetch([], "--no-filter", wanted=[oid])
         self.needs_maintenance = True
 
+    def fetch_object(self, oid: Oid) -> None:
+        """Fetch one object, without the trees and files that it leads to. Raises TransportError."""
+        with self.lock():
+            self._fetch([], "--filter=tree:0", wanted=[oid])
+        self.needs_maintenance = True
+
     def deepen(self) -> bool:
         """Fetch some of the commits before those that are here, once; whether any were missing."""
         tip = self.known()
@@ -217,9 +248,11 @@ class RemoteCache:
         with self.lock():
             self._fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"])
 
-    def _fetch(self, refspecs: list[str], *options: str, wanted: Sequence[Oid] = ()) -> None:
+    def _fetch(
+        self, refspecs: list[str], *options: str, wanted: Sequence[Oid] = (), most_tries: int = MOST_TRIES
+    ) -> None:
         """Fetch into the cache. To be called with the lock."""
-        self.transport.fetch(refspecs, *options, wanted=wanted, lock=self._held)
+        self.transport.fetch(refspecs, *options, wanted=wanted, lock=self._held, most_tries=most_tries)
 
     # The repository itself
 
@@ -323,3 +356,8 @@ class RemoteCache:
         """The environment in which git finds the tool's own repository, and trusts URLs as far as the user does."""
         environ = {**without_repository(self._committer.environ), "GIT_DIR": self.repository.common_dir}
         return environ if self._location.is_trusted else {**environ, "GIT_PROTOCOL_FROM_USER": "0"}
+
+
+def _was_rewritten(error: TransportError) -> bool:
+    """Whether a branch could not be fetched because where it stood is not in its history any more."""
+    return "(non-fast-forward)" in error.stderr

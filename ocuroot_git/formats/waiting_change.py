@@ -25,6 +25,8 @@ MOST_BYTES: Final = 1 << 20
 """Bytes of a change that may wait. Larger ones are pushed by their writer alone, as everything is without others."""
 MOST_FILES: Final = 2000
 """Files and directories that such a change may have read, or may write."""
+LONGEST_WAIT: Final = 24 * 3600
+"""Seconds that a change may wait at most, whatever it says: more than clocks are wrong by, and writers patient for."""
 _VERSION: Final = 1
 _LONGEST_TEXT: Final = 1 << 16
 _DIGITS: Final = frozenset("0123456789abcdef")
@@ -68,6 +70,10 @@ class WaitingChange:
         self.objects = objects
         self.names = names
         self.files = files
+
+    def waits_at(self, moment: float) -> bool:
+        """Whether it may be made at a moment, in seconds since the epoch: it has not expired, and does so one day."""
+        return moment <= self.expires <= moment + LONGEST_WAIT
 
     def message(self) -> str:
         """The message of the commit that makes the change."""

@@ -205,18 +205,20 @@ class Repository(TreeReader):
                 self.fetch_missing(absent, "near")
         return {oid: self.data(self._read(self.core.Oid(hex=oid), "blob")) for oid in wanted}
 
-    def small_blobs(self, prefix: str, most: int) -> dict[str, tuple[Oid, bytes]]:
-        """What the references below a prefix lead to, where it is a blob of at most so many bytes: its id, and it."""
-        found: dict[str, tuple[Oid, bytes]] = {}
-        for name in self.references(prefix):
-            try:
-                oid = self.handle.lookup_reference(name).target
-                blob = self._read(oid, f"what '{name}' points to")
-                if blob.type == TYPE_BLOB and blob.size <= most:
-                    found[name] = Oid(oid), bytes(blob.data)
-            except (KeyError, ObjectError, self.core.GitError):
-                continue  # it is gone, or is not here: only what can be read counts
-        return found
+    def target(self, name: str) -> Oid | None:
+        """What a reference (full name) leads to, be it a commit or not, and be it here or not; None: there is none."""
+        try:
+            return Oid(self.handle.lookup_reference(name).resolve().target)
+        except KeyError:
+            return None
+
+    def small_blob(self, oid: Oid, most: int) -> bytes | None:
+        """The content of a blob of at most so many bytes; None for all else, and for what is not here."""
+        try:
+            blob = self._read(self.core.Oid(hex=oid), "blob")
+        except ObjectError:
+            return None
+        return bytes(blob.data) if blob.type == TYPE_BLOB and blob.size <= most else None
 
     def prefetch_roots(self, commits: Iterable[Oid]) -> None:
         """Fetch the root trees of commits, in one batch."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _MOST: Final = 10
 """How many times longer than a silence a transfer may take that goes on."""
+MOST_TRIES: Final = 8
+"""How often a transfer is tried at most, whatever its failure."""
 _APPEARING: Final = (0.0, 0.05, 0.1, 0.2, 0.4)
 """Seconds to wait before each fetch of a branch that is there when asked for, but was not there for the fetch."""
 
@@ -65,7 +67,12 @@ class Transport:
         """When the wait for an answer is over; None while none is waited for."""
 
     def fetch(
-        self, refspecs: Sequence[str], *options: str, wanted: Sequence[Oid] = (), lock: int | None = None
+        self,
+        refspecs: Sequence[str],
+        *options: str,
+        wanted: Sequence[Oid] = (),
+        lock: int | None = None,
+        most_tries: int = MOST_TRIES,
     ) -> None:
         """Fetch branches, or the objects `wanted`; what may pass is tried again a few times. Raises TransportError.
 
@@ -89,7 +96,7 @@ class Transport:
             elif answered is not None:
                 failure = answered  # the last try had what was left of the time: what was said before tells more
             left = self._left()
-            if tries >= KINDS[failure.kind].tries or left <= 0:
+            if tries >= min(KINDS[failure.kind].tries, most_tries) or left <= 0:
                 self._answered()
                 raise failure
             self.retry(failure)

@@ -13,7 +13,7 @@ from ..errors import Error, Fatal
 from ..formats.commit_message import compose
 from ..formats.layout import SIDES, STORE_FILE, Layout
 from ..formats.times import format_seconds
-from ..formats.waiting_change import MOST_BYTES, MOST_FILES, BadChange, WaitingChange
+from ..formats.waiting_change import LONGEST_WAIT, MOST_BYTES, MOST_FILES, BadChange, WaitingChange
 from ..git.objects import ObjectError, Oid, RefMoved
 from ..redaction import redact
 from .fsck import Finding
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE: Final = 64
 """Changes of others that one push makes."""
+MOST_READ_AT_ONCE: Final = 20_000
+"""Files and directories that all of them together may have read, since each is looked up again."""
 
 
 def write(
@@ -50,7 +52,7 @@ def write(
     """
     outbox, version = backend.outbox, snapshot.version(backend)
     others = _others(outbox, retry, snapshot, backend) if outbox is not None else {}
-    is_crowded = outbox is not None and any(outbox.began(name) > time.time() - LATELY for name in others)
+    is_crowded = outbox is not None and any(abs(time.time() - outbox.began(name)) < LATELY for name in others)
     if is_crowded and retry.tries == 1 and _let_wait(retry, snapshot, transaction, backend, result, others):
         raise _not_yet(backend)  # to race with who makes those would be in the way of all
     if not push.add(files, message):
@@ -151,7 +153,7 @@ def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, backe
         return None
     change = WaitingChange(
         base=version.oid,
-        expires=int(min(time.time() + 2 * retry.timeout, transaction.holds_until or float("inf"))),
+        expires=int(min(time.time() + min(2 * retry.timeout, LONGEST_WAIT), transaction.holds_until or float("inf"))),
         author=outbox.author(),
         command=retry.command,
         subject=None if retry.message is None else redact(retry.message),
@@ -176,7 +178,8 @@ def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, backend: Backend) 
     found = {}
     directories: list[str] | None = None
     waiting = outbox.waiting()
-    if retry.waiting in waiting:
+    reads = 0
+    if retry.waiting is not None and outbox.is_there(retry.waiting):
         retry.unsure = None
     elif retry.waiting is not None:
         retry.lose_sight()
@@ -190,7 +193,10 @@ def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, backend: Backend) 
             change.check_files(directories)
         except BadChange:
             continue  # `fsck` names it
-        if change.expires >= time.time():
+        reads += len(change.objects) + len(change.names)
+        if reads > MOST_READ_AT_ONCE:
+            break
+        if change.waits_at(time.time()):
             found[name] = change
     return found
 
@@ -266,6 +272,8 @@ def find_leftovers(snapshot: Snapshot, backend: Backend) -> Iterator[Finding]:
 
     Raises RemoteError.
     """
+    from shlex import quote  # late: only `fsck` asks for it
+
     outbox = backend.outbox
     if outbox is None:
         return
@@ -276,11 +284,12 @@ def find_leftovers(snapshot: Snapshot, backend: Backend) -> Iterator[Finding]:
             if change is not None:
                 change.check_files(_directories(snapshot, backend))
             if change is None:
-                what = f"it is no change of at most {MOST_BYTES} bytes"
-            elif change.expires < time.time():
+                what = f"it is no change of at most {MOST_BYTES} bytes, or cannot be fetched"
+            elif not change.waits_at(time.time()):
                 command = f"{change.command} {' '.join(change.touched[:3])}"
-                what = f"a change waited here in vain until {format_seconds(change.expires)}: {command}"
+                how = "waited here in vain" if change.expires < time.time() else "would wait here"
+                what = f"a change {how} until {format_seconds(change.expires)}: {command}"
         except BadChange as error:
             what = error.message
         if what is not None:
-            yield Finding("warning", name, f"{what}; 'git push <remote> --delete {name}' removes it")
+            yield Finding("warning", name, f"{what}; to remove it: git push <remote> --delete {quote(name)}")

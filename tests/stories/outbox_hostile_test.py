@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from support.contended import OUTBOX, Contended, value
 from support.remote_stores import operations
 
@@ -91,3 +93,74 @@ def test_two_changes_under_one_name_are_one(contended: Contended) -> None:
     two.ocuroot("set", "+/custom/b", "3")
     assert sorted(contended.subjects()) == ["set +/custom/a", "set +/custom/b", "set +/custom/b"]
     assert contended.waiting() == []
+
+
+def test_what_a_server_has_lost_is_in_nobodys_way(contended: Contended) -> None:
+    """A `git gc --prune=now` at the server may delete what has just come; then git itself refuses every push there."""
+    one, two = contended.clone("one"), contended.clone("two")
+    lost = [contended.leave(one, "set", f"+/custom/{name}", "1") for name in "ab"]
+    for reference in lost:
+        blob = contended.bare.git("rev-parse", reference)
+        (contended.bare.path / "objects" / blob[:2] / blob[2:]).unlink()
+    done = two.run("fsck")
+    assert [line.split(": ")[1] for line in done.stdout.splitlines()] == sorted(lost), done.stderr
+    two.ocuroot("set", "+/custom/b", "2")
+    assert contended.waiting() == []
+    assert (value(two, "+/custom/a"), value(two, "+/custom/b")) == (None, "2")
+
+
+def test_a_name_that_cannot_be_kept_here_is_in_nobodys_way(contended: Contended) -> None:
+    """Servers may keep references otherwise than in files, and so under longer names."""
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    blob = contended.bare.git("rev-parse", left)
+    contended.bare.git("update-ref", "-d", left)
+    name = f"{OUTBOX}state/{'e' * 300}"
+    (contended.bare.path / "packed-refs").write_text(f"{blob} {name}\n")
+    contended.lose(1)
+    two.ocuroot("set", "+/custom/b", "2")
+    assert value(two, "+/custom/b") == "2"
+    assert f"warning: {name}: " in two.ocuroot("fsck")
+
+
+def test_a_name_that_a_shell_would_carry_out_is_quoted(contended: Contended) -> None:
+    commit = contended.bare.git("rev-parse", "state")
+    contended.bare.git("update-ref", f"{OUTBOX}state/x;touch${{IFS}}y", commit)
+    (line,) = contended.clone("one").ocuroot("fsck").splitlines()
+    assert line.endswith(f"git push <remote> --delete '{OUTBOX}state/x;touch${{IFS}}y'")
+
+
+def test_an_outbox_that_is_full_of_what_nobody_can_make(contended: Contended) -> None:
+    """Only so much of it is looked at, and the change of a writer that lies behind it is still his own to make."""
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    text = contended.text(left)
+    contended.bare.git("update-ref", "-d", left)
+    blob = contended.bare.git("rev-parse", contended.put({**text, "base": "1" * 40}, "0"))
+    began = int((time.time() - 15) * 1000)
+    names = [f"{OUTBOX}state/{began + number:012x}-{number:016x}" for number in range(300)]
+    contended.bare.git("update-ref", "--stdin", input="".join(f"create {name} {blob}\n" for name in names))
+    contended.lose(1)
+    two.ocuroot("set", "+/custom/b", "2")
+    assert (value(two, "+/custom/b"), contended.waited()) == ("2", 2)
+    assert contended.waiting() == [f"{OUTBOX}state/0", *names]
+
+
+def test_a_clock_that_is_hours_ahead_keeps_nobody_waiting(contended: Contended) -> None:
+    """What was left by a writer with such a clock is made where it holds, and else passed over, and named."""
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "--if-absent", "+/custom/a", "1")
+    text = contended.text(left)
+    contended.bare.git("update-ref", "-d", left)
+    hours = 5 * 3600
+    contended.put({**text, "expires": int(time.time()) + hours}, f"{int((time.time() + hours) * 1000):012x}-1")
+    two.ocuroot("set", "+/custom/b", "2")
+    assert value(two, "+/custom/a") == "1"
+    days = 50 * 24 * 3600
+    never = contended.put({**text, "expires": int(time.time()) + days}, f"{int((time.time() + hours) * 1000):012x}-2")
+    two.ocuroot("delete", "+/custom/a")
+    contended.put({**text, "expires": int(time.time()) + hours}, f"{int((time.time() + hours) * 1000):012x}-3")
+    pushes = contended.pushes()
+    two.ocuroot("set", "+/custom/b", "3")
+    assert (contended.pushes() - pushes, value(two, "+/custom/a")) == (1, None)
+    assert f"warning: {never}: a change would wait here until " in two.ocuroot("fsck")
