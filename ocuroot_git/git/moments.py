@@ -47,7 +47,9 @@ def is_moment(text: str) -> bool:
     counts = re.search(r"(?<![\d:])\d+(?![\d:])", text, re.ASCII) or set(words) & set(_COUNTS.split())
     if not counts and any(day.startswith(word) for word in words for day in _WEEKDAYS.split()):
         return False
-    return known and is_plain and not is_id and bool(words or re.search(r"[1-9]", text))
+    # A lone number is a day of this month for git, or what nobody means.
+    names_any = words or re.search(r"\d[-/.:]\d|\dT\d|^@?\d{9,}", text, re.ASCII)
+    return known and is_plain and not is_id and bool(names_any)
 
 
 def moment_of(text: str, environ: Mapping[str, str]) -> int:
@@ -116,20 +118,21 @@ def _day(year: str, month: str, day: str) -> date | None:
 
 
 def commit_named(repository: Repository, environ: Mapping[str, str], tip: Oid | None, text: str) -> Oid:
-    """The commit that a revision names, or which a branch with its tip at `tip` stood at, at a moment.
+    """The commit that a revision names, or at which a branch stood at a moment (`<branch>@{<date>}`; a date alone is of
+    the branch whose tip is `tip`).
 
-    That is the newest along first parents that was committed by then. Raises NotFound.
+    That is the newest along first parents that was committed by then. A reflog is not asked: it says what was here
+    then, and in a clone that is no older than itself. Raises NotFound, UsageError.
     """
-    try:
-        return repository.resolve(text)
-    except NotFound:
-        branch, at, date = text.removesuffix("}").partition("@{")
-        if at:  # the reflog does not say it, or there is none
-            if not text.endswith("}") or repository.resolve(branch or "HEAD") != tip:
+    branch, _, date = text.removesuffix("}").partition("@{")
+    if text.endswith("}") and is_moment(date):
+        tip, text = repository.resolve(branch or "HEAD"), date
+    else:
+        try:
+            return repository.resolve(text)
+        except NotFound:
+            if tip is None or not is_moment(text):
                 raise
-            text = date
-        if tip is None or not is_moment(text):
-            raise
     seconds = moment_of(text, environ)
     arguments = ["--git-dir", repository.git_dir, "rev-list", "-1", "--first-parent", f"--min-age={seconds}", tip, "--"]
     found = run(arguments, {**environ, "GIT_NO_LAZY_FETCH": "1"}).decode().strip()

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from support.repositories import Repo
+
 from ocuroot_git.errors import UsageError
 from ocuroot_git.git.moments import is_moment, moment_of
 
@@ -35,7 +37,20 @@ def test_short_lengths_of_time() -> None:
     "text",
     [
         # What git takes for the present.
-        *("", "soonish", "today", "monday", "friday 10:00", "at", "utc", "0", "10000 years ago", "@99999999999"),
+        *(
+            "",
+            "soonish",
+            "today",
+            "monday",
+            "friday 10:00",
+            "at",
+            "utc",
+            "0",
+            "5",
+            "-1",
+            "10000 years ago",
+            "@99999999999",
+        ),
         # For another day or time.
         *("2026-02-30", "2026-13-45", "2025-02-29", "31.02.2026", "25:00", "99:99", "2026-11-20 14:61"),
         *("1.5 days ago", "2 fortnights ago", "@5", "@-5", "999999999d", "700 months ago"),
@@ -49,4 +64,18 @@ def test_what_git_would_take_for_another_moment_is_refused(text: str) -> None:
 
 
 def test_what_is_no_moment_may_be_a_revision() -> None:
-    assert not any(map(is_moment, ("state", "monday", "today", "deadbeef", "state~3", "@", "")))
+    assert not any(map(is_moment, ("state", "monday", "today", "deadbeef", "state~3", "@", "", "5")))
+
+
+def test_what_a_branch_held_is_told_by_its_commits_and_not_by_a_reflog(store: Repo) -> None:
+    for day in (1, 2, 3):
+        when = f"2025-11-0{day}T12:00:00Z"
+        store.ocuroot("set", "+/custom/x", str(day), env={**os.environ, "GIT_COMMITTER_DATE": when})
+    reflog = store.git("reflog", "state").splitlines()
+    assert len(reflog) >= 3, "all of it is of today"
+    for text in ("2025-11-02T13:00:00Z", "state@{2025-11-02T13:00:00Z}", "state~1@{2025-11-02T13:00:00Z}"):
+        assert store.value("+/custom/x", "--at", text) == "2", text
+    assert store.value("+/custom/x", "--at", "state@{1}") == "2", "by the reflog"
+    done = store.run("get", "--at", "state@{2001-01-01}", "+/custom/x")
+    assert (done.returncode, done.stdout) == (1, "") and "there was no commit yet" in done.stderr
+    assert store.run("get", "--at", "nothing@{2025-11-02}", "+/custom/x").returncode == 1
