@@ -234,7 +234,9 @@ def _artifacts(output: Document, release: str) -> Iterator[tuple[str, str]]:
     while todo:
         field, value = todo.pop()
         if isinstance(value, dict):
-            todo += [(f"{field}/{key}", one) for key, one in reversed(value.items())]
+            # As in a fragment: of two keys no two fields are called the same.
+            keys = ((key.replace("~", "~0").replace("/", "~1"), one) for key, one in reversed(value.items()))
+            todo += [(f"{field}/{key}", one) for key, one in keys]
         elif isinstance(value, list):
             todo += [(f"{field}/{number}", one) for number, one in reversed(list(enumerate(value)))]
         elif isinstance(value, str) and (parts := _DIGEST.fullmatch(value)) is not None:

@@ -188,6 +188,13 @@ def test_artifacts(value: str, purl: str | None) -> None:
     assert list(_artifacts({"a": [value], "b": 1}, "shop/-/web/@1")) == found
 
 
+def test_no_two_artifacts_of_a_run_are_told_as_one() -> None:
+    from ocuroot_git.ledger.cdevents import _artifacts
+
+    output: Any = {"a/b": DIGEST, "a": {"b": DIGEST}, "a~1b": DIGEST}
+    assert [field for field, _ in _artifacts(output, "shop/-/web/@1")] == ["output/a~1b", "output/a/b", "output/a~01b"]
+
+
 def test_documents_of_no_shape(store: Repo) -> None:
     """They say nothing, and keep nothing else from being told."""
     store.ocuroot("update", "--stdin", input="set shop/-/web/@1/call/b/1/status/complete 1\nset shop/-/web/@1 []\n")
