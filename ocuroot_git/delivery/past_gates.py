@@ -96,14 +96,18 @@ class StartJudge:
             )
         return self._known[key]
 
+    def started(self, before: Node, after: Node) -> list[str]:
+        """The runs of deployments (stored refs) that are set running in one tree and were not in the one before."""
+        return [
+            str(stored.removesuffix(_END))
+            for letter, stored in changed_refs(self._state.files, before, after, self._directory)
+            if letter == "A" and stored.endswith(_END) and f"/{DEPLOY}/" in stored and "/functions/" not in stored
+        ]
+
     def passed(self, commit: Commit, before: Node) -> Iterator[tuple[str, list[str]]]:
         """The runs that a commit set running past gates, each with the names of those; `before` is the tree of the
         commit before. Runs are named as the store spells them; what cannot be read is left out: others name it."""
-        started = [
-            str(stored.removesuffix(_END))
-            for letter, stored in changed_refs(self._state.files, before, commit.root, self._directory)
-            if letter == "A" and stored.endswith(_END) and f"/{DEPLOY}/" in stored and "/functions/" not in stored
-        ]
+        started = self.started(before, commit.root)
         if not started:
             return
         then = self._at(Version(commit.parents[0], before))

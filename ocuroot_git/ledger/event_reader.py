@@ -25,7 +25,7 @@ from .stretches import stretch_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Final
 
     from ..delivery.fields import Fields
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Layout
     from ..git.objects import Commit, Node
     from ..git.repository import Repository
-    from ..git.tree_changes import Directories, FileChange, TreeChanges
+    from ..git.tree_changes import Changed, Directories, FileChange, TreeChanges
     from .stretches import Stretch
 
 _OUTCOMES: Final = {COMPLETE: COMPLETE, FAILED: FAILED, FAILED_RETRIED: FAILED, CANCELLED: CANCELLED}
@@ -96,12 +96,9 @@ class EventReader:
     def _events(self, stretch: Stretch, only: set[str] | None) -> list[Event]:
         """The events of a stretch, newest first; `only` some runs, which are taken out of the set."""
         parents = dict(stretch.commits)
-        if self._repository.is_partial:
-            self._prefetch(stretch)
-        steps = [(commit, of[0] if of else None) for commit, of in stretch.commits]
         found = []
         later: set[str] = set()
-        for oid, changes, directories in self._changes.of(steps, self._is_wanted):
+        for oid, changes, directories in self._changed(stretch):
             ended = self._ended(changes)
             if only is not None:
                 ended = {run: marker for run, marker in ended.items() if run in only}
@@ -113,14 +110,19 @@ class EventReader:
                 found += self._events_of(oid, parents[oid], changes, directories, ended, only)
         return found
 
-    def _prefetch(self, stretch: Stretch) -> None:
-        """Fetch the trees that comparing the commits will read."""
-        from ..store.prefetch import prefetch_changes
+    def _changed(self, stretch: Stretch) -> Iterable[Changed]:
+        """The commits of a stretch that changed deployments; where objects have to be fetched, with all that is read of
+        them."""
+        steps = [(commit, of[0] if of else None) for commit, of in stretch.commits]
+        if not self._repository.is_partial:
+            return self._changes.of(steps, self._is_wanted)
+        from .event_prefetch import prefetch_documents, prefetch_trees
 
-        repository = self._repository
-        repository.prefetch_roots([*(oid for oid, _ in stretch.commits), *([stretch.next] if stretch.next else [])])
-        roots = [(repository.root(of[0]) if of else None, repository.root(oid)) for oid, of in stretch.commits]
-        prefetch_changes(repository, roots)
+        prefetch_trees(self._repository, stretch)
+        changed = list(self._changes.of(steps, self._is_wanted))
+        ended = [(oid, runs) for oid, changes, _ in changed if (runs := self._ended(changes))]
+        prefetch_documents(self._repository, self._directory, stretch, ended, _target)
+        return changed
 
     def _ended(self, changes: list[FileChange]) -> dict[str, tuple[str, Oid]]:
         """The runs that ended in a commit: the outcome of each, and the blob of the marker that says it."""

@@ -59,6 +59,7 @@ class GatePasses:
     def __init__(self, snapshot: Snapshot) -> None:
         tree = state_tree(snapshot)
         backend, directory = snapshot.backend_of(tree)
+        self._directory = directory
         self._repository = backend.repository
         self._start = snapshot.version(backend).oid
         self._memory = snapshot.surroundings.memory
@@ -150,14 +151,22 @@ class GatePasses:
         return runs
 
     def _prefetch(self, stretch: Stretch) -> None:
-        """Fetch the trees that comparing the commits will read."""
+        """Fetch the trees that comparing the commits will read, and what is read of the runs that they started."""
         from ..store.prefetch import prefetch_changes
+        from .event_prefetch import prefetch_runs
 
         repository = self._repository
         assert repository is not None
         repository.prefetch_roots([*(oid for oid, _ in stretch.commits), *([stretch.next] if stretch.next else [])])
         roots = [(repository.root(of[0]) if of else None, repository.root(oid)) for oid, of in stretch.commits]
         prefetch_changes(repository, roots)
+        started = [
+            (after, run)
+            for before, after in roots
+            if before is not None and self._judge.has_gates(before)
+            for run in self._judge.started(before, after)
+        ]
+        prefetch_runs(repository, self._directory, started)
 
     def _remembered(self, start: Oid) -> Passes | None:
         data = self._memory.get(self.kind, [start]).get(start) if self._memory is not None else None

@@ -54,6 +54,18 @@ def _fetch_ways(tree: StoreTree, stored_refs: Iterable[StoredRef]) -> None:
     files.prefetch(node for node in documents if node is not None)
 
 
+def prefetch_paths(files: Files, wanted: Iterable[tuple[Node, str]]) -> None:
+    """Fetch what is at paths below trees, and the directories on the way: a level of all of them at a time."""
+    at = [(root, path.split("/")) for root, path in wanted]
+    while at:
+        files.prefetch((node for node, _ in at), "self")
+        at = [
+            (child, names[1:])
+            for node, names in at
+            if names and files.is_tree(node) and (child := files.child(node, names[0])) is not None
+        ]
+
+
 def prefetch_changes(files: Files, pairs: list[tuple[Node | None, Node | None]]) -> None:
     """Fetch the trees that a comparison of each pair of trees will read, for all pairs at once."""
     while pairs:

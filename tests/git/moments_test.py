@@ -7,7 +7,6 @@ import subprocess
 import time
 
 import pytest
-
 from support.repositories import Repo
 
 from ocuroot_git.errors import UsageError
