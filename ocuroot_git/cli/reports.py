@@ -32,6 +32,11 @@ def report_problems(terminal: Terminal, problems: Problems) -> int:
     return 1 if found else 0
 
 
+def report_cut_history(terminal: Terminal) -> None:
+    """Warn that what was told is what a shallow clone knows."""
+    terminal.warning("history begins later here than elsewhere", hint="'git fetch --unshallow' gets all of it")
+
+
 def report_failures(terminal: Terminal, runs: list[str]) -> None:
     """Say what failed before, and what can be done about it."""
     for run in runs[:MOST_REPORTED]:

@@ -11,44 +11,64 @@ from ..options import READING, RELATIVE, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...formats.documents import Document
+    from ...git.objects import Commit
     from ..context import Context
-    from ..table import Cell
+    from ..table import Cell, Column
+    from ..terminal import Terminal
 
 
 def run(context: Context, ref: str, *, json: bool, at: str | None) -> int:
     from ...store.value_history import blame
-    from ..table import Column
+    from ..reports import report_cut_history
 
     need_history(context)
     snapshot = context.snapshot(at)
     named = snapshot.named(ref)
     snapshot.get(named)  # raises NotFound
+    repository = snapshot.backend_of(snapshot.tree(named))[0].repository
+    ends = repository.history_ends() if repository is not None else set()
     terminal = context.terminal
     blamed = blame(snapshot, named)
     terminal.start_pager()
     if json:
         for field, value, commit in blamed:
+            is_known = commit.oid not in ends
             line = {
                 "field": field,
                 "value": value,
-                "commit": commit.oid,
-                "time": format_seconds(commit.committer.time),
-                "actor": actor_of_commit(commit),
-                "run": run_of(commit.message),
+                "commit": commit.oid if is_known else None,
+                "time": format_seconds(commit.committer.time) if is_known else None,
+                "actor": actor_of_commit(commit) if is_known else None,
+                "run": run_of(commit.message) if is_known else None,
             }
             terminal.json(dump(line, None))
-        return 0
+    else:
+        terminal.table(*_table(terminal, blamed, ends))
+    if any(commit.oid in ends for _, _, commit in blamed):
+        report_cut_history(terminal)
+    return 0
+
+
+def _table(
+    terminal: Terminal, blamed: list[tuple[str, Document, Commit]], ends: set[str]
+) -> tuple[list[Column], list[list[Cell]]]:
+    """The columns, and a row for each field. What the oldest commit of a shallow clone has may be older; as git does,
+    `^` says so."""
+    from ..table import Column
+
     columns = [
         *(Column("commit"), Column("actor", may_cut=True), Column("time")),
         *(Column("run", may_cut=True), Column("field"), Column("value", may_cut=True)),
     ]
     rows: list[list[Cell]] = []
     for field, value, commit in blamed:
-        when, run = terminal.time(commit.committer.time), run_of(commit.message) or ""
-        text = dump(value, None)
-        rows.append([(commit.oid[:12], "yellow"), actor_of_commit(commit), when, run, terminal.name(field), text])
-    terminal.table(columns, rows)
-    return 0
+        told: list[Cell] = [(f"^{commit.oid[:12]}", "yellow"), "", "", ""]
+        if commit.oid not in ends:
+            when, run = terminal.time(commit.committer.time), run_of(commit.message) or ""
+            told = [(commit.oid[:12], "yellow"), actor_of_commit(commit), when, run]
+        rows.append([*told, terminal.name(field), dump(value, None)])
+    return columns, rows
 
 
 COMMAND = Command(

@@ -168,6 +168,7 @@ def _show_history(
 
     from ...ledger.chunks import Ledger
     from ...ledger.deployment_history import Teller
+    from ..reports import report_cut_history
     from ..table import Column
 
     terminal = context.terminal
@@ -195,7 +196,7 @@ def _show_history(
     if limit is None:
         choice.require_found(snapshot, problems)
     if ledger.is_cut:
-        terminal.warning("history begins later here than elsewhere", hint="'git fetch --unshallow' gets all of it")
+        report_cut_history(terminal)
 
 
 def _event_row(terminal: Terminal, event: Event, teller: Teller) -> list[Cell]:

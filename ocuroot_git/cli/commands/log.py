@@ -68,8 +68,9 @@ def run(
         entries = _entries_of_value(values)
     context.terminal.start_pager()
     printer = _Printer(context, snapshot, oneline=oneline, patch=patch, folds=not (run_logs or json or patterns))
-    count = 0
+    count, is_cut, ends = 0, False, _ends(snapshot)
     for entry in chosen.of(entries):
+        is_cut = is_cut or entry.commit.oid in ends
         if json:
             context.terminal.json(_line(entry))
         elif not printer.show(entry):
@@ -78,7 +79,24 @@ def run(
         if count == limit:
             break
     printer.finish()
+    if is_cut:
+        from ..reports import report_cut_history
+
+        report_cut_history(context.terminal)
+    if not count and context.terminal.is_interactive:
+        context.terminal.remark("no such commit")
     return 0
+
+
+def _ends(snapshot: Snapshot) -> set[str]:
+    """The commits of both stores of which it cannot be told what they changed: those before them are not here."""
+    backends = {
+        snapshot.backend_of(snapshot.side(side))[0] for side in SIDES if side == "state" or snapshot.has_intent()
+    }
+    ends: set[str] = set()
+    for backend in backends:
+        ends |= backend.repository.history_ends() if backend.repository is not None else set()
+    return ends
 
 
 class _Entry:

@@ -42,7 +42,7 @@ def run(
     from ...ledger.lead_times import LeadTimes
     from ...ledger.metrics import Window, counted, measure
     from ...ledger.places import Places
-    from ..reports import report_problems
+    from ..reports import report_cut_history, report_problems
 
     if prometheus and (json or explain):
         raise UsageError(f"--prometheus and {'--json' if json else '--explain'} exclude each other")
@@ -75,7 +75,7 @@ def run(
     else:
         _show(terminal, measured, names)
     if ledger.is_cut:
-        terminal.warning("history begins later here than elsewhere", hint="'git fetch --unshallow' gets all of it")
+        report_cut_history(terminal)
     return report_problems(terminal, problems)
 
 

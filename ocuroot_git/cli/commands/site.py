@@ -9,6 +9,7 @@ from ...errors import Fatal, UsageError
 from ..arguments import absolute_glob
 from ..options import READING, Command, Option
 from ..progress import Meter
+from ..reports import report_cut_history
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def run(
         site.write()
     total = len(target.files)
     if site.is_cut:
-        terminal.warning("history begins later here than elsewhere", hint="'git fetch --unshallow' gets all of it")
+        report_cut_history(terminal)
     terminal.detail(f"{site.made} pages were made")
     terminal.remark(
         f"'{out}' has {total} files: {target.written} written, {total - target.written} as they were, "
