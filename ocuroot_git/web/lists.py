@@ -13,6 +13,7 @@ from ..errors import Error
 from ..formats.globs import Glob, escape
 from ..formats.refs import INTENT, STATE, Ref, version_key
 from .differences import compared
+from .phases import phases_of
 from .standing import APPROVAL, ORDER, READY, WAITING, rank, standing
 
 if TYPE_CHECKING:
@@ -149,13 +150,14 @@ def package_row(facts: Facts, package: Package) -> Page:
     """A package with its newest release."""
     last = newest(facts, package)
     unfinished = facts.unfinished_of(package.ref)
-    release = facts.release(last["ref"]) if last is not None else None
+    phases = phases_of(facts, last["ref"], lenient.fields(facts.body(last["ref"]))) if last is not None else []
     return {
         "package": package.ref,
         "repository": _repository(package.ref),
         "releases": len(package.numbers),
         "newest": last,
-        "status": [work.status for work in release.work] if release is not None else [],
+        "status": [work["status"] for phase in phases for work in phase["work"] if work["started"]],
+        "phases": phases,
         "deployed": sorted(package.deployed),
         "unfinished": sum(one.status in OPEN for one in unfinished),
         "failed": sum(one.status == FAILED for one in unfinished),

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.lenient import split_work
-from ..delivery.vocabulary import CALL, DEPLOY, FAILED, OPEN, PRUNED
+from ..delivery.vocabulary import DEPLOY, FAILED, OPEN, PRUNED
 from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.operation import Origin
 from ..formats.refs import STATE, version_key
 from .addresses import is_web_address
 from .lists import package_row, paged, waits_for
 from .logs import LAST_LINES, LINES, Part, log
+from .phases import phases_of
 from .source import source_commit
 from .standing import APPROVAL, READY, of_status, standing
 
@@ -73,7 +74,7 @@ def _release_row(facts: Facts, package: str, number: int) -> Page:
         "source": source_commit(facts, package, commit),
         "time": facts.time(f"{stored}/commit/{commit}") if commit else "",
         "tags": tags(stored, found),
-        "phases": _phases(facts, stored, body),
+        "phases": phases_of(facts, stored, body),
         "custom": list(facts.release(stored).custom),
     }
 
@@ -86,60 +87,13 @@ def tags(stored: str, found: StoredObject | None) -> list[str]:
     return sorted((name for name in names if name and "/" not in name), key=version_key)
 
 
-def _phases(facts: Facts, stored: str, body: Page) -> list[Page]:
-    """The phases of a release, with the name, status and newest run of each piece of work. From names alone."""
-    by_name = {("deploy" if one.word == "deploy" else CALL, one.name): one for one in facts.release(stored).work}
-    made = []
-    for name, specs in lenient.phases(body):
-        work = []
-        for spec in specs:
-            for one in _names_of(facts, spec, by_name):
-                known = by_name.pop((spec.kind, one), None)
-                ref = f"{stored}/{known.below if known is not None else f'{spec.kind}/{one}'}"
-                work.append(
-                    {
-                        "kind": spec.kind,
-                        "name": one,
-                        "ref": ref,
-                        "run": f"{ref}/{known.run}" if known is not None and known.run else "",
-                        "status": known.status if known is not None else "",
-                        "started": known is not None,
-                    }
-                )
-        made.append({"name": name, "work": work})
-    if by_name:
-        rest = [
-            {
-                "kind": kind,
-                "name": name,
-                "ref": f"{stored}/{one.below}",
-                "run": f"{stored}/{one.below}/{one.run}" if one.run else "",
-                "status": one.status,
-                "started": True,
-            }
-            for (kind, name), one in sorted(by_name.items())
-        ]
-        made.append({"name": "" if not made else "other work", "work": rest})
-    return made
-
-
-def _names_of(facts: Facts, spec: lenient.Spec, by_name: dict[tuple[str, str], Any]) -> list[str]:
-    """The work that a definition stands for: itself, or a deployment to each environment that it selects."""
-    if spec.selector is None:
-        return [spec.name] if spec.name else []
-    deployed = {name for kind, name in by_name if kind == DEPLOY}
-    known = {*facts.names(facts.state, f"{STATE}/environment"), *deployed}
-    bodies = {name: facts.body(f"{STATE}/environment/{name}") for name in known}
-    return sorted(name for name, body in bodies.items() if body is not None and spec.matches(body))
-
-
 def release(facts: Facts, stored: str) -> Page:
     """A release as a pipeline: phases, work, status, times, and what was said of it in custom documents."""
     found = facts.state.object(StoredRef(stored))
     body = lenient.fields(found.body) if found is not None else {}
     commit = lenient.text(body.get("commit"))
     known = facts.release(stored)
-    phases = _phases(facts, stored, body)
+    phases = phases_of(facts, stored, body)
     package = stored.rpartition("/")[0]
     standings = {one.run: standing(one) for one in facts.unfinished_of(package) if one.status in OPEN}
     for phase in phases:

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.delivering import call, deploy, package, prepare, release
 from support.program import CONFORMANCE
 from support.repositories import Repo, unpack
 from support.story import BACKEND, FRONTEND, SEARCH, SHOP
@@ -300,6 +301,21 @@ def test_change_shows_in_the_next_answer_and_in_the_tip(tmp_path: Path) -> None:
     assert browser.get("/tip") == told.git("rev-parse", "state") != before
     assert browser.ask("/custom.json", If_None_Match=json_tag).status_code == 200
     assert "Closed on Monday" in browser.get("/custom")
+
+
+def test_the_work_of_a_package_stands_in_the_order_of_its_phases(store: Repo) -> None:
+    prepare(store, "staging")
+    work = release(store, package([call("zeta")], [call("alpha"), call("beta")], [deploy("staging")]))
+    store.run("run", "exec", "-q", f"{work}/call/zeta", "--", "true")
+    browser = Browser(application(store.path))
+    (row,) = browser.json("/packages")["items"]
+    assert row["status"] == ["complete", "pending", "pending", "pending"]
+    assert [[one["name"] for one in phase["work"]] for phase in row["phases"]] == [
+        ["zeta"],
+        ["alpha", "beta"],
+        ["staging"],
+    ]
+    assert 'aria-label="zeta: complete; alpha: waiting; beta: waiting; staging: waiting; "' in browser.get("/packages")
 
 
 def test_what_is_kept_is_of_the_tree_that_is_shown(store: Repo) -> None:
