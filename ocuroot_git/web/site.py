@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from flask import Response, g
 
 from .. import __version__
+from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.claims import newest_time
 from ..delivery.lenient import split_work
@@ -315,6 +316,7 @@ class Site:
                 edges_of(facts, StoredRef(name)),
                 package,
                 sorted(self._releases[name]),
+                self._with_badge(name),
                 [list(one) for one in facts.unfinished_of(name)],
                 [event.to_line() for event in events],
                 sorted(place for place in self._plan.timelines if place[1] == name),
@@ -328,7 +330,7 @@ class Site:
         """The environments in which a package has a badge: those that have a document, and where it was or is to be."""
         facts = self._view.current
         package = facts.package(name)
-        documented = facts.names(facts.state, f"{STATE}/environment")
+        documented = lenient.names(facts.state, f"{STATE}/environment")
         return sorted({*documented, *package.deployed, *package.unreadable, *package.wanted})
 
     def _badges_of(self, name: str) -> list[tuple[str, str]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from ..formats.documents import dump, to_bytes
 from ..formats.globs import Glob, escape
-from ..formats.layout import REFS, edge_directories
+from ..formats.layout import REFS, StoredRef, edge_directories
 from ..formats.refs import INTENT, STATE, Ref
 from ..ledger.chunks import Ledger
 from ..store.snapshot import Snapshot
@@ -25,18 +26,21 @@ if TYPE_CHECKING:
 
     from ..delivery.gates import Gates
     from ..delivery.overview import Unfinished
-    from ..formats.layout import ShownRef, Side, StoredRef
+    from ..formats.documents import Document
+    from ..formats.layout import ShownRef, Side
     from ..ledger.events import Event
     from ..store.tree import StoreTree
     from ..store.walk import Entry
     from .facts import LeftOut, Memory, Value
 
+_OF_STORE = (f"{STATE}/", f"{INTENT}/")
 _EVERYTHING = "**"
 """Noted where it cannot be told what was looked at."""
 
 
 class Uses:
-    """The places beyond a package that its pages looked at: heads of refs, each with a marker at its end or without."""
+    """The places beyond a package that its pages looked at: packages, and of the store itself directories such as
+    `@/environment/x`, which stand for what is wanted there as well."""
 
     def __init__(self, package: str) -> None:
         self._package = package
@@ -52,16 +56,31 @@ class Uses:
         is_above = not ref.marker and self._package.startswith(f"{head}/")  # which is there, as the package is
         if head and head != self._package and not is_above:
             self.heads.add(head)
+        elif not head and (ref.type or ref.release):  # a marker alone says which store is meant
+            releases = [ref.release, f"r{ref.release}"] if ref.release else [""]
+            self.heads.update(_of_store(f"{STATE}{one}", ref.type, ref.name) for one in releases)
+
+    def place(self, stored: str) -> None:
+        """Take note of a place in the tree of a store: what is there, or the names below it."""
+        if stored[:2] in _OF_STORE:
+            self.heads.add(_of_store(STATE, stored[2:]))
 
     def glob(self, glob: str) -> None:
         """Take note of a pattern that was looked for."""
-        own = (f"{escape(self._package)}/@", f"{escape(self._package)}/+", f"{STATE}/", f"{INTENT}/")
-        if not glob.startswith(own):
+        if glob.startswith(_OF_STORE):
+            literal = takewhile(lambda segment: not set(segment) & set("*?[{\\"), glob[2:].split("/"))
+            self.heads.add(_of_store(STATE, *literal))
+        elif not glob.startswith((f"{escape(self._package)}/@", f"{escape(self._package)}/+")):
             self.everything()
 
     @property
     def is_everything(self) -> bool:
         return _EVERYTHING in self.heads
+
+
+def _of_store(*names: str) -> str:
+    """The directory of a document of the store itself; of names with more than one segment, that of the first."""
+    return "/".join(filter(None, "/".join(names).split("/")[:3]))
 
 
 class WatchedSnapshot(Snapshot):
@@ -151,6 +170,18 @@ class SiteFacts(Facts):
     def package_names(self) -> tuple[str, ...]:
         return tuple(filter(self.is_chosen, super().package_names()))
 
+    def body(self, stored: str) -> Document:
+        self._note_place(stored)
+        return super().body(stored)
+
+    def names(self, tree: StoreTree, stored: str) -> list[str]:
+        self._note_place(stored)
+        return super().names(tree, stored)
+
+    def _note_place(self, stored: str) -> None:
+        if self._snapshot.uses is not None:
+            self._snapshot.uses.place(stored)
+
     def ledger(self) -> Deployments:
         found: Deployments = self._shared["ledger"]
         return found
@@ -207,12 +238,25 @@ class SiteFacts(Facts):
 
 
 def state_of(facts: SiteFacts, heads: Iterable[str]) -> str:
-    """A digest of what the stores have at heads of refs, and of the documents of the stores themselves."""
-    ids = []
+    """A digest of what the stores have at the places that pages looked at."""
+    ids: list[str | None] = []
     for tree in {facts.state: None, facts.intent: None}:
-        if tree is not None:
-            ids += [tree.tree_id(f"{REFS}/{head}") for head in (STATE, INTENT, *heads)]
+        if tree is None:
+            continue
+        ids += [tree.oid(StoredRef(marker)) for marker in (STATE, INTENT)]  # above all that is of the store itself
+        for head in heads:
+            if head[:1] != STATE:
+                ids.append(tree.tree_id(f"{REFS}/{head}"))
+                continue
+            for path in (head, INTENT + head[1:]):
+                ids += [tree.tree_id(f"{REFS}/{path}"), *_links_above(tree, path)]
     return digest(ids)
+
+
+def _links_above(tree: StoreTree, path: str) -> Iterator[str | None]:
+    """The ids of the objects above a place, which may be links that lead elsewhere from there."""
+    segments = path.split("/")
+    return (tree.oid(StoredRef("/".join(segments[:end]))) for end in range(1, len(segments)))
 
 
 def edges_of(facts: SiteFacts, package: StoredRef) -> list[str | None]:

@@ -171,8 +171,9 @@ def test_what_has_changed_is_written_and_no_more(tmp_path: Path) -> None:
     changes = [
         f'set {FRONTEND}/@13 {{"commit": "{"c" * 40}"}}',  # an older one loses its pages
         'set @/environment/qa {"name": "qa", "attributes": {}}',
-        f'set {SEARCH}/@1/custom/sees "{FRONTEND}/@14"',
-        f'set {FRONTEND}/@14 {{"commit": "{"d" * 40}"}}',  # which a document of another package names
+        f'set {SEARCH}/@1/custom/sees "{FRONTEND}/@14"\nset {BACKEND}/@1/custom/sees "@/custom/later/x"',
+        # What documents of other packages name.
+        f'set {FRONTEND}/@14 {{"commit": "{"d" * 40}"}}\nset @/custom/later/x 1',
     ]
     for number, line in enumerate(changes):
         untouched = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
@@ -370,6 +371,9 @@ def test_pages_of_packages_that_are_as_they_were_are_not_made_again(tmp_path: Pa
     repo.ocuroot("update", "--stdin", input=f'set {SEARCH}/@1/custom/note "of search"\n')
     assert lists < made() < every / 2
     assert made() == lists + 1  # the commit has a page
+    gate = '{"kind": "deny", "packages": ["other/-/**"]}'
+    repo.ocuroot("update", "--stdin", input=f"set @/custom/gate/others {gate}\nset @/custom/note 1\n")
+    assert made() <= lists + 6  # of no package
 
 
 # Badges
