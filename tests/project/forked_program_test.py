@@ -180,11 +180,17 @@ def test_tests_of_the_project_start_the_program_anew(store: Repo, monkeypatch: p
     assert PROGRAM.exists()
 
 
-def test_the_server_ends_with_those_who_ask(tmp_path: Path) -> None:
-    script = "import sys\nfrom pathlib import Path\nfrom support.forked_program import ForkServer\n"
-    script += "server = ForkServer(Path(sys.argv[1]))\nprint(server._process.pid, flush=True)\nsys.stdin.read()"
+def test_the_server_is_no_child_of_the_tests(server: ForkServer) -> None:
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_the_server_ends_with_those_who_ask(program: Path) -> None:
+    script = "import os, sys\nfrom pathlib import Path\nfrom support.forked_program import ForkServer\n"
+    script += "server = ForkServer(Path(sys.argv[1]))\nwords = ['import os; os.write(1, b\"%d\" % os.getppid())']\n"
+    script += "print(server.run(words, Path('.'), os.environ, None, 60)[1].decode(), flush=True)\nsys.stdin.read()"
     asking = subprocess.Popen(
-        [sys.executable, "-c", script, str(PROGRAM)],
+        [sys.executable, "-c", script, str(program)],
         cwd=TOP / "tests",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

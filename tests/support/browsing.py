@@ -55,6 +55,7 @@ def windows(chromium: Chromium, address: str = "") -> Iterator[OpenPage]:
 
     def open_(path: str, *, at: str = "", **options: Any) -> Page:
         options.setdefault("viewport", {"width": 1280, "height": 800})
+        options.setdefault("reduced_motion", "reduce")
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()

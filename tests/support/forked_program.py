@@ -39,15 +39,18 @@ class ForkServer:
         self._asking = threading.Lock()
         self._control, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
+            subprocess.run(
                 [sys.executable, fork_server.__file__, str(theirs.fileno()), str(program)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
+                check=True,
             )
 
     def close(self) -> None:
-        self._control.close()
-        self._process.wait()
+        """End the server, and come back when it has ended."""
+        with self._control:
+            self._control.shutdown(socket.SHUT_WR)
+            self._control.recv(1)
 
     def suits(self, environ: Mapping[str, str]) -> bool:
         """Whether a fork is what an interpreter would be that was started in an environment."""
