@@ -61,8 +61,11 @@ if TYPE_CHECKING:
         def author(self) -> tuple[str, str, int, int]:
             """Who makes a change now: name, email, seconds since the epoch, minutes east of UTC."""
 
-        def put(self, text: bytes, instead_of: str | None) -> tuple[str | None, RemoteError | None]:
-            """Let a change wait, in the place of one that waited; gives its name, or None where that cannot be.
+        def new_name(self) -> str:
+            """A name for a change of ours that begins to wait now."""
+
+        def put(self, name: str, text: bytes, instead_of: str | None) -> tuple[bool, RemoteError | None]:
+            """Let a change wait, in the place of one that waited; gives False where that cannot be.
 
             Gives also the failure that leaves open whether it waits now.
             """

@@ -156,27 +156,28 @@ class Outbox:
         author = self._remote.committer.identities()[0]
         return author.name, author.email, author.time, author.offset
 
-    def put(self, text: bytes, instead_of: str | None) -> tuple[str | None, RemoteError | None]:
+    def new_name(self) -> str:
+        return f"{int(time.time() * 1000):012x}-{os.urandom(8).hex()}"
+
+    def put(self, name: str, text: bytes, instead_of: str | None) -> tuple[bool, RemoteError | None]:
         if self.is_refused or self._remote.committer.signs:  # nobody else can sign for us
-            return None, None
-        name = f"{int(time.time() * 1000):012x}-{os.urandom(8).hex()}"
-        blob = self._remote.object_writer.write_blob(text)
+            return False, None
+        blob = self._oids[name] = self._remote.object_writer.write_blob(text)
         leases = self.leases([instead_of] if instead_of else [])
         try:
             failure = self._remote.transport.push(blob, self._prefix + name, delete=leases, is_atomic=True)
         except Error:
             self.is_refused = True  # whatever it is, whoever pushes to the branch meets it too, and says so
-            return None, None
+            return False, None
         self._remote.ask_again()
         if failure is None or failure.kind in MAY_HAVE_ARRIVED:
-            self._oids[name] = blob
-            return name, failure
+            return True, failure
         self.is_refused = self.is_refused or failure.handling != RETRY
-        return None, None
+        return False, None
 
     def take_back(self, name: str) -> None:
         pauses = iter(_TAKING_BACK)
-        while True:
+        while name in self._oids:
             failure = self._remote.transport.push("", self._prefix + name, delete=self.leases([name]))
             self._remote.ask_again()
             if failure is None or failure.is_before_sending:

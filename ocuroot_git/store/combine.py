@@ -121,8 +121,10 @@ def _let_wait(
     what = (change.objects, change.names, change.files)
     if retry.waiting is not None and what == retry.what_waits:
         return True
-    name, failure = outbox.put(change.to_bytes(), retry.waiting)
-    if name is None:
+    name = outbox.new_name()
+    with retry.sending(name):
+        does_wait, failure = outbox.put(name, change.to_bytes(), retry.waiting)
+    if not does_wait:
         return retry.waiting is not None
     retry.note_waiting(name, what, result, failure, before_us=len(others))
     return True

@@ -10,7 +10,8 @@ from ..formats.operation import Operation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import Final
 
     from ..backends.base import Backend
@@ -145,6 +146,35 @@ class Retry:
     def may_be_made(self) -> bool:
         """Whether somebody else may have made the change, or may make it yet."""
         return bool(self.names_waiting) or self.unsure is not None
+
+    def sending(self, name: str) -> AbstractContextManager[None]:
+        """A block in which the change is let wait under a name, so that it may do so where the block is interrupted."""
+        from contextlib import contextmanager
+
+        @contextmanager
+        def block() -> Iterator[None]:
+            self._out_of_sight.append(name)
+            try:
+                yield
+            except Error:
+                self._out_of_sight.remove(name)  # it was not sent
+                raise
+            self._out_of_sight.remove(name)
+
+        return block()
+
+    def withdraw(self, tell: Callable[[str], object] | None) -> None:
+        """Take back what waits as far as that can be done, at an end that says no more than that: such as by Ctrl-C.
+
+        `tell` is told where it could not.
+        """
+        for name in self.names_waiting:
+            assert self.backend is not None and self.backend.outbox is not None
+            try:
+                self.backend.outbox.take_back(name)
+            except Error as error:
+                if tell is not None:
+                    tell(f"the change may be made yet by another writer: {error.message}")
 
     def end_waiting(self) -> None:
         """Take note that nobody makes the change any more: it was made, or was taken back."""

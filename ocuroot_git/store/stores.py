@@ -153,6 +153,9 @@ class Stores:
             if not retry.may_be_made:
                 raise
             return self._take_back(retry, change, error)
+        except BaseException:
+            retry.withdraw(self.surroundings.tell)
+            raise
         finally:
             for backend in backends:
                 backend.end_write()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 
 import pytest
 from support.contended import POST_RECEIVE, UPDATE, Contended, value
 from support.program import PROGRAM
-from support.repositories import Repo
+from support.repositories import Repo, begin
 
 REFUSE_ONE = 'case $1 in refs/heads/*) if [ -f refuse ]; then echo "not by this login"; exit 1; fi ;; esac\n'
 
@@ -112,3 +114,20 @@ def test_a_server_that_lets_go_of_nothing_for_a_while(contended: Contended, time
         contended.lose(0)
         two.ocuroot("set", "+/custom/b", "2")
         assert value(two, "+/custom/a") is None
+
+
+def test_who_is_interrupted_takes_its_change_back(contended: Contended) -> None:
+    """Ctrl-C means that the change is not wanted: nobody is to make it minutes later."""
+    one, two = contended.clone("one"), contended.clone("two")
+    contended.lose(1)
+    running = begin(one, "set", "+/custom/a", "1")
+    while contended.waited() == 0:
+        assert running.poll() is None, running.communicate()
+    os.kill(running.pid, signal.SIGSTOP)  # so that it cannot make the change itself before it is interrupted
+    os.kill(running.pid, signal.SIGINT)
+    os.kill(running.pid, signal.SIGCONT)
+    assert running.communicate(timeout=60) == ("", "")
+    assert running.returncode == -signal.SIGINT
+    assert contended.waiting() == []
+    two.ocuroot("set", "+/custom/b", "2")
+    assert value(two, "+/custom/a") is None
