@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 _ID = re.compile("[0-9a-f]{40}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9.-]+\.[a-z]+", re.ASCII)
-_PATHS = {"github": "commit", "gitlab": "-/commit", "bitbucket": "commits", "codeberg": "commit", "gitea": "commit"}
+_PATHS = {"gitlab": "-/commit", "bitbucket": "commits"}
+_PATHS |= dict.fromkeys(
+    ("github", "codeberg", "gitea", "forgejo", "git.sr.ht", "dev.azure.com", "visualstudio.com"), "commit"
+)
 """How kinds of hosts address commits, by a word in the host's name."""
+_AZURE = re.compile(r"(?:ssh\.dev\.azure\.com|vs-ssh\.visualstudio\.com)/v3/([^/]+)/([^/]+)/([^/]+)")
+"""What Azure calls a repository that is fetched by ssh: organization, project and repository."""
 
 
 def address_of_commit(repository: str, commit: str) -> str:
     """The page of a commit at the host that a repository's name begins with; empty where that is of no known kind."""
-    host, _, path = repository.partition("/")
+    host, _, path = _AZURE.sub(r"dev.azure.com/\1/\2/_git/\3", repository).partition("/")
     kind = next((kind for kind in _PATHS if kind in host), None)
     if kind is None or _ID.fullmatch(commit) is None or _HOST.fullmatch(host) is None or not path.isprintable():
         return ""

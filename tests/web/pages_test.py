@@ -96,7 +96,7 @@ def test_release_is_a_picture_of_its_phases(browser: Browser) -> None:
     # Two pieces of work gather at the gate before `staging`; it is passed, and the one before production is not.
     assert text.count('<path class="wire done"') == 3 + 2
     assert text.count('<path class="wire"') == 3
-    assert "deploy to deployed now staging" in text_of(text) or "staging deploy to deployed now" in text_of(text)
+    assert "deploy to there now staging" in text_of(text) or "staging deploy to there now" in text_of(text)
 
 
 def test_releases_are_in_the_order_of_their_numbers(browser: Browser) -> None:

@@ -25,6 +25,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
         ("gitlab.example.com/a/b/c", f"https://gitlab.example.com/a/b/c/-/commit/{COMMIT}"),
         ("bitbucket.org/a/b", f"https://bitbucket.org/a/b/commits/{COMMIT}"),
         ("codeberg.org/a/b", f"https://codeberg.org/a/b/commit/{COMMIT}"),
+        ("git.sr.ht/~a/b", f"https://git.sr.ht/~a/b/commit/{COMMIT}"),
+        ("dev.azure.com/o/p/_git/r", f"https://dev.azure.com/o/p/_git/r/commit/{COMMIT}"),
+        ("ssh.dev.azure.com/v3/o/p/r", f"https://dev.azure.com/o/p/_git/r/commit/{COMMIT}"),
         ("git.example.com/a/b", ""),  # whatever runs there
         ("github", ""),
         ("github.com:x@evil/a", ""),
