@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..ledger.deployments import Deployment
+    from ..ledger.deployment import Deployment
     from .table import Cell
 
     Parts = tuple[Cell, str, str]

@@ -18,7 +18,7 @@ _COLOURS: Final = {"A": "green", "M": "cyan", "D": "red"}
 
 def report_plan(context: Context, snapshot: Snapshot, plan: Plan, *, dry_run: bool, json: bool) -> None:
     """Print what changes, a line for each package, as of a snapshot that has the releases."""
-    from ..delivery.releases import tags_of
+    from ..delivery.tags import tags_of
     from .table import Column
 
     terminal = context.terminal

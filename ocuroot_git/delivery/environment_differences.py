@@ -7,7 +7,7 @@ from . import lenient
 from .fields import Record
 from .holds import hold_on
 from .queries import environment, read_release, state_tree
-from .releases import tags_of
+from .tags import tags_of
 from .vocabulary import DEPLOY
 from .wishes import deployed_in, environment_wanted, prefetch_wishes
 

@@ -27,6 +27,10 @@ class Record:
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
+    def values(self) -> list[Any]:
+        """All values, in the order of their names."""
+        return [getattr(self, name) for name in self.__slots__]
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
 

@@ -13,6 +13,7 @@ from ..formats.layout import REFS
 from ..formats.refs import INTENT, STATE
 from ..git.objects import ObjectError
 from ..store.draft import Draft
+from . import release_facts
 from .fields import Record, list_of
 from .release_facts import ReleaseReader, directories
 
@@ -141,16 +142,29 @@ def _known(snapshot: Snapshot, tree: StoreTree, ids: dict[str, str]) -> dict[str
         tree.files.prefetch_below(nodes.values())
     if len(nodes) >= _MANY:
         tree.files.prepare_walk()
+    releases = _known_releases(snapshot, tree, wanted) if memory is not None and wanted else {}
     new = {}
     for id_, node in nodes.items():
         try:
-            new[id_] = read(tree.files, tree.layout, node)
+            new[id_] = read(tree.files, tree.layout, node, None, releases.get(wanted[id_]))
         except ObjectError:
             continue
     here.update(new)
     if memory is not None:
         memory.put(kind, {id_: facts.to_bytes() for id_, facts in new.items()})
     return here
+
+
+def _known_releases(snapshot: Snapshot, tree: StoreTree, packages: dict[str, str]) -> dict[str, KnownReleases]:
+    """What is remembered of the releases of packages of a tree, by name."""
+    memory = snapshot.surroundings.memory
+    state = snapshot.side("state")
+    side = "state" if tree is (state.base if isinstance(state, Draft) else state) else "intent"
+    if memory is None:
+        return {}
+    ids = {name.encode(errors="surrogateescape").hex(): name for name in packages.values()}
+    known = memory.get(release_facts.kind_of(tree.layout, side), ids)
+    return {ids[id_]: release_facts.KnownReleases(data) for id_, data in known.items()}
 
 
 def read(

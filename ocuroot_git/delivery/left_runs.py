@@ -50,8 +50,9 @@ Left = tuple[str, str, str, str]
 """A run: its ref, its status, and of one that failed its type and when it was made."""
 
 
-def left_runs(snapshot: Snapshot) -> dict[str, list[Left]]:
-    """The runs that are left in each package that may have some, of those packages of which it is remembered or can be.
+def left_runs(snapshot: Snapshot, among: Collection[str] | None = None) -> dict[str, list[Left]]:
+    """The runs that are left in each package that may have some, of those packages of which it is remembered or can be;
+    with `among` of some packages.
 
     The others have to be read. None can where a link above packages, or out of one, may lead elsewhere.
     """
@@ -62,7 +63,10 @@ def left_runs(snapshot: Snapshot) -> dict[str, list[Left]]:
     summary = survey.summary_of(snapshot)
     if summary.is_entangled:
         return {}
-    numbers = {name: found for name, found in summary.unsettled.items() if name not in summary.unread}
+    chosen = summary.unsettled if among is None else {*among}
+    numbers = {
+        name: found for name, found in summary.unsettled.items() if name in chosen and name not in summary.unread
+    }
     nodes = {name: node for name in numbers if (node := tree.node(f"{REFS}/{name}")) is not None}
     keys = {survey.key_of([tree.files.oid(node)], name): name for name, node in nodes.items()}
     kind = f"{KIND}/{tree.layout.dialect}"
@@ -70,13 +74,13 @@ def left_runs(snapshot: Snapshot) -> dict[str, list[Left]]:
     if len(here) > _MOST_HERE:
         here.clear()
     for key, data in memory.get(kind, [key for key in keys if key not in here]).items():
-        left = _left_of_bytes(data)
+        left = left_of_bytes(data)
         if left is not None:
             here[key] = left
     unknown = [(key, name) for key, name in keys.items() if key not in here]
     new = _read(tree, unknown, nodes, numbers, snapshot.surroundings.progress)
     memory.put(kind, new)
-    here.update((key, left) for key, data in new.items() if (left := _left_of_bytes(data)) is not None)
+    here.update((key, left) for key, data in new.items() if (left := left_of_bytes(data)) is not None)
     return {name: here[key] for key, name in keys.items() if key in here}
 
 
@@ -150,7 +154,7 @@ def _failed(snapshot: Snapshot, run: RunRef) -> tuple[str, str]:
     return read_run(snapshot, run).type, when_made(snapshot, run, function, vocabulary.FAILED)
 
 
-def _left_of_bytes(data: bytes) -> list[Left] | None:
+def left_of_bytes(data: bytes) -> list[Left] | None:
     """What `left_alone` gave; None for what is of another shape."""
     try:
         left = []

@@ -7,23 +7,22 @@ the run) among it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.refs import STATE, version_key
 from ..git.objects import ObjectError
+from .fields import Record
 from .vocabulary import CALL, DEPLOY, PAUSED, PENDING, RUNNING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
+    from typing import Any, Final
 
     from ..backends.base import Node
     from ..formats.documents import Document
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
-
-Fields = dict[str, Any]
+    from .fields import Fields
 
 
 def fields(value: Document) -> Fields:
@@ -157,13 +156,16 @@ WORDS: Final = ("call", "task", "deploy")
 """The directories of a release that hold work."""
 
 
-class Work(NamedTuple):
+class Work(Record):
     """A piece of work of a release: its directory's name, its own, the number of its newest run, and that status."""
 
-    word: str
-    name: str
-    run: int
-    status: str
+    __slots__ = ("name", "run", "status", "word")
+
+    def __init__(self, word: str, name: str, run: int, status: str) -> None:
+        self.word = word
+        self.name = name
+        self.run = run
+        self.status = status
 
     @property
     def below(self) -> str:
@@ -176,11 +178,14 @@ class Work(NamedTuple):
         return f"{self.below}/{self.run}" if self.run else self.below
 
 
-class Release(NamedTuple):
+class Release(Record):
     """What the names below a release say: its work, and its custom documents."""
 
-    work: tuple[Work, ...]
-    custom: tuple[str, ...]
+    __slots__ = ("custom", "work")
+
+    def __init__(self, work: tuple[Work, ...], custom: tuple[str, ...]) -> None:
+        self.work = work
+        self.custom = custom
 
 
 def body(tree: StoreTree, stored: str) -> Document:
@@ -211,7 +216,7 @@ def release(tree: StoreTree, stored: str) -> Release:
             work += [_work(tree, word, name, node) for name, node in _directories(tree, directory)]
         elif word == "custom":
             custom = tuple(sorted(name for name, _ in _directories(tree, directory)))
-    return Release(tuple(sorted(work)), custom)
+    return Release(tuple(sorted(work, key=lambda one: (one.word, one.name))), custom)
 
 
 def run_numbers(tree: StoreTree, work: str) -> list[int]:

@@ -6,68 +6,94 @@ run waits for is asked of the queries that commands ask, so that both say the sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from ..formats.documents import dump, parse_bytes, to_bytes
 from ..formats.layout import REFS
 from ..formats.refs import STATE
 from ..git.objects import ABSENT
 from ..store.confined import Confined, Outside, PackageTree
-from . import compare, index, lenient, queries, queue, survey
+from . import compare, index, lenient, queries, survey
 from .addresses import RunRef, release_number
-from .fields import list_of
+from .fields import Record, list_of
 from .index import Facts
 from .problems import Problems
 from .release_facts import CUSTOM
 from .vocabulary import DEPLOY
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Final
 
     from ..backends.base import Node
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .survey import Progress
 
-KIND = "standing/2"
+KIND: Final = "standing/2"
 """Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
 
 
-class Package(NamedTuple):
-    """A package: the numbers of its releases, rising; its deployments by environment; and where to look for more."""
+class Package(Record):
+    """A package: the numbers of its releases, rising; its deployments by environment; and where to look for more.
 
-    ref: str
-    numbers: tuple[int, ...]
-    deployed: dict[str, str]
-    """The run that is deployed in each environment now; the work, where no run is named."""
-    unreadable: tuple[str, ...]
-    """Environments in which something may be deployed that cannot be read."""
-    wanted: tuple[str, ...]
-    """Environments for which there is an intent."""
-    with_custom: tuple[int, ...]
-    """The numbers below which there are custom documents, be there a release or not."""
+    `deployed` has the run that is deployed in each environment now; the work, where no run is named. `unreadable` are
+    the environments in which something may be deployed that cannot be read, `wanted` those for which there is an
+    intent, `with_custom` the numbers below which there are custom documents, be there a release or not.
+    """
+
+    __slots__ = ("deployed", "numbers", "ref", "unreadable", "wanted", "with_custom")
+
+    def __init__(
+        self,
+        ref: str,
+        numbers: tuple[int, ...],
+        deployed: dict[str, str],
+        unreadable: tuple[str, ...],
+        wanted: tuple[str, ...],
+        with_custom: tuple[int, ...],
+    ) -> None:
+        self.ref = ref
+        self.numbers = numbers
+        self.deployed = deployed
+        self.unreadable = unreadable
+        self.wanted = wanted
+        self.with_custom = with_custom
 
     def to_bytes(self) -> bytes:
         """What is remembered of a package in which all can be read."""
         return to_bytes(dump([self.numbers, self.deployed, self.wanted, self.with_custom], None))
 
 
-class Unfinished(NamedTuple):
+class Unfinished(Record):
     """A run that has not ended, or that failed and was not dealt with, as `work list` has it.
 
     `status` is that of its marker, and `time` when it came to it; `state` and `reasons` are those of `work list`.
     `word` and `name` are of the work, `number` of the release.
     """
 
-    run: str
-    release: str
-    number: int
-    word: str
-    name: str
-    status: str
-    state: str
-    reasons: tuple[str, ...]
-    time: str
+    __slots__ = ("name", "number", "reasons", "release", "run", "state", "status", "time", "word")
+
+    def __init__(
+        self,
+        run: str,
+        release: str,
+        number: int,
+        word: str,
+        name: str,
+        status: str,
+        state: str,
+        reasons: tuple[str, ...],
+        time: str,
+    ) -> None:
+        self.run = run
+        self.release = release
+        self.number = number
+        self.word = word
+        self.name = name
+        self.status = status
+        self.state = state
+        self.reasons = reasons
+        self.time = time
 
     @property
     def package(self) -> str:
@@ -219,6 +245,8 @@ def _with_custom(tree: StoreTree, facts: Facts) -> tuple[int, ...]:
 
 def unfinished(snapshot: Snapshot, problems: Problems) -> list[Unfinished]:
     """All runs that have not ended, or failed and were not dealt with."""
+    from . import queue  # late: often there are none
+
     state = queries.state_tree(snapshot)
     found = []
     for item in queue.run_items(snapshot, problems):

@@ -19,7 +19,7 @@ from ..store.snapshot import Snapshot
 from .addresses import RunRef, gate_ref
 from .gates import Gates
 from .problems import BAD
-from .queries import read_function, read_run
+from .queries import has_one_history, read_function, read_run
 from .vocabulary import APPROVE, DEPLOY, RUNNING
 
 TYPE_CHECKING = False
@@ -77,10 +77,7 @@ class StartJudge:
         self._trusts = trusts
         self._state = snapshot.side("state")
         self._backend, self._directory = snapshot.backend_of(self._state)
-        self.counts_approvals = (
-            snapshot.has_intent() and snapshot.backend_of(snapshot.side("intent"))[0] == self._backend
-        )
-        """Whether approvals are on the same branch, so that commits tell of them."""
+        self._counts_approvals = has_one_history(snapshot)
         self._known: dict[tuple[str, ...], bool] = {}
 
     def has_gates(self, root: Node) -> bool:
@@ -135,6 +132,6 @@ class StartJudge:
     def _closed(self, then: Snapshot, run: RunRef, type_: str, moment: float, by: object) -> set[str]:
         """The names of the gates that were closed to a run at a moment, but for those that let `by` pass."""
         gates = Gates(then, moments=[moment], trusts=self._trusts)
-        if not self.counts_approvals:
+        if not self._counts_approvals:
             gates.sides = [[gate for gate in gates.sides[0] if gate.kind != APPROVE]]
         return {closure.name for closure in gates.closures(run.work, type_) if by not in closure.actors}

@@ -49,6 +49,13 @@ def intent_tree(snapshot: Snapshot) -> StoreTree:
     return snapshot.tree(_INTENT)
 
 
+def has_one_history(snapshot: Snapshot) -> bool:
+    """Whether intents lie on the branch of state too, so that its commits tell of both."""
+    if not snapshot.has_intent():
+        return False
+    return snapshot.backend_of(intent_tree(snapshot))[0] == snapshot.backend_of(state_tree(snapshot))[0]
+
+
 def records_of(snapshot: Snapshot) -> Records:
     """How the releases and runs of the state store are kept."""
     layout = state_tree(snapshot).layout

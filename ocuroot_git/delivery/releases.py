@@ -30,6 +30,7 @@ from .queries import (
     releases,
     state_tree,
 )
+from .tags import tags_of
 from .vocabulary import CALL, DEPLOY, UP
 
 TYPE_CHECKING = False
@@ -274,14 +275,6 @@ def _line(snapshot: Snapshot, release: str, problems: Problems, *, newest: bool)
         "newest": newest,
         "work": statuses,
     }
-
-
-def tags_of(snapshot: Snapshot, release: str) -> list[str]:
-    """The tags that lead to a release, sorted."""
-    found = snapshot.object(release)
-    head = f"{addresses.package_of(release)}/{STATE}"
-    names = (link.removeprefix(head) for link in (found.links if found is not None else ()) if link.startswith(head))
-    return sorted(name for name in names if name and "/" not in name)
 
 
 def pipeline(snapshot: Snapshot, release: str, problems: Problems) -> Fields:

@@ -320,6 +320,10 @@ def _make_scan() -> Callable[[str, int], tuple[Document, int]]:
 _scan = _make_scan()
 
 
+_WRITTEN_AT_ONCE: Final = ({int}, {str})
+"""Of what a list may hold alone to be written in one go: long ones of releases and names are remembered."""
+
+
 def _write_compact(value: Document, put: Callable[[str], None]) -> None:
     if isinstance(value, dict):
         put("{")
@@ -330,6 +334,10 @@ def _write_compact(value: Document, put: Callable[[str], None]) -> None:
             separator = ", "
         put("}")
     elif isinstance(value, (list, tuple)):
+        types = {*map(type, value)}
+        if types in _WRITTEN_AT_ONCE:
+            put(f"[{', '.join(map(_quote if str in types else int.__repr__, value))}]")
+            return
         put("[")
         separator = ""
         for item in value:

@@ -77,7 +77,8 @@ class Ledger:
         found: dict[str, Event] = {}
         missing = set(runs)
         for chunk in self.chunks():
-            for event in (*chunk.events, *chunk.begun):
+            # What is under way at the end of a chunk was set so after all else that the chunk says of the run.
+            for event in (*chunk.begun, *chunk.events):
                 if event.run_ref in missing:
                     found[event.run_ref] = event
                     missing.remove(event.run_ref)
@@ -122,6 +123,20 @@ class Ledger:
         is_here = not self._reader.is_shallow or self._reader.has_commit(start)
         self.is_cut = self.is_cut or not is_here
         return is_here
+
+    def few_until(self, end: Oid) -> Chunk | None:
+        """The events of the commits before one that comes soon after the newest; None where it does not."""
+        count = 0
+        at: Oid | None = self.start
+        while at != end:
+            if at is None or count == _FEW:
+                return None
+            stretch = self._reader.few(at, _FEW - count)
+            oids = [oid for oid, _ in stretch.commits]
+            count += oids.index(end) if end in oids else len(oids)
+            at = end if end in oids else stretch.next
+        chunk = self._reader.chunk(self._reader.few(self.start, count, within=False))
+        return None if chunk.is_cut else chunk
 
     def _newest_part(self) -> Chunk | None:
         """The chunk of the newest commits alone, where they are few, and what comes after them is remembered."""

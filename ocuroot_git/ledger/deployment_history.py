@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..delivery import lenient
 from ..delivery.queries import state_tree
-from ..delivery.releases import tags_of
+from ..delivery.tags import tags_of
 from ..delivery.vocabulary import DOWN, FAILED
 from ..git.objects import Oid
 from .chunks import Ledger

@@ -7,24 +7,22 @@ and of the ledger.
 from __future__ import annotations
 
 from ..delivery import lenient, overview
-from ..delivery.diff import deployment_differences
-from ..delivery.fields import Record
 from ..delivery.queries import deployments as deployed_now
 from ..delivery.queries import environments, packages, prefetch, state_tree
-from ..delivery.releases import tags_of
-from ..delivery.vocabulary import COMPLETE, DEPLOY, DOWN, FAILED, OPEN, PAUSED, RUNNING
+from ..delivery.survey import summary_of
+from ..delivery.vocabulary import COMPLETE, DEPLOY, FAILED, OPEN, PAUSED, RUNNING
 from ..errors import NotFound
 from ..formats.globs import Glob
 from ..formats.layout import OBJECT_FILE, REFS
-from ..formats.operation import Origin
 from ..formats.refs import STATE
-from ..formats.times import parse_seconds
-from .chunks import Ledger
+from .deployment import Deployment, deployed_in, marker_of, of_run, tell_markers, tell_releases
 from .gate_passes import GatePasses
+from .known_deployments import known_deployments
+from .last_events import last_events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from typing import Final
 
     from ..delivery.fields import Fields
@@ -38,50 +36,6 @@ UNREADABLE: Final = "unreadable"
 intent asks any more, and nothing is under way; or something may be deployed, and what cannot be read."""
 _BY_SOMEONE: Final = (COMPLETE, FAILED, RUNNING, PAUSED)
 """Statuses to which somebody has brought a run; one that is pending waits for somebody."""
-
-
-class Deployment(Record):
-    """A release in an environment, or on its way there or away: a run of a deployment, and how it stands.
-
-    `status` is that of the run, where `complete` means that this is what is deployed now, or else one of those above.
-    `release` is what is deployed by it: empty where that is nothing, as of a run that takes something down. `commit` is
-    the one that was released; `since` when the run came to its status, in seconds since the epoch; `actor`, `run` (a
-    URL) and `reason` say by whom it did. `past_gates` are the names of the gates that the run was started past. Empty
-    or None: not known; of a pending run there is nobody yet.
-    """
-
-    __slots__ = (
-        *(
-            "actor",
-            "commit",
-            "environment",
-            "package",
-            "past_gates",
-            "reason",
-            "release",
-            "run",
-            "run_ref",
-            "since",
-            "status",
-            "tags",
-        ),
-        "is_down",
-    )
-
-    def __init__(self, package: str, environment: str, status: str, release: str, run_ref: str = "") -> None:
-        self.package = package
-        self.environment = environment
-        self.status = status
-        self.release = release
-        self.run_ref = run_ref
-        self.is_down = False
-        self.tags: list[str] = []
-        self.commit = ""
-        self.since: float | None = None
-        self.actor = ""
-        self.run = ""
-        self.reason = ""
-        self.past_gates: list[str] | None = None
 
 
 def _chosen(snapshot: Snapshot, globs: Collection[str], *, of_state: bool = False) -> list[str]:
@@ -119,20 +73,18 @@ def deployments(
     With `only_deployed` nothing but what is deployed: of a remote store no more is fetched than says it.
     Raises NotFound for a pattern that no package matches, and for an environment that there is not.
     """
-    names = _chosen(snapshot, globs, of_state=only_deployed)
     if only_deployed:
-        found = _read_deployed(snapshot, names, environment, problems)
+        found = _read_deployed(snapshot, _chosen(snapshot, globs, of_state=True), environment, problems)
+        tell = found
     else:
-        found = _deployed(snapshot, names, problems)
-        found += _unfinished(snapshot, set(names), problems)
-        found += _differing(snapshot, set(names), found, problems)
+        found, tell = _standing(snapshot, globs, problems)
     if environment is not None:
         found = [one for one in found if one.environment == environment]
         if not found:
             require_environment(snapshot, environment, problems)
-    snapshot.prefetch([ref for one in found for ref in (one.release, _marker(one)) if ref])
-    _tell_releases(snapshot, found)
-    _tell_markers(snapshot, found)
+    snapshot.prefetch([ref for one in tell for ref in (one.release, marker_of(one)) if ref])
+    tell_releases(snapshot, tell)
+    tell_markers(snapshot, tell)
     return sorted(found, key=lambda one: (one.package, one.environment))
 
 
@@ -142,13 +94,43 @@ def require_environment(snapshot: Snapshot, name: str, problems: Problems) -> No
         raise NotFound(f"no such environment: '{name}'")
 
 
+def _standing(
+    snapshot: Snapshot, globs: Collection[str], problems: Problems
+) -> tuple[list[Deployment], list[Deployment]]:
+    """How packages are deployed, and those deployments among them of which releases and markers are still to be told.
+
+    Most packages tell theirs by themselves, and are remembered; the others are looked at.
+    """
+    # Where much is to be read, this reads all of both stores in one pass, for the index too.
+    summary = summary_of(snapshot, fills_index=True)
+    known = known_deployments(snapshot, summary)
+    if known is None:
+        names = _chosen(snapshot, globs)
+        found = _deployed(snapshot, names, problems)
+        found += _unfinished(snapshot, set(names), problems)
+        found += _differing(snapshot, set(names), found, problems)
+        return found, found
+    chosen = set(_chosen(snapshot, globs)) if globs else None
+
+    def among(names: Iterable[str]) -> list[str]:
+        return [name for name in names if chosen is None or name in chosen]
+
+    told = [one for name in among(known.told) for one in known.told[name]]
+    found = _deployed(snapshot, among(known.untold), problems) if known.untold else []
+    looked_at = {*known.untold, *known.open, *summary.unread}
+    if looked_at:
+        # A package that cannot be read may tell nothing else by itself than what is deployed.
+        told = [one for one in told if one.status == COMPLETE or one.package not in looked_at]
+        found += _unfinished(snapshot, set(among(looked_at)), problems)
+    if summary.unread or summary.differing:
+        found += _differing(snapshot, chosen, told + found, problems)
+    return told + found, found
+
+
 def _deployed(snapshot: Snapshot, names: Collection[str], problems: Problems) -> list[Deployment]:
     found = []
     for package in overview.packages(snapshot, names, problems).values():
-        for environment, run in package.deployed.items():
-            release, _, rest = lenient.split_work(run)
-            is_run = "/" in rest  # a link of another program may lead to the work
-            found.append(Deployment(package.ref, environment, COMPLETE, release, run if is_run else ""))
+        found += deployed_in(package)
         found += [Deployment(package.ref, environment, UNREADABLE, "") for environment in package.unreadable]
     return found
 
@@ -190,25 +172,26 @@ def _unfinished(snapshot: Snapshot, names: set[str], problems: Problems) -> list
     for one in overview.unfinished(snapshot, problems):
         if one.word != DEPLOY or one.package not in names:
             continue
-        is_down = lenient.fields(lenient.body(state, one.run)).get("type") == DOWN
-        deployment = Deployment(one.package, one.name, one.status, "" if is_down else one.release, one.run)
-        deployment.is_down = is_down
-        found.append(deployment)
+        found.append(of_run(state, one.package, one.name, one.status, one.release, one.run))
     return found
 
 
-def _differing(snapshot: Snapshot, names: set[str], others: list[Deployment], problems: Problems) -> list[Deployment]:
+def _differing(
+    snapshot: Snapshot, names: set[str] | None, others: list[Deployment], problems: Problems
+) -> list[Deployment]:
     """What intents ask for, or no longer ask for, where that is not so, and no run is under way to make it so or failed
-    to."""
+    to. `names` are the packages (None: all)."""
     if not snapshot.has_intent():
         return []
+    from ..delivery.diff import deployment_differences  # late: mostly nothing differs
+
     busy = {(one.package, one.environment, one.is_down) for one in others if one.status in OPEN}
     failed = {(one.package, one.environment, one.release) for one in others if one.status == FAILED}
     found = []
     for difference in deployment_differences(snapshot, problems):
         package, _, environment = difference.ref.rpartition(f"/+/{DEPLOY}/")
         is_down = difference.status == "D"
-        if package not in names or (package, environment, is_down) in busy:
+        if (names is not None and package not in names) or (package, environment, is_down) in busy:
             continue
         release = lenient.release_of(difference.actual if is_down else difference.wanted)
         with problems.leave_out(difference.ref):
@@ -218,33 +201,6 @@ def _differing(snapshot: Snapshot, names: set[str], others: list[Deployment], pr
             if (package, environment, "" if is_down else release) not in failed:
                 found.append(deployment)
     return found
-
-
-def _tell_releases(snapshot: Snapshot, found: list[Deployment]) -> None:
-    """Find the commit and the tags of each release."""
-    state = state_tree(snapshot)
-    known: dict[str, tuple[str, list[str]]] = {}
-    for one in found:
-        if one.release and one.release not in known:
-            commit = lenient.line(lenient.fields(lenient.body(state, one.release)).get("commit"))
-            known[one.release] = commit, tags_of(snapshot, one.release)
-        one.commit, one.tags = known.get(one.release, ("", []))
-
-
-def _tell_markers(snapshot: Snapshot, found: list[Deployment]) -> None:
-    """Find when runs came to their status, and by whom, in their markers, as far as these say it."""
-    state = state_tree(snapshot)
-    for one in found:
-        if one.run_ref:
-            marker = lenient.fields(lenient.body(state, _marker(one)))
-            origin = Origin.kept(*(lenient.line(marker.get(name)) for name in ("actor", "run", "reason")))
-            one.since = parse_seconds(marker.get("time"))
-            one.actor, one.run, one.reason = (text or "" for text in origin.values())
-
-
-def _marker(one: Deployment) -> str:
-    """The ref of the marker that says how the run of a deployment stands; empty where there is no run."""
-    return f"{one.run_ref}/status/{one.status}" if one.run_ref else ""
 
 
 def lacks_history(snapshot: Snapshot, found: Collection[Deployment]) -> bool:
@@ -257,12 +213,13 @@ def lacks_history(snapshot: Snapshot, found: Collection[Deployment]) -> bool:
     return is_cut and any(one.status in _BY_SOMEONE and one.run_ref and not one.actor for one in found)
 
 
-def tell_history(snapshot: Snapshot, found: Collection[Deployment]) -> None:
+def tell_history(snapshot: Snapshot, found: Collection[Deployment], *, are_all: bool = False) -> None:
     """Tell by whom runs came to their status, and which gates they were started past, as the store's history has it.
 
     The word of the commit that ended a run counts for more than that of its marker: a marker can be written again.
     Who is at work on a run that is under way its marker says, as that changes when it is taken over; history is asked
-    where it does not. Where history is not all here it is asked of those alone of which nothing is known.
+    where it does not. Where history is not all here it is asked of those alone of which nothing is known. Of other runs
+    nothing has to be remembered where these `are_all` the deployments there are.
     """
     repository = snapshot.backend_of(state_tree(snapshot))[0].repository
     if repository is None:
@@ -273,7 +230,7 @@ def tell_history(snapshot: Snapshot, found: Collection[Deployment]) -> None:
         for one in found
         if one.run_ref and one.status in _BY_SOMEONE and (not one.actor or not (is_cut or one.status in OPEN))
     }
-    events = Ledger(snapshot).last_events_of(asked) if asked else {}
+    events = last_events(snapshot, asked, are_all=are_all) if asked else {}
     for run, event in events.items():
         one = asked[run]
         if event.outcome == one.status:

@@ -79,9 +79,9 @@ class EventReader:
         """The stretch of history that begins with a commit."""
         return stretch_from(self._repository, self._ends, start)
 
-    def few(self, start: Oid, most: int) -> Stretch:
-        """So many commits from one on, or fewer where its stretch has fewer."""
-        return stretch_from(self._repository, self._ends, start, most, within=True)
+    def few(self, start: Oid, most: int, *, within: bool = True) -> Stretch:
+        """So many commits from one on; `within` its stretch fewer, where that has fewer."""
+        return stretch_from(self._repository, self._ends, start, most, within=within)
 
     def chunk(self, stretch: Stretch) -> Chunk:
         """The events of a stretch. Raises ObjectError for what cannot be read, GitError where git fails."""

@@ -103,6 +103,11 @@ class Event(Record):
         )
         return _END.join(fields)
 
+    @staticmethod
+    def is_line(text: str) -> bool:
+        """Whether a text may be a line of an event, and not a single ref."""
+        return _END in text
+
     @classmethod
     def of_line(cls, line: str) -> Event:
         """What `to_line` wrote. Raises ValueError or TypeError for what is of another shape."""

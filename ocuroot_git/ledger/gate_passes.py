@@ -10,22 +10,23 @@ Approvals are taken at their word here. `fsck` asks commits who wrote them.
 from __future__ import annotations
 
 from ..delivery.fields import Record
-from ..delivery.past_gates import StartJudge
-from ..delivery.queries import state_tree
+from ..delivery.queries import has_one_history, state_tree
 from ..git.objects import ObjectError, Oid, is_whole_id
-from .stretches import stretch_from
+from .stretches import Stretch, stretch_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from ..delivery.past_gates import StartJudge
     from ..store.snapshot import Snapshot
-    from .stretches import Stretch
 
 KIND: Final = "past-gates/1"
 """Its number is raised whenever the meaning of what is remembered changes; what it depends on is added to it."""
 _END: Final = "\x1f"
 """Between a run and the names of gates: no ref holds it."""
+_FEW: Final = 64
+"""New commits that are judged by themselves, where what comes after them is remembered; and not their whole stretch."""
 
 
 class Passes(Record):
@@ -63,8 +64,9 @@ class GatePasses:
         self._repository = backend.repository
         self._start = snapshot.version(backend).oid
         self._memory = snapshot.surroundings.memory
-        self._judge = StartJudge(snapshot, trusts=True)
-        approvals = "approvals" if self._judge.counts_approvals else "-"
+        self._snapshot = snapshot
+        self._known_judge: StartJudge | None = None
+        approvals = "approvals" if has_one_history(snapshot) else "-"
         self.kind = f"{KIND}/{tree.layout.dialect}/{approvals}/{directory}"
         """Under which kind it is remembered."""
         self._found: dict[str, list[str]] | None = None
@@ -90,8 +92,7 @@ class GatePasses:
             passes = self.from_commit(at)
             if passes is None:
                 break
-            for run, names in passes.runs.items():
-                found[run] = sorted({*found.get(run, ()), *names})
+            found = _together(found, passes.runs)
             at = passes.next
         return found
 
@@ -115,6 +116,9 @@ class GatePasses:
                 if stretch.is_cut:
                     self.is_cut = True
                     return self._cut(todo, stretch)
+                newer = self._newer_part(stretch) if not (todo or anew) else None
+                if newer is not None:
+                    return newer
                 todo.append(stretch)
                 at = stretch.next
             new: dict[str, bytes] = {}
@@ -129,12 +133,37 @@ class GatePasses:
             self._memory.put(self.kind, new)
         return passes
 
+    def _newer_part(self, stretch: Stretch) -> Passes | None:
+        """What a stretch has, where that is remembered of all but its newest commits; None where it is not.
+
+        It is kept as well: so those who ask often judge each commit once.
+        """
+        oids = [oid for oid, _ in stretch.commits]
+        known = self._memory.get(self.kind, oids[1 : _FEW + 1]) if self._memory is not None else {}
+        count = next((number for number, oid in enumerate(oids[: _FEW + 1]) if oid in known), 0)
+        older = Passes.of_bytes(known[oids[count]]) if count else None
+        if older is None or self._memory is None:
+            return None
+        newer = Stretch(stretch.start)
+        newer.commits, newer.next = stretch.commits[:count], oids[count]
+        passes = Passes(_together(self._runs_of(newer), older.runs), older.next)
+        self._memory.put(self.kind, {stretch.start: passes.to_bytes()})
+        return passes
+
     def _cut(self, todo: list[Stretch], last: Stretch) -> Passes:
         """What the commits have that are here of a shallow clone; nothing of it is remembered."""
         runs: dict[str, list[str]] = {}
         for stretch in (*todo, last):
             runs.update(self._runs_of(stretch))
         return Passes(runs, None)
+
+    @property
+    def _judge(self) -> StartJudge:
+        if self._known_judge is None:
+            from ..delivery.past_gates import StartJudge  # late: mostly no commit has to be judged
+
+            self._known_judge = StartJudge(self._snapshot, trusts=True)
+        return self._known_judge
 
     def _runs_of(self, stretch: Stretch) -> dict[str, list[str]]:
         repository = self._repository
@@ -171,3 +200,8 @@ class GatePasses:
     def _remembered(self, start: Oid) -> Passes | None:
         data = self._memory.get(self.kind, [start]).get(start) if self._memory is not None else None
         return Passes.of_bytes(data) if data is not None else None
+
+
+def _together(runs: dict[str, list[str]], others: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The gates that runs were started past, by run, in either of two parts of history."""
+    return {run: sorted({*runs.get(run, ()), *others.get(run, ())}) for run in {**runs, **others}}

@@ -9,7 +9,7 @@ from ..git.program import GitError
 from ..store import rare_changes, remembered_walk
 from ..store.history import changing_commits
 from ..store.tree import StoreTree
-from . import attempt_pages, chunks, gate_passes, lead_times
+from . import attempt_pages, chunks, gate_passes, known_deployments, last_events, lead_times
 from .event_reader import EventReader
 
 TYPE_CHECKING = False
@@ -99,6 +99,8 @@ class _Trees:
         if kind.startswith(f"{attempt_pages.KIND}/{chunks.KIND}/"):
             words = kind[len(f"{attempt_pages.KIND}/{chunks.KIND}") + 1 :]
             return self._events(*words.partition("/")[::2], as_pages=True)
+        if kind.startswith(f"{last_events.KIND}/"):
+            return self._last_events(*kind[len(last_events.KIND) + 1 :].partition("/")[::2])
         if kind.startswith(f"{gate_passes.KIND}/"):
             return self._gate_passes(kind)
         if kind == lead_times.KIND:
@@ -109,6 +111,7 @@ class _Trees:
             (index.KIND, self._facts),
             (release_list.KIND, self._releases),
             (left_runs.KIND, self._left_runs),
+            (known_deployments.KIND, self._known_deployments),
             (survey.KIND, self._summary),
             (overview.KIND, self._package),
         )
@@ -198,6 +201,12 @@ class _Trees:
 
         return work_out
 
+    def _known_deployments(self, dialects: list[str]) -> WorkOut | None:
+        if len(dialects) != 1 or dialects[0] == "-":
+            return None
+        layout = Layout(int(dialects[0]), "state")
+        return lambda _, data: _read(lambda: known_deployments.work_out(layout, data, self._find))
+
     def _release_facts(self, words: list[str]) -> WorkOut | None:
         if len(words) != 2 or words[0] not in map(str, DIALECTS) or words[1] not in SIDES:
             return None
@@ -240,12 +249,7 @@ class _Trees:
     def _events(self, dialect: str, directory: str, *, as_pages: bool = False) -> WorkOut | None:
         if dialect not in map(str, DIALECTS):
             return None
-        readers = [
-            EventReader(
-                repository, Layout(int(dialect), "state"), directory, self._surroundings.tree_changes(repository)
-            )
-            for repository in self._repositories
-        ]
+        readers = self._event_readers(dialect, directory)
 
         def work_out(id_: str, _: bytes) -> bytes | None:
             if not is_whole_id(id_):
@@ -264,6 +268,32 @@ class _Trees:
             return chunk.to_text().encode(errors="surrogateescape")
 
         return work_out
+
+    def _last_events(self, dialect: str, directory: str) -> WorkOut | None:
+        if dialect not in map(str, DIALECTS):
+            return None
+        readers = self._event_readers(dialect, directory)
+
+        def work_out(id_: str, data: bytes) -> bytes | None:
+            start = last_events.asked_from(data)
+            if start is None:
+                return None
+            reader = next((reader for reader in readers if reader.has_commit(start)), None)
+            if reader is None:
+                raise _Gone(id_)
+            try:
+                found = _read(lambda: last_events.work_out(reader, data))
+            except GitError as error:
+                raise _Gone(error.message) from None
+            if found is None:
+                raise _Gone(id_)
+            return found
+
+        return work_out
+
+    def _event_readers(self, dialect: str, directory: str) -> list[EventReader]:
+        layout, changes = Layout(int(dialect), "state"), self._surroundings.tree_changes
+        return [EventReader(one, layout, directory, changes(one)) for one in self._repositories]
 
     def _gate_passes(self, kind: str) -> WorkOut | None:
         passes = gate_passes.GatePasses(self._stores.snapshot())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ocuroot_git.cli.deployment_grid import grids, what_of
 from ocuroot_git.cli.table import fits, laid_out
-from ocuroot_git.ledger.deployments import Deployment
+from ocuroot_git.ledger.deployment import Deployment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

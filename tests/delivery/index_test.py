@@ -33,7 +33,8 @@ from ocuroot_git.delivery.executor import ExecutionOptions
 from ocuroot_git.delivery.problems import Problems
 from ocuroot_git.delivery.worker import Worker
 from ocuroot_git.errors import Conflict
-from ocuroot_git.ledger import remembered
+from ocuroot_git.ledger import deployments, remembered
+from ocuroot_git.ledger.chunks import Ledger
 from ocuroot_git.store.memory import FILE, Memory
 from ocuroot_git.store.snapshot import Snapshot
 
@@ -71,8 +72,16 @@ def answers(snapshot: Snapshot) -> dict[str, Any]:
         "releases": release_list.releases_of(snapshot, [], problems),
         "applied": apply.dry_run(snapshot, None, strict=False).to_document(),
         "matches": [snapshot.match(glob) for glob in ("**/custom/*", "**/@1/**", "+/**")],
+        "deployments": standing(snapshot, problems),
         "problems": problems.to_document(),
     }
+
+
+def standing(snapshot: Snapshot, problems: Problems) -> list[tuple[Any, ...]]:
+    """What is deployed and under way, has failed or is wanted, and by whom."""
+    found = deployments.deployments(snapshot, [], None, problems)
+    deployments.tell_history(snapshot, found, are_all=True)
+    return [(deployments.to_document(one, None), one.since, one.is_down) for one in found]
 
 
 def without(stores: ocuroot_git.Stores, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -82,6 +91,8 @@ def without(stores: ocuroot_git.Stores, monkeypatch: pytest.MonkeyPatch) -> dict
     with monkeypatch.context() as patch:
         patch.setattr(index, "facts_of", lambda snapshot, tree, packages: dict.fromkeys(packages))
         patch.setattr(release_list, "_remembered", lambda snapshot, names: {})
+        patch.setattr(deployments, "known_deployments", lambda snapshot, summary: None)
+        patch.setattr(deployments, "last_events", lambda snapshot, runs, are_all: Ledger(snapshot).last_events_of(runs))
         patch.setattr(survey._Survey, "summary", lambda self, *place: summary.Summary(unread=sorted(known)))
         return answers(snapshot)
 

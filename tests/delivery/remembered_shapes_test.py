@@ -43,7 +43,7 @@ def written_facts(data: bytes) -> bytes | None:
 
 
 def written_left(data: bytes) -> bytes | None:
-    found = left_runs._left_of_bytes(data)
+    found = left_runs.left_of_bytes(data)
     return json.dumps(found).encode() if found is not None else None
 
 

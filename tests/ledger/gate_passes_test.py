@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from support.repositories import Repo
 from support.viewing import Browser, application
 
 import ocuroot_git
+from ocuroot_git.delivery import past_gates
+from ocuroot_git.git.objects import Commit
 from ocuroot_git.ledger.gate_passes import GatePasses
 from ocuroot_git.ledger.remembered import check
 
@@ -105,7 +108,9 @@ def test_the_page_shows_it(shop: Repo) -> None:
     assert '<span class="tag warn">past gate production</span>' in text
 
 
-def test_what_is_remembered_is_what_is_worked_out_anew(store: Repo, tmp_path: Path) -> None:
+def test_what_is_remembered_is_what_is_worked_out_anew(
+    store: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Over many stretches of history, gates that come and go, and in a clone that has only some of it."""
     store.git("config", "ocuroot.repoAlias", "shop")
     store.ocuroot("set", "-f=json", "+/environment/production", '{"name": "production", "attributes": {}}')
@@ -141,6 +146,31 @@ def test_what_is_remembered_is_what_is_worked_out_anew(store: Repo, tmp_path: Pa
     stretches = 1 + sum(commit.startswith("00") for commit in commits[1:])
     assert memory.kinds()[passes.kind] == stretches
     assert checked.wrong == [] and checked.of_others == 0 and checked.right >= stretches
+    # Of a stretch that goes on only the new commits are judged.
+    judged = []
+    passed = past_gates.StartJudge.passed
+
+    def noted(judge: past_gates.StartJudge, commit: Commit, before: Any) -> Iterator[tuple[str, list[str]]]:
+        judged.append(commit.oid)
+        return passed(judge, commit, before)
+
+    for number in (7, 8):
+        with stores.transaction() as tx:
+            other = f"{web}/deploy/production/{number}"
+            tx.set(other, tx.get(run))
+            tx.set(f"{other}/functions/1", tx.get(f"{run}/functions/1"))
+            tx.set(f"{other}/status/running", {"time": datetime.now(timezone.utc).isoformat()})
+            tx.set("@/custom/gate/x", {"kind": "deny", "reason": "closed"})
+        runs += [(other, ["x"] if number == 8 or closed else [])]
+    with monkeypatch.context() as patch:
+        patch.setattr(past_gates.StartJudge, "passed", noted)
+        for _ in range(2):
+            passes = GatePasses(ocuroot_git.open(str(store.path)).snapshot())
+            assert [(one, passes.of_run(one)) for one, _ in runs] == runs
+            assert len(judged) <= 2
+    fresh = ocuroot_git.open(str(store.path))
+    checked = check(fresh, memory, lambda done, total: None)
+    assert memory.kinds()[passes.kind] == stretches + 1 and checked.wrong == []
     # In a shallow clone what is not known is not told.
     clone = Repo(tmp_path / "clone")
     subprocess.run(

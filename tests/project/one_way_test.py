@@ -54,6 +54,8 @@ def test_what_a_dialect_is_like() -> None:
         "delivery.index": 1,  # keeps facts apart by it
         "delivery.left_runs": 1,  # keeps what is left apart by it
         "ledger.chunks": 1,  # keeps events apart by it
+        "ledger.known_deployments": 1,  # keeps what packages tell apart by it
+        "ledger.last_events": 1,  # keeps the last events of runs apart by it
         "ledger.gate_passes": 1,  # keeps what passed gates apart by it
         "delivery.release_facts": 1,  # keeps those of releases apart by it
         "delivery.release_list": 1,  # keeps lists of releases apart by it

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ...delivery.problems import Problems
+    from ...ledger.deployment import Deployment
     from ...ledger.deployment_history import Choice, Teller
-    from ...ledger.deployments import Deployment
     from ...ledger.events import Event
     from ...store.snapshot import Snapshot
     from ..context import Context
@@ -89,7 +89,7 @@ def _show_now(
     found = deployments(snapshot, patterns, environment, problems, only_deployed=only_deployed)
     terminal = context.terminal
     if not lacks_history(snapshot, found):
-        tell_history(snapshot, found)
+        tell_history(snapshot, found, are_all=not (patterns or environment or only_deployed))
     elif only_deployed:
         terminal.remark("not all runs say who deployed them; without --deployed history is asked for that")
     else:

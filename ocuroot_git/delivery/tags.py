@@ -1,0 +1,18 @@
+"""The tags of releases: links below the package's `@` that lead to them (design 7)."""
+
+from __future__ import annotations
+
+from ..formats.refs import STATE
+from .addresses import package_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..store.snapshot import Snapshot
+
+
+def tags_of(snapshot: Snapshot, release: str) -> list[str]:
+    """The tags that lead to a release, sorted."""
+    found = snapshot.object(release)
+    head = f"{package_of(release)}/{STATE}"
+    names = (link.removeprefix(head) for link in (found.links if found is not None else ()) if link.startswith(head))
+    return sorted(name for name in names if name and "/" not in name)
