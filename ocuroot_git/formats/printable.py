@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def escaped(text: str) -> str:
     """Text without what controls a terminal, reverses the direction or ends the line: that is shown by its number."""
-    if text.replace("\t", "").isprintable():
+    if text.isprintable() or text.replace("\t", "").isprintable():
         return text
     return "".join(char if char == "\t" or is_harmless(char) else ascii(char)[1:-1] for char in text)
 
