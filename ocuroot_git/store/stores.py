@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import Conflict, Error, Fatal, RemoteError
+from ..errors import Conflict, Error, Fatal, NotFound, RemoteError
 from ..formats.documents import MISSING, Document
 from ..formats.layout import SIDES
 from ..git.objects import ObjectError, RefMoved
@@ -62,19 +62,37 @@ class Stores:
     # Reading
 
     def snapshot(self, at: str | None = None) -> Snapshot:
-        """Both stores as they are now, or as they were at the revision `at` (of the repository that holds them).
+        """Both stores as they are now, or as they were at a revision or a date.
 
         Raises NotFound for an unknown revision.
         """
-        versions: dict[Backend, Version] = {}
-        if at is not None:
-            for side in SIDES:
-                backend, _ = self.backend(side)
-                if backend not in versions:
-                    versions[backend] = backend.read(at)
-        snapshot = Snapshot(self.surroundings, versions)
+        snapshot = Snapshot(self.surroundings, {} if at is None else self._versions_at(at))
         snapshot.is_past = at is not None
         return snapshot
+
+    def _versions_at(self, at: str) -> dict[Backend, Version]:
+        """Each branch as it was then. A revision names a commit of one of them; where the other has not got it, that is
+        read as it was when the commit was made."""
+        backends = list(dict.fromkeys(self.backend(side)[0] for side in SIDES))
+        found: dict[Backend, Version] = {}
+        unknown: NotFound | None = None
+        for backend in backends:
+            try:
+                found[backend] = backend.read(at)
+            except NotFound as error:
+                unknown = unknown or error
+        if unknown is not None and (len(backends) == 1 or not found):
+            raise unknown
+        if len({version.oid for version in found.values()}) == len(backends):
+            return found
+        from ..formats.times import format_seconds  # late: most look at the present
+
+        own = [backend for backend, version in found.items() if _has(backend, version)] or list(found)[:1]
+        named = found[own[0]].oid
+        if own[0].repository is not None and named is not None:
+            moment = format_seconds(own[0].repository.commit(named).committer.time)
+            found.update((backend, backend.read(moment)) for backend in backends if backend not in own)
+        return found
 
     def get(self, ref: Ref | str, default: Document = MISSING) -> Document:
         """The document at `ref`, or the part its fragment names: see `Snapshot.get`.
@@ -343,6 +361,14 @@ class Stores:
                 write(retry, snapshot, transaction, backend, push, files, text, result)
         if by_backend:
             self.surroundings.note_write()
+
+
+def _has(backend: Backend, version: Version) -> bool:
+    """Whether a version is of the history of a branch, and not just of its repository."""
+    tip, repository = backend.read().oid, backend.repository
+    if tip is None or version.oid is None or repository is None:
+        return False
+    return repository.is_ancestor(version.oid, tip)
 
 
 def _because(message: str | None) -> Operation:
