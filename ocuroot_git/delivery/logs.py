@@ -121,6 +121,15 @@ def number_of(entry: Document) -> int:
     return 1 if omitted is None else omitted[0]
 
 
+def rest_of(entry: Document, lines: int) -> Document:
+    """Of an entry that stands for lines that were left out, what is said of the last so many of them alone.
+
+    How many bytes these had is not known.
+    """
+    message = f"[git-ocuroot: {lines} lines left out here: the log was too long]"
+    return {**entry, "message": message, "attributes": {_LINES: str(lines)}} if isinstance(entry, dict) else entry
+
+
 def _size(entry: Fields) -> int:
     """Bytes that an entry takes in the document. Those of other programs may be of any shape."""
     text = dump(entry)

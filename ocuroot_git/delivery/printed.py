@@ -13,7 +13,7 @@ from ..redaction import redact_certain
 from . import lenient, vocabulary
 from .addresses import RunRef, WorkRef
 from .live import LiveLog
-from .logs import number_of
+from .logs import number_of, rest_of
 from .queries import find_release, find_work, state_tree
 from .vocabulary import ModelError
 
@@ -173,7 +173,9 @@ def entries_from(entries: list[Document], told: int) -> tuple[list[Document], in
             return entries[index:], at + sum(map(number_of, entries[index:]))
         at += number_of(entry)
         if at > told:
-            return entries[index:], at + sum(map(number_of, entries[index + 1 :]))
+            # Lines that were told meanwhile, before they were left out, are not said to be missing.
+            rest = [rest_of(entry, at - told), *entries[index + 1 :]]
+            return rest, at + sum(map(number_of, entries[index + 1 :]))
     return [], at
 
 

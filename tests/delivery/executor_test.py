@@ -340,6 +340,24 @@ def test_long_lines_are_cut_between_characters() -> None:
         assert max(len(message.encode()) for message in messages) <= LONGEST_LINE
 
 
+def test_what_was_told_is_not_said_to_be_left_out() -> None:
+    """A reader who comes back to a log, while more and more of it is left out, counts each line once."""
+    from ocuroot_git.delivery.logs import Log, number_of
+    from ocuroot_git.delivery.printed import entries_from
+
+    log, told, numbers, left_out = Log(), 0, [], []
+    for number in range(1, 60_001):
+        log.add(f"line {number}", 1, "2026-11-26T12:00:00Z")
+        if number % 12_000 == 0:
+            entries, told = entries_from(log.to_document(), told)
+            words = [entry["message"].split() for entry in entries if isinstance(entry, dict)]
+            numbers += [int(word) for first, word, *_ in words if first == "line"]
+            left_out += [int(word) for first, word, *_ in words if first == "[git-ocuroot:"]
+            assert told == number and len(numbers) + sum(left_out) == number
+    assert numbers == sorted(set(numbers)) and len(left_out) > 1
+    assert sum(map(number_of, log.to_document())) == 60_000
+
+
 def test_logs_of_other_programs_are_kept_as_they_are(shop: Repo) -> None:
     foreign = ["a line", None, {"message": 1, "attributes": {"omitted_lines": "many", "omitted_bytes": "-1"}}]
     shop.ocuroot("run", "start", BUILD)
