@@ -131,30 +131,31 @@ def test_a_custom_document_may_cascade(shop: Shop) -> None:
     assert done.returncode == 129 and "does not go with '--dry-run'" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("url", "why"),
-    [
-        ("ext::sh -c 'touch ran'", "for which git would run a program"),
-        ("--upload-pack=touch ran", "looks like an option"),
-        ("file://elsewhere/x.git", "which is not of this machine"),
-        ("ftp://example.com/x.git", "'ftp' is none of"),
-        ("inside.git", "lies in a work tree"),
-        ("/nowhere/x.git", "/nowhere/x.git"),
-    ],
-)
-def test_a_store_leads_nowhere_that_a_clone_may_not(shop: Shop, url: str, why: str) -> None:
+URLS = {
+    "ext::sh -c 'touch ran'": "for which git would run a program",
+    "--upload-pack=touch ran": "looks like an option",
+    "file://elsewhere/x.git": "which is not of this machine",
+    "ftp://example.com/x.git": "'ftp' is none of",
+    "inside.git": "lies in a work tree",
+    "/nowhere/x.git": "/nowhere/x.git",
+}
+"""Where no code is cloned from, and what is said of it."""
+
+
+def test_a_store_leads_nowhere_that_a_clone_may_not(shop: Shop) -> None:
     commit_of_second = shop.second.oid("HEAD")
     ref = f"second/-/repo.ocu.star/@{commit_of_second}"
     document = json.loads(shop.first.ocuroot("get", ref))
-    document["Remotes"] = [{"Name": "origin", "URL": url, "PushURL": url}]
-    shop.first.ocuroot("update", "--stdin", input=f"set {ref} {json.dumps(document)}\n")
     (shop.first.path / "inside.git").mkdir()
     Repo(shop.first.path / "inside.git").git("init", "-q", "--bare")
     commit(shop.first, {"text": "two"})
     shop.release(shop.first, "a.ocu.star")
-    done = shop.first.run("work", "cascade")
-    assert why in done.stderr and "left for others" in done.stderr and shop.text() == "one", done
-    assert not (shop.first.path / "ran").exists()
+    for url, why in URLS.items():
+        document["Remotes"] = [{"Name": "origin", "URL": url, "PushURL": url}]
+        shop.first.ocuroot("update", "--stdin", input=f"set {ref} {json.dumps(document)}\n")
+        done = shop.first.run("work", "cascade")
+        assert why in done.stderr and "left for others" in done.stderr and shop.text() == "one", (url, done)
+        assert not (shop.first.path / "ran").exists(), url
 
 
 @pytest.mark.parametrize("branch", ["state", "intent"])
