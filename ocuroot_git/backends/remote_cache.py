@@ -286,7 +286,11 @@ class RemoteCache:
                 yield  # within a fetch
                 return
             directory = self.repository.common_dir
-            self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError as error:
+                hint = "was it deleted meanwhile? The next command makes it anew"
+                raise Fatal(f"cannot use the cache '{directory}': {error.strerror}", hint=hint) from None
             try:
                 self._take_turn(self._held)
                 for name in (*_LOCKS, f"{self.reference}.lock", *self._locks_of_outbox()):
