@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -115,22 +114,6 @@ def test_a_server_that_lets_go_of_nothing_for_a_while(contended: Contended, time
         contended.lose(0)
         two.ocuroot("set", "+/custom/b", "2")
         assert value(two, "+/custom/a") is None
-
-
-def test_whose_cache_is_deleted_while_its_change_waits_is_told_that_it_is_not_known(contended: Contended) -> None:
-    one, two = contended.clone("one"), contended.clone("two")
-    contended.lose(1)
-    running = begin(one, "set", "+/custom/a", "1")
-    while contended.waited() == 0:
-        assert running.poll() is None, running.communicate()
-    os.kill(running.pid, signal.SIGSTOP)
-    shutil.rmtree(one.path / ".git" / "ocuroot")
-    os.kill(running.pid, signal.SIGCONT)
-    _, err = running.communicate(timeout=60)
-    assert (running.returncode, "is not known" in err) == (128, True), err
-    was_taken_back = contended.waiting() == []
-    two.ocuroot("set", "+/custom/b", "2")
-    assert value(two, "+/custom/a") == (None if was_taken_back else "1")
 
 
 def test_who_is_interrupted_takes_its_change_back(contended: Contended) -> None:
