@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _NO_SEARCH: Final = 1
 _FROM_ENV: Final = 1 << 4
 _SET_EXTENSIONS: Final = 34
+_CERTIFICATES: Final = "SSL_CERT_FILE"
+"""The variable by which users tell OpenSSL, which libgit2 brings, where certificates are."""
 
 # Global options that are switched.
 CACHING: Final = 8
@@ -45,7 +47,16 @@ def load_core() -> Any:
     loaded = sys.modules.get("pygit2._pygit2")
     if loaded is not None:
         return loaded
-    return _load_part("_pygit2")
+    before = os.environ.get(_CERTIFICATES)
+    if before is None:
+        return _load_part("_pygit2")
+    # All that are there would be read now, which takes as long as all else, and we speak to no server with libgit2
+    # (design 8.1). Who imports all of pygit2 later has them: that names them to libgit2 itself.
+    os.putenv(_CERTIFICATES, os.devnull)
+    try:
+        return _load_part("_pygit2")
+    finally:
+        os.putenv(_CERTIFICATES, before)
 
 
 def other_half() -> tuple[Any, Any]:
