@@ -65,14 +65,21 @@ class Settings:
     """The configuration of one repository, or of no repository where the stores are directories."""
 
     def __init__(
-        self, directory: str, environ: Mapping[str, str], package: str, release: str, access: Access | None = None
+        self,
+        directory: str,
+        environ: Mapping[str, str],
+        package: str,
+        release: str,
+        access: Access | None = None,
+        config: Config | None = None,
     ) -> None:
+        """`config` is what git's configuration says there, where that was read before."""
         self.directory = directory
         self.environ = environ
         self.access = access or Access()
         self.package = package
         self.release = release
-        child = start_config(directory, environ)
+        child = start_config(directory, environ) if config is None else None
         # While git reads its configuration, load libgit2 and open the repository.
         self._repository: Repository | None = None
         self._repository_error: Fatal | None = None
@@ -81,11 +88,14 @@ class Settings:
         except Fatal as error:
             self._repository_error = error
         try:
-            self.config = Config.read(child)
+            if child is not None:
+                config = Config.read(child)
         except Fatal:
             if self._repository_error is not None:
                 raise self._repository_error from None
             raise
+        assert config is not None
+        self.config = config
         self._check_bare()
         self._locations: dict[Side, StoreLocation] = {}
         self._repo_file: RepoFile | None = None

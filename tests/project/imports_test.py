@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import subprocess
 import sys
 import sysconfig
@@ -127,7 +128,7 @@ def test_few_read_the_environment() -> None:
         for node in ast.walk(tree):
             if attribute_name(node) in ("os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"):
                 readers.add(name)
-    assert readers <= {"cli.main", "opening", "git.program", "packages.calling"}
+    assert readers <= {"cli.main", "opening", "git.program", "git.libgit2", "packages.calling"}
 
 
 def attribute_name(node: ast.AST) -> str:
@@ -211,6 +212,13 @@ def test_what_runs_need_is_loaded_for_runs_alone(filled: Repo) -> None:
     names = loaded(filled, "work", "any", "-q")
     assert not names & {"subprocess", "tempfile", "selectors", "re", "ocuroot_git.backends.remote"}
     assert len(names) <= 160
+
+
+def test_the_configuration_is_read_once(filled: Repo, tmp_path: Path) -> None:
+    """Also by those who open the stores again, for threads that have handles of their own."""
+    trace = tmp_path / "trace"
+    filled.run("work", "any", "-q", env={**os.environ, "GIT_TRACE": str(trace)})
+    assert trace.read_text().count("config --list") == 1
 
 
 @pytest.mark.parametrize("arguments", [("get", "+/custom/x"), ("match", "+/**"), ("parse", "+/custom/x")])

@@ -227,9 +227,11 @@ def cascade_from(context: Context, change: Callable[[], Made]) -> int:
 def _open_stores(context: Context) -> Stores:
     """Stores for one thread."""
     from ...backends.base import Access
-    from ...opening import open_stores
+    from ...config.settings import Settings
+    from ...opening import stores_of
 
-    return open_stores(".", environ=context.environ, access=Access(reason=context.options.message))
+    access = Access(reason=context.options.message)
+    return stores_of(Settings(".", context.environ, "", "", access, context.settings.config))
 
 
 def _display(context: Context) -> Plain:
