@@ -126,7 +126,9 @@ def test_only_what_is_new_is_read(shop: Repo, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(known_deployments, "package_alone", noted)
     monkeypatch.setattr(event_reader.EventReader, "chunk", read_commits)
     first = listed(shop)
-    assert read[:3] == ["shop/-/api", "shop/-/job", "shop/-/web"] and len(read) == 4
+    # In how many stretches history is read is chance: see `ledger.stretches`.
+    commits = int(shop.git("rev-list", "--count", "--first-parent", "state"))
+    assert read[:3] == ["shop/-/api", "shop/-/job", "shop/-/web"] and sum(map(int, read[3:])) == commits
     read.clear()
     assert listed(shop) == first and not read
     shop.ocuroot("set", "-q", "//web/+/custom/x", "1")
