@@ -40,12 +40,15 @@ from .vocabulary import DEPLOY, DOWN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
 
     from ..formats.documents import Document
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
     from .model import Function, Intent
     from .pruned import Records
+
+    Told = TypeVar("Told")
 
 
 class Difference:
@@ -270,38 +273,73 @@ def deployment_differences(
     snapshot: Snapshot, places: Iterable[tuple[str, str]], problems: Problems
 ) -> Iterator[Difference]:
     """How deployments differ, by package and environment."""
+    return _unlike_in(snapshot, places, problems, lambda one: _difference(snapshot, one))
+
+
+def differing_deployments(
+    snapshot: Snapshot, places: Iterable[tuple[str, str]], problems: Problems
+) -> Iterator[tuple[str, str]]:
+    """Those of the packages and environments whose deployments differ.
+
+    A package tells that by itself. How a deployment differs it may not: what early Ocuroot would say of that depends on
+    what else there is in the store.
+    """
+    return _unlike_in(snapshot, places, problems, lambda one: (one.work.package, one.work.name))
+
+
+class _Unlike(Record):
+    """A deployment that is not what its intent says: the document of that in a tuple, and the run that is deployed
+    with its function; None for what is not there."""
+
+    __slots__ = ("deployed", "wanted", "work")
+
+    def __init__(self, work: WorkRef, wanted: tuple[Document] | None, deployed: tuple[RunRef, Function] | None) -> None:
+        self.work = work
+        self.wanted = wanted
+        self.deployed = deployed
+
+
+def _unlike_in(
+    snapshot: Snapshot, places: Iterable[tuple[str, str]], problems: Problems, tell: Callable[[_Unlike], Told]
+) -> Iterator[Told]:
     for package, name in places:
         work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
         met = Problems()
-        run = found = None
+        run = told = None
         with met.leave_out(work.current):
             run = deployed(snapshot, package, name)
         is_read = not met
         with met.leave_out(work.intent):
             stored = StoredRef(f"{package}/{stored_intent(snapshot, DEPLOY)}/{name}")
             is_wanted = is_there(intent_tree(snapshot), stored)
-            if is_wanted or run is not None:
-                found = _deployment(snapshot, work, run, is_wanted=is_wanted)
+            found = _unlike(snapshot, work, run, is_wanted=is_wanted) if is_wanted or run is not None else None
+            if found is not None:
+                told = tell(found)
         problems.update(met)
-        if found is not None and is_read:
-            yield found
+        if told is not None and is_read:
+            yield told
 
 
-def _deployment(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wanted: bool) -> Difference | None:
-    """How a deployment differs from its intent, if it does. Raises ModelError where one of them is not of its shape."""
+def _unlike(snapshot: Snapshot, work: WorkRef, run: RunRef | None, *, is_wanted: bool) -> _Unlike | None:
+    """What differs of a deployment, if anything. Raises ModelError where a document is not of its shape."""
     intent = read_intent(snapshot, work) if is_wanted else None
-    actual = None
+    there = None
     if run is not None:
         function = read_deployed(snapshot, run)
         if intent is not None and _is_wanted(snapshot, work, run, intent, function):
             return None
-        actual = (records_of(snapshot).intent_document(snapshot, run, function),)
+        there = (run, function)
     if not is_wanted:
         require_absence(snapshot, Ref.parse(work.intent))
-        return Difference(work.intent, work.current, None, actual)
+        return _Unlike(work, None, there)
     if run is None and intent is not None and is_left_behind(snapshot, work, intent):
-        return Difference(work.intent, work.current, None, None)
-    return Difference(work.intent, work.current, (snapshot.get(work.intent),), actual)
+        return _Unlike(work, None, None)
+    return _Unlike(work, (snapshot.get(work.intent),), there)
+
+
+def _difference(snapshot: Snapshot, found: _Unlike) -> Difference:
+    actual = (records_of(snapshot).intent_document(snapshot, *found.deployed),) if found.deployed is not None else None
+    return Difference(found.work.intent, found.work.current, found.wanted, actual)
 
 
 def is_left_behind(snapshot: Snapshot, work: WorkRef, intent: Intent) -> bool:

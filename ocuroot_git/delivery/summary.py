@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..formats.documents import dump, parse
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef
-from ..formats.refs import INTENT, STATE, Ref
+from ..formats.refs import INTENT, STATE
 from ..store.confined import Confined, Outside, PackageTree
 from . import compare, index
 from .compare import Heads, TooFew
@@ -236,8 +236,7 @@ def _compare(summary: Summary, confined: Confined, package: str, customs: list[C
         differing.intent = [head for head in some.intent if head[len(package) + 2 :] in where]
     try:
         places = deployments_of(confined, package)
-        found = list(compare.deployment_differences(confined, places, problems))
-        differing.deployments = [(package, Ref.parse(one.ref).name) for one in found]
+        differing.deployments = list(compare.differing_deployments(confined, places, problems))
         is_unread = bool(problems)
     except Outside:
         is_unread = True

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-KIND: Final = "summary/5"
+KIND: Final = "summary/6"
 """Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
 
 _MANY: Final = 8

@@ -319,7 +319,7 @@ def test_a_memory_that_is_of_no_use(store: Repo) -> None:
     file = Path(store.path / ".git" / "ocuroot" / FILE)
     whole = file.read_bytes()
     flipped = [whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :] for place in range(0, len(whole), 997)]
-    newer = whole.replace(b"summary/5", b"summary/9").replace(b"package/", b"puckage/")
+    newer = whole.replace(survey.KIND.encode(), b"summary/0").replace(b"package/", b"puckage/")
     for damaged in (b"", b"foreign", whole[:5000], whole[: len(whole) // 2], newer, *flipped):
         file.write_bytes(damaged)
         assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before

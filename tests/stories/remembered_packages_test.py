@@ -46,3 +46,24 @@ def test_packages_are_told_of_by_themselves(make: Any, tmp_path: Path, monkeypat
     summary = survey.summary_of(ocuroot_git.open().snapshot())
     assert sum(summary.counts) > 30
     assert summary.unread == []
+
+
+@pytest.mark.parametrize("make", [workload, example])
+def test_so_are_packages_that_wait_for_deployments(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is deployed is not wanted there, and what is wanted is another release, in one environment each."""
+    repo = make(tmp_path / "store")
+    monkeypatch.chdir(repo.path)
+    stores = ocuroot_git.open()
+    wanted = sorted(stores.snapshot().match("**/+/deploy/*"))
+    assert len(wanted) > 2
+    with stores.transaction() as tx:
+        for number, ref in enumerate(wanted):
+            if number % 2:
+                tx.delete(ref)
+            else:
+                document = tx.get(ref)
+                package = document["release"].rpartition("/")[0]
+                tx.set(ref, {**document, "release": f"{package}/@1"})
+    summary = survey.summary_of(ocuroot_git.open().snapshot())
+    assert summary.unread == []
+    assert sum(len(heads.deployments) for heads in summary.differing.values()) >= len(wanted) // 2
