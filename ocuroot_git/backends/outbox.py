@@ -14,7 +14,7 @@ from ..errors import Error, Fatal, RemoteError
 from ..formats.commit_message import operations_of
 from ..formats.waiting_change import LONGEST_WAIT, MOST_BYTES
 from ..git.collection import outlast
-from ..git.failures import MAY_HAVE_ARRIVED, RETRY, SILENT, TransportError
+from ..git.failures import MAY_HAVE_ARRIVED, OTHER, RETRY, SILENT, TransportError
 from ..git.objects import Identity, Oid, RefMoved
 from ..git.remote_access import OUTBOX, RemoteLocation
 from .base import Version
@@ -170,8 +170,8 @@ class Outbox:
             self.is_refused = True  # whatever it is, whoever pushes to the branch meets it too, and says so
             return False, None
         self._remote.ask_again()
-        if failure is None or failure.kind in MAY_HAVE_ARRIVED:
-            return True, failure
+        if failure is None or failure.kind in (*MAY_HAVE_ARRIVED, OTHER):
+            return True, failure  # of OTHER nobody knows what it means; if it is not there, the outbox is given up
         self.is_refused = self.is_refused or failure.handling != RETRY
         return False, None
 

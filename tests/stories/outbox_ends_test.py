@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from support.contended import POST_RECEIVE, UPDATE, Contended, value
@@ -63,6 +65,31 @@ def test_a_name_that_went_to_another_change_while_ours_waited_is_a_conflict(cont
     done = one.run("set", "--operation", "job", "+/custom/a", "1")
     assert (done.returncode, "operation 'job' is another change already" in done.stderr) == (3, True), done.stderr
     assert contended.waiting() == []
+
+
+def test_a_push_to_the_outbox_that_ends_in_unknown_words_may_have_arrived(contended: Contended, tmp_path: Path) -> None:
+    one, two = contended.clone("one"), contended.clone("two")
+    refuse_once_it_waits(contended)
+    contended.lose(1)
+    git = shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text(
+        f"""#!/bin/sh
+case "$*" in *push*refs/ocuroot/*) if mkdir {tmp_path}/broken 2> /dev/null; then
+    {git} "$@" > /dev/null 2>&1
+    echo "fatal: nobody knows" >&2
+    exit 128
+fi ;; esac
+exec {git} "$@"
+"""
+    )
+    (tmp_path / "bin" / "git").chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    done = one.run("set", "+/custom/a", "1", env=environ)
+    assert (done.returncode, "refuses the push by its own rules" in done.stderr) == (128, True), done.stderr
+    assert contended.waited() == 1 and (tmp_path / "broken").is_dir()
+    assert contended.waiting() == []
+    assert made_by_the_next(contended, two) is None
 
 
 KILL_THE_PUSH = """\
