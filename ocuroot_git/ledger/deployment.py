@@ -28,21 +28,19 @@ class Deployment(Record):
     """
 
     __slots__ = (
-        *(
-            "actor",
-            "commit",
-            "environment",
-            "package",
-            "past_gates",
-            "reason",
-            "release",
-            "run",
-            "run_ref",
-            "since",
-            "status",
-            "tags",
-        ),
+        "actor",
+        "commit",
+        "environment",
         "is_down",
+        "package",
+        "past_gates",
+        "reason",
+        "release",
+        "run",
+        "run_ref",
+        "since",
+        "status",
+        "tags",
     )
 
     def __init__(self, package: str, environment: str, status: str, release: str, run_ref: str = "") -> None:
