@@ -158,8 +158,7 @@ def _known(snapshot: Snapshot, tree: StoreTree, ids: dict[str, str]) -> dict[str
 def _known_releases(snapshot: Snapshot, tree: StoreTree, packages: dict[str, str]) -> dict[str, KnownReleases]:
     """What is remembered of the releases of packages of a tree, by name."""
     memory = snapshot.surroundings.memory
-    state = snapshot.side("state")
-    side = "state" if tree is (state.base if isinstance(state, Draft) else state) else "intent"
+    side = "state" if tree is snapshot.side("state") else "intent"
     if memory is None:
         return {}
     ids = {name.encode(errors="surrogateescape").hex(): name for name in packages.values()}

@@ -47,7 +47,7 @@ def entry_of(snapshot: Snapshot, ref: Ref, records: Records | None = None) -> Pr
 
     Who asks for many refs of one moment keeps the `records` by package: they can be large.
     """
-    tree = snapshot.side("state")
+    tree = snapshot.tree(Ref(marker=STATE))
     number = number_of(ref, tree.layout)
     if number is None or not ref.repo:
         return None
