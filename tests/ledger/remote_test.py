@@ -39,4 +39,6 @@ def test_deployments_are_not_fetched_one_by_one(store: Repo, tmp_path: Path) -> 
     without = [line.partition('"ahead"')[0] for line in here.splitlines()]  # the commits of the code are not there
     assert [line.partition('"ahead"')[0] for line in there.splitlines()] == without
     fetches = sum("built-in: git fetch" in line for line in trace.read_text().splitlines())
-    assert fetches <= 2 * RELEASES + 16, f"{fetches}: each level of directories once, and not each deployment by itself"
+    # Each stretch of history is fetched by itself, and in how many it is cut is chance.
+    stretches = 1 + sum(commit.startswith("00") for commit in store.git("rev-list", "state").split())
+    assert fetches <= 35 * stretches, f"{fetches}: each level of directories once, and not each deployment by itself"
