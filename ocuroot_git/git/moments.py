@@ -77,8 +77,8 @@ def _is_possible(text: str) -> bool:
 
     git makes the 2nd of March of the 30th of February, and the 25th of the month of 25:00.
     """
-    if re.search(r"(?<![\d.:])\d+\.\d+\s+[a-z]", text, re.ASCII | re.IGNORECASE):
-        return False  # of 1.5 days it makes the 1st of May
+    if re.search(r"(?<![\d.:])\d+\.\d+(?!\d|\.\d)", text, re.ASCII):
+        return False  # of 1.5 days it makes the 1st of May, and of 5.30pm the 30th
     for hour, minute, second in re.findall(r"(\d+):(\d+)(?::(\d+))?", text, re.ASCII):
         if int(hour) > 24 or int(minute) > 59 or int(second or 0) > 60:
             return False
