@@ -14,6 +14,7 @@ from ..delivery.addresses import release_number
 from ..delivery.fields import list_of
 from ..delivery.queries import state_tree
 from ..delivery.release_facts import directories
+from ..delivery.survey import key_of
 from ..delivery.vocabulary import COMPLETE, DEPLOY, FAILED
 from ..formats.documents import dump, parse
 from ..formats.layout import REFS
@@ -74,7 +75,7 @@ def known_deployments(snapshot: Snapshot, summary: Summary) -> Known | None:
     if backend.repository is None or backend.repository.is_partial:
         return None
     kind = kind_of(tree.layout)
-    id_ = f"{backend.where}/{directory}".encode(errors="surrogateescape").hex()
+    id_ = key_of((), f"{backend.where}/{directory}")
     remembered, told = _read_entry(memory.get(kind, [id_]).get(id_, b""))
     try:
         lines, is_changed = _brought_up_to_date(snapshot, tree, remembered)

@@ -7,6 +7,7 @@ in one entry for a store, with the commit from which on it was looked for; so on
 from __future__ import annotations
 
 from ..delivery.queries import state_tree
+from ..delivery.survey import key_of
 from ..git.objects import Oid, is_whole_id
 from .events import Event
 
@@ -39,7 +40,7 @@ def last_events(snapshot: Snapshot, runs: Collection[str], *, are_all: bool) -> 
     if memory is None or repository is None or start is None or repository.history_ends():
         return _ledger(snapshot).last_events_of(runs)
     kind = kind_of(tree.layout, directory)
-    id_ = f"{backend.where}/{directory}".encode(errors="surrogateescape").hex()
+    id_ = key_of((), f"{backend.where}/{directory}")
     asked_from, known = _read_entry(memory.get(kind, [id_]).get(id_, b""))
     is_as_it_was = asked_from == start
     if not is_as_it_was:

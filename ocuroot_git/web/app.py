@@ -25,7 +25,7 @@ from ..formats.globs import GlobError
 from ..formats.layout import SIDES, StoreError
 from ..formats.printable import escaped
 from ..formats.times import format_seconds, parse_time
-from ..git.objects import Oid
+from ..git.objects import Oid, is_whole_id
 from . import (
     ansi,
     changes,
@@ -358,7 +358,7 @@ def _start() -> Oid | None:
 
 def _oid(text: str) -> Oid | None:
     """The id that a text is; None for a text that is none."""
-    return Oid(text) if len(text) == 40 and all(char in "0123456789abcdef" for char in text) else None
+    return Oid(text) if is_whole_id(text) else None
 
 
 def _wants_json() -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.lenient import split_work
+from ..delivery.tags import tags_in
 from ..delivery.vocabulary import DEPLOY, FAILED, OPEN, PRUNED
 from ..formats.layout import REFS, Damaged, StoredRef
 from ..formats.operation import Origin
@@ -80,11 +81,8 @@ def _release_row(facts: Facts, package: str, number: int) -> Page:
 
 
 def tags(stored: str, found: StoredObject | None) -> list[str]:
-    """The tags of a release: the links `…/@<tag>` that lead to it."""
-    head = stored.rpartition("/")[0] + f"/{STATE}"
-    links = found.links if found is not None else ()
-    names = (link.removeprefix(head) for link in links if link.startswith(head))
-    return sorted((name for name in names if name and "/" not in name), key=version_key)
+    """The tags of a release, in the order of versions."""
+    return sorted(tags_in(stored, found), key=version_key)
 
 
 def release(facts: Facts, stored: str) -> Page:

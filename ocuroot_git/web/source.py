@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Error
 from ..formats.refs import Ref, RefError
 from ..formats.times import format_seconds
-from ..git.objects import Oid
+from ..git.objects import Oid, is_whole_id
 
 if TYPE_CHECKING:
     from .facts import Facts
 
-_ID = re.compile("[0-9a-f]{40}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9.-]+\.[a-z]+", re.ASCII)
 _PATHS = {"gitlab": "-/commit", "bitbucket": "commits"}
 _PATHS |= dict.fromkeys(
@@ -28,7 +27,7 @@ def address_of_commit(repository: str, commit: str) -> str:
     """The page of a commit at the host that a repository's name begins with; empty where that is of no known kind."""
     host, _, path = _AZURE.sub(r"dev.azure.com/\1/\2/_git/\3", repository).partition("/")
     kind = next((kind for kind in _PATHS if kind in host), None)
-    if kind is None or _ID.fullmatch(commit) is None or _HOST.fullmatch(host) is None or not path.isprintable():
+    if kind is None or not is_whole_id(commit) or _HOST.fullmatch(host) is None or not path.isprintable():
         return ""
     return f"https://{host}/{path}/{_PATHS[kind]}/{commit}"
 
@@ -47,7 +46,7 @@ def source_commit(facts: Facts, package: str, commit: str) -> dict[str, Any] | N
         address = ""
     known = {"commit": commit, "address": address, "author": None, "time": None, "subject": None}
     repository = facts.snapshot.surroundings.code
-    if repository is None or _ID.fullmatch(commit) is None:
+    if repository is None or not is_whole_id(commit):
         return known
     try:
         if not repository.has(Oid(commit)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.delivering import copy_of, deploy, package, prepare, release, work_any
+from support.delivering import copy_of, deploy, package, prepare, release, with_store, work_any
 from support.original_stores import v3_branches
 from support.repositories import Repo
 from support.terminals import on_terminal
@@ -39,10 +39,7 @@ def told(repo: Repo, *arguments: str) -> list[tuple[str, str, str | None]]:
 @pytest.fixture(params=["1", "3"], scope="module")
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """A release that is in staging and production, by ann, and one that came to staging and failed in production."""
-    repo = Repo(tmp_path_factory.mktemp("made"))
-    repo.git("init", "-q")
-    repo.git("config", "ocuroot.repoAlias", "shop")
-    repo.ocuroot("init", "-q", f"--dialect={request.param}")
+    repo = with_store(tmp_path_factory.mktemp("made"), request.param)
     prepare(repo, "staging", "production")
     release(repo, package([deploy("staging")], [deploy("production")]), "web", "--tag=v1")
     repo.ocuroot("work", "any", "-q", "-m", "the first", env={**os.environ, **CI})

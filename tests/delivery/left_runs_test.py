@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.delivering import call, copy_of, deploy, package, prepare, release
+from support.delivering import call, deploy, forgetful_copy_of, package, prepare, release, with_store
 from support.repositories import Repo
 
 import ocuroot_git
@@ -20,10 +20,7 @@ UP = "test -e good"
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """Three packages: of web a deployment has failed and a later one too, of api one waits for another, of job all is
     well."""
-    repo = Repo(tmp_path_factory.mktemp("made"))
-    repo.git("init", "-q")
-    repo.git("config", "ocuroot.repoAlias", "shop")
-    repo.ocuroot("init", "-q", f"--dialect={request.param}")
+    repo = with_store(tmp_path_factory.mktemp("made"), request.param)
     prepare(repo, "staging", "production")
     for _ in range(2):
         release(repo, package([deploy("staging", UP)], [deploy("production", UP)]), "web")
@@ -37,9 +34,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def shop(made: Repo, tmp_path: Path) -> Repo:
-    repo = copy_of(made, tmp_path / "copy")
-    repo.ocuroot("cache", "-q", "--clear")
-    return repo
+    return forgetful_copy_of(made, tmp_path / "copy")
 
 
 def items(repo: Repo) -> tuple[list[str], list[str]]:

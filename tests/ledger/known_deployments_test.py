@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.delivering import copy_of, deploy, package, prepare, release
+from support.delivering import deploy, forgetful_copy_of, package, prepare, release, with_store
 from support.repositories import Repo
 
 import ocuroot_git
@@ -23,10 +23,7 @@ UP = "test -e good"
 @pytest.fixture(params=["1", "3"], scope="module")
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Repo:
     """Three packages: of web the newest release has failed in production, of api it waits for that, job is well."""
-    repo = Repo(tmp_path_factory.mktemp("made"))
-    repo.git("init", "-q")
-    repo.git("config", "ocuroot.repoAlias", "shop")
-    repo.ocuroot("init", "-q", f"--dialect={request.param}")
+    repo = with_store(tmp_path_factory.mktemp("made"), request.param)
     prepare(repo, "staging", "production")
     release(repo, package([deploy("staging")], [deploy("production")]), "web", "--tag=v1")
     release(repo, package([deploy("staging")]), "job")
@@ -39,9 +36,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def shop(made: Repo, tmp_path: Path) -> Repo:
-    repo = copy_of(made, tmp_path / "copy")
-    repo.ocuroot("cache", "-q", "--clear")
-    return repo
+    return forgetful_copy_of(made, tmp_path / "copy")
 
 
 def shown(repo: Repo, *arguments: str) -> tuple[int, str, str]:

@@ -65,10 +65,25 @@ def prepare_at(repo: Repo, place: str, *environments: str) -> Repo:
     return repo
 
 
+def with_store(path: Path, dialect: str) -> Repo:
+    """A new repository in an empty directory, with a store of a dialect."""
+    repo = Repo(path)
+    repo.git("init", "-q")
+    repo.ocuroot("init", "-q", f"--dialect={dialect}")
+    return repo
+
+
 def copy_of(repo: Repo, path: Path) -> Repo:
     """A copy of a repository at a path that does not exist: faster than to make the same again."""
     shutil.copytree(repo.path, path)
     return Repo(path)
+
+
+def forgetful_copy_of(repo: Repo, path: Path) -> Repo:
+    """A copy in which nothing is remembered of the store."""
+    copy = copy_of(repo, path)
+    copy.ocuroot("cache", "-q", "--clear")
+    return copy
 
 
 def want_environment(repo: Repo, name: str, **attributes: str) -> None:
