@@ -218,11 +218,13 @@ def _changes(tx: Transaction, backend: Backend, commit: Commit) -> list[_Change]
         if tree is not None and after.backend_of(tree)[0] == backend:
             trees[after.backend_of(tree)[1]] = tree
     found = []
+    strange = None
     for path, was, is_now in changed_files(repository, before_root, after_root):
         directory = next((one for one in sorted(trees, reverse=True) if path.startswith(one)), None)
         stored = None if directory is None else stored_ref(path[len(directory) :])
         if directory is None or stored is None:
-            raise _refusal(commit, path)
+            strange = strange or path
+            continue  # a ref tells more, where it changed one that is not undone either
         objects = [None if node is None else StoredObject.read(repository.data(node), path) for node in (was, is_now)]
         ref = trees[directory].layout.shown(stored)
         if _same(*objects):
@@ -231,6 +233,8 @@ def _changes(tx: Transaction, backend: Backend, commit: Commit) -> list[_Change]
             raise _refusal(commit, ref)
         asked = objects[0] is not None and not asks_for_nothing(earlier, Ref.parse(ref))
         found.append(_Change(ref, stored, *objects, asked=asked))
+    if strange is not None:
+        raise _refusal(commit, strange)
     if not found:
         raise Fatal(f"cannot undo commit {commit.oid[:12]}: it changed nothing")
     return sorted(found, key=lambda change: change.ref)
