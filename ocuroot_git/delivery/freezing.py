@@ -49,7 +49,7 @@ def freeze(
         gate = Gate.read(document, wanted["name"], gate_ref(STATE, wanted["name"]))
         return {**wanted, "cancelled": _cancel_pending(tx, gate) if cancels else []}
 
-    return write_both(stores, want, follow, "freeze", operation=operation)
+    return write_both(stores, want, follow, "freeze", f"freeze {name}", operation)
 
 
 def _free_name(tx: Transaction, name: str, document: Fields, *, is_fixed: bool) -> str:
@@ -99,7 +99,13 @@ def thaw(stores: Stores, names: list[str] | None, operation: Operation | None = 
             _remove(tx, STATE, name)
         return wanted
 
-    return write_both(stores, want, follow, "thaw", operation=operation)
+    return write_both(stores, want, follow, "thaw", _thaw_subject(names), operation)
+
+
+def _thaw_subject(names: list[str] | None) -> str:
+    if names is None:
+        return "thaw all that is closed"
+    return f"thaw {names[0]}" if len(names) == 1 else f"thaw {len(names)} gates"
 
 
 def _lowest_first(names: list[str]) -> list[str]:
@@ -186,4 +192,5 @@ def approve(
         tx.set(state_of(work, actor), document)
         return wanted
 
-    return write_both(stores, want, follow, "approve" if approves else "approve --reject", operation=operation)
+    verb = "approve" if approves else "reject"
+    return write_both(stores, want, follow, "approve" if approves else "approve --reject", f"{verb} {work}", operation)

@@ -95,6 +95,7 @@ def test_a_release_is_deployed_once_it_is_approved(shop: Repo) -> None:
     assert f"hint: git ocuroot approve {WEB} --environment production" in stderr
     assert f"{WEB}/deploy/staging/1" in shop.ocuroot("work", "list")
     assert shop.ocuroot(*APPROVE, "-m", "seen it", env=identity(ANN)).endswith(f"+1/custom/approval/production/{ANN}")
+    assert shop.git("log", "-1", "--format=%s", "state") == f"approve {PRODUCTION}"
     for marker in "+@":
         document = shop.value(f"shop/-/web/{marker}1/custom/approval/production/{ANN}")
         assert (document["approved"], document["by"], document["reason"]) == (True, ANN, "seen it")

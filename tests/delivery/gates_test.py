@@ -63,6 +63,7 @@ def test_after_a_freeze_nothing_starts_until_it_is_thawed(shop: Repo) -> None:
     before = commits(shop)
     assert shop.ocuroot(*FREEZE, "production") == f"{GATES}/production"
     assert commits(shop) == before + 1
+    assert shop.git("log", "-1", "--format=%s", "state") == "freeze production"
     assert shop.value(f"{GATES}/production") == shop.value("+/custom/gate/production")
     words = f"cannot start '{PRODUCTION}/1': it waits for gate 'production', which is closed by "
     for command in ("start", "exec"):
@@ -77,6 +78,7 @@ def test_after_a_freeze_nothing_starts_until_it_is_thawed(shop: Repo) -> None:
     assert "which is closed by " in shop.ocuroot("work", "list")
     assert "incident 42" in shop.ocuroot("release", "show", WEB)
     shop.ocuroot("thaw", "production")
+    assert shop.git("log", "-1", "--format=%s", "state") == "thaw production"
     assert shop.run("get", f"{GATES}/production").returncode == 1
     assert work_any(shop) == [f"complete\t{PRODUCTION}/1"]
 
@@ -246,6 +248,7 @@ def test_a_freeze_says_what_it_closes_and_refuses_what_would_close_nothing(shop:
     assert [gate["name"] for gate in listed(shop)] == ["production", "production-2", "weekly"]
     assert "closed deny" in shop.ocuroot("gate", "list")
     shop.ocuroot("thaw", "--all")
+    assert shop.git("log", "-1", "--format=%s", "state") == "thaw all that is closed"
     assert shop.ocuroot("gate", "list") == ""
 
 
