@@ -99,6 +99,7 @@ class _Surroundings:
         self._memory: Memory | None = None
         self.derived: dict[str, dict[str, Any]] = {}
         self.progress: Callable[[int, int], None] | None = None
+        self.before_waiting: Callable[[], None] | None = None
 
     def backend(self, side: Side) -> tuple[Backend, str]:
         location = self._settings.location(side)

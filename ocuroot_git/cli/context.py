@@ -63,6 +63,8 @@ class Context:
                 self.terminal.remark(f"Made a store on {where}")
             self._stores = stores_of(self.settings)
             self._stores.repeated = self._tell_repeated
+            if self._writes:
+                self._stores.surroundings.before_waiting = self._expect_signals
             if self.terminal.shows_progress:
                 self._stores.surroundings.progress = self._show_progress
         return self._stores
@@ -168,6 +170,11 @@ class Context:
     def _tell_repeated(self, carried: Carried) -> None:
         name, commit = carried.operation.name, carried.commit[:12]
         self.terminal.remark(f"operation '{name}' was carried out before, in commit {commit}")
+
+    def _expect_signals(self) -> None:
+        from .signals import interrupt_by_signals  # late: mostly nothing comes to wait
+
+        interrupt_by_signals()
 
     def _show_progress(self, done: int, total: int) -> None:
         from .progress import Meter

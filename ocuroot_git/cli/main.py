@@ -77,8 +77,10 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
             status = _dispatch(words, terminal, environ)
             terminal.finish()
             return status
-        except KeyboardInterrupt:
-            return _die_of_interrupt()
+        except KeyboardInterrupt as interrupt:
+            from .signals import die_of
+
+            return die_of(interrupt)
         except BrokenPipeError:
             silence_stdout()
             return 141
@@ -175,12 +177,3 @@ def _trace(terminal: Terminal) -> None:
         import traceback
 
         trace(terminal.environ, traceback.format_exc().rstrip())
-
-
-def _die_of_interrupt() -> int:
-    """End as a process ends that knows nothing of Ctrl-C, so that a calling shell sees what happened."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGINT)
-    return 130

@@ -121,6 +121,8 @@ def _let_wait(
     what = (change.objects, change.names, change.files)
     if retry.waiting is not None and what == retry.what_waits:
         return True
+    if snapshot.surroundings.before_waiting is not None:
+        snapshot.surroundings.before_waiting()
     name = outbox.new_name()
     with retry.sending(name):
         does_wait, failure = outbox.put(name, change.to_bytes(), retry.waiting)

@@ -78,6 +78,9 @@ if TYPE_CHECKING:
         """Told how many packages or directories of how many are read, where that may take long; with both the same at
         the end."""
 
+        before_waiting: Callable[[], None] | None
+        """Called before a change is left to wait for another writer, from where it is taken back if we are interrupted."""
+
         def note_write(self) -> None:
             """Take note that something was written: under the name of this repository, if that was needed."""
 

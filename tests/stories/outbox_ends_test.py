@@ -143,18 +143,31 @@ def test_a_server_that_lets_go_of_nothing_for_a_while(contended: Contended, time
         assert value(two, "+/custom/a") is None
 
 
-def test_who_is_interrupted_takes_its_change_back(contended: Contended) -> None:
-    """Ctrl-C means that the change is not wanted: nobody is to make it minutes later."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_is_interrupted_takes_its_change_back(contended: Contended, number: int) -> None:
+    """Ctrl-C, or a job that is cancelled, means that the change is not wanted: nobody is to make it minutes later."""
     one, two = contended.clone("one"), contended.clone("two")
     contended.lose(1)
     running = begin(one, "set", "+/custom/a", "1")
     while contended.waited() == 0:
         assert running.poll() is None, running.communicate()
     os.kill(running.pid, signal.SIGSTOP)  # so that it cannot make the change itself before it is interrupted
-    os.kill(running.pid, signal.SIGINT)
+    os.kill(running.pid, number)
     os.kill(running.pid, signal.SIGCONT)
     assert running.communicate(timeout=60) == ("", "")
-    assert running.returncode == -signal.SIGINT
+    assert running.returncode == -number
     assert contended.waiting() == []
     two.ocuroot("set", "+/custom/b", "2")
     assert value(two, "+/custom/a") is None
+
+
+def test_what_nohup_lets_live_goes_on(contended: Contended) -> None:
+    one = contended.clone("one")
+    contended.lose(1)
+    running = begin(one, "set", "+/custom/a", "1", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    while contended.waited() == 0:
+        assert running.poll() is None, running.communicate()
+    os.kill(running.pid, signal.SIGHUP)
+    assert running.communicate(timeout=60) == ("", "")
+    assert running.returncode == 0
+    assert value(one, "+/custom/a") == "1"
