@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -11,15 +12,33 @@ from pathlib import Path
 import pytest
 from support.program import TOP
 
+OPTIONS: list[tuple[tuple[str, ...], int]] = [
+    ((), 12),
+    (("--remote",), 3),
+    (("--remote", "--combine"), 3),
+    (("--remote", "--lost"), 3),
+]
 
-@pytest.mark.parametrize(("options", "rounds"), [((), 12), (("--remote",), 3), (("--remote", "--combine"), 4)])
+
+def play(directory: Path, *options: str, rounds: int) -> tuple[int, str, str]:
+    """How a run of the script ends: its status and what it prints; and its command, to run it again."""
+    script, seed = TOP / "tests" / "support" / "gate_races.py", random.randrange(10**6)
+    command = [sys.executable, str(script), str(directory), *options, "--rounds", str(rounds), "--seed", str(seed)]
+    environ = {**os.environ, "PYTHONPATH": str(TOP / "tests")}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize(("options", "rounds"), OPTIONS)
 def test_nothing_starts_after_a_freeze(tmp_path: Path, options: tuple[str, ...], rounds: int) -> None:
-    """A long run is done by hand: `python tests/support/gate_races.py DIRECTORY --rounds 2500`."""
-    seed = random.randrange(10**6)
-    command = [sys.executable, str(TOP / "tests" / "support" / "gate_races.py"), str(tmp_path), *options]
-    arguments = ["--rounds", str(rounds), "--seed", str(seed)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (seed, done.stdout, done.stderr)
-    report = json.loads(done.stdout)
-    assert report["after"] == report["failed"] == 0, (seed, report)
-    assert report["frozen"] > 0 and report["killed"] > 0, (seed, report)
+    """A long run is done by hand: `PYTHONPATH=tests python tests/support/gate_races.py DIRECTORY --rounds 2500`."""
+    status, printed, told = play(tmp_path, *options, rounds=rounds)
+    assert status == 0, told
+    report = json.loads(printed)
+    assert report["after"] == report["failed"] == 0, told
+    assert report["frozen"] > 0 and report["killed"] > 0, told
+
+
+def test_it_is_noticed_where_starts_do_not_look(tmp_path: Path) -> None:
+    status, printed, told = play(tmp_path, "--blind", rounds=20)
+    assert status == 1 and "started after the freeze" in printed, told
