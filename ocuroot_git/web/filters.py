@@ -19,7 +19,7 @@ from ..formats.documents import MISSING, dump
 from ..formats.layout import REFS
 from ..formats.refs import Ref, RefError
 from ..formats.times import lasted, parse_time
-from . import addresses, ansi, pictures, times
+from . import addresses, ansi, compiled, pictures, times
 from .json_text import difference, lines
 from .lists import PER_PAGE
 from .masking import masked
@@ -48,6 +48,7 @@ STATUS_NAMES = {
 def install(app: Flask) -> None:
     """Give the templates of an application what they use."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    compiled.use(app.jinja_env)
     app.jinja_env.filters.update(
         segments=segments,
         release_number=release_number,
