@@ -43,6 +43,17 @@ def load() -> None:
         importlib.import_module(name)
 
 
+def load_page() -> None:
+    """Import what the page needs, once somebody wants it."""
+    if "ocuroot_git.web" not in sys.modules:
+        import ocuroot_git.web
+
+        for module in pkgutil.walk_packages(ocuroot_git.web.__path__, "ocuroot_git.web."):
+            importlib.import_module(module.name)
+        gc.collect()
+        gc.freeze()
+
+
 class Request:
     """One run of the program: its words, its environment, its directory, and the file descriptors handed over."""
 
@@ -116,6 +127,8 @@ def serve(control: socket.socket, program: str) -> None:
             request = receive(control)
             if request is None:
                 return
+            if request.words[:1] in ([b"site"], [b"view"]):
+                load_page()
             pid = os.fork()
             if pid == 0:
                 become_the_program(request, launcher)
