@@ -110,14 +110,10 @@ class DirectoryFiles:
                 elif (after := step[entry.name]) is not None:
                     then.append((entry, f"{path}/{entry.name}", after))
 
-    def count(self, tree: Entry, file: str) -> int:
-        found = self.children(tree)
-        return sum(self.count(node, file) if node.is_directory else node.name == file for node in found)
-
-    def outline(self, tree: Entry, shape: Shape, file: str) -> tuple[Outline, int, dict[str, Entry]]:
+    def outline(self, tree: Entry, shape: Shape, file: str) -> tuple[Outline, dict[str, Entry], list[Entry]]:
         names = []
         nodes = {}
-        number = 0
+        below = []
         looked_into = [(tree, shape)]
         for directory, inside in looked_into:
             for node in self.children(directory):
@@ -125,17 +121,27 @@ class DirectoryFiles:
                 if not node.is_directory:
                     if node.name == file:
                         names.append(FILE)
-                        number += 1
                     continue
                 names.append(node.name)
                 if inner is not None:
                     looked_into.append((node, inner))
+                elif directory is tree:
+                    nodes[node.name] = node
                 else:
-                    number += self.count(node, file)
-                    if directory is tree:
-                        nodes[node.name] = node
+                    below.append(node)
             names.append(END)
-        return tuple(names), number, nodes
+        return tuple(names), nodes, below
+
+    def count(self, trees: Iterable[Entry], file: str) -> int:
+        todo = list(trees)
+        number = 0
+        for directory in todo:
+            for node in self.children(directory):
+                if node.is_directory:
+                    todo.append(node)
+                else:
+                    number += node.name == file
+        return number
 
     def name(self, node: Entry) -> str:
         return node.name

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from ..formats.documents import dump, parse_bytes, to_bytes
 from ..formats.layout import REFS
-from ..formats.refs import INTENT, STATE
 from ..git.objects import ObjectError
 from ..store.draft import Draft
 from . import release_facts
@@ -31,8 +30,10 @@ if TYPE_CHECKING:
 
     Customs = dict[str, str]
     """The ids of the directories of custom documents of those releases that have some, by the names of theirs."""
+    Counts = dict[str, int]
+    """How many documents and links lie below `@`, and below `+`."""
 
-KIND: Final = "package/5"
+KIND: Final = "package/6"
 """Its number is raised whenever the meaning of what is remembered changes; the dialect of the store is added to it."""
 _MANY: Final = 8
 """Packages to be read from which on it pays that libgit2 keeps nothing of them."""
@@ -43,22 +44,18 @@ class Facts(Record):
 
     `releases` are the numbers of its releases: of those that have a document, and of those that lack theirs and have
     work; `unsettled` are the releases in which some work has not ended well or for good, or whose names are not as they
-    should be; `below` is what lies below the package's markers and releases: `@/deploy`, `+3/custom`, `@2/op`; `counts`
-    says how many documents and links lie below `@` and below `+`.
+    should be; `below` is what lies below the package's markers and releases: `@/deploy`, `+3/custom`, `@2/op`.
     """
 
-    __slots__ = ("below", "counts", "releases", "unsettled")
+    __slots__ = ("below", "releases", "unsettled")
 
-    def __init__(
-        self, releases: tuple[int, ...], unsettled: tuple[int, ...], below: frozenset[str], counts: tuple[int, int]
-    ) -> None:
+    def __init__(self, releases: tuple[int, ...], unsettled: tuple[int, ...], below: frozenset[str]) -> None:
         self.releases = releases
         self.unsettled = unsettled
         self.below = below
-        self.counts = counts
 
     def to_text(self) -> str:
-        return dump([self.releases, self.unsettled, sorted(self.below), self.counts], None)
+        return dump([self.releases, self.unsettled, sorted(self.below)], None)
 
     def to_bytes(self) -> bytes:
         return to_bytes(self.to_text())
@@ -67,10 +64,9 @@ class Facts(Record):
     def of_bytes(cls, data: bytes) -> Facts | None:
         """What `to_bytes` wrote; None for what is of another shape."""
         try:
-            releases, unsettled, below, counts = parse_bytes(data)
-            at, plus = list_of(int, counts)
+            releases, unsettled, below = parse_bytes(data)
             numbers = tuple(list_of(int, releases)), tuple(list_of(int, unsettled))
-            return cls(*numbers, frozenset(list_of(str, below)), (at, plus))
+            return cls(*numbers, frozenset(list_of(str, below)))
         except (ValueError, TypeError):
             return None
 
@@ -172,22 +168,24 @@ def read(
     package: Node,
     customs: Customs | None = None,
     releases: KnownReleases | None = None,
+    counts: Counts | None = None,
 ) -> Facts:
     """What the names below a package's tree say. Raises ObjectError.
 
-    `customs` takes up the custom documents of releases, for those who go on to compare them. `releases` are those of
-    which it is remembered what they say, and take up the others.
+    `customs` takes up the custom documents of releases, for those who go on to compare them, and `counts` how many
+    documents there are, for those who want to know. `releases` are those of which it is remembered what they say, and
+    take up the others.
     """
     numbers = []
     unsettled = set()
     below = set()
-    counts = {STATE: 0, INTENT: 0}
-    reader = ReleaseReader(files, layout)
+    reader = ReleaseReader(files, layout, is_counting=counts is not None)
     for head, node in directories(files, package):
         if head[0] not in "@+":
             continue
         release = releases.find(reader, files, head, node) if releases is not None else reader.read(head, node)
-        counts[head[0]] += release.count
+        if counts is not None and release.count is not None:
+            counts[head[0]] += release.count
         below.update([f"{head}/{word}" for word in release.words])
         if customs is not None and release.custom:
             customs[head] = release.custom
@@ -197,4 +195,4 @@ def read(
             if not (release.has_document and release.is_settled):
                 unsettled.add(number)
     sorted_numbers = tuple(sorted({*numbers})), tuple(sorted(unsettled))
-    return Facts(*sorted_numbers, frozenset(below), (counts[STATE], counts[INTENT]))
+    return Facts(*sorted_numbers, frozenset(below))

@@ -282,4 +282,4 @@ def _facts(snapshot: Snapshot, tree: StoreTree, names: Collection[str], problems
     return found
 
 
-_NOTHING = Facts((), (), frozenset(), (0, 0))
+_NOTHING = Facts((), (), frozenset())

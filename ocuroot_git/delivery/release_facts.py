@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Layout
     from ..git.objects import Nested, Outline, Shape
 
-KIND: Final = "release-facts/3"
+KIND: Final = "release-facts/4"
 """Its number is raised whenever the meaning of what is remembered changes; dialect and side of the store are added."""
 CUSTOM: Final = "custom"
 OP: Final = "op"
@@ -40,14 +40,21 @@ class ReleaseFacts(Record):
     """What there is in a directory of a package whose name begins with `@` or `+`.
 
     `has_document` says whether it has one itself, `has_work` whether there is work in it, `is_settled` whether all of
-    that has ended well or for good; `count` is the number of documents and links, `words` says what of `custom`,
-    `deploy` and `op` is there, `custom` is the id of the directory of custom documents, empty where there is none.
+    that has ended well or for good; `words` says what of `custom`, `deploy` and `op` is there, `custom` is the id of
+    the directory of custom documents, empty where there is none. `count` is the number of documents and links, None
+    where nobody asked: most of what has to be read for it is read for nothing else.
     """
 
     __slots__ = ("count", "custom", "has_document", "has_work", "is_settled", "words")
 
     def __init__(
-        self, has_document: bool, has_work: bool, is_settled: bool, count: int, words: tuple[str, ...], custom: str
+        self,
+        has_document: bool,
+        has_work: bool,
+        is_settled: bool,
+        count: int | None,
+        words: tuple[str, ...],
+        custom: str,
     ) -> None:
         self.has_document = has_document
         self.has_work = has_work
@@ -58,7 +65,8 @@ class ReleaseFacts(Record):
 
     def to_text(self) -> str:
         flags = f"{self.has_document:d}{self.has_work:d}{self.is_settled:d}"
-        return f"{flags} {self.count} {','.join(self.words)} {self.custom}"
+        count = self.count if self.count is not None else "-"
+        return f"{flags} {count} {','.join(self.words)} {self.custom}"
 
     @classmethod
     def of_text(cls, text: str) -> ReleaseFacts | None:
@@ -67,7 +75,8 @@ class ReleaseFacts(Record):
             flags, count, words, custom = text.split(" ")
             has_document, has_work, is_settled = map(_FLAGS.__getitem__, flags)
             found = tuple(words.split(",")) if words else ()
-            return cls(has_document, has_work, is_settled, int(count), found, custom)
+            number = int(count) if count != "-" else None
+            return cls(has_document, has_work, is_settled, number, found, custom)
         except (ValueError, KeyError):
             return None
 
@@ -75,7 +84,8 @@ class ReleaseFacts(Record):
 class ReleaseReader:
     """Reads what the names below releases say. Most releases of a package have the same: that is judged once."""
 
-    def __init__(self, files: Files, layout: Layout) -> None:
+    def __init__(self, files: Files, layout: Layout, *, is_counting: bool) -> None:
+        self.is_counting = is_counting
         self._files = files
         self._layout = layout
         self._shape: Shape = {type_: {"*": _OF_WORK} for type_ in layout.work_types}
@@ -84,11 +94,14 @@ class ReleaseReader:
     def read(self, head: str, release: Node) -> ReleaseFacts:
         """What the names below a release say. Raises ObjectError."""
         is_release = self._layout.release_number(head) is not None
-        outline, count, nodes = self._files.outline(release, self._shape if is_release else {}, OBJECT_FILE)
+        outline, nodes, below = self._files.outline(release, self._shape if is_release else {}, OBJECT_FILE)
         names = self._met.get((outline, is_release))
         if names is None:
             names = self._met[outline, is_release] = self._judge(nested(outline, self._shape if is_release else {}))
         custom = self._files.oid(nodes[CUSTOM]) if CUSTOM in nodes else ""
+        count = None
+        if self.is_counting:
+            count = outline.count(FILE) + self._files.count([*nodes.values(), *below], OBJECT_FILE)
         return ReleaseFacts(names.has_document, names.has_work, names.is_settled, count, names.words, custom)
 
     def _judge(self, release: Nested) -> _Names:
@@ -122,7 +135,7 @@ class KnownReleases:
         key = f"{head} {files.oid(node)}"
         text = self._known.get(key)
         facts = ReleaseFacts.of_text(text) if text is not None else None
-        if facts is None:
+        if facts is None or (facts.count is None and reader.is_counting):
             facts = reader.read(head, node)
         self._found[key] = facts
         return facts
@@ -150,10 +163,12 @@ def _entries(data: bytes) -> Iterator[tuple[str, str]]:
 def work_out(layout: Layout, data: bytes, find: Callable[[str], tuple[Files, Node]]) -> bytes:
     """What should be remembered instead of an entry, from the trees that it names, which `find` gives by their ids."""
     lines = []
-    for key, _ in _entries(data):
+    for key, text in _entries(data):
         head, _, oid = key.partition(" ")
         files, node = find(oid)
-        lines.append(f"{key} {ReleaseReader(files, layout).read(head, node).to_text()}")
+        known = ReleaseFacts.of_text(text)
+        reader = ReleaseReader(files, layout, is_counting=known is None or known.count is not None)
+        lines.append(f"{key} {reader.read(head, node).to_text()}")
     return ";".join(lines).encode()
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Layout
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
-    from .index import Customs, Facts
+    from .index import Counts, Customs, Facts
     from .release_facts import KnownReleases
 
     Nodes = tuple[Node | None, Node | None]
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Summary(Record):
     """What lies below a directory of both stores: how much, and where there is something to look at, by package.
 
-    `counts` says how many documents and links there are in state, and in intent.
+    `counts` says how many documents and links there are in state, and in intent; None where nobody asked.
     `unsettled` has the releases in which some work has not ended well or for good; `ops` those that have ops;
     `differing` where both stores differ; `unread` the packages of which all must be looked at, because something in
     them is bad, or not written yet; `is_entangled` says that documents of packages cannot be compared each by itself.
@@ -46,7 +46,7 @@ class Summary(Record):
 
     def __init__(
         self,
-        counts: tuple[int, int] = (0, 0),
+        counts: tuple[int, int] | None = None,
         unsettled: dict[str, list[int]] | None = None,
         ops: dict[str, list[int]] | None = None,
         differing: dict[str, Heads] | None = None,
@@ -65,7 +65,8 @@ class Summary(Record):
         if self.unsettled or self.ops or self.differing or self.unread or self.is_entangled:
             differing = {name: [of.state, of.intent, of.deployments] for name, of in self.differing.items()}
             rest = " " + dump([self.unsettled, self.ops, differing, self.unread, self.is_entangled], None)
-        return f"{self.counts[0]} {self.counts[1]}{rest}"
+        counts = self.counts if self.counts is not None else ("-", "-")
+        return f"{counts[0]} {counts[1]}{rest}"
 
     def to_bytes(self) -> bytes:
         return self.to_text().encode(errors="surrogateescape")
@@ -76,7 +77,7 @@ class Summary(Record):
         state, _, rest = text.partition(" ")
         intent, _, rest = rest.partition(" ")
         try:
-            summary = cls((int(state), int(intent)))
+            summary = cls((int(state), int(intent)) if (state, intent) != ("-", "-") else None)
             if rest:
                 summary.unsettled, summary.ops, differing, unread, is_entangled = parse(rest)
                 for numbers in (*summary.unsettled.values(), *summary.ops.values()):
@@ -90,12 +91,18 @@ class Summary(Record):
 
     def merge(self, below: Summary) -> None:
         """Add what lies in a directory below."""
-        self.counts = (self.counts[0] + below.counts[0], self.counts[1] + below.counts[1])
+        if below.counts is not None:
+            self.add_counts(below.counts)
         self.unsettled.update(below.unsettled)
         self.ops.update(below.ops)
         self.differing.update(below.differing)
         self.unread += below.unread
         self.is_entangled = self.is_entangled or below.is_entangled
+
+    def add_counts(self, more: tuple[int, int]) -> None:
+        """Count more documents, where they are counted."""
+        if self.counts is not None:
+            self.counts = (self.counts[0] + more[0], self.counts[1] + more[1])
 
 
 def _heads(state: Document, intent: Document, deployments: Document) -> Heads:
@@ -113,6 +120,8 @@ def read_package(
     nodes: Nodes,
     on_the_way: list[Facts | None],
     releases: tuple[KnownReleases | None, KnownReleases | None] = (None, None),
+    *,
+    is_counting: bool,
 ) -> Summary:
     """What a package holds itself, without those below it, from its nodes alone. Raises ObjectError.
 
@@ -121,18 +130,21 @@ def read_package(
     """
     facts: list[Facts | None] = [None, None]
     customs: list[Customs] = [{}, {}]
-    counts = (0, 0)
+    total = (0, 0)
     for side, (tree, node) in enumerate(zip(trees, nodes)):
         if tree is None or node is None:
             continue
         if side and tree is trees[0]:
             facts[1], customs[1] = facts[0], customs[0]
             continue
-        read = facts[side] = index.read(tree.files, tree.layout, node, customs[side], releases[side])
-        found = by_side(tree.layout, side, read.counts, is_one=trees[0] is trees[1])
-        counts = (counts[0] + found[0], counts[1] + found[1])
+        counts: Counts = {STATE: 0, INTENT: 0}
+        facts[side] = index.read(
+            tree.files, tree.layout, node, customs[side], releases[side], counts if is_counting else None
+        )
+        found = by_side(tree.layout, side, (counts[STATE], counts[INTENT]), is_one=trees[0] is trees[1])
+        total = (total[0] + found[0], total[1] + found[1])
     on_the_way += [facts[0], facts[1] if trees[1] is not trees[0] else None]
-    summary = Summary(counts)
+    summary = Summary(total if is_counting else None)
     state, intent = trees
     of_state = facts[0]
     if state is not None and of_state is not None:

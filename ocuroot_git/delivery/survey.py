@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-KIND: Final = "summary/6"
+KIND: Final = "summary/7"
 """Its number is raised whenever the meaning of what is remembered changes; the dialects of the stores are added."""
 
 _MANY: Final = 8
@@ -75,9 +75,16 @@ def summary_of(snapshot: Snapshot, progress: Progress | None = None, *, fills_in
     return survey.of_all()
 
 
-def summary_of_trees(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> Summary:
-    """The summary of one or two trees of a snapshot."""
-    return _of_snapshot(snapshot, state, intent).of_all()
+def counts_of(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> tuple[int, int]:
+    """How many documents and links there are in one or two trees of a snapshot.
+
+    To count them everything is read, where most questions need but a part. What `summary_of` says is found on the way.
+    """
+    survey = _of_snapshot(snapshot, state, intent)
+    survey.is_counting = True
+    counts = survey.of_all().counts
+    assert counts is not None
+    return counts
 
 
 def _of_snapshot(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree | None) -> _Survey:
@@ -92,10 +99,10 @@ def _of_snapshot(snapshot: Snapshot, state: StoreTree | None, intent: StoreTree 
     return survey
 
 
-def summary_of_nodes(bases: Bases, path: str, nodes: Nodes, here: dict[str, Summary]) -> Summary:
+def summary_of_nodes(bases: Bases, path: str, nodes: Nodes, here: dict[str, Summary], *, is_counting: bool) -> Summary:
     """The summary of a directory, worked out from its trees; `here` are those that were worked out before."""
     survey = _Survey(*bases)
-    survey.here = here
+    survey.here, survey.is_counting = here, is_counting
     return survey.summary(path, nodes)
 
 
@@ -175,6 +182,8 @@ class _Survey:
         """What other processes know."""
         self.progress: Progress | None = None
         self.fills_index = False
+        self.is_counting = False
+        """Whether documents are counted; a summary without their number is as good as none then."""
 
     def of_all(self) -> Summary:
         """The summary of all there is."""
@@ -213,15 +222,21 @@ class _Survey:
         for directory in level:
             if self.has_ids and directory.path not in self._changed:
                 directory.key = self._key(directory)
-                directory.summary = self.here.get(directory.key)
+                directory.summary = self._of_use(self.here.get(directory.key))
                 if directory.summary is None:
                     wanted[directory.key] = directory
         if self.memory is None:
             return
         for key, data in self.memory.get(kind_of(self.bases), wanted).items():
-            known = Summary.of_text(data.decode(errors="surrogateescape"))
+            known = self._of_use(Summary.of_text(data.decode(errors="surrogateescape")))
             if known is not None:
                 wanted[key].summary = self.here[key] = known
+
+    def _of_use(self, summary: Summary | None) -> Summary | None:
+        return None if summary is not None and summary.counts is None and self.is_counting else summary
+
+    def _empty(self) -> Summary:
+        return Summary((0, 0) if self.is_counting else None)
 
     def _key(self, directory: _Directory) -> str:
         ids = [
@@ -269,7 +284,8 @@ class _Survey:
         """Give packages the summary of what they hold themselves, by two processes where there is much."""
         known = [directory for directory in packages if directory.path not in self._changed]
         for directory in packages:
-            directory.summary = Summary(unread=[directory.path])
+            directory.summary = self._empty()
+            directory.summary.unread.append(directory.path)
         for files, nodes in self._fetched(known):
             files.prefetch_below(nodes)
         prefetch_compared(self.bases, [directory.path for directory in known])
@@ -334,7 +350,14 @@ class _Survey:
         """The summary as a text, and on a line for each store what to remember of releases, and what the index says."""
         facts: list[Facts | None] = []
         try:
-            summary = read_package(self.bases, directory.path, directory.nodes, facts, (releases[0], releases[1]))
+            summary = read_package(
+                self.bases,
+                directory.path,
+                directory.nodes,
+                facts,
+                (releases[0], releases[1]),
+                is_counting=self.is_counting,
+            )
         except ObjectError:
             return ""
         kept = facts if self.fills_index else []
@@ -342,17 +365,16 @@ class _Survey:
         return "\n".join([summary.to_text(), *of_releases, *(one.to_text() if one is not None else "" for one in kept)])
 
     def _put_together(self, directory: _Directory) -> None:
-        summary = Summary() if directory.summary is None else directory.summary
-        summary.counts = (summary.counts[0] + directory.own_count, summary.counts[1])
+        summary = self._empty() if directory.summary is None else directory.summary
+        summary.add_counts((directory.own_count, 0))
         for below in directory.below:
             assert below.summary is not None
             summary.merge(below.summary)
             directory.is_lasting = directory.is_lasting and below.is_lasting
         if directory.has_object and directory.below and self._may_lead_away(directory):
             summary.is_entangled = True
-        if not directory.path:
-            at_top = self._global_counts(directory.nodes)
-            summary.counts = (summary.counts[0] + at_top[0], summary.counts[1] + at_top[1])
+        if not directory.path and self.is_counting:
+            summary.add_counts(self._global_counts(directory.nodes))
         directory.summary = summary
 
     def _may_lead_away(self, directory: _Directory) -> bool:
@@ -387,7 +409,7 @@ class _Survey:
 
     def _count(self, tree: StoreTree, top: Node, name: str) -> int:
         node = tree.files.child(top, name)
-        return tree.files.count(node, OBJECT_FILE) if node is not None and tree.files.is_tree(node) else 0
+        return tree.files.count([node], OBJECT_FILE) if node is not None and tree.files.is_tree(node) else 0
 
     def _remember(self, directories: list[_Directory]) -> None:
         new = {one.key: one.summary for one in directories if one.summary is not None}

@@ -152,23 +152,16 @@ class TreeReader:
                     raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
                 todo.append((node, path, step))
 
-    def count(self, tree: Node, file: str) -> int:
-        """How many files of a name there are in a directory and below it."""
-        return self._count([tree], file.encode())
-
-    def outline(self, tree: Node, shape: Shape, file: str) -> tuple[Outline, int, dict[str, Node]]:
-        """What is in a directory and in those below, as far as the shape says; what `count` says of it; and the nodes
-        of the directories right in it that are not looked into, by name.
-
-        Each directory is read once, be it looked into or counted.
+    def outline(self, tree: Node, shape: Shape, file: str) -> tuple[Outline, dict[str, Node], list[Node]]:
+        """What is in a directory and in those below, as far as the shape says; and the nodes of the directories that
+        are not looked into: by name of those right in it, and of those below.
         """
         raw_file = file.encode()
         known_names = self._known_names
         may_be_cut_short = self.loose_objects().are_there
         names: list[str] = []
         nodes: dict[str, Node] = {}
-        rest: list[Node] = []
-        number = 0
+        below: list[Node] = []
         looked_into = [(tree, shape)]
         for node, inside in looked_into:
             others = inside.get("*")
@@ -190,18 +183,19 @@ class TreeReader:
                     inner = inside.get(name, others)
                     if inner is not None:
                         looked_into.append((entry, inner))
+                    elif node is tree:
+                        nodes[name] = entry
                     else:
-                        rest.append(entry)
-                        if node is tree:
-                            nodes[name] = entry
+                        below.append(entry)
                 elif entry.raw_name == raw_file:
                     names.append(FILE)
-                    number += 1
             names.append(END)
-        return tuple(names), number + self._count(rest, raw_file), nodes
+        return tuple(names), nodes, below
 
-    def _count(self, todo: list[Node], raw_file: bytes) -> int:
-        """How many files of a name there are in some directories and below them, which are added to the list."""
+    def count(self, trees: Iterable[Node], file: str) -> int:
+        """How many files of a name there are in some directories and below them."""
+        todo = list(trees)
+        raw_file = file.encode()
         may_be_cut_short = self.loose_objects().are_there
         number = 0
         for node in todo:

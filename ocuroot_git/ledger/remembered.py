@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..delivery import index, left_runs, overview, release_facts, release_list, survey
+from ..delivery.summary import Summary
 from ..formats.layout import DIALECTS, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid, is_whole_id
 from ..git.program import GitError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Final, TypeVar
 
     from ..backends.base import Node
-    from ..delivery.summary import Nodes, Summary
+    from ..delivery.summary import Nodes
     from ..delivery.survey import Bases
     from ..formats.layout import Side
     from ..git.repository import Repository
@@ -86,7 +87,7 @@ class _Trees:
             if repository is not None and repository not in self._repositories:
                 self._repositories.append(repository)
         self._surroundings = stores.surroundings
-        self._summaries: dict[str, dict[str, Summary]] = {}
+        self._summaries: dict[tuple[str, bool], dict[str, Summary]] = {}
 
     def way_to_work_out(self, kind: str) -> WorkOut | None:
         """How entries of a kind are worked out; None for a kind that this version does not know."""
@@ -138,11 +139,13 @@ class _Trees:
     def _summary(self, dialects: list[str]) -> WorkOut | None:
         if len(dialects) != 2:
             return None
-        here = self._summaries.setdefault("/".join(dialects), {})
 
-        def work_out(id_: str, _: bytes) -> bytes | None:
+        def work_out(id_: str, data: bytes) -> bytes | None:
+            remembered = Summary.of_text(data.decode(errors="surrogateescape"))
+            is_counting = remembered is None or remembered.counts is not None
+            here = self._summaries.setdefault(("/".join(dialects), is_counting), {})
             bases, nodes, path = self._both(id_, dialects)
-            return _read(lambda: survey.summary_of_nodes(bases, path, nodes, here).to_bytes())
+            return _read(lambda: survey.summary_of_nodes(bases, path, nodes, here, is_counting=is_counting).to_bytes())
 
         return work_out
 

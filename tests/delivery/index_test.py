@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,12 @@ from ocuroot_git.delivery.executor import ExecutionOptions
 from ocuroot_git.delivery.problems import Problems
 from ocuroot_git.delivery.worker import Worker
 from ocuroot_git.errors import Conflict
+from ocuroot_git.git.tree_reader import TreeReader
 from ocuroot_git.ledger import deployments, remembered
 from ocuroot_git.ledger.chunks import Ledger
 from ocuroot_git.store.memory import FILE, Memory
 from ocuroot_git.store.snapshot import Snapshot
+from ocuroot_git.store.tree import StoreTree
 
 RUN: dict[str, Any] = {"type": "call", "release": "", "entrypoint": "", "output": {}}
 FUNCTION: dict[str, Any] = {"fn": {}, "id": "1"}
@@ -73,8 +76,13 @@ def answers(snapshot: Snapshot) -> dict[str, Any]:
         "applied": apply.dry_run(snapshot, None, strict=False).to_document(),
         "matches": [snapshot.match(glob) for glob in ("**/custom/*", "**/@1/**", "+/**")],
         "deployments": standing(snapshot, problems),
+        "counts": survey.counts_of(snapshot, *trees_of(snapshot)),
         "problems": problems.to_document(),
     }
+
+
+def trees_of(snapshot: Snapshot) -> tuple[StoreTree, StoreTree]:
+    return queries.state_tree(snapshot), queries.intent_tree(snapshot)
 
 
 def standing(snapshot: Snapshot, problems: Problems) -> list[tuple[Any, ...]]:
@@ -94,7 +102,13 @@ def without(stores: ocuroot_git.Stores, monkeypatch: pytest.MonkeyPatch) -> dict
         patch.setattr(deployments, "known_deployments", lambda snapshot, summary: None)
         patch.setattr(deployments, "last_events", lambda snapshot, runs, are_all: Ledger(snapshot).last_events_of(runs))
         patch.setattr(survey._Survey, "summary", lambda self, *place: summary.Summary(unread=sorted(known)))
+        patch.setattr(survey, "counts_of", lambda snapshot, *trees: counted(snapshot))
         return answers(snapshot)
+
+
+def counted(snapshot: Snapshot) -> tuple[int, int]:
+    """How many documents and links there are in state, and in intent."""
+    return len(snapshot.match("**", side="state")), len(snapshot.match("**", side="intent"))
 
 
 def change(tx: ocuroot_git.Transaction, package: str, number: int, what: str, is_there: bool) -> None:
@@ -179,16 +193,65 @@ def test_only_what_changed_is_read_again(store: Repo, monkeypatch: pytest.Monkey
     read: list[str] = []
     whole = summary.read_package
 
-    def noted(trees: Any, package: str, *rest: Any) -> Any:
+    def noted(trees: Any, package: str, *rest: Any, **options: Any) -> Any:
         read.append(package)
-        return whole(trees, package, *rest)
+        return whole(trees, package, *rest, **options)
 
     monkeypatch.setattr(survey, "read_package", noted)
     assert answers(ocuroot_git.open(str(store.path)).snapshot()) == before
     assert not read
     stores.set("r/-/a/@1/custom/x", 2)
     answers(ocuroot_git.open(str(store.path)).snapshot())
-    assert read == ["r/-/a"]
+    assert read == ["r/-/a"] * 2, "once for all that is asked, and once to count"
+
+
+@pytest.mark.parametrize("fewest", [64, 0])
+def test_documents_are_counted_where_their_number_is_asked_for(
+    store: Repo, monkeypatch: pytest.MonkeyPatch, fewest: int
+) -> None:
+    """For other questions most of what has to be read for that is not; and what was read before is counted then."""
+    monkeypatch.setattr(release_facts, "FEWEST", fewest)
+    stores = ocuroot_git.open(str(store.path))
+    with stores.transaction() as tx:
+        for number in (1, 2):
+            for what in ("release", "complete", "custom", "wanted custom"):
+                change(tx, "r/-/a", number, what, True)
+        change(tx, "r/-/b", 1, "pending", True)
+        tx.set("@/environment/e", {})
+        tx.set("+/environment/e", {})
+    read: list[int] = []
+    whole = TreeReader.count
+
+    def noted(self: TreeReader, trees: Iterable[Any], file: str) -> int:
+        read.append(whole(self, trees, file))
+        return read[-1]
+
+    monkeypatch.setattr(TreeReader, "count", noted)
+
+    def ask(*, is_counting: bool) -> None:
+        snapshot = ocuroot_git.open(str(store.path)).snapshot()
+        if is_counting:
+            assert survey.counts_of(snapshot, *trees_of(snapshot)) == counted(snapshot)
+        else:
+            assert [*survey.summary_of(snapshot).unsettled] == ["r/-/b"]
+
+    ask(is_counting=False)
+    assert not read
+    ask(is_counting=True)
+    assert read
+    read.clear()
+    for is_counting in (True, False):
+        ask(is_counting=is_counting)
+        assert not read, "it is known"
+    stores.set("r/-/a/@2/custom/y", 1)
+    ask(is_counting=False)
+    assert not read
+    ask(is_counting=True)
+    assert sum(read) < 8 if fewest == 0 else read
+    read.clear()
+    ask(is_counting=True)
+    assert not read
+    store.ocuroot("cache", "--verify")
 
 
 def test_of_many_releases_only_those_that_changed_are_read_again(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,11 +411,11 @@ def remember(store: Repo, data: bytes) -> None:
         b"[]",
         b"{}",
         b"[[1]]",
-        b'[[],["x"],[],[0,0]]',
-        b"[[],[1],[2],[0,0]]",
-        b"[1,2,3,4]",
+        b'[[],["x"],[]]',
+        b"[[],[1],[2]]",
+        b"[1,2,3]",
         b"[[],[],[],[]]",
-        b"[[],[],[]]",
+        b"[[],[]]",
     ],
 )
 def test_an_entry_of_another_shape_is_worked_out_again(store: Repo, data: bytes) -> None:
@@ -369,7 +432,7 @@ def test_fsck_asks_nothing_of_what_is_remembered(store: Repo) -> None:
     store.ocuroot("update", "--stdin", input='set r/-/a/+/deploy/production "no intent"\nset r/-/a/@/deploy/x 1\n')
     before = store.run("fsck", "-q")
     assert before.stdout.count("\n") == 2, before.stdout
-    remember(store, index.Facts((), (), frozenset(), (0, 0)).to_bytes())
+    remember(store, index.Facts((), (), frozenset()).to_bytes())
     assert store.run("fsck", "-q").stdout == before.stdout
 
 
@@ -398,9 +461,9 @@ def test_after_a_run_only_its_package_is_read_again(store: Repo, monkeypatch: py
     read: Counter[str] = Counter()
     whole = summary.read_package
 
-    def noted(trees: Any, name: str, *rest: Any) -> Any:
+    def noted(trees: Any, name: str, *rest: Any, **options: Any) -> Any:
         read[name.rpartition("/")[2]] += 1
-        return whole(trees, name, *rest)
+        return whole(trees, name, *rest, **options)
 
     monkeypatch.setattr(survey, "read_package", noted)
     monkeypatch.setattr("ocuroot_git.store.forked_walk._may_fork", lambda: False)

@@ -56,9 +56,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     of_survey, of_overview, of_index = summary.read_package, overview._package, index.read
 
-    def noted(trees: Any, package: str, *rest: Any) -> Any:
+    def noted(trees: Any, package: str, *rest: Any, **options: Any) -> Any:
         read.append(f"survey {package}")
-        return of_survey(trees, package, *rest)
+        return of_survey(trees, package, *rest, **options)
 
     def noted_here(snapshot: Any, name: str, *rest: Any) -> Any:
         read.append(f"overview {name}")

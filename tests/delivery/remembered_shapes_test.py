@@ -18,7 +18,7 @@ from ocuroot_git.delivery.release_facts import ReleaseFacts
 from ocuroot_git.delivery.summary import Summary
 from ocuroot_git.formats.layout import StoredRef
 
-FACTS = Facts((1, 2), (2,), frozenset(["@/deploy"]), (7, 1))
+FACTS = Facts((1, 2), (2,), frozenset(["@/deploy"]))
 PACKAGE = Package("r/-/a", (1, 2), {"e": "r/-/a/@1/deploy/e/1"}, (), ("e",), (2,))
 LEFT = [["r/-/a/@1/call/c/1", "pending", "", ""]]
 SUMMARY = Summary(

@@ -81,16 +81,18 @@ def test_of_any_tree(bare: Path, tmp_path: Path) -> None:
         expected = outlined(content, shape), len([*paths(content)])
         top = {name for name, value in content.items() if isinstance(value, dict)} if "*" not in shape else set()
         repository, node = tree(bare, content)
-        outline, count, nodes = repository.outline(node, shape, FILE)
+        outline, nodes, below = repository.outline(node, shape, FILE)
+        count = outline.count(objects.FILE) + repository.count([*nodes.values(), *below], FILE)
         assert (objects.nested(outline, shape), count) == expected
         assert {name: repository.name(one) for name, one in nodes.items()} == {
             name: name for name in top - shape.keys()
         }
-        assert repository.count(node, FILE) == count
+        assert repository.count([node], FILE) == count
         place = next(places)
         write(place, content)
         files = DirectoryFiles()
-        outline, count, entries = files.outline(Entry(str(place), "", True), shape, FILE)
+        outline, entries, others = files.outline(Entry(str(place), "", True), shape, FILE)
+        count = outline.count(objects.FILE) + files.count([*entries.values(), *others], FILE)
         assert (objects.nested(outline, shape), count) == expected
         assert entries.keys() == nodes.keys()
 
@@ -110,13 +112,24 @@ def test_what_is_named_otherwise_has_another_outline(bare: Path) -> None:
     assert len(outlines) == 4
 
 
-@pytest.mark.parametrize("shape", [{}, {"call": {}}])
+@pytest.mark.parametrize("shape", [{}, {"call": {}}, {"call": {"*": {}}}])
 @pytest.mark.parametrize("path", ["call", "call/build"])
 def test_of_a_tree_that_is_not_there(bare: Path, path: str, shape: Any) -> None:
     gone = Odd(b"40000", is_gone=True)
     repository, node = tree(bare, {path: gone} if "/" not in path else {"call": {"build": gone}})
     with pytest.raises(ObjectError, match="cannot read tree 1212"):
-        repository.outline(node, shape, FILE)
+        repository.count([node], FILE)
+    if path.count("/") < depth(shape):
+        with pytest.raises(ObjectError, match="cannot read tree 1212"):
+            repository.outline(node, shape, FILE)
+    else:
+        outline, *_ = repository.outline(node, shape, FILE)
+        assert outline[0] == "call", "what is not looked into is not read"
+
+
+def depth(shape: Any) -> int:
+    """How many directories deep a shape looks."""
+    return 1 + max(map(depth, shape.values())) if shape else 0
 
 
 def test_of_a_name_that_leads_out(bare: Path) -> None:

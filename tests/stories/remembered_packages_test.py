@@ -19,6 +19,7 @@ from support.sites import example
 
 import ocuroot_git
 from ocuroot_git.delivery import survey
+from ocuroot_git.delivery.queries import intent_tree, state_tree
 
 
 def workload(path: Path) -> Repo:
@@ -43,8 +44,9 @@ def dialect_2(path: Path) -> Repo:
 @pytest.mark.parametrize("make", [workload, example, early, dialect_2])
 def test_packages_are_told_of_by_themselves(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(make(tmp_path / "store").path)
-    summary = survey.summary_of(ocuroot_git.open().snapshot())
-    assert sum(summary.counts) > 30
+    snapshot = ocuroot_git.open().snapshot()
+    summary = survey.summary_of(snapshot)
+    assert sum(survey.counts_of(snapshot, state_tree(snapshot), intent_tree(snapshot))) > 30
     assert summary.unread == []
 
 

@@ -137,7 +137,7 @@ def _count_refs(snapshot: Snapshot) -> dict[Side, int]:
 
     Not in a remote store, of which everything would have to be fetched.
     """
-    from ...delivery.survey import summary_of_trees
+    from ...delivery.survey import counts_of
 
     trees: dict[Side, StoreTree] = {}
     for side in SIDES:
@@ -147,7 +147,7 @@ def _count_refs(snapshot: Snapshot) -> dict[Side, int]:
             continue
         if not tree.files.is_partial:
             trees[side] = tree
-    counts = summary_of_trees(snapshot, trees.get("state"), trees.get("intent")).counts
+    counts = counts_of(snapshot, trees.get("state"), trees.get("intent"))
     return {side: count for side, count in zip(SIDES, counts) if side in trees}
 
 
