@@ -251,11 +251,11 @@ class FunctionCall:
     def reader(self, output: Output, log: LogWriter) -> Output:
         from ..packages.calling import Answers
 
-        def entry(message: str, stream: int, attributes: dict[str, str]) -> None:
-            log.entry(message, stream, attributes)
-            output(stream, to_bytes(f"{message}\n"))
+        def entries(messages: list[str], stream: int, attributes: dict[str, str]) -> None:
+            log.add(messages, stream, attributes)
+            output(stream, to_bytes("".join([f"{message}\n" for message in messages])))
 
-        self._answers = Answers(entry)
+        self._answers = Answers(entries)
 
         def read(stream: int, data: bytes) -> None:
             if stream == 1 and self._answers is not None:

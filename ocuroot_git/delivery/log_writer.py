@@ -86,9 +86,9 @@ class LogWriter:
         """Add what was printed to stdout (1) or stderr (2)."""
         self._lines[stream].feed(data)
 
-    def entry(self, message: str, stream: int, attributes: dict[str, str]) -> None:
-        """Add an entry that is complete, with what is known of where it comes from."""
-        self._waiting.add(message, stream, timestamp(), attributes)
+    def add(self, messages: list[str], stream: int, attributes: dict[str, str]) -> None:
+        """Add entries that are complete, with what is known of where they come from."""
+        self._waiting.add_all(messages, stream, timestamp(), attributes)
 
     def say(self, message: str) -> None:
         """Add an entry of our own."""

@@ -59,10 +59,19 @@ class Log:
     def is_empty(self) -> bool:
         return not (self._head or self._tail or self._lines)
 
-    def add(self, message: str, stream: int, when: str, attributes: dict[str, str] | None = None) -> None:
+    def add(self, message: str, stream: int, when: str) -> None:
         """Append an entry of our own."""
-        entry: Fields = {"timestamp": when, "message": message, "stream": stream, "attributes": attributes or {}}
-        self._add(entry, _size(entry) if attributes else _size_of_text(message) + _ENTRY)
+        entry: Fields = {"timestamp": when, "message": message, "stream": stream, "attributes": {}}
+        self._add(entry, _size_of_text(message) + _ENTRY)
+
+    def add_all(self, messages: list[str], stream: int, when: str, attributes: dict[str, str]) -> None:
+        """Append entries of our own, with what is known of where they come from. Long ones are cut into several."""
+        around = _size({"timestamp": when, "message": "", "stream": stream, "attributes": attributes})
+        for message in messages:
+            for at in range(0, len(message) or 1, LONGEST_LINE):
+                piece = message[at : at + LONGEST_LINE]
+                entry = {"timestamp": when, "message": piece, "stream": stream, "attributes": attributes}
+                self._add(entry, around + _size_of_text(piece))
 
     def _add(self, entry: Fields, size: int) -> None:
         if not self._lines and not self._tail and self._head_size + size <= HEAD:

@@ -106,7 +106,7 @@ def call(
         "visible": sorted(permissions.environ),
         "shell": permissions.shell is not None,
     }
-    answers = Answers(lambda message, stream, attributes: output(message))
+    answers = Answers(lambda messages, stream, attributes: list(map(output, messages)))
 
     def read(stream: int, data: bytes) -> None:
         if stream == 1:

@@ -1,13 +1,13 @@
 """Calling a function of a package, in a process of its own: the package is evaluated, and the function called.
 
 The process is a command like any other that a run executes: it is started, timed and ended by `child_command`. It reads
-a request on stdin and answers on stdout, a JSON line each for what is printed, and a last one for the result. Nothing
+a request on stdin and answers on stdout, JSON lines for what is printed, and a last one for the result. Nothing
 else writes there, so that no secret passes unmasked.
 
     request   {"repository", "commit", "path", "top", "function": {"name", "pos"}, "inputs", "environments", "work_id",
                "visible": [names of variables], "shell": whether the top level may run commands,
                "git_dir": of a repository that the environment does not lead to}
-    entry     {"message", "stream", "attributes": {"thread", "filename", "line", "col"}}
+    entries   {"messages": [lines], "stream", "attributes": {"thread", "filename", "line", "col"}}
     result    {"done": {"outputs", "tags", "watch"}}, {"next": {"fn", "inputs"}} or {"error", "hint"}
 
 The function that a `repo.ocu.star` gives to `trigger` is called the same way. Its text is in the request, since it may
@@ -52,24 +52,31 @@ def command() -> list[str]:
 
 
 class Answers:
-    """Reads what the process answers. `entry` is given each entry; `result` is the result once there is one."""
+    """Reads what the process answers. `entries` is given what is printed: messages, their stream, and attributes.
 
-    def __init__(self, entry: Callable[[str, int, dict[str, str]], None]) -> None:
-        self._entry = entry
-        self._rest = b""
+    `result` is the result once there is one.
+    """
+
+    def __init__(self, entries: Callable[[list[str], int, dict[str, str]], None]) -> None:
+        self._entries = entries
+        self._pieces: list[bytes] = []
+        """Of a line whose end has not come yet: it may be many megabytes long."""
         self.result: Fields | None = None
 
     def feed(self, data: bytes) -> None:
         """Take more of what the process wrote to stdout."""
         import json
 
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
+        *ends, rest = data.split(b"\n")
+        for end in ends:
+            line = b"".join([*self._pieces, end])
+            self._pieces.clear()
             report = json.loads(line)
-            if "message" in report:
-                self._entry(report["message"], report["stream"], report["attributes"])
+            if "messages" in report:
+                self._entries(report["messages"], report["stream"], report["attributes"])
             else:
                 self.result = report
+        self._pieces.append(rest)
 
 
 def main() -> int:
@@ -212,12 +219,13 @@ class Opened:
         self.write = files.write
 
     def print(self, text: str, place: Place) -> None:
-        self._say(self.secrets.mask(text), 1, place)
+        self._say([self.secrets.mask(text)], 1, place)
 
-    def _say(self, message: str, stream: int, place: Place) -> None:
-        file, line, column = place
-        attributes = {"thread": self._thread, "filename": file, "line": str(line), "col": str(column)}
-        self._answer({"message": message, "stream": stream, "attributes": attributes})
+    def _say(self, messages: list[str], stream: int, place: Place) -> None:
+        if messages:
+            file, line, column = place
+            attributes = {"thread": self._thread, "filename": file, "line": str(line), "col": str(column)}
+            self._answer({"messages": messages, "stream": stream, "attributes": attributes})
 
     def shell(
         self, command: str, program: str, folder: str, env: dict[str, str], mute: bool, go_on: bool, place: Place
@@ -230,13 +238,12 @@ class Opened:
         streams = {1: Stream(self.secrets), 2: Stream(self.secrets)}
 
         def output(stream: int, text: str) -> None:
-            for line in streams[stream].feed(text) if not mute else ():
-                self._say(line, stream, place)
+            if not mute:
+                self._say(streams[stream].feed(text), stream, place)
 
         status, stdout, stderr = commands.run(script(command, program, folder, env), output)
         for stream, left in streams.items():
-            for line in left.finish():
-                self._say(line, stream, place)
+            self._say(left.finish(), stream, place)
         if self._signals.received:
             raise HostError("the run was asked to end")
         return answer(command, status, stdout, stderr, go_on)

@@ -73,10 +73,12 @@ class Secrets:
         """How many characters at the end of a text may be the beginning of a secret."""
         longest = 0
         for form in self._forms:
-            for length in range(min(len(form) - 1, len(text)), longest, -1):
-                if text.endswith(form[:length]):
-                    longest = length
-                    break
+            end = text[-(len(form) - 1) :] if len(form) > 1 else ""
+            at = end.find(form[0])
+            while 0 <= at < len(end) - longest:
+                if form.startswith(end[at:]):
+                    longest = len(end) - at
+                at = end.find(form[0], at + 1)
         return longest
 
 

@@ -340,6 +340,21 @@ def test_long_lines_are_cut_between_characters() -> None:
         assert max(len(message.encode()) for message in messages) <= LONGEST_LINE
 
 
+def test_what_a_function_prints_takes_what_it_was_counted_for_and_is_cut() -> None:
+    from ocuroot_git.delivery.logs import LONGEST_LINE, Log
+
+    about = {"thread": "build", "filename": "web.ocu.star", "line": "12", "col": "5"}
+    text = 'x"\\\n\033é' * LONGEST_LINE
+    log = Log()
+    log.add_all(["", text], 1, "2026-11-26T12:00:00Z", about)
+    counted = sum(size for _, size in log._head)
+    entries = log.to_document()
+    assert "".join(entry["message"] for entry in entries) == text
+    assert all(entry["attributes"] == about and len(entry["message"]) <= LONGEST_LINE for entry in entries)
+    taken = len(json.dumps({"body": entries}, indent=2, ensure_ascii=False).encode())
+    assert taken - 200 <= counted <= taken + 200
+
+
 def test_what_was_told_is_not_said_to_be_left_out() -> None:
     """A reader who comes back to a log, while more and more of it is left out, counts each line once."""
     from ocuroot_git.delivery.logs import Log, number_of

@@ -71,7 +71,7 @@ Entries = list[tuple[str, int, dict[str, str]]]
 def ask(repo: Repo, name: str, /, *, line: int = 1, path: str = "p.ocu.star", **inputs: Any) -> tuple[Any, Entries]:
     """What a function gives, and what was printed on the way."""
     entries: Entries = []
-    answers = Answers(lambda message, stream, attributes: entries.append((message, stream, attributes)))
+    answers = Answers(lambda messages, *about: entries.extend((message, *about) for message in messages))
     with begun(repo, name, inputs, line, path) as process:
         assert process.stdout is not None
         answers.feed(process.stdout.read())
@@ -106,6 +106,25 @@ def test_keys_of_inputs_are_in_order(repo: Repo) -> None:
 def test_a_function_of_the_older_kind(repo: Repo) -> None:
     commit(repo, 'def f(ctx):\n    return done(outputs = {"x": ctx.inputs.x, "id": ctx.work_id})\n')
     assert ask(repo, "f", x=1)[0]["done"]["outputs"] == {"x": 1, "id": "1"}
+
+
+def test_the_lines_of_a_command_come_together(repo: Repo) -> None:
+    commit(repo, 'def f():\n    print("a")\n    host.shell("seq 20000")\n')
+    with begun(repo, "f", {}) as process:
+        assert process.stdout is not None
+        *reports, _ = map(json.loads, process.stdout)
+    assert len(reports) < 100, "a report for each line takes ten times as long"
+    assert [line for report in reports for line in report["messages"]] == ["a", *map(str, range(1, 20001))]
+
+
+def test_a_line_may_come_in_many_pieces() -> None:
+    entries: Entries = []
+    answers = Answers(lambda messages, *about: entries.extend((message, *about) for message in messages))
+    reports = [{"messages": ["é" * 1000, "b"], "stream": 1, "attributes": {}}, {"done": {}}]
+    data = "".join(json.dumps(report, ensure_ascii=False) + "\n" for report in reports).encode()
+    for at in range(0, len(data), 7):
+        answers.feed(data[at : at + 7])
+    assert entries == [("é" * 1000, 1, {}), ("b", 1, {})] and answers.result == {"done": {}}
 
 
 def test_next(repo: Repo) -> None:
@@ -226,7 +245,7 @@ def test_output_comes_while_the_function_runs(repo: Repo) -> None:
     commit(repo, 'def f():\n    host.shell("echo now; sleep 30")\n')
     with begun(repo, "f", {}) as process:
         before = time.monotonic()
-        assert line_of(process)["message"] == "now"
+        assert line_of(process)["messages"] == ["now"]
         assert time.monotonic() - before < 20
         os.killpg(process.pid, signal.SIGTERM)
         assert line_of(process) == {"error": "it was ended by SIGTERM", "hint": None}
