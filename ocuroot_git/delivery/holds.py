@@ -67,9 +67,12 @@ def intent_of(release: str) -> Ref:
     return state_of(release).replace(marker=INTENT)
 
 
-def hold_on(snapshot: Snapshot, release: str) -> Hold | None:
-    """The hold on a numbered release; None where there is none. Raises what is `BAD` where damage may hide one."""
-    for ref in _places(snapshot, release):
+def hold_on(snapshot: Snapshot, release: str, *, only_state: bool = False) -> Hold | None:
+    """The hold on a numbered release; None where there is none. Raises what is `BAD` where damage may hide one.
+
+    With `only_state` what intent says is not looked at.
+    """
+    for ref in (state_of(release),) if only_state else _places(snapshot, release):
         tree = snapshot.tree(ref)
         if any(is_there(tree, stored) for stored in tree.layout.spellings(ref)):
             return _read(snapshot, ref, release)

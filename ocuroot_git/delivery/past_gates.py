@@ -1,43 +1,55 @@
-"""Runs that were started past a closed gate, by a program that does not look at gates (design 13): what `fsck` names.
+"""Runs that were started past a closed gate, or of a release that was held, by a program that looks at neither
+(design 13): what `fsck` names.
 
-Whoever reads judges, not who writes: each commit that set a deployment running is held against the gates as they were
-in the commit before it, at the moment that the run names and at that of the commit.
+Whoever reads judges, not who writes: each commit that set a deployment running is held against the gates and holds as
+they were in the commit before it, gates at the moment that the run names and at that of the commit.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import islice
 
 from ..backends.base import Version, node_at
-from ..formats.layout import REFS
+from ..formats.commit_message import operations_of
+from ..formats.layout import OBJECT_FILE, REFS, StoredRef, object_path
 from ..formats.refs import INTENT, STATE
 from ..formats.times import format_seconds, parse_seconds
 from ..git.objects import ObjectError
 from ..store.fsck import Finding
-from ..store.history import changed_refs, commits
+from ..store.history import changed_paths, commits
 from ..store.snapshot import Snapshot
 from .addresses import RunRef, gate_ref
 from .gates import Gates
+from .holds import hold_on
 from .problems import BAD
 from .queries import has_one_history, read_function, read_run
-from .vocabulary import APPROVE, DEPLOY, RUNNING
+from .vocabulary import APPROVE, COMPLETE, DEPLOY, FAILED, PAUSED, PENDING, RUNNING, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
-    from ..git.objects import Commit, Node
+    from ..git.objects import Commit, Node, Oid
+    from ..git.repository import Repository
+    from ..git.tree_changes import FileChange
+    from .fields import Fields
+    from .holds import Hold
 
-_MOST: Final = 20_000
-"""Commits made while there were gates that are looked into, the newest."""
-_END: Final = f"/status/{RUNNING}"
+_BATCH: Final = 1024
+"""Commits that are compared at once."""
+_BEGUN: Final = (RUNNING, PAUSED, COMPLETE, FAILED)
+"""The statuses of which a run has one once it was started."""
+_MARKER: Final = "/status/"
+_MARKERS: Final = {f"{status}/{OBJECT_FILE}".encode() for status in _BEGUN}
 
 
 def starts_past_gates(snapshot: Snapshot, since: Snapshot | None = None) -> Iterator[Finding]:
-    """The runs that were started while a gate was closed to them, newest first; those after `since`, where it is given.
+    """The runs that were started while a gate was closed to them, or their release was held, newest first; those after
+    `since`, where it is given.
 
-    No more is known than the history that is here tells. Where intents lie in another place, the gates in state count.
+    No more is known than the history that is here tells. Where intents lie in another place, what state says counts.
     """
     backend, _ = snapshot.backend_of(snapshot.side("state"))
     repository, tip = backend.repository, snapshot.version(backend).oid
@@ -45,25 +57,39 @@ def starts_past_gates(snapshot: Snapshot, since: Snapshot | None = None) -> Iter
         return
     last = since.version(backend).oid if since is not None else None
     judge = StartJudge(snapshot)
-    looked_at = 0
+    for commit, started in _starting(snapshot, judge, repository, commits_until(repository, tip, last)):
+        before = repository.root(commit.parents[0])
+        at = f"it was started at {format_seconds(float(commit.committer.time))} (commit {commit.oid[:12]})"
+        for run, names in judge.passed(commit, before, started):
+            for name in names:
+                yield Finding("warning", run, f"{at} past gate '{name}'")
+        for run, hold in judge.held(commit, before, started):
+            yield Finding("warning", run, f"{at}, though its release was {hold.words}")
+
+
+def commits_until(repository: Repository, start: Oid, last: Oid | None) -> Iterator[Commit]:
+    """The commits from one to another, which is left out, whose parents are here; newest first."""
+    ends = repository.history_ends()
     try:
-        for commit in commits(repository, tip):
-            if commit.oid == last or not commit.parents:
+        for commit in commits(repository, start):
+            if commit.oid == last or commit.oid in ends or not commit.parents:
                 return
-            before = repository.root(commit.parents[0])
-            if not judge.has_gates(before):
-                continue
-            looked_at += 1
-            if looked_at > _MOST:
-                yield Finding("warning", commit.oid, "whether runs were started past gates before it was not looked at")
-                return
-            when = format_seconds(float(commit.committer.time))
-            for run, names in judge.passed(commit, before):
-                for name in names:
-                    what = f"it was started at {when} (commit {commit.oid[:12]}) past gate '{name}'"
-                    yield Finding("warning", run, what)
+            yield commit
     except ObjectError:
-        return  # where the history of a shallow clone ends
+        return  # history cannot be read any further
+
+
+def _starting(
+    snapshot: Snapshot, judge: StartJudge, repository: Repository, found: Iterator[Commit]
+) -> Iterator[tuple[Commit, list[str]]]:
+    """Those of some commits that set deployments running, with the runs."""
+    changes = snapshot.surroundings.tree_changes(repository)
+    while batch := {commit.oid: commit for commit in islice(found, _BATCH)}:
+        steps = [(oid, commit.parents[0]) for oid, commit in batch.items()]
+        for oid, files, _ in changes.of(steps, judge.is_marker):
+            started = judge.started_by(repository.root(batch[oid].parents[0]), files)
+            if started:
+                yield batch[oid], started
 
 
 class StartJudge:
@@ -77,7 +103,7 @@ class StartJudge:
         self._trusts = trusts
         self._state = snapshot.side("state")
         self._backend, self._directory = snapshot.backend_of(self._state)
-        self._counts_approvals = has_one_history(snapshot)
+        self._knows_intents = has_one_history(snapshot)
         self._known: dict[tuple[str, ...], bool] = {}
 
     def has_gates(self, root: Node) -> bool:
@@ -93,19 +119,67 @@ class StartJudge:
             )
         return self._known[key]
 
+    def is_marker(self, path: bytes) -> bool:
+        """Whether a path may be that of a marker that says that a run of a deployment has begun."""
+        head, _, tail = path.rpartition(_MARKER.encode())
+        return (
+            tail in _MARKERS
+            and head.startswith(f"{self._directory}{REFS}/".encode())
+            and f"/{DEPLOY}/".encode() in head
+            and b"/functions/" not in head
+        )
+
     def started(self, before: Node, after: Node) -> list[str]:
         """The runs of deployments (stored refs) that are set running in one tree and were not in the one before."""
-        return [
-            str(stored.removesuffix(_END))
-            for letter, stored in changed_refs(self._state.files, before, after, self._directory)
-            if letter == "A" and stored.endswith(_END) and f"/{DEPLOY}/" in stored and "/functions/" not in stored
-        ]
+        files = self._state.files
+        heads = [node_at(files, root, self._directory + REFS) for root in (before, after)]
+        changes = ((letter, f"{self._directory}{REFS}/{path}") for letter, path in changed_paths(files, *heads))
+        return self._begun(before, [one for one in changes if self.is_marker(one[1].encode(errors="surrogateescape"))])
 
-    def passed(self, commit: Commit, before: Node) -> Iterator[tuple[str, list[str]]]:
+    def started_by(self, before: Node, changes: Iterable[FileChange]) -> list[str]:
+        """The same, of the markers that changed after the tree before."""
+        return self._begun(before, [(letter, path) for letter, _, _, path in changes])
+
+    def _begun(self, before: Node, changes: Sequence[tuple[str, str]]) -> list[str]:
+        """The runs that have begun by changes of markers; they may be over as well by then.
+
+        Other programs write each document in a commit of its own, so that a run may have no marker between two. One
+        that is over was begun before, unless it was pending just now, or was not there at all.
+        """
+        markers = [(letter, *self._run_of(path)) for letter, path in changes]
+        had_begun = {run for letter, run, _ in markers if letter == "D"}
+        found = []
+        for letter, run, status in markers:
+            if letter != "A" or run in found:
+                continue
+            if status == RUNNING or (run not in had_begun and self._had_not_begun(before, run)):
+                found.append(run)
+        return found
+
+    def _run_of(self, path: str) -> tuple[str, str]:
+        """The run (a stored ref) and the status of a marker."""
+        run, _, status = path.removesuffix(f"/{OBJECT_FILE}").rpartition(_MARKER)
+        return run[len(self._directory) + len(REFS) + 1 :], status
+
+    def _had_not_begun(self, before: Node, run: str) -> bool:
+        def has(stored: str) -> bool:
+            path = self._directory + object_path(StoredRef(stored))
+            return node_at(self._state.files, before, path) is not None
+
+        if has(f"{run}{_MARKER}{PENDING}"):
+            return True
+        return not has(run) and not any(has(f"{run}{_MARKER}{status}") for status in _BEGUN)
+
+    def passed(
+        self, commit: Commit, before: Node, started: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, list[str]]]:
         """The runs that a commit set running past gates, each with the names of those; `before` is the tree of the
-        commit before. Runs are named as the store spells them; what cannot be read is left out: others name it."""
-        started = self.started(before, commit.root)
-        if not started:
+        commit before. Runs are named as the store spells them; what cannot be read is left out: others name it.
+
+        `started` are the runs that it set running, where these are known.
+        """
+        started = self.started(before, commit.root) if started is None else started
+        if not started or not self.has_gates(before):
             return
         then = self._at(Version(commit.parents[0], before))
         after = self._at(Version(commit.oid, commit.root))
@@ -115,23 +189,49 @@ class StartJudge:
                 if names:
                     yield ref, names
 
+    def held(self, commit: Commit, before: Node, started: Sequence[str]) -> Iterator[tuple[str, Hold]]:
+        """Of the runs that a commit set running those of releases that were held in the commit before, with the hold.
+
+        What is taken down is not held.
+        """
+        then = self._at(Version(commit.parents[0], before))
+        after = self._at(Version(commit.oid, commit.root))
+        for ref in started:
+            with suppress(*BAD):
+                run = RunRef.parse(ref)
+                hold = hold_on(then, run.work.release, only_state=not self._knows_intents)
+                if hold is not None and read_run(after, run).type == UP:
+                    yield ref, hold
+
     def _at(self, version: Version) -> Snapshot:
         return Snapshot(self._snapshot.surroundings, {**self._snapshot.versions, self._backend: version})
 
     def _passed_by(self, then: Snapshot, after: Snapshot, run: RunRef, commit: Commit) -> list[str]:
         """The names of the gates that were closed to a run, at the moment that it names and at that of the commit."""
         type_, history = read_run(after, run).type, read_function(after, run).history
-        marker = after.get(run.status(RUNNING), None)
-        moment = parse_seconds(marker.get("time")) if isinstance(marker, dict) else None
+        began = next((step for step in reversed(history) if step.get("status") == RUNNING), {})
         made = float(commit.committer.time)
-        override = history[-1].get("override") if history else None
+        override = began.get("override")
         by = override.get("by") if isinstance(override, dict) else None
-        moments = {made, made if moment is None else moment}
+        by = by if by in _actors_of(commit) else None  # else anybody could write there whom a gate lets pass
+        moments = {made, self._said(after, run, began) or made}
         return sorted(set.intersection(*(self._closed(then, run, type_, one, by) for one in moments)))
+
+    def _said(self, after: Snapshot, run: RunRef, began: Fields) -> float | None:
+        """When a run began, as it says: where it is over by now, at the latest."""
+        markers = [after.get(run.status(status), None) for status in _BEGUN]
+        times = [one.get("time") for one in (markers[0], began, *markers[1:]) if isinstance(one, dict)]
+        return next((moment for time in times if (moment := parse_seconds(time)) is not None), None)
 
     def _closed(self, then: Snapshot, run: RunRef, type_: str, moment: float, by: object) -> set[str]:
         """The names of the gates that were closed to a run at a moment, but for those that let `by` pass."""
         gates = Gates(then, moments=[moment], trusts=self._trusts)
-        if not self._counts_approvals:
+        if not self._knows_intents:
             gates.sides = [[gate for gate in gates.sides[0] if gate.kind != APPROVE]]
         return {closure.name for closure in gates.closures(run.work, type_) if by not in closure.actors}
+
+
+def _actors_of(commit: Commit) -> set[str]:
+    """Who asked for what a commit did: as its trailers say, else its author."""
+    actors = {operation.origin.actor for operation in operations_of(commit.message)}
+    return {actor for actor in actors if actor} or {f"local:{commit.author.email or commit.author.name}"}

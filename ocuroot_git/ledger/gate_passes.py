@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..delivery.past_gates import StartJudge
     from ..store.snapshot import Snapshot
 
-KIND: Final = "past-gates/1"
+KIND: Final = "past-gates/2"
 """Its number is raised whenever the meaning of what is remembered changes; what it depends on is added to it."""
 _END: Final = "\x1f"
 """Between a run and the names of gates: no ref holds it."""

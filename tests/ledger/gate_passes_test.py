@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.delivering import LAYOUTS, deploy, package, prepare_at, release, work_any
+from support.delivering import LAYOUTS, deploy, package, pending_run, prepare_at, release, start_as_others_do, work_any
 from support.repositories import Repo
 from support.viewing import Browser, application
 
@@ -33,23 +33,6 @@ def shop(repo: Repo, request: pytest.FixtureRequest) -> Repo:
     return repo
 
 
-def start_as_others_do(repo: Repo, run: str) -> None:
-    """Set a run running by hand, as a program does that knows nothing of gates."""
-    now = datetime.now(timezone.utc).isoformat()
-    steps = [f"set {run}/status/running {json.dumps({'time': now})}", f"delete {run}/status/pending"]
-    if repo.run("get", f"{run}/functions/1").returncode == 0:  # in dialect 1; in others the markers say it all
-        function = repo.value(f"{run}/functions/1")
-        function["current"]["status"] = "running"
-        function["history"].append({"time": now, "status": "running"})
-        steps.append(f"set {run}/functions/1 {json.dumps(function)}")
-    repo.ocuroot("update", "--stdin", input="\n".join(steps) + "\n")
-
-
-def run_to(repo: Repo, name: str) -> str:
-    (found,) = repo.ocuroot("match", f"**/@*/deploy/{name}/*/status/pending").splitlines()
-    return found.removesuffix("/status/pending")
-
-
 def by_fsck(repo: Repo, *options: str) -> list[str]:
     done = repo.run("fsck", "--json", *options)
     assert done.returncode == 0, done.stdout
@@ -64,7 +47,7 @@ def told(repo: Repo, *options: str) -> dict[str, Any]:
 
 
 def test_it_is_named_wherever_it_is_told_what_was_deployed(shop: Repo) -> None:
-    staging, production = run_to(shop, "staging"), run_to(shop, "production")
+    staging, production = pending_run(shop, "staging"), pending_run(shop, "production")
     start_as_others_do(shop, staging)
     shop.ocuroot("freeze", "-m", "incident", "production", "--allow", "github:ann")
     assert by_fsck(shop) == [] and told(shop) == {"staging": []}
@@ -89,7 +72,7 @@ def test_it_is_named_wherever_it_is_told_what_was_deployed(shop: Repo) -> None:
     # Whoever is let pass is not named, nor what is started now.
     release(shop, package([deploy("staging"), deploy("production")]))
     shop.ocuroot("freeze", "-m", "incident", "production", "--allow", "github:ann")
-    shop.ocuroot("run", "exec", "-q", "--override", "-m", "fix", run_to(shop, "production"), env=ANN)
+    shop.ocuroot("run", "exec", "-q", "--override", "-m", "fix", pending_run(shop, "production"), env=ANN)
     shop.ocuroot("thaw", "--all")
     work_any(shop, "-q")
     assert len(by_fsck(shop)) == 1 and told(shop)["production"] == []
@@ -97,7 +80,7 @@ def test_it_is_named_wherever_it_is_told_what_was_deployed(shop: Repo) -> None:
 
 def test_the_page_shows_it(shop: Repo) -> None:
     shop.ocuroot("freeze", "-m", "incident", "production")
-    run = run_to(shop, "production")
+    run = pending_run(shop, "production")
     start_as_others_do(shop, run)
     shop.ocuroot("run", "finish", run, "--status", "failed")
     browser = Browser(application(shop.path))
@@ -196,7 +179,7 @@ def test_approvals_are_taken_at_their_word_here_and_not_by_fsck(store: Repo) -> 
         if document is not None:
             ref = f"{SHOP}/+{number}/custom/approval/production/local:ann@example.org"
             store.ocuroot("set", "-f=json", ref, json.dumps(document))
-        start_as_others_do(store, run_to(store, "production"))
+        start_as_others_do(store, pending_run(store, "production"))
         store.ocuroot("run", "finish", f"{SHOP}/@{number}/deploy/production", "--status", "complete")
     history = [json.loads(line) for line in store.ocuroot("deployments", "--history", "--json").splitlines()]
     assert [one["past_gates"] for one in history] == [[], ["eyes"]]

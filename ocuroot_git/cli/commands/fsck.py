@@ -99,6 +99,6 @@ COMMAND = Command(
     ),
     common=READING,
     most=0,
-    notes="A run that was started past a closed gate, by a program that does not look at gates, is a warning.\n"
-    "Exit status: 0, also where there are warnings only; 1 where there are errors.",
+    notes="A run that was started past a closed gate or of a held release, by a program that looks at neither, is a\n"
+    "warning. Exit status: 0, also where there are warnings only; 1 where there are errors.",
 )
