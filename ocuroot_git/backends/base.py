@@ -8,6 +8,8 @@ from __future__ import annotations
 
 CREATE = "ocuroot: create the store"
 """What the reflog says of the first version of a store."""
+LATELY = 20.0
+"""Seconds after which nobody goes on waiting for a change in an outbox, or minds it: it seems that nobody can make it."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +48,16 @@ if TYPE_CHECKING:
     class Outbox(Protocol):
         """Where changes to a branch wait for another writer, each under a name that is never used again (8.10)."""
 
+        turn: float
+        """How many seconds the last try took that began with a fetch."""
+        is_crowded: bool
+        """Whether changes of others waited when we wrote last."""
+
         def waiting(self) -> dict[str, bytes]:
             """The texts of the changes that wait, by name, the oldest first; of very many only the first."""
+
+        def crowded_version(self) -> Version | None:
+            """What was known of the branch a moment ago, if many wrote to it; else None."""
 
         def is_there(self, name: str) -> bool:
             """Whether a change of ours was seen to wait when the outbox was last fetched."""

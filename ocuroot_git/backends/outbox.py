@@ -17,7 +17,7 @@ from ..git.collection import outlast
 from ..git.failures import MAY_HAVE_ARRIVED, OTHER, RETRY, SILENT, TransportError
 from ..git.objects import Identity, Oid, RefMoved
 from ..git.remote_access import OUTBOX, RemoteLocation
-from .base import Version
+from .base import LATELY, Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
         @property
         def object_writer(self) -> ObjectWriter: ...
         def read(self) -> Version: ...
+        def known_version(self) -> Version: ...
+        @property
+        def is_fresh(self) -> bool: ...
         def ask_again(self) -> None: ...
         def deepen(self) -> bool: ...
         def fetch_object(self, oid: Oid) -> None: ...
@@ -82,6 +85,9 @@ class Outbox:
         self._was_opened = False
         self._local: LocalRemote | None = None
         """The remote, where it was opened and can be read here."""
+        self._seen: list[str] | None = None
+        self.turn = 0.0
+        self.is_crowded = False
         self.is_refused = False
         """Whether the server takes no such references, or cannot move several at once: then nothing waits."""
 
@@ -95,9 +101,8 @@ class Outbox:
         if self.is_refused:
             return found
         repository = self._remote.repository
-        names = (reference.removeprefix(self._prefix) for reference in repository.references(self._prefix))
         left = _MOST_READ
-        for name in [name for name in names if _is_name(name) and _may_wait(self.began(name))][:_MOST_LOOKED_AT]:
+        for name in [name for name in self._names() if _may_wait(self.began(name))][:_MOST_LOOKED_AT]:
             oid = repository.target(self._prefix + name)
             text = repository.small_blob(oid, MOST_BYTES) if oid is not None else None
             left -= len(text or b"")
@@ -106,6 +111,27 @@ class Outbox:
             if oid is not None and text is not None:
                 self._oids[name], found[name] = oid, text
         return found
+
+    def _names(self) -> list[str]:
+        """The names of what lay in the outbox at the last contact, the oldest first."""
+        if self._seen is None:
+            references = self._remote.repository.references(self._prefix)
+            self._seen = [name for name in (name.removeprefix(self._prefix) for name in references) if _is_name(name)]
+        return self._seen
+
+    def crowded_version(self) -> Version | None:
+        if self.is_refused or not self.is_crowded or not self._remote.is_fresh:
+            return None
+        is_crowded = any(abs(time.time() - self.began(name)) < LATELY for name in self._names())
+        return self._remote.known_version() if is_crowded else None
+
+    def note_contact(self) -> None:
+        """Take note that it was fetched anew."""
+        self._seen = None
+
+    def note_taken_out(self, names: Sequence[str]) -> None:
+        """Take note that some changes went out of it with a push of ours."""
+        self._seen = [name for name in self._names() if name not in names]
 
     def is_there(self, name: str) -> bool:
         return not self.is_refused and self._remote.repository.target(self._prefix + name) is not None

@@ -159,12 +159,22 @@ class Remote:
         self._refresh()
         if at is not None:
             self.need_history()
-        oid = self.known()
-        if at is not None:
-            from ..git.moments import commit_named
+        if at is None:
+            return self.known_version()
+        from ..git.moments import commit_named
 
-            oid = commit_named(self.repository, self.committer.environ, oid, at)
+        oid = commit_named(self.repository, self.committer.environ, self.known(), at)
         return Version(oid, None if oid is None else self.repository.root(oid))
+
+    def known_version(self) -> Version:
+        """What the branch held at the last contact."""
+        oid = self.known()
+        return Version(oid, None if oid is None else self.repository.root(oid))
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the last contact of this process was a moment ago."""
+        return time.monotonic() - self._asked < _FRESH
 
     def known(self) -> Oid | None:
         """Where the branch stood at the last contact."""
@@ -297,6 +307,8 @@ class Remote:
                 raise moved  # without the outbox it may be let in
             raise self._moved(failure, old)
         self._cache.needs_maintenance = True
+        if outbox is not None:
+            outbox.note_taken_out(spent)
         self._rejected = (None, 0)
         self._cache.contact.note()
         try:
@@ -333,6 +345,8 @@ class Remote:
         outbox = self.outbox if self._must_ask else None
         if not self._cache.fetch_tip(None if outbox is None else outbox.refspec) and outbox is not None:
             outbox.give_up()
+        if outbox is not None:
+            outbox.note_contact()
         self._asked = time.monotonic()
         self._must_ask = False
 
@@ -344,7 +358,7 @@ class Remote:
         if self._must_ask:
             self._fetch_tip()
             return
-        if time.monotonic() - self._asked < _FRESH:
+        if self.is_fresh:
             return
         limit, contact = self._access.max_age, self.last_contact
         # A contact in the future is a clock that was set back: it says nothing.

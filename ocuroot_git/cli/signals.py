@@ -1,4 +1,4 @@
-"""Being ended by another process as by Ctrl-C: so a job that is cancelled leaves nothing to be done later (design 8.10)."""
+"""Being ended by another process as by Ctrl-C: what a cancelled job was to write is not written later (design 8.10)."""
 
 from __future__ import annotations
 

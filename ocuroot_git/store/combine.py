@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from ..backends.base import LATELY
 from ..errors import Error, Fatal
 from ..formats.commit_message import compose
 from ..formats.layout import SIDES, STORE_FILE, Layout
@@ -17,7 +18,6 @@ from ..formats.waiting_change import LONGEST_WAIT, MOST_BYTES, MOST_FILES, BadCh
 from ..git.objects import ObjectError, Oid, RefMoved
 from ..redaction import redact
 from .fsck import Finding
-from .retry import LATELY
 from .snapshot import Snapshot
 from .transaction import Transaction
 from .tree import StoreTree
@@ -52,9 +52,14 @@ def write(
     """
     outbox, version = backend.outbox, snapshot.version(backend)
     others = _others(outbox, retry, snapshot, backend) if outbox is not None else {}
+    before_us = len(others)
     is_crowded = outbox is not None and any(abs(time.time() - outbox.began(name)) < LATELY for name in others)
-    if is_crowded and retry.tries == 1 and _let_wait(retry, snapshot, transaction, backend, result, others):
-        raise _not_yet(backend)  # to race with who makes those would be in the way of all
+    if outbox is not None:
+        outbox.is_crowded = is_crowded
+    # To race with who makes those would be in the way of all.
+    is_better_left_to_them = is_crowded and retry.tries == 1
+    if is_better_left_to_them and _let_wait(retry, snapshot, transaction, backend, result, before_us=before_us):
+        raise _not_yet(backend)
     if not push.add(files, message):
         return
     own = push.version.oid
@@ -71,10 +76,17 @@ def write(
         push.send(f"ocuroot: {message.partition(chr(10))[0]}")
     except RefMoved as moved:
         if moved.refusal is None:
-            _let_wait(retry, snapshot, transaction, backend, result, others)
+            _let_wait(retry, snapshot, transaction, backend, result, before_us=before_us)
         raise
     retry.end_waiting()
     retry.note_made(own)
+
+
+def wait_at_once(retry: Retry, snapshot: Snapshot, transaction: Transaction, backend: Backend, result: object) -> None:
+    """Let a change wait that was made on what is known of a branch to which many write. Raises RefMoved if it does."""
+    if _let_wait(retry, snapshot, transaction, backend, result, before_us=1):
+        retry.is_hasty = True
+        raise _not_yet(backend)
 
 
 def _add(push: Push, snapshot: Snapshot, backend: Backend, companion: Companion) -> bool:
@@ -111,7 +123,8 @@ def _let_wait(
     transaction: Transaction,
     backend: Backend,
     result: object,
-    others: dict[str, WaitingChange],
+    *,
+    before_us: int,
 ) -> bool:
     """Let a change wait, unless it does so already as it is now; whether it waits."""
     change = _change_of(retry, snapshot, transaction, backend)
@@ -128,7 +141,7 @@ def _let_wait(
         does_wait, failure = outbox.put(name, change.to_bytes(), retry.waiting)
     if not does_wait:
         return retry.waiting is not None
-    retry.note_waiting(name, what, result, failure, before_us=len(others))
+    retry.note_waiting(name, what, result, failure, before_us=before_us)
     return True
 
 

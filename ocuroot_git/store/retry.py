@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from ..backends.base import LATELY
 from ..errors import Conflict, Error, Fatal, RemoteError
 from ..formats.operation import Operation
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from .transaction import Transaction
 
 
-LATELY: Final = 20.0
-"""Seconds after which nobody goes on waiting for those who wait before: it seems that nobody can make their changes."""
 _MOST_IN_VAIN: Final = 4
 """How often the branch may stand still while a change waits for others: then they may have been killed."""
 _FIRST_LOOK: Final = 1.5
@@ -85,6 +84,8 @@ class Retry:
         self._before_us = 0
         """How many others wait before it."""
         self._began = self._took = 0.0
+        self.is_hasty = False
+        """Whether the first try did not fetch."""
 
     def write_to(self, snapshot: Snapshot, backend: Backend) -> None:
         """Take note that the change is about to be written on top of what a snapshot reads."""
@@ -101,7 +102,12 @@ class Retry:
         self._is_open = self._is_open or moved.is_sent
         self._failure = moved.failure or self._failure
         self._refusal, self._unless_moved = moved.refusal, moved.unless_moved
-        self._took = max(self._took, min(time.monotonic() - self._began, _LONGEST_TURN))
+        took = min(time.monotonic() - self._began, _LONGEST_TURN)
+        if self.is_hasty and self.tries == 1 and self.backend.outbox is not None:
+            took = max(took, self.backend.outbox.turn)
+        elif self.backend.outbox is not None:
+            self.backend.outbox.turn = took
+        self._took = max(self._took, took)
         pause = self.backend.pause(self.tries) if self.waiting is None else 0.0
         if self._refusal is None and time.monotonic() + pause > self._deadline:
             self._refusal = self._given_up(str(moved), self.timeout)

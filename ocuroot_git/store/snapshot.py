@@ -79,7 +79,7 @@ if TYPE_CHECKING:
         the end."""
 
         before_waiting: Callable[[], None] | None
-        """Called before a change is left to wait for another writer, from where it is taken back if we are interrupted."""
+        """Called before a change is left to wait for another writer: from then on it must be taken back at any end."""
 
         def note_write(self) -> None:
             """Take note that something was written: under the name of this repository, if that was needed."""

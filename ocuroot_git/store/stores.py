@@ -162,6 +162,8 @@ class Stores:
             while True:
                 retry.begin()
                 try:
+                    if retry.tries == 1:
+                        self._wait_at_once(retry, change)
                     result = self._try(retry, change)
                     break
                 except RefMoved as moved:
@@ -236,6 +238,30 @@ class Stores:
         """Let git tidy up the repositories that were written to; once, at the end of a process."""
         for backend in self.surroundings.opened():
             backend.maintain()
+
+    def _wait_at_once(self, retry: Retry, change: Callable[[Transaction], object]) -> None:
+        """Let a change wait as it is made on what is known of the branch, without a fetch, where it would wait anyhow.
+
+        That is safe: who makes it checks all that it read. Raises RefMoved where it waits. What fails on what is known,
+        changes nothing there, or has a name under which it may have been made, is tried on what is fetched.
+        """
+        (backend, *others) = {self.backend(side)[0] for side in SIDES}
+        known = backend.outbox.crowded_version() if backend.outbox is not None else None
+        if known is None or others or retry.operation.is_named or retry.companions:
+            return
+        from .combine import wait_at_once
+        from .transaction import Transaction
+
+        snapshot = Snapshot(self.surroundings, {backend: known})
+        transaction = Transaction(snapshot)
+        try:
+            result = change(transaction)
+        except Error:
+            return
+        if transaction.changes():
+            self._complete(retry.operation, snapshot.origin(backend), result)
+            retry.write_to(snapshot, backend)
+            wait_at_once(retry, snapshot, transaction, backend, result)
 
     def _try(self, retry: Retry, change: Callable[[Transaction], Result]) -> Result:
         from contextlib import ExitStack
@@ -330,7 +356,7 @@ class Stores:
         return change(Transaction(Snapshot(self.surroundings, {**snapshot.versions, backend: before})))
 
     def _write(self, retry: Retry, snapshot: Snapshot, transaction: Transaction, result: object) -> None:
-        from ..formats.commit_message import compose, recorded
+        from ..formats.commit_message import compose
 
         by_backend: dict[Backend, dict[str, bytes | None]] = {}
         for tree, changes in transaction.changes():
@@ -342,13 +368,8 @@ class Stores:
                 hint="change them one after the other",
             )
         for backend, files in by_backend.items():
-            operation = retry.operation
-            origin = snapshot.origin(backend)
-            origin.reason = operation.origin.reason or origin.reason
-            operation.origin = origin
-            if operation.request is not None:
-                operation.result = recorded(result)
-            text = compose(transaction.touched, retry.command, [operation], retry.message)
+            self._complete(retry.operation, snapshot.origin(backend), result)
+            text = compose(transaction.touched, retry.command, [retry.operation], retry.message)
             subject = text.partition("\n")[0]
             retry.write_to(snapshot, backend)
             version = snapshot.version(backend)
@@ -361,6 +382,15 @@ class Stores:
                 write(retry, snapshot, transaction, backend, push, files, text, result)
         if by_backend:
             self.surroundings.note_write()
+
+    def _complete(self, operation: Operation, origin: Origin, result: object) -> None:
+        """Let an operation say where it comes from, and what it gave if it is to be written down."""
+        from ..formats.commit_message import recorded
+
+        origin.reason = operation.origin.reason or origin.reason
+        operation.origin = origin
+        if operation.request is not None:
+            operation.result = recorded(result)
 
 
 def _has(backend: Backend, version: Version) -> bool:

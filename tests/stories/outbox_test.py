@@ -278,6 +278,50 @@ def test_a_server_that_lets_nothing_be_taken_out(contended: Contended) -> None:
     assert contended.waiting() == []
 
 
+# Writes that follow each other
+
+# Writes twice where a change of somebody else waits, and lets another command write in between; says what git was told.
+TWICE = """
+import subprocess, sys
+sys.path.insert(0, sys.argv[1])
+import ocuroot_git
+from ocuroot_git.backends import remote
+remote._FRESH = 60.0  # however slow this machine is
+stores = ocuroot_git.open()
+stores.set("+/custom/a", 1)
+subprocess.run(sys.argv[3:], cwd=sys.argv[2], check=True)
+print("second", file=sys.stderr)
+stores.set("+/custom/b", 2)
+print("third", file=sys.stderr)
+stores.set("+/custom/a", 1)
+"""
+
+
+def test_who_writes_again_at_once_where_others_wait_does_not_fetch_first(contended: Contended) -> None:
+    """Whoever makes a change checks what it read; what changes nothing is tried again on what is fetched."""
+    one, two, three = (contended.clone(name) for name in ("one", "two", "three"))
+    left = contended.leave(one, "set", "+/custom/x", "1")
+    three.git("config", "ocuroot.combine", "false")
+    three.ocuroot("set", "+/custom/x", "2")  # so nobody can make what was left
+    other = [sys.executable, str(PROGRAM), "set", "+/custom/a", "3"]
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE, str(TOP), str(three.path), *other],
+        cwd=two.path, env={**os.environ, "GIT_TRACE_OCUROOT": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    second, third = done.stderr.partition("second\n")[2].split("third\n")
+    ran = [next(word for word in line.split() if word in ("fetch", "push")) for line in lines_of(second, "run: git ")]
+    assert ran == ["push", "fetch", "push"]
+    assert "fetch" in lines_of(third, "run: git ")[0]
+    assert [value(three, f"+/custom/{name}") for name in "abx"] == [1, 2, "2"]
+    assert contended.waiting() == [left]
+    assert contended.subjects()[:2] == ["set +/custom/a", "set +/custom/b"]
+
+
+def lines_of(text: str, word: str) -> list[str]:
+    return [line for line in text.splitlines() if word in line]
+
+
 # Many at once
 
 # Adds to a counter, and makes a document of its own, again and again; says what was acknowledged.
