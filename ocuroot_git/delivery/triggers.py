@@ -106,7 +106,12 @@ def call(
         "visible": sorted(permissions.environ),
         "shell": permissions.shell is not None,
     }
-    answers = Answers(lambda messages, stream, attributes: list(map(output, messages)))
+
+    def printed(messages: list[str], stream: int, attributes: dict[str, str]) -> None:
+        for message in messages:
+            output(message)
+
+    answers = Answers(printed)
 
     def read(stream: int, data: bytes) -> None:
         if stream == 1:

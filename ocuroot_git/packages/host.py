@@ -93,11 +93,14 @@ class Closed(Machine):
         self._bounds = bounds
 
     def print(self, text: str, place: Place) -> None:
+        self._keep(self.secrets.mask(text), place)
+
+    def _keep(self, text: str, place: Place) -> None:
         self._size += len(text) + 1
         if self._size > MOST_PRINTED:
             raise HostError(f"the package prints more than {MOST_PRINTED >> 20} MiB while it is evaluated")
         file, line, column = place
-        self.printed.append({"message": self.secrets.mask(text), "file": file, "line": line, "column": column})
+        self.printed.append({"message": text, "file": file, "line": line, "column": column})
 
     def shell(
         self, command: str, program: str, folder: str, env: dict[str, str], mute: bool, go_on: bool, place: Place
@@ -113,8 +116,8 @@ class Closed(Machine):
             self._bounds.switch(on=True)
         stdout, stderr = utf8(result.stdout), utf8(result.stderr)
         for text in () if mute else (stdout, stderr):
-            for line in text.removesuffix("\n").split("\n") if text else ():
-                self.print(line, place)
+            for line in self.secrets.mask(text).removesuffix("\n").split("\n") if text else ():
+                self._keep(line, place)
         return answer(command, result.exit_code, stdout, stderr, go_on)
 
     def request(self, method: str, url: str, headers: dict[str, Any], body: str) -> dict[str, Any]:

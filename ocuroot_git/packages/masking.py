@@ -18,14 +18,9 @@ class Secrets:
         self._forms: list[str] = []
 
     def add(self, value: str) -> None:
-        """Take note of a secret: as it stands, as JSON and URLs spell it, and of its lines where it has several."""
-        import json
-        from urllib.parse import quote
-
+        """Take note of a secret: as it stands, as others spell it, and of its lines where it has several."""
         lines = value.splitlines()
-        forms = {value, value.strip(), json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-        forms |= {quote(value), quote(value, safe="")}
-        forms.add(value.encode("unicode_escape").decode().replace('"', r"\""))  # as the language prints it in a list
+        forms = {value, value.strip(), *_spellings(value), *_encodings(value), *_encodings(value.strip())}
         forms |= {line.strip() for line in lines if len(lines) > 1 and len(line.strip()) >= _LONG}
         self._forms = sorted(forms.union(self._forms) - {""}, key=lambda form: (-len(form), form))
 
@@ -80,6 +75,40 @@ class Secrets:
                     longest = len(end) - at
                 at = end.find(form[0], at + 1)
         return longest
+
+
+def _spellings(value: str) -> set[str]:
+    """A text as JSON, URLs, the language itself in a list, shells under `set -x`, and XML spell it."""
+    import json
+    from html import escape
+    from urllib.parse import quote
+
+    return {
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        quote(value),
+        quote(value, safe=""),
+        value.encode("unicode_escape").decode().replace('"', r"\""),
+        value.replace("'", r"'\''"),
+        value.replace("'", "'\"'\"'"),
+        escape(value),
+        escape(value, quote=False),
+    }
+
+
+def _encodings(value: str) -> set[str]:
+    """A text in hexadecimal and in base64, also where that holds more before and after it, as in `user:password`."""
+    from base64 import b64encode, urlsafe_b64encode
+
+    data = value.encode(errors="backslashreplace")
+    forms = {data.hex(), data.hex().upper()}
+    for encode in b64encode, urlsafe_b64encode:
+        forms |= {encode(data).decode(), encode(data).decode().rstrip("=")}
+        for before in range(3):
+            # Of the characters at either end, those that also tell of what stands beside are left out.
+            digits = encode(bytes(before) + data).decode().rstrip("=")
+            forms.add(digits[(before * 8 + 5) // 6 : (before + len(data)) * 8 // 6])
+    return {form for form in forms if len(form) >= _LONG}
 
 
 class Stream:

@@ -348,6 +348,11 @@ def test_what_the_user_opens(tmp_path: Path) -> None:
     assert (tmp_path / "d" / "out.txt").read_text() == "x"
 
 
+def test_a_secret_of_several_lines_in_what_a_command_prints(tmp_path: Path) -> None:
+    write(tmp_path, p__ocu__star='secret("ab\\ncd\\nef")\nshell("printf \'x ab\\\\ncd\\\\nef y\\\\n\'")\n')
+    assert [one["message"] for one in look_at(tmp_path, opened=True).printed] == ["x <secret> y"]
+
+
 def test_secrets_are_told_nowhere(tmp_path: Path) -> None:
     said = of(tmp_path, 's = secret("hunter2")\nprint("a", s, {"x": s})')
     assert said.printed[0]["message"] == 'a <secret> {"x": "<secret>"}'

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from base64 import b64encode, urlsafe_b64encode
+from html import escape
+from urllib.parse import quote
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +34,35 @@ def test_text() -> None:
 
 def test_as_the_language_prints_it() -> None:
     assert known('pä"ss').mask(r'["p\xe4\"ss"]') == f'["{MASK}"]'
+
+
+@given(
+    st.text("pa'\"&</+ä\n", min_size=6, max_size=12),
+    st.text("pqé", max_size=4),
+    st.text("pqé", max_size=4),
+)
+def test_as_others_spell_it(value: str, before: str, after: str) -> None:
+    secrets = known(value)
+    for text in value, json.dumps(value), quote(value), escape(value):
+        assert value not in secrets.mask(text) and MASK in secrets.mask(text), text
+    # What is left tells at most of the characters at the ends.
+    whole = (before + value + after).encode()
+    for encode in b64encode, urlsafe_b64encode:
+        around = len(before.encode()) + len(after.encode())
+        shown = secrets.mask(encode(whole).decode())
+        assert MASK in shown and len(shown) - len(MASK) <= around * 8 / 6 + 6, (value, before, after)
+    assert MASK in secrets.mask(whole.hex()) and MASK in secrets.mask(whole.hex().upper())
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_as_shells_show_what_they_run(shell: str) -> None:
+    value = "it's pa\"ss"
+    shown = subprocess.run([shell, "-xc", ': "$0"', value], capture_output=True, text=True, check=True).stderr
+    assert "it" in shown and "it" not in known(value).mask(shown), shown
+
+
+def test_encodings_of_short_secrets_are_met_by_chance() -> None:
+    assert known("ab").mask("YWI= 6162") == "YWI= 6162"
 
 
 def test_values() -> None:
