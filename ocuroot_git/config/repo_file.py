@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import Any, NoReturn
 
-    from ..git.program import ShellResult
+    from .shell import ShellResult
 
 _PRELUDE = """
 def print(*values, sep = " "):
@@ -351,20 +351,16 @@ def _builtins(
         run.wrong("http and secrets can only be used in a function given to trigger")
 
     def run_shell(command: str, program: str, folder: str, env: dict[str, str], go_on: bool) -> object:
-        import shlex
-
         if shell is None:
             return closed()
-        script = command if program == "sh" else f"exec {shlex.quote(program)} -c {shlex.quote(command)}"
-        for name, value in env.items():
-            if not (name.isascii() and name.isidentifier()):
-                run.wrong(f"host.shell: '{name}' cannot be the name of an environment variable")
-            script = f"export {name}={shlex.quote(value)}\n{script}"
-        if folder != ".":
-            script = f"cd -- {shlex.quote(folder)} || exit\n{script}"
-        run.bounds.switch(on=False)
-        result = shell(script)
-        run.bounds.switch(on=True)
+        from .shell import ShellError, script
+
+        try:
+            text = script(command, program, folder, env)
+            with run.bounds.off():
+                result = shell(text)
+        except ShellError as error:
+            run.wrong(str(error))
         if result.exit_code and not go_on:
             message = f"host.shell: '{command}' ended with status {result.exit_code}: {result.stderr.strip()}"
             run.wrong(message.rstrip(": "), "with continue_on_error=True the file can go on")

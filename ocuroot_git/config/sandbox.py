@@ -7,12 +7,13 @@ and is always reaped; the commands that it starts end with it.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from ..errors import Fatal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, NoReturn
 
 MEMORY = 512 << 20  # bytes an evaluation may take beyond what this process holds already
@@ -57,6 +58,15 @@ class Bounds:
             resource.setrlimit(kind, (bounded if on else soft, hard))
         for number in 1, 2:  # also stdout, for what a command writes is no result of ours
             os.dup2(self.null if on else self.stderr, number)
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """While entered, there are none."""
+        self.switch(on=False)
+        try:
+            yield
+        finally:
+            self.switch(on=True)
 
     def exceeded(self) -> str | None:
         """The message, once time or steps are up. The library asks every thousand steps."""

@@ -407,7 +407,7 @@ class Settings:
 
         shell = None
         if self.config.get_bool("ocuroot.allowShell", own=True):
-            from ..git.program import shell_in
+            from .shell import shell_in
 
             shell = shell_in(directory, self.environ)
         visible = visible_environment(self.environ, self.config)

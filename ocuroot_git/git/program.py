@@ -14,7 +14,7 @@ from ..redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from subprocess import Popen
     from typing import Any, Final
 
@@ -204,38 +204,6 @@ def _read_all(fd: int) -> bytes:
         pieces.append(piece)
     os.close(fd)
     return b"".join(pieces)
-
-
-class ShellResult:
-    """What a command of `host.shell` wrote, and how it ended."""
-
-    __slots__ = ("combined_output", "exit_code", "stderr", "stdout")
-
-    def __init__(self, stdout: str, stderr: str, combined_output: str, exit_code: int) -> None:
-        self.stdout = stdout
-        self.stderr = stderr
-        self.combined_output = combined_output
-        self.exit_code = exit_code
-
-
-def shell_in(directory: str, environ: Mapping[str, str]) -> Callable[[str], ShellResult]:
-    """What `host.shell` of `repo.ocu.star` runs, where the user has opened it: commands in the file's directory."""
-
-    def shell(command: str) -> ShellResult:
-        import subprocess
-
-        done = subprocess.run(
-            ["sh", "-c", command],
-            cwd=directory,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        return ShellResult(out, err, out + err, done.returncode)
-
-    return shell
 
 
 def start_pager(environ: Mapping[str, str]) -> Popen[bytes] | None:

@@ -26,9 +26,9 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
     from typing import Any, Final
 
-    from .commands import Signals
     from .files import DirectoryFiles, PackageFiles
     from .host import Place
     from .masking import Secrets
@@ -106,11 +106,10 @@ def _in_order(value: Any) -> Any:
 
 
 def _call(request: Fields, answer: Callable[[Fields], None]) -> Fields:
+    from ..config.shell import shell_in
     from ..config.starlark import need_library
     from ..errors import Error
-    from ..git.program import shell_in
     from ..git.repository import Repository
-    from .commands import Signals
     from .evaluation import Evaluation, Failure
     from .files import CommitFiles, DirectoryFiles, FilesError, OneFile
     from .host import Closed
@@ -193,6 +192,20 @@ def _result(text: str, path: str, secrets: Secrets) -> Fields:
     return {"done": {"outputs": secrets.mask_value(outputs), "tags": tags, "watch": watch}}
 
 
+class Signals:
+    """Which signal asked this process to end. The command that runs gets it too, and is waited for."""
+
+    def __init__(self) -> None:
+        import signal
+
+        self.received = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, self._take)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self.received = self.received or number
+
+
 class Opened:
     """The machine while a function of a run is called: all is open to it, as to the commands of packages in JSON."""
 
@@ -230,9 +243,9 @@ class Opened:
     def shell(
         self, command: str, program: str, folder: str, env: dict[str, str], mute: bool, go_on: bool, place: Place
     ) -> Fields:
-        from . import commands
+        from ..config.shell import ShellError, run, script
         from .files import HostError
-        from .host import answer, script
+        from .host import answer
         from .masking import Stream
 
         streams = {1: Stream(self.secrets), 2: Stream(self.secrets)}
@@ -241,12 +254,15 @@ class Opened:
             if not mute:
                 self._say(streams[stream].feed(text), stream, place)
 
-        status, stdout, stderr = commands.run(script(command, program, folder, env), output)
+        try:
+            result = run(script(command, program, folder, env), output)
+        except ShellError as error:
+            raise HostError(str(error)) from None
         for stream, left in streams.items():
             self._say(left.finish(), stream, place)
         if self._signals.received:
             raise HostError("the run was asked to end")
-        return answer(command, status, stdout, stderr, go_on)
+        return answer(command, result.exit_code, result.stdout, result.stderr, go_on)
 
     def request(self, method: str, url: str, headers: Fields, body: str) -> Fields:
         from .http import request

@@ -105,15 +105,19 @@ class Closed(Machine):
     def shell(
         self, command: str, program: str, folder: str, env: dict[str, str], mute: bool, go_on: bool, place: Place
     ) -> dict[str, Any]:
-        from ..config.starlark import utf8
-
         if self._shell is None:
             raise _closed("host.shell")
-        if self._bounds is not None:
-            self._bounds.switch(on=False)
-        result = self._shell(script(command, program, folder, env))
-        if self._bounds is not None:
-            self._bounds.switch(on=True)
+        from contextlib import nullcontext
+
+        from ..config.shell import ShellError, script
+        from ..config.starlark import utf8
+
+        try:
+            text = script(command, program, folder, env)
+            with self._bounds.off() if self._bounds is not None else nullcontext():
+                result = self._shell(text)
+        except ShellError as error:
+            raise HostError(str(error)) from None
         stdout, stderr = utf8(result.stdout), utf8(result.stderr)
         for text in () if mute else (stdout, stderr):
             for line in self.secrets.mask(text).removesuffix("\n").split("\n") if text else ():
@@ -138,18 +142,6 @@ def _closed(what: str) -> HostError:
         f"{what} is closed at the top level of a package: it runs whenever the package is looked at",
         "call it in a function; or, if you trust this repository: git config --global ocuroot.allowShell true",
     )
-
-
-def script(command: str, program: str, folder: str, env: dict[str, str]) -> str:
-    """What sh is given to run a command by another shell, in a directory, with variables of its own."""
-    import shlex
-
-    text = command if program == "sh" else f"exec {shlex.quote(program)} -c {shlex.quote(command)}"
-    for name, value in env.items():
-        if not (name.isascii() and name.isidentifier()):
-            raise HostError(f"host.shell: '{name}' cannot be the name of an environment variable")
-        text = f"export {name}={shlex.quote(value)}\n{text}"
-    return text if folder in (".", "") else f"cd -- {shlex.quote(folder)} || exit\n{text}"
 
 
 def answer(command: str, status: int, stdout: str, stderr: str, go_on: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..config.settings import Settings
-    from ..git.program import ShellResult
+    from ..config.shell import ShellResult
 
 
 class Permissions:
@@ -32,7 +32,7 @@ class Permissions:
 
     def at(self, top: str, environ: Mapping[str, str]) -> Permissions:
         """The same for files below another directory, where commands run then, in an environment."""
-        from ..git.program import shell_in
+        from ..config.shell import shell_in
 
         return Permissions(self.environ, top, shell_in(top, environ), DirectoryFiles(top))
 
@@ -49,6 +49,6 @@ def permissions_of(settings: Settings) -> Permissions:
     visible = visible_environment(settings.environ, settings.config)
     if not settings.config.get_bool("ocuroot.allowShell", own=True):
         return Permissions(visible, top)
-    from ..git.program import shell_in
+    from ..config.shell import shell_in
 
     return Permissions(visible, top, shell_in(settings.root or top, settings.environ), DirectoryFiles(top))

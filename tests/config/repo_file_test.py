@@ -14,8 +14,8 @@ from support.program import TOP
 from support.starlark import FILE, error, read, run
 
 from ocuroot_git.config.repo_file import RepoFile, StoreSpec, evaluate_value
+from ocuroot_git.config.shell import ShellResult
 from ocuroot_git.errors import Fatal
-from ocuroot_git.git.program import ShellResult
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -132,7 +132,7 @@ def test_many_evaluations_in_one_process_and_in_threads() -> None:
 def test_the_child_leaves_the_streams_and_the_end_of_the_process_to_its_parent() -> None:
     script = """
 import atexit, faulthandler, os, subprocess, sys
-from ocuroot_git.git.program import ShellResult
+from ocuroot_git.config.shell import ShellResult
 from ocuroot_git.config.repo_file import evaluate
 def run(command: str) -> ShellResult:
     return ShellResult(subprocess.check_output(command, shell=True, text=True), "", "", 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ocuroot_git.git.program import shell_in
+from ocuroot_git.config.shell import shell_in
 from ocuroot_git.packages.evaluate import Evaluated, PackageError, evaluate
 from ocuroot_git.packages.files import DirectoryFiles
 from ocuroot_git.packages.permissions import Permissions

@@ -90,7 +90,7 @@ def test_few_doors_to_processes() -> None:
         "git.deadline",
         "git.program",
         "delivery.child_command",
-        "packages.commands",
+        "config.shell",
     }
     starters = ("fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp", "startfile")
     forbidden = {f"os.{verb}" for verb in starters} | {

@@ -11,7 +11,7 @@ import pytest
 
 from ocuroot_git.config.repo_file import RepoFile, evaluate
 from ocuroot_git.config.sandbox import StarlarkError
-from ocuroot_git.git.program import ShellResult
+from ocuroot_git.config.shell import ShellResult
 
 LONG = 60.0
 """Seconds that suffice for what ends, also on a machine that is busy."""
