@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MEMORY = 512 << 20  # bytes an evaluation may take beyond what this process holds already
 STEPS = 100_000_000  # some two seconds of work, and the same bound on every machine
 
-_OUT_OF_MEMORY = ("out of memory", "PyObject pointer is null", "Python API call failed")  # panics of the library
+_OUT_OF_MEMORY = ("out of memory", "PyObject pointer is null", "Python API call failed", "AlignedSize must not exceed")
+"""How panics of the library begin."""
 _TOO_BIG = f"evaluation takes more than {MEMORY >> 20} MiB of memory"
 
 
@@ -140,7 +141,7 @@ def _be_child(work: Callable[[Bounds], object], name: str, seconds: float, write
         except StarlarkError as error:
             answer = json.dumps({"message": error.message, "hint": error.hint}).encode()
         except BaseException as error:
-            too_big = isinstance(error, MemoryError) or str(error) in _OUT_OF_MEMORY
+            too_big = isinstance(error, MemoryError) or str(error).startswith(_OUT_OF_MEMORY)
             message = _TOO_BIG if too_big else f"{type(error).__name__}: {error}"
             answer = json.dumps({"message": f"{name}: {message}", "hint": None}).encode()
         rest = memoryview(answer + b"\n")

@@ -20,15 +20,18 @@ json = struct(encode = __encode__, decode = __json_decode__)
 """
 
 # The library would write a float that is not finite as null, and an integer key as a string: look first.
-# Starlark has no `while`, and calls do not nest deeply: hence the list of what is still to be seen.
+# Starlark has no `while`, and calls do not nest deeply: hence the list of what is still to be seen. The library finds
+# what holds itself, so it is asked where the list has no end.
 JSON_CHECK = """
 def __json__(*values):
     if len(values) != 1:
         fail("one expression is wanted, here are %d" % len(values))
     todo = [values[0]]
-    for _ in range(2000000000):
+    for step in range(2000000000):
+        if not todo or step == 100000:
+            text = __encode__(values[0])
         if not todo:
-            return __encode__(values[0])
+            return text
         value = todo.pop()
         kind = type(value)
         if kind == "dict":

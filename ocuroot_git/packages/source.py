@@ -66,6 +66,9 @@ class Source:
             except SyntaxError as error:
                 self.problems.append(Problem(self.path, error.lineno or 1, error.offset or 1, f"{error.msg}"))
                 return
+            except RecursionError:
+                self.problems.append(Problem(self.path, 0, 0, "it nests too deeply"))
+                return
         for name, statement in _globals(tree):
             if isinstance(statement, ast.FunctionDef):
                 self.functions.setdefault(name, FunctionDef(statement, self._column(statement)))

@@ -166,6 +166,7 @@ def test_what_fails(repo: Repo) -> None:
         "def f():\n    return [1][5]\n": "p.ocu.star:2:12: ",
         'def f():\n    host.shell("exit 3")\n': "p.ocu.star:2:5: host.shell: 'exit 3': exit status 3",
         "def f():\n    return done(outputs = {'x': f})\n": "a value of type function has no JSON form",
+        "def f():\n    x = []\n    x.append(x)\n    return x\n": "cycle detected",
         "def f():\n    return done(outputs = [1])\n": "the outputs of done(…) must be a dict",
         "def f():\n    return done(tags = [1])\n": "the tags of done(…) must be a list of strings",
         "def f():\n    return done(outputs = {'x': 'y' * 2000000})\n": "is over 1 MiB",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -296,6 +297,9 @@ HOSTILE = {
     "deep lists": (
         "def f():\n    x = []\n    for i in range(100000):\n        x = [x]\n    task(f, 't', inputs = {'x': x})\nf()"
     ),
+    "a list of itself": "def f(x):\n    pass\nx = []\nx.append(x)\ntask(f, 't', inputs = {'x': x})",
+    "a list of too many": "x = list(range(2000000000))",
+    "a long sum": "x = 1" + " + 1" * 50000,
     "a huge output": "def f():\n    for i in range(100000):\n        print('x' * 1000)\nf()",
     "a huge package": (
         "def f(x):\n    pass\ndef g():\n    for i in range(100):\n"
@@ -312,6 +316,7 @@ def test_a_package_that_means_harm_is_bounded(tmp_path: Path, text: str) -> None
         look_at(tmp_path, seconds=1.0)
     assert time.monotonic() - before < 8
     assert caught.value.message.startswith("p.ocu.star") and "\n" not in caught.value.message
+    assert not re.search("Error|Exception", caught.value.message)
 
 
 def test_symbolic_links_do_not_lead_out(tmp_path: Path) -> None:
