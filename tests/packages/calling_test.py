@@ -274,8 +274,14 @@ class Echo(BaseHTTPRequestHandler):
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         said = {"method": self.command, "path": self.path, "x": self.headers.get("X"), "body": body.decode()}
-        data = json.dumps(said).encode()
-        self.send_response(404 if self.path == "/none" else 200)
+        login = self.headers.get("Authorization")
+        data = json.dumps({**said, **({"login": login} if login else {})}).encode()
+        _, asked, *to = self.path.split("/", 2)
+        if asked.startswith("30"):
+            self.send_response(int(asked))
+            self.send_header("Location", to[0])
+        else:
+            self.send_response(404 if self.path == "/none" else 200)
         self.send_header("X-Two", "a")
         self.send_header("X-Two", "b")
         self.send_header("Content-Length", str(len(data)))
@@ -296,6 +302,39 @@ def address() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+def test_redirections(repo: Repo, address: str) -> None:
+    """As Go follows them: what a POST becomes depends on the status, and another server is not logged in at."""
+    elsewhere = address.replace("127.0.0.1", "localhost")
+    commit(
+        repo,
+        "def f(way, to, method):\n"
+        '    answer = getattr(http, method)(way + to, headers = {"X": "1", "Authorization": "a"}, body = "b")\n'
+        '    return done(outputs = {"status": answer.status_code, "said": answer.body})\n',
+    )
+    for code, method, seen in ((301, "post", "GET"), (303, "put", "GET"), (307, "post", "POST"), (308, "put", "PUT")):
+        for to, login in ((address, {"login": "a"}), (elsewhere, {})):
+            result, _ = ask(repo, "f", way=f"{address}/{code}/", to=f"{to}/x", method=method)
+            said = json.loads(result["done"]["outputs"]["said"])
+            body = "" if seen == "GET" else "b"
+            assert said == {"method": seen, "path": "/x", "x": "1", "body": body, **login}, (code, method, to)
+    for to in ("ftp://127.0.0.1/x", "file:///etc/passwd"):
+        result, _ = ask(repo, "f", way=f"{address}/302/", to=to, method="post")
+        assert result["done"]["outputs"]["status"] == 302, "that is not followed"
+
+
+def test_what_is_wrong_with_a_request_is_told_without_passwords(repo: Repo, address: str) -> None:
+    commit(repo, "def f(at, header = 'x'):\n    return done(outputs = json.decode(http.get(at, {'X': header}).body))\n")
+    host = address.removeprefix("http://")
+    result, _ = ask(repo, "f", at=f"http://me:pass%20word@{host}/", header=["1", "2"])
+    assert result["done"]["outputs"]["login"] == "Basic bWU6cGFzcyB3b3Jk"
+    assert result["done"]["outputs"]["x"] == "1, 2"
+    for at in ("http://me:p4ss/w0rd@host/", "http://me:p4ssw0rd@127.0.0.1:1/", "http://127.0.0.1:1/?token=p4ssw0rd"):
+        result, _ = ask(repo, "f", at=at)
+        assert result["error"].startswith("p.ocu.star:2:") and "p4ss" not in result["error"], result
+    result, _ = ask(repo, "f", at=address, header="p4ss\nw0rd")
+    assert "the header 'X' holds the end of a line" in result["error"]
 
 
 def test_http(repo: Repo, address: str, tmp_path: Path) -> None:
