@@ -24,7 +24,8 @@ TYPE_TREE: Final = 2
 _MOST_KNOWN: Final = 1 << 16
 """Names found harmless, and how many are remembered: a store has few names, again and again."""
 EXECUTABLE: Final = "it is an executable file"
-_ODD_MODES: Final = {b"120000": "it is a symbolic link", b"160000": "it is a submodule", b"100755": EXECUTABLE}
+SYMBOLIC_LINK: Final = "it is a symbolic link"
+_ODD_MODES: Final = {b"120000": SYMBOLIC_LINK, b"160000": "it is a submodule", b"100755": EXECUTABLE}
 """What an entry of a tree can be besides a file and a directory, by its mode."""
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import stat
 
-from ..backends.base import node_at
 from ..formats.refs import is_dot_git
-from ..git.tree_reader import EXECUTABLE
+from ..git.tree_reader import EXECUTABLE, SYMBOLIC_LINK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final, Protocol
 
-    from ..git.objects import Oid
+    from ..git.objects import Node, Oid
     from ..git.repository import Repository
 
     class PackageFiles(Protocol):
@@ -66,37 +65,73 @@ def within(directory: str, path: str) -> str:
     return "/".join(parts)
 
 
+_MOST_LINKS: Final = 40
+"""Symbolic links that are followed on the way to a file, as systems do."""
+
+
 class CommitFiles:
-    """The files of a commit, read from the object database: nothing but they can be read."""
+    """The files of a commit, read from the object database: nothing but they can be read.
+
+    Symbolic links are followed as long as they stay among them.
+    """
 
     def __init__(self, repository: Repository, commit: Oid) -> None:
         self._repository = repository
         self._root = repository.root(commit)
 
     def read(self, path: str) -> str:
-        node = node_at(self._repository, self._root, path)
+        node = self._find(path)
         if node is None:
             raise FilesError(f"there is no file '{path}'")
         if self._repository.is_tree(node):
-            raise FilesError(f"'{path}' is a directory")
-        directory, _, name = path.rpartition("/")
-        odd = dict(self._repository.oddities(node_at(self._repository, self._root, directory))).get(name, EXECUTABLE)
-        if odd != EXECUTABLE:
-            raise FilesError(f"cannot read '{path}': {odd}")
+            raise FilesError(f"'{path or '.'}' is a directory")
         return _text(self._repository.data(node), path)
 
     def names(self, path: str) -> list[str]:
         if not self.is_directory(path):
             raise FilesError(f"'{path}' is no directory")
-        node = node_at(self._repository, self._root, path)
+        node = self._find(path)
         assert node is not None
         return sorted(self._repository.name(child) for child in self._repository.children(node, checked=False))
 
     def is_directory(self, path: str) -> bool:
-        node = node_at(self._repository, self._root, path)
+        node = self._find(path)
         if node is None:
             raise FilesError(f"there is nothing at '{path}'")
         return self._repository.is_tree(node)
+
+    def _find(self, path: str) -> Node | None:
+        """The file or directory at a path, once every link is followed; None where there is none. Raises FilesError."""
+        way = [self._root]
+        todo = path.split("/")
+        links = 0
+        while todo:
+            name = todo.pop(0)
+            if name in ("", "."):
+                continue
+            if name == "..":
+                way.pop()
+                if not way:
+                    raise FilesError(f"'{path}' leads out of the repository")
+                continue
+            directory = way[-1]
+            node = self._repository.child(directory, name) if self._repository.is_tree(directory) else None
+            if node is None:
+                return None
+            odd = dict(self._repository.oddities(directory)).get(name, EXECUTABLE)
+            if odd == SYMBOLIC_LINK:
+                target = self._repository.data(node).decode(errors="surrogateescape")
+                links += 1
+                if target.startswith("/"):
+                    raise FilesError(f"'{path}' leads out of the repository")
+                if links > _MOST_LINKS:
+                    raise FilesError(f"cannot read '{path}': it is a symbolic link that leads nowhere")
+                todo = [*target.split("/"), *todo]
+            elif odd != EXECUTABLE:
+                raise FilesError(f"cannot read '{path}': {odd}")
+            else:
+                way.append(node)
+        return way[-1]
 
 
 class OneFile:

@@ -179,11 +179,46 @@ def test_functions_that_ask_for_each_other_without_end(shop: Repo, monkeypatch: 
     assert shop.ocuroot("match", "**/call/t/1/status/*").endswith("/status/failed")
 
 
-def test_a_link_in_a_commit_is_named(shop: Repo) -> None:
-    (shop.path / "link.ocu.star").symlink_to("web/release.ocu.star")
+def test_links_in_a_commit_are_followed_within_it(shop: Repo) -> None:
+    write(shop, "lib/steps.star", 'def t():\n    return done(outputs = {"text": read("up/data.txt")})\n')
+    write(shop, "data.txt", "seen")
+    (shop.path / "app").mkdir()
+    for link, target in {
+        "app/steps.star": "../lib/./steps.star",
+        "app/up": "../app/../up",
+        "up": ".",
+        "out.star": "../../etc/passwd",
+        "root.star": "/etc/passwd",
+        "app/loop.star": "loop.star",
+        "app/none.star": "nothing",
+        "app/git.star": "../.git/config",
+        "app/submodule": "../module",
+    }.items():
+        (shop.path / link).symlink_to(target)
+    shop.git("init", "-q", "module")
+    shop.git("-C", "module", "commit", "-qm", "x", "--allow-empty")
+    write(
+        shop,
+        "app/one.ocu.star",
+        'load("up/app/./steps.star", "t")\nprint(read_dir("up/lib"), is_dir("up"))\ntask(t, "t")\n',
+    )
+    (shop.path / "link.ocu.star").symlink_to("app/one.ocu.star")
     write(shop, "x", "")
-    done = shop.run("release", "new", "link.ocu.star")
-    assert done.returncode != 0 and "cannot read 'link.ocu.star': it is a symbolic link" in done.stderr
+    assert shop.ocuroot("release", "new", "app/one.ocu.star") == "shop/-/app/one.ocu.star/@1"
+    shop.ocuroot("run", "exec", "//app/one.ocu.star/@1/call/t")
+    assert shop.ocuroot("get", "//app/one.ocu.star/@1/call/t/1#output/text") == '"seen"'
+    for name, why in {
+        "../out.star": "'out.star' leads out of the repository",
+        "../root.star": "'root.star' leads out of the repository",
+        "loop.star": "it is a symbolic link that leads nowhere",
+        "none.star": "there is no file 'app/none.star'",
+        "git.star": "there is no file 'app/git.star'",
+        "submodule/x": "cannot read 'app/submodule/x': it is a submodule",
+        "steps.star/x": "there is no file 'app/steps.star/x'",
+    }.items():
+        write(shop, "app/two.ocu.star", f'load("{name}", "t")\n')
+        done = shop.run("release", "new", "app/two.ocu.star")
+        assert done.returncode == 128 and why in done.stderr, done.stderr
 
 
 def test_the_function_of_an_older_commit_runs_with_its_files(shop: Repo) -> None:
