@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ..errors import NotFound
 from . import lenient
 from .fields import Record
 from .holds import hold_on
-from .queries import environment, read_release, state_tree
+from .queries import environment, no_environment, read_release, state_tree
 from .tags import tags_of
 from .vocabulary import DEPLOY
 from .wishes import deployed_in, environment_wanted, prefetch_wishes
@@ -54,7 +53,7 @@ def environment_differences(
     where = environment_wanted(snapshot, second)
     here, there = (deployed_in(snapshot, name, globs) for name in (first, second))
     if not here and environment(snapshot, first) is None:
-        raise NotFound(f"no such environment: '{first}'")
+        raise no_environment(snapshot, first)
     releases = {run.work.release for run in (*here.values(), *there.values())}
     prefetch_wishes(snapshot, second, releases)
     found = []

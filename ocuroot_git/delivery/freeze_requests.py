@@ -7,8 +7,8 @@ import time
 from ..errors import NotFound, UsageError
 from ..formats.spelling import nearest
 from .problems import Problems
-from .queries import environments
-from .vocabulary import DENY
+from .queries import environments, no_environment
+from .vocabulary import DENY, ModelError
 from .windows import zone_of
 
 TYPE_CHECKING = False
@@ -47,7 +47,7 @@ class When:
         zone = self.timezone
         if self.rrule is not None or zone is not None:
             zone = zone or here()
-            place = zone_of(zone)
+            place = _zone(zone)
         if self.rrule is not None:
             first = moment("--from", self.since, place) if self.since is not None else time.time()
             wall = wall_clock(first, place)
@@ -66,6 +66,13 @@ class When:
         return {**found, **{key: text for key, text in given.items() if text is not None}}
 
 
+def _zone(name: str) -> tzinfo:
+    try:
+        return zone_of(name)
+    except ModelError as error:
+        raise UsageError(error.message, hint=error.hint) from None
+
+
 def gate_document(
     stores: Stores,
     targets: Sequence[str],
@@ -77,7 +84,7 @@ def gate_document(
 ) -> Fields:
     """The document of a gate that denies, for environments by name or by `attribute=value` (none: for all).
 
-    Raises NotFound for what would close nothing, UsageError for a time that is none.
+    Raises NotFound for what would close nothing, UsageError for a time, a time zone and an actor that are none.
     """
     document: Fields = {"kind": DENY}
     if targets:
@@ -85,6 +92,9 @@ def gate_document(
     if packages:
         document["packages"] = [*packages]
     document.update(when.fields(lambda: stores.surroundings.time_zone))
+    for actor in actors:
+        if not all(actor.partition(":")):
+            raise UsageError(f"'{actor}' is no actor", hint="such as github:ann or local:ann@example.org")
     if actors:
         document["actors"] = [*actors]
     document["reason"] = reason
@@ -106,14 +116,16 @@ def _environments(snapshot: Snapshot, targets: Sequence[str]) -> list[str] | Fie
     pairs = [target.partition("=") for target in targets if "=" in target]
     if not pairs:
         for name in targets:
-            if name not in known and not (snapshot.has_intent() and snapshot.exists(f"+/environment/{name}")):
-                raise NotFound(f"there is no environment '{name}'", hint=nearest(name, known))
+            if name not in known and not (name and snapshot.has_intent() and snapshot.exists(f"+/environment/{name}")):
+                raise no_environment(snapshot, name)
         return list(dict.fromkeys(targets))
     if len(pairs) < len(targets):
         raise UsageError("name environments, or attributes that they have, not both")
     attributes = {key: value for key, _, value in pairs}
     if len(attributes) < len(pairs) or not any(where.has(attributes) for where in known.values()):
-        raise NotFound(f"no environment has {', '.join(targets)}")
+        pairs_known = {f"{key}={value}" for where in known.values() for key, value in where.attributes.items()}
+        hint = nearest(targets[0], pairs_known)
+        raise NotFound(f"no environment has {', '.join(targets)}", hint=hint)
     return {"attributes": attributes}
 
 

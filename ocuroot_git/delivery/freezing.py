@@ -6,8 +6,11 @@ at which starts look too; where the state cannot be written with this login, it 
 
 from __future__ import annotations
 
-from ..errors import Conflict, Error, Fatal, NotFound
+import time
+
+from ..errors import Conflict, Error, Fatal, NotFound, UsageError
 from ..formats.documents import same
+from ..formats.globs import Glob
 from ..formats.refs import INTENT, STATE, Ref
 from ..store.tree import Ties
 from . import gates, runs, vocabulary
@@ -17,7 +20,16 @@ from .finish import Written, write_both
 from .gate_documents import Gate
 from .model import timestamp
 from .problems import Problems
-from .queries import environment, environments, find_release, read_release, read_run
+from .queries import (
+    environment,
+    environments,
+    find_release,
+    no_environment,
+    packages,
+    read_release,
+    read_run,
+    state_tree,
+)
 from .survey import unsettled_runs
 from .vocabulary import DENY
 
@@ -36,10 +48,12 @@ def freeze(
     """Let a gate be wanted, under a name, or unless that `is_fixed`, the next that is free (`production-2`).
 
     Gives its `name`, and with `cancels` the pending runs it concerns, which are `cancelled`. Raises Conflict where a
-    gate of a fixed name says something else.
+    gate of a fixed name says something else, UsageError where it would close nothing any more.
     """
 
     def want(tx: Transaction) -> Fields:
+        if Gate.read(document, name, "").at(time.time()) == (False, None):
+            raise UsageError("it would close nothing: its time has passed")
         chosen = _free_name(tx, name, document, is_fixed=is_fixed)
         tx.set(gate_ref(INTENT, chosen), document)
         return {"name": chosen, "cancelled": []}
@@ -160,12 +174,18 @@ def _concerned(snapshot: Snapshot, gate: Gate, *statuses: str) -> list[RunRef]:
     ]
 
 
+def unmatched(snapshot: Snapshot, gate: Gate) -> list[str]:
+    """The patterns of a gate that match no package there is: they may be mistaken, or of packages to come."""
+    known = packages(state_tree(snapshot)) if gate.packages else []
+    return [glob for glob in gate.packages or () if not any(map(Glob(glob).matches, known))]
+
+
 def deployment_to(snapshot: Snapshot, release: str, name: str) -> WorkRef:
     """The deployment of a release, as people name it, to an environment. Raises NotFound where there is none."""
     work = WorkRef(find_release(snapshot, release), vocabulary.DEPLOY, name)
     where = environment(snapshot, name)
     if where is None:
-        raise NotFound(f"there is no environment '{name}'")
+        raise no_environment(snapshot, name)
     if read_release(snapshot, work.release).package.find(vocabulary.DEPLOY, name, where) is None:
         raise NotFound(f"'{work.release}' has no deployment for the environment '{name}'")
     return work

@@ -7,7 +7,7 @@ from ..formats.layout import SIDES
 from ..formats.refs import INTENT, STATE, Ref
 from ..formats.times import format_seconds
 from .gates import Gates, names_of
-from .vocabulary import ALLOW, APPROVE
+from .vocabulary import ALLOW, APPROVE, DENY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class ListedGate:
     """A gate as it is listed: where it stands (`sides`), whether it is `closed` or `open` now, and until when.
 
     Of the environments that it names, those that there are not are `missing`. `is_shut_by_time` says of one that allows
-    deployments that it has no window now.
+    deployments that it has no window now, `is_over` of one that denies them that it never will again.
     """
 
     def __init__(self, gate: Gate, side: Side, moment: float, known: Collection[str]) -> None:
@@ -35,6 +35,7 @@ class ListedGate:
         is_allow = gate.kind == ALLOW and gate.problem is None
         self.state = "closed" if is_open != is_allow else "open"
         self.is_shut_by_time = is_allow and not is_open
+        self.is_over = gate.kind == DENY and not is_open and self.until is None
 
     def to_document(self) -> Fields:
         gate = self.gate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import NotFound
 from ..store.transaction import Transaction
 from .holds import hold_on
-from .queries import environment, read_release
+from .queries import environment, no_environment, read_release
 from .vocabulary import DEPLOY
 from .wishes import (
     Plan,
@@ -37,7 +37,7 @@ def plan(snapshot: Snapshot, source: str, target: str, globs: Sequence[str]) -> 
     where = environment_wanted(snapshot, target)
     found = deployed_in(snapshot, source, globs)
     if not found and environment(snapshot, source) is None:
-        raise NotFound(f"no such environment: '{source}'")
+        raise no_environment(snapshot, source)
     prefetch_wishes(snapshot, target, [run.work.release for run in found.values()])
     made = Plan([])
     held = []

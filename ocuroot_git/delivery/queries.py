@@ -247,6 +247,13 @@ def environment(snapshot: Snapshot, name: str) -> Environment | None:
     return _read(snapshot, ref, Environment.read) if snapshot.exists(ref) else None
 
 
+def no_environment(snapshot: Snapshot, name: str) -> NotFound:
+    """The error for an environment that there is not, with one of those that people may have meant."""
+    from ..formats.spelling import nearest  # late: it is hardly ever asked for
+
+    return NotFound(f"no such environment: '{name}'", hint=nearest(name, environments(snapshot, Problems())))
+
+
 def deployed(snapshot: Snapshot, package: str, name: str) -> RunRef | None:
     """The run that is deployed in an environment now; None where nothing of the package is. Raises BadDocument.
 

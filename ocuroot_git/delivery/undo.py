@@ -106,11 +106,12 @@ def _at(snapshot: Snapshot, backend: Backend, repository: Repository, commit: Oi
 def _parent(repository: Repository, commit: Commit) -> Oid:
     """The commit before one that can be undone. Raises Fatal for any other."""
     what = f"cannot undo commit {commit.oid[:12]}"
-    if not commit.parents:
+    is_cut = commit.oid in repository.history_ends()
+    if not commit.parents and not is_cut:
         raise Fatal(f"{what}: it is the first of the store")
     if len(commit.parents) > 1:
         raise Fatal(f"{what}: it is a merge", hint="undo the commits that it brought, the newest first")
-    if not repository.has(commit.parents[0]):
+    if is_cut or not repository.has(commit.parents[0]):
         raise Fatal(f"{what}: the one before is not here", hint="'git fetch --unshallow' gets all of history")
     return commit.parents[0]
 

@@ -6,7 +6,7 @@ then, what was looked at has moved, and nothing is written.
 
 from __future__ import annotations
 
-from ..errors import Conflict, Fatal, NotFound
+from ..errors import Conflict, Fatal
 from ..formats.documents import dump, same, to_bytes
 from ..formats.refs import INTENT, STATE, Ref
 from .addresses import WorkRef, environment_ref, package_of
@@ -17,7 +17,7 @@ from .holds import intent_of, state_of
 from .inputs import read_intent
 from .model import Environment, Intent, write_inputs
 from .problems import Problems
-from .queries import deployed, deployments, environment, records_of
+from .queries import deployed, deployments, environment, no_environment, records_of
 from .retention import chosen_packages
 from .vocabulary import DEPLOY
 
@@ -237,7 +237,7 @@ def environment_wanted(snapshot: Snapshot, name: str) -> Environment:
         ref = f"{INTENT}{environment_ref(name)[1:]}"
         found = Environment.read(snapshot.get(ref), environment_ref(name)) if snapshot.exists(ref) else None
     if found is None:
-        raise NotFound(f"no such environment: '{name}'")
+        raise no_environment(snapshot, name)
     return found
 
 

@@ -136,6 +136,10 @@ def commit_named(repository: Repository, environ: Mapping[str, str], tip: Oid | 
     seconds = moment_of(text, environ)
     arguments = ["--git-dir", repository.git_dir, "rev-list", "-1", "--first-parent", f"--min-age={seconds}", tip, "--"]
     found = run(arguments, {**environ, "GIT_NO_LAZY_FETCH": "1"}).decode().strip()
+    if not found and repository.history_ends():
+        raise NotFound(
+            f"the history that is here does not go back to '{text}'", hint="'git fetch --unshallow' gets all of it"
+        )
     if not found:
         raise NotFound(f"there was no commit yet at '{text}'")
     return Oid(found)

@@ -140,7 +140,7 @@ def test_taking_down_needs_no_approval(shop: Repo) -> None:
 
 def test_approving_what_is_not_there_is_refused(shop: Repo) -> None:
     refused(shop, 129, "for which environment?", "approve", WEB)
-    refused(shop, 1, "there is no environment 'x'", "approve", WEB, "--environment", "x")
+    refused(shop, 1, "no such environment: 'x'", "approve", WEB, "--environment", "x")
     refused(shop, 1, "no such release", "approve", "shop/-/web/@7", "--environment", "production")
     shop.ocuroot("set", "-f=json", "+/environment/other", '{"name": "other", "attributes": {}}')
     shop.ocuroot("apply", "--all")

@@ -227,17 +227,23 @@ def test_of_gates_that_allow_one_is_enough(shop: Repo) -> None:
 
 
 def test_a_freeze_says_what_it_closes_and_refuses_what_would_close_nothing(shop: Repo) -> None:
-    refused(shop, 1, "there is no environment 'prodution'", *FREEZE, "prodution")
+    refused(shop, 1, "no such environment: 'prodution'", *FREEZE, "prodution")
     refused(shop, 1, "no environment has type=live", *FREEZE, "type=live")
     refused(shop, 129, "say why: -m <text>", "freeze", "production")
     refused(shop, 129, "name environments", *FREEZE)
     refused(shop, 129, "takes a time", *FREEZE, "production", "--until", "soon")
+    rule = ("--rrule=FREQ=WEEKLY", "--duration=1h")
     never = ("--rrule=FREQ=YEARLY;BYMONTHDAY=30;BYMONTH=2", "--duration=1h")
     refused(shop, 129, "which no day matches", *FREEZE, "production", *never)
     refused(shop, 1, "there is no gate 'x'", "thaw", "x")
-    assert "its time has passed" in shop.run(*FREEZE, "production", "--until", "2020-01-01").stderr
-    assert not is_closed(shop, "production")
-    assert shop.ocuroot(*FREEZE, "production") == f"{GATES}/production-2"
+    for over in (("--until", "2020-01-01"), ("--from=2020-01-01", "--until=2020-02-01")):
+        refused(shop, 129, "it would close nothing: its time has passed", *FREEZE, "production", *over)
+    refused(shop, 129, "'ann' is no actor", *FREEZE, "production", "--allow", "github:bob,ann")
+    refused(shop, 129, "not known on this machine", *FREEZE, "production", *rule, "--timezone=Mars/X")
+    hints = {"prodction": "did you mean 'production'?", "type=prd": "did you mean 'type=prod'?"}
+    assert all(hint in refused(shop, 1, "environment", *FREEZE, name) for name, hint in hints.items())
+    done = shop.run(*FREEZE, "production", "--package", "//wbe", "--package", "//web")
+    assert "warning: no package matches 'shop/-/wbe' by now\n" in done.stderr
     assert shop.ocuroot(*FREEZE, "production") == f"{GATES}/production-2"
     refused(shop, 3, "there is a gate 'production' already", *FREEZE, "production", "--name", "production")
     weekly = (*FREEZE, "--all", "--package", "//we?", "--allow", "github:ann,github:bob", "--name", "weekly")
@@ -321,7 +327,7 @@ def test_a_check_says_what_keeps_a_release(shop: Repo) -> None:
     shop.ocuroot("thaw", "--all")
     shop.ocuroot("hold", "-m", "broken", WEB)
     assert "held by" in shop.run(*check, WEB, "--environment", "staging").stdout
-    refused(shop, 1, "there is no environment 'x'", *check, "--environment", "x")
+    refused(shop, 1, "no such environment: 'x'", *check, "--environment", "x")
 
 
 def test_status_and_the_page_say_what_is_closed(shop: Repo) -> None:

@@ -195,3 +195,20 @@ def test_an_operation_is_undone_once(shop: tuple[Repo, Stores]) -> None:
     assert stores.get("+/custom/a#n") == 1
     with pytest.raises(Fatal):
         undo(stores, repo.git("rev-list", "--max-parents=0", "state"))
+
+
+def test_in_a_shallow_clone_the_first_commit_that_is_here_is_not_taken_for_the_first(
+    shop: tuple[Repo, Stores], tmp_path: Path
+) -> None:
+    repo, _ = shop
+    clone = Repo(tmp_path / "shallow")
+    clone.path.mkdir()
+    clone.git("init", "-q")
+    clone.git("fetch", "-q", "--depth=2", f"file://{repo.path}", "state:state")
+    unshallow = "'git fetch --unshallow' gets all of"
+    for arguments, words in (
+        (("undo", "state~1"), "the one before is not here"),
+        (("get", "--at", "1999-01-01", "@/environment/staging"), "the history that is here does not go back to"),
+    ):
+        done = clone.run(*arguments)
+        assert words in done.stderr and unshallow in done.stderr, done.stderr

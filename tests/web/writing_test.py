@@ -242,7 +242,7 @@ def test_what_is_not_said_is_asked_for(shop: Repo) -> None:
     text = writer.get("/do/promote?source=staging").get_data(as_text=True)
     assert 'name="target"' in text and 'value="staging"' in text and '<option value="production">' in text
     wrong = writer.get("/do/freeze?environment=nowhere&until=")
-    assert wrong.status_code == 404 and "there is no environment &#39;nowhere&#39;" in wrong.get_data(as_text=True)
+    assert wrong.status_code == 404 and "no such environment: &#39;nowhere&#39;" in wrong.get_data(as_text=True)
     fields = writer.confirm("hold", release=f"{WEB}/@1")
     answer = writer.send("hold", fields)
     assert answer.status_code == 400 and "say why" in answer.get_data(as_text=True)

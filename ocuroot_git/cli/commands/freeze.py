@@ -62,6 +62,8 @@ def run(
     _tell_when(context, is_open=is_open, until=ends)
     for ref in done.result["cancelled"]:
         context.terminal.remark(f"{ref}: cancelled")
+    for glob in freezing.unmatched(context.snapshot(), gate):
+        context.terminal.warning(f"no package matches '{glob}' by now")
     for going_on in freezing.running(context.snapshot(), gate) if is_open else ():
         context.terminal.remark(f"{going_on}: goes on, because it was started before")
     report_left(context.terminal, done)
@@ -76,8 +78,6 @@ def _tell_when(context: Context, *, is_open: bool, until: float | None) -> None:
         context.terminal.remark(f"closed {when}")
     elif until is not None:
         context.terminal.remark(f"it closes at {format_local(until)}")
-    else:
-        context.terminal.warning("it closes nothing: its time has passed")
 
 
 COMMAND = Command(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import NotFound
 from ...formats.documents import dump
-from ...formats.spelling import nearest
 from ..options import READING, RELATIVE, Command, Group, Option
 
 TYPE_CHECKING = False
@@ -31,7 +29,7 @@ def check(context: Context, release: str | None = None, *, environment: str | No
     from ...delivery.addresses import WorkRef
     from ...delivery.gates import Gates
     from ...delivery.problems import Problems
-    from ...delivery.queries import environments, find_release
+    from ...delivery.queries import environments, find_release, no_environment
     from ...delivery.runs import closures_for
     from ...delivery.vocabulary import DEPLOY
     from ..reports import report_problems
@@ -39,7 +37,7 @@ def check(context: Context, release: str | None = None, *, environment: str | No
     snapshot, problems = context.snapshot(), Problems()
     known = environments(snapshot, problems)
     if environment is not None and environment not in known:
-        raise NotFound(f"there is no environment '{environment}'", hint=nearest(environment, known))
+        raise no_environment(snapshot, environment)
     gates = Gates(snapshot)
     found = find_release(snapshot, release) if release is not None else None
     is_closed = False
@@ -64,6 +62,8 @@ def _line(context: Context, listed: ListedGate) -> str:
     state = terminal.paint(f"{listed.state:<6}", "red" if listed.state == "closed" else "green")
     if listed.until is None:
         when = "" if listed.state == "open" else "until it is thawed"
+        if listed.is_over:
+            when = "its time has passed"
     else:
         when = f"until {format_local(listed.until)}"
     words = [when, gate.about, f"by {gate.by}" if gate.by else "", gate.problem or gate.reason]
