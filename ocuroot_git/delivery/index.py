@@ -180,7 +180,7 @@ def read(
     unsettled = set()
     below = set()
     reader = ReleaseReader(files, layout, is_counting=counts is not None)
-    for head, node in directories(files, package):
+    for head, node in directories(files, package).items():
         if head[0] not in "@+":
             continue
         release = releases.find(reader, files, head, node) if releases is not None else reader.read(head, node)

@@ -127,18 +127,34 @@ class KnownReleases:
     """The releases of one package in one store: those that are remembered, and those that are there."""
 
     def __init__(self, remembered: bytes = b"") -> None:
-        self._known = dict(_entries(remembered))
+        self._known = dict(_entries(remembered.decode(errors="replace")))
         self._found: dict[str, ReleaseFacts] = {}
 
     def find(self, reader: ReleaseReader, files: Files, head: str, node: Node) -> ReleaseFacts:
         """What a release says, remembered or read now. Raises ObjectError."""
         key = f"{head} {files.oid(node)}"
-        text = self._known.get(key)
-        facts = ReleaseFacts.of_text(text) if text is not None else None
-        if facts is None or (facts.count is None and reader.is_counting):
+        facts = self._of_use(key, is_counting=reader.is_counting)
+        if facts is None:
             facts = reader.read(head, node)
         self._found[key] = facts
         return facts
+
+    def lacking(self, files: Files, nodes: dict[str, Node], *, is_counting: bool) -> list[tuple[str, Node]]:
+        """Those of the releases that are there which have to be read, by name."""
+        found = []
+        for head, node in nodes.items():
+            if self._of_use(f"{head} {files.oid(node)}", is_counting=is_counting) is None:
+                found.append((head, node))
+        return found
+
+    def learn(self, line: str) -> None:
+        """Take up what `line_of` says of a release."""
+        self._known.update(_entries(line))
+
+    def _of_use(self, key: str, *, is_counting: bool) -> ReleaseFacts | None:
+        text = self._known.get(key)
+        facts = ReleaseFacts.of_text(text) if text is not None else None
+        return None if facts is not None and facts.count is None and is_counting else facts
 
     def to_text(self) -> str:
         """What is to be remembered of those that are there; empty where that does not pay."""
@@ -147,14 +163,20 @@ class KnownReleases:
         return ";".join([f"{key} {facts.to_text()}" for key, facts in self._found.items() if _is_regular(key)])
 
 
+def line_of(reader: ReleaseReader, files: Files, head: str, node: Node) -> str:
+    """What a release says, for `KnownReleases.learn`; empty where its name is none of those. Raises ObjectError."""
+    key = f"{head} {files.oid(node)}"
+    return f"{key} {reader.read(head, node).to_text()}" if _is_regular(key) else ""
+
+
 def _is_regular(key: str) -> bool:
     """Whether a name is one that releases have: others might hold what parts the entries."""
     name = key[1 : key.rindex(" ")]
     return not name or (name.isascii() and name.isalnum())
 
 
-def _entries(data: bytes) -> Iterator[tuple[str, str]]:
-    for line in data.decode(errors="replace").split(";"):
+def _entries(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.split(";"):
         head, _, rest = line.partition(" ")
         oid, _, text = rest.partition(" ")
         yield f"{head} {oid}", text
@@ -163,7 +185,7 @@ def _entries(data: bytes) -> Iterator[tuple[str, str]]:
 def work_out(layout: Layout, data: bytes, find: Callable[[str], tuple[Files, Node]]) -> bytes:
     """What should be remembered instead of an entry, from the trees that it names, which `find` gives by their ids."""
     lines = []
-    for key, text in _entries(data):
+    for key, text in _entries(data.decode(errors="replace")):
         head, _, oid = key.partition(" ")
         files, node = find(oid)
         known = ReleaseFacts.of_text(text)
@@ -194,8 +216,7 @@ def _has_ended(work: Nested) -> bool:
     return run is not None and FILE in run and len(statuses) == 1 and statuses[0] in _SETTLED
 
 
-def directories(files: Files, tree: Node) -> Iterator[tuple[str, Node]]:
+def directories(files: Files, tree: Node) -> dict[str, Node]:
     """The directories in a directory, by name."""
-    for node in files.children(tree):
-        if files.is_tree(node):
-            yield files.name(node), node
+    _, nodes, _ = files.outline(tree, {}, OBJECT_FILE)
+    return nodes

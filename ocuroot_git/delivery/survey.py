@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from ..formats.layout import OBJECT_FILE, REFS, SIDES, Damaged, link_target
 from ..formats.refs import INTENT, STATE
-from ..git.objects import ABSENT, ObjectError
+from ..git.objects import ABSENT, FILE, ObjectError
 from ..store.draft import Draft
 from . import index, release_facts
 from .problems import STRICT, Problems
 from .queries import intent_tree, last_runs_of, ops_of, prefetch_work, releases, state_tree
-from .release_facts import KnownReleases
+from .release_facts import KnownReleases, ReleaseReader, directories, line_of
 from .summary import Summary, by_side, prefetch_compared, read_package
 
 TYPE_CHECKING = False
@@ -41,6 +41,10 @@ KIND: Final = "summary/7"
 
 _MANY: Final = 8
 """Packages to be read from which on it pays that libgit2 keeps nothing of them."""
+_LARGE: Final = 1000
+_SHARE: Final = 16
+"""A package of so many releases and intents for them that is more than a sixteenth of all is shared by two processes:
+else one would wait for the other to be done with it."""
 _MOST_HERE: Final = 1 << 16
 """Summaries that one process keeps: a page that is open for weeks sees many."""
 
@@ -48,7 +52,9 @@ _MOST_HERE: Final = 1 << 16
 class _Directory:
     """A directory while its summary is put together."""
 
-    __slots__ = ("below", "has_object", "is_lasting", "is_package", "key", "nodes", "own_count", "path", "summary")
+    __slots__ = (
+        *("below", "has_object", "heads", "is_lasting", "is_package", "key", "nodes", "own_count", "path", "summary"),
+    )
 
     def __init__(self, path: str, nodes: Nodes) -> None:
         self.path = path
@@ -57,6 +63,8 @@ class _Directory:
         self.summary: Summary | None = None
         self.below: list[_Directory] = []
         self.is_package = False
+        self.heads = 0
+        """How many of its directories are releases or intents for them."""
         self.has_object = False
         self.own_count = 0
         self.is_lasting = True
@@ -254,31 +262,31 @@ class _Survey:
                     directory.has_object = True
                     directory.own_count += not side
                 elif name[0] in "@+":
-                    directory.is_package = bool(directory.path)
+                    directory.heads += 1
                 else:
                     below.setdefault(name, [None, None])[side] = node
+        directory.is_package = bool(directory.path and directory.heads)
         for name, nodes in below.items():
             pair = (nodes[0], nodes[0] if self._is_one else nodes[1])
             directory.below.append(_Directory(f"{directory.path}/{name}" if directory.path else name, pair))
 
-    def _entries(self, directory: _Directory, side: int) -> Iterator[tuple[str, Node | None]]:
+    def _entries(self, directory: _Directory, side: int) -> Iterable[tuple[str, Node | None]]:
         """The directories in a directory of one store, by name, and the file of its own object where there is one.
 
         A directory that a transaction has changed has entries without nodes: those that are to be made.
         """
         tree, base, node = self._trees[side], self.bases[side], directory.nodes[side]
         if tree is None or base is None:
-            return
+            return []
         if directory.path in self._changed:
             directory.is_lasting = False
             path = f"{REFS}/{directory.path}" if directory.path else REFS
-            for name in tree.names(path):
-                yield name, base.node(f"{path}/{name}")
-        elif node is not None and base.files.is_tree(node):
-            for child in base.files.children(node):
-                name = base.files.name(child)
-                if base.files.is_tree(child) != (name == OBJECT_FILE):
-                    yield name, child
+            return [(name, base.node(f"{path}/{name}")) for name in tree.names(path)]
+        if node is None or not base.files.is_tree(node):
+            return []
+        outline, nodes, _ = base.files.outline(node, {}, OBJECT_FILE)
+        nodes.pop(OBJECT_FILE, None)  # a directory in the place of the file
+        return [(OBJECT_FILE, None), *nodes.items()] if FILE in outline else nodes.items()
 
     def _read_packages(self, packages: list[_Directory]) -> None:
         """Give packages the summary of what they hold themselves, by two processes where there is much."""
@@ -289,13 +297,17 @@ class _Survey:
         for files, nodes in self._fetched(known):
             files.prefetch_below(nodes)
         prefetch_compared(self.bases, [directory.path for directory in known])
-        if len(known) >= _MANY:
+        large = self._large(known)
+        if len(known) >= _MANY or large:
             for tree in self.bases:
                 if tree is not None:
                     tree.files.prepare_walk()
+        known_releases = self._known_releases(known)
+        if large:
+            self._read_large(known, large, known_releases)
         facts: tuple[dict[str, str], dict[str, str]] = ({}, {})
         releases: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
-        for number, text in self._texts(known, self._known_releases(known)):
+        for number, text in self._texts(known, known_releases):
             text, *on_the_way = text.split("\n")
             read = Summary.of_text(text)
             for of_side, one in zip(releases, on_the_way):
@@ -326,6 +338,64 @@ class _Survey:
             for pair, key in zip(known, keys):
                 pair[number] = KnownReleases(entries.get(key, b""))
         return known
+
+    def _large(self, packages: list[_Directory]) -> list[int]:
+        """The numbers of packages that are so large a part of all that two processes are to share each."""
+        if not self.has_ids or any(tree is not None and tree.files.is_partial for tree in self.bases):
+            return []
+        total = sum(directory.heads for directory in packages)
+        return [
+            number
+            for number, directory in enumerate(packages)
+            if directory.heads >= _LARGE and directory.heads * _SHARE > total
+        ]
+
+    def _read_large(
+        self, packages: list[_Directory], large: list[int], releases: list[list[KnownReleases | None]]
+    ) -> None:
+        """Read the releases of some packages by two processes, and add them to those that are known."""
+        from ..store.forked_walk import in_two_told
+
+        lacking: list[tuple[int, int, str, Node]] = []
+        for number in large:
+            for side, (tree, node) in enumerate(zip(self.bases, packages[number].nodes)):
+                if tree is None or node is None or (side and self._is_one):
+                    continue
+                known = releases[number][side] = releases[number][side] or KnownReleases()
+                try:
+                    heads = {name: below for name, below in directories(tree.files, node).items() if name[0] in "@+"}
+                except ObjectError:
+                    continue  # who reads the package meets it too
+                lacking += [
+                    (number, side, head, below)
+                    for head, below in known.lacking(tree.files, heads, is_counting=self.is_counting)
+                ]
+        if len(lacking) < _LARGE:
+            return
+        readers = [
+            ReleaseReader(tree.files, tree.layout, is_counting=self.is_counting) if tree is not None else None
+            for tree in self.bases
+        ]
+
+        def read(piece: list[tuple[int, int, str, Node]]) -> list[str]:
+            lines = []
+            for number, side, head, node in piece:
+                tree, reader = self.bases[side], readers[side]
+                assert tree is not None and reader is not None
+                try:
+                    line = line_of(reader, tree.files, head, node)
+                except ObjectError:
+                    continue  # as above
+                if line:
+                    lines.append(f"{number} {side} {line}")
+            return lines
+
+        for text in in_two_told(lacking, read, self.progress):
+            place, which, line = text.split(" ", 2)
+            of_package = releases[int(place)][int(which)]
+            assert of_package is not None
+            of_package.learn(line)
+        self.progress = None  # what is left takes no time to speak of
 
     def _texts(
         self, packages: list[_Directory], releases: list[list[KnownReleases | None]]

@@ -107,7 +107,7 @@ def work_out(layout: Layout, data: bytes, find: Callable[[str], tuple[Files, Nod
     lines = {}
     for path, line in _read_entry(data)[0].items():
         files, node = find(line[:_LENGTH])
-        is_package = bool(path) and any(name[0] in "@+" for name, _ in directories(files, node))
+        is_package = bool(path) and any(name[0] in "@+" for name in directories(files, node))
         lines[path] = files.oid(node) + (package_alone(files, layout, path, node) if is_package else DIRECTORY)
     return _entry(lines)
 
@@ -184,10 +184,10 @@ def _brought_up_to_date(snapshot: Snapshot, tree: StoreTree, remembered: dict[st
                 lines[below] = remembered[below]
             continue
         lines[path] = oid + DIRECTORY
-        below_it = list(directories(tree.files, node))
-        if path and any(name[0] in "@+" for name, _ in below_it):
+        below_it = directories(tree.files, node)
+        if path and any(name[0] in "@+" for name in below_it):
             packages[path] = node
-        others = [one for one in reversed(below_it) if one[0][0] not in "@+"]
+        others = [one for one in reversed(below_it.items()) if one[0][0] not in "@+"]
         todo += [(f"{path}/{name}" if path else name, child) for name, child in others]
     for path, told in _read(snapshot, tree, packages).items():
         lines[path] = lines[path][:_LENGTH] + told

@@ -1,7 +1,7 @@
 """Work in two processes: the one place that forks. For large walks, which one processor alone would slow down.
 
-The second process only reads objects and writes its answer to a pipe, and then vanishes without flushing or closing
-what it shares with the first. It is collected whatever happens.
+The second process only reads objects and writes its answer to a file in memory, and then vanishes without flushing or
+closing what it shares with the first. It is collected whatever happens.
 """
 
 from __future__ import annotations
@@ -54,49 +54,71 @@ def in_two(
     Two processes share the pieces where there is a second processor, and where this process has no threads, which
     a fork would leave behind. Where the second process fails, this one does its part again, and meets what it met.
     """
-    if not _may_fork():
-        results = []
-        for number, piece in enumerate(pieces):
-            progress(number)
-            results += work(piece)
-        return results
-    tickets, ticket_writer = os.pipe()
-    answers, answer_writer = os.pipe()
-    os.write(ticket_writer, bytes(range(len(pieces))))
-    os.close(ticket_writer)
-    pid = os.fork()
-    if pid == 0:
-        _be_second(tickets, answer_writer, pieces, work)
-    os.close(answer_writer)
-    done = False
+    descriptors: list[int] = []
     try:
-        results, mine = _share(tickets, pieces, work, progress)
-        answer = _read_all(answers)
-        done = True
+        second = _begin_second(pieces, work, descriptors) if _may_fork() else None
+        if second is None:
+            return _alone(pieces, work, progress)
+        tickets, answer = descriptors
+        is_collected = False
+        try:
+            results, mine = _share(tickets, pieces, work, progress)
+            succeeded = _collect(second)
+            is_collected = True
+        finally:
+            if not is_collected:
+                os.kill(second, _SIGKILL)
+                _collect(second)
+        if succeeded:
+            if text := _read_all(answer).decode(errors="surrogateescape"):
+                results += text.split("\0")
+        else:
+            for number, piece in enumerate(pieces):
+                if number not in mine:
+                    results += work(piece)
+        return results
     finally:
-        os.close(tickets)
-        os.close(answers)
-        if not done:
-            os.kill(pid, _SIGKILL)
-        succeeded = _collect(pid)
-    if succeeded:
-        if answer:
-            results += answer.decode(errors="surrogateescape").split("\0")
-    else:
-        for number, piece in enumerate(pieces):
-            if number not in mine:
-                results += work(piece)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _alone(pieces: list[list[Piece]], work: Work[Piece], progress: Callable[[int], None]) -> list[str]:
+    results = []
+    for number, piece in enumerate(pieces):
+        progress(number)
+        results += work(piece)
     return results
 
 
 def _may_fork() -> bool:
     try:
-        return len(os.sched_getaffinity(0)) > 1 and len(os.listdir("/proc/self/task")) == 1
+        is_alone = len(os.sched_getaffinity(0)) > 1 and len(os.listdir("/proc/self/task")) == 1
+        return is_alone and hasattr(os, "memfd_create")
     except (AttributeError, OSError):
         return False  # not Linux
 
 
-def _be_second(tickets: int, answer_writer: int, pieces: list[list[Piece]], work: Work[Piece]) -> None:
+def _begin_second(pieces: list[list[Piece]], work: Work[Piece], descriptors: list[int]) -> int | None:
+    """Start the second process; None where no process, descriptor or memory is left for it.
+
+    `descriptors` takes up where both take their tickets, and the file for the answer.
+    """
+    try:
+        tickets, ticket_writer = os.pipe()
+        descriptors.append(tickets)
+        os.write(ticket_writer, bytes(range(len(pieces))))
+        os.close(ticket_writer)
+        answer = os.memfd_create("ocuroot")  # through a pipe the first would have to read while it still works
+        descriptors.append(answer)
+        pid = os.fork()
+    except OSError:
+        return None
+    if pid == 0:
+        _be_second(tickets, answer, pieces, work)
+    return pid
+
+
+def _be_second(tickets: int, answer: int, pieces: list[list[Piece]], work: Work[Piece]) -> None:
     """The second process, from its start to its end. Its exit status is all that it says of an error."""
     status = 1
     try:
@@ -104,7 +126,7 @@ def _be_second(tickets: int, answer_writer: int, pieces: list[list[Piece]], work
         results.sort()
         waiting = memoryview("\0".join(results).encode(errors="surrogateescape"))
         while waiting:
-            waiting = waiting[os.write(answer_writer, waiting) :]
+            waiting = waiting[os.write(answer, waiting) :]
         status = 0
     finally:
         os._exit(status)
@@ -123,11 +145,10 @@ def _share(
     return results, taken
 
 
-def _read_all(fd: int) -> bytes:
-    parts = []
-    while part := os.read(fd, 1 << 20):
-        parts.append(part)
-    return b"".join(parts)
+def _read_all(answer: int) -> bytes:
+    os.lseek(answer, 0, os.SEEK_SET)
+    with open(answer, "rb", buffering=0, closefd=False) as file:
+        return file.read()
 
 
 def _collect(pid: int) -> bool:

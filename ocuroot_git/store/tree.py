@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 MOST_STEPS: Final = 32
 """Links followed one after the other before it is called a cycle."""
+_MOST_FILES: Final = 16
+_SMALL: Final = 1 << 16
+"""Files that a tree keeps, and bytes from which on all before are let go: a log may have megabytes."""
 
 
 _LISTS: Final = (b'"links"', b"\\u006", b"\\u007")
@@ -101,8 +104,9 @@ class StoreTree:
         self.layout = layout
         self._directories: dict[str, Node | None] = {"": root}
         self._targets: dict[StoredRef, str | None] = {}
-        self._last_file: tuple[str, bytes | None] = ("", None)
-        """The file that was read last, by its path: to find a document, its file is asked for three times."""
+        self._last_files: dict[str, bytes | None] = {}
+        """The files that were read last, by their paths: to find a document, its file is asked for three times, and for
+        a deployment its run and its release come up again."""
 
     def node(self, path: str) -> Node | None:
         """The node of a directory or file, by its path from the top of the store; None where there is none."""
@@ -122,10 +126,13 @@ class StoreTree:
 
     def file(self, path: str) -> bytes | None:
         """The content of a file, by its path from the top of the store; None where there is none."""
-        last, data = self._last_file
-        if path != last:
-            data = self._read_file(path)
-            self._last_file = path, data
+        known = self._last_files
+        if path in known:
+            return known[path]
+        data = self._read_file(path)
+        if len(known) >= _MOST_FILES or (data is not None and len(data) > _SMALL):
+            known.clear()
+        known[path] = data
         return data
 
     def _read_file(self, path: str) -> bytes | None:

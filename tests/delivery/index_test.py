@@ -156,10 +156,14 @@ def change(tx: ocuroot_git.Transaction, package: str, number: int, what: str, is
             tx.unlink(link)
 
 
-@pytest.mark.parametrize(("is_remembered", "fewest"), [(True, 64), (True, 0), (False, 0)])
-def test_answers_are_the_same(store: Repo, monkeypatch: pytest.MonkeyPatch, is_remembered: bool, fewest: int) -> None:
-    """Also where every package is remembered release by release, as otherwise only those of many are."""
+@pytest.mark.parametrize(("is_remembered", "fewest", "large"), [(True, 64, 1000), (True, 0, 1), (False, 0, 1)])
+def test_answers_are_the_same(
+    store: Repo, monkeypatch: pytest.MonkeyPatch, is_remembered: bool, fewest: int, large: int
+) -> None:
+    """Also where every package is remembered release by release, and shared by two processes, as otherwise only those
+    of many releases are."""
     monkeypatch.setattr(release_facts, "FEWEST", fewest)
+    monkeypatch.setattr(survey, "_LARGE", large)
     if not is_remembered:
         store.git("config", "ocuroot.cacheSize", "0")
 
@@ -277,6 +281,45 @@ def test_of_many_releases_only_those_that_changed_are_read_again(store: Repo, mo
     assert diff.differences(ocuroot_git.open(str(store.path)).snapshot()) == []
     assert read == ["@7", "+7"]
     store.ocuroot("cache", "--verify")
+
+
+def test_two_processes_share_a_package_of_many_releases(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each release is read by one of them; what cannot be read ends neither, and is told of as otherwise."""
+    stores = ocuroot_git.open(str(store.path))
+    with stores.transaction() as tx:
+        for number in range(1, 21):
+            for what in ("release", "complete", "custom", "wanted custom"):
+                change(tx, "r/-/a", number, what, True)
+        change(tx, "r/-/a", 13, "failed", True)
+        tx.set("r/-/a/+/custom/é;,", 1)
+    file = store.path / ".git" / "ocuroot" / FILE
+    read: Counter[str] = Counter()
+    whole = release_facts.ReleaseReader.read
+
+    def noted(self: release_facts.ReleaseReader, head: str, release: Any) -> Any:
+        read[head] += 1
+        return whole(self, head, release)
+
+    def asked() -> dict[str, Any]:
+        file.unlink(missing_ok=True)
+        return answers(ocuroot_git.open(str(store.path)).snapshot())
+
+    before = asked()
+    monkeypatch.setattr(survey, "_LARGE", 20)
+    assert asked() == before
+    monkeypatch.setattr(release_facts.ReleaseReader, "read", noted)
+    monkeypatch.setattr("ocuroot_git.store.forked_walk._may_fork", lambda: False)
+    file.unlink()
+    snapshot = ocuroot_git.open(str(store.path)).snapshot()
+    assert survey.summary_of(snapshot).unsettled == {"r/-/a": [13]}
+    assert len(read) == 41 and set(read.values()) == {1}
+    monkeypatch.setattr(survey, "_LARGE", 1000)
+    plant(store, "refs/r/-/a/@7/call", "40000", "build", "12" * 20)
+    file.unlink()
+    told = survey.summary_of(ocuroot_git.open(str(store.path)).snapshot()).unread
+    monkeypatch.setattr(survey, "_LARGE", 20)
+    file.unlink()
+    assert survey.summary_of(ocuroot_git.open(str(store.path)).snapshot()).unread == told == ["r/-/a"]
 
 
 @pytest.mark.parametrize("damage", [b"", b";", b"@1", b"@1 x", b"\xff;@1 y 1-- 1  ", b"@1 {oid} 111 x  ", b"{oid}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -177,6 +178,27 @@ def test_what_a_failed_second_process_took_is_done_again(
     monkeypatch.setattr(parallel, "_be_second", take_one_and_fail)
     monkeypatch.setattr(os, "fork", fork_and_wait)
     assert ocuroot_git.open().match("**") == refs
+
+
+@pytest.mark.parametrize("call", ["fork", "memfd_create", "pipe"])
+def test_where_there_is_no_room_for_a_second_process(
+    workload: Repo, refs: list[str], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """As with `ulimit -u`, with no descriptor left, or where a sandbox knows no files in memory."""
+    monkeypatch.chdir(workload.path)
+    monkeypatch.setattr(parallel, "_may_fork", lambda: True)
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    snapshot = ocuroot_git.open().snapshot()
+    snapshot.match("@/environment/*")
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        patch.setattr("ocuroot_git.store.remembered_walk._FEWEST", 1 << 30)
+        assert snapshot.match("**") == refs
+    assert len(os.listdir("/proc/self/fd")) == before, "what was opened for it is closed"
 
 
 def test_no_fork_beside_other_threads(workload: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
