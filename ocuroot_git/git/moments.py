@@ -7,8 +7,8 @@ from datetime import date
 from time import time
 
 from ..errors import NotFound, UsageError
-from ..formats.times import format_seconds
-from .objects import Oid
+from ..formats.times import format_seconds, parse_seconds
+from .objects import ObjectError, Oid
 from .program import run
 
 TYPE_CHECKING = False
@@ -31,6 +31,10 @@ _OTHERS: Final = f"now yesterday midnight noon tea never am pm {_COUNTS}"
 _BESIDES: Final = "ago at a an and on the t z utc gmt est edt cst cdt mst mdt pst pdt bst cet cest eet eest msk ist jst"
 """Words that say no moment by themselves."""
 _LONGEST: Final = 200
+_EXACT: Final = r"(?:19[89]|20[0-8])\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+"""A moment as we write one. What is nearer to where git's calendar begins and ends, git reads."""
+_NEAR: Final = 200
+"""Commits that are read in about the time in which git starts."""
 _SHORT: Final = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -57,6 +61,9 @@ def moment_of(text: str, environ: Mapping[str, str]) -> int:
 
     Raises UsageError.
     """
+    exact = parse_seconds(text) if re.fullmatch(_EXACT, text, re.ASCII) else None
+    if exact is not None:
+        return int(exact)
     short = re.fullmatch(r"(\d{1,9})([hdw])", text, re.ASCII)
     if short is not None:
         text = f"{short[1]} {_SHORT[short[2]]} ago"
@@ -134,6 +141,9 @@ def commit_named(repository: Repository, environ: Mapping[str, str], tip: Oid | 
             if tip is None or not is_moment(text):
                 raise
     seconds = moment_of(text, environ)
+    near = _near(repository, tip, seconds)
+    if near is not None:
+        return near
     arguments = ["--git-dir", repository.git_dir, "rev-list", "-1", "--first-parent", f"--min-age={seconds}", tip, "--"]
     found = run(arguments, {**environ, "GIT_NO_LAZY_FETCH": "1"}).decode().strip()
     if not found and repository.history_ends():
@@ -143,3 +153,19 @@ def commit_named(repository: Repository, environ: Mapping[str, str], tip: Oid | 
     if not found:
         raise NotFound(f"there was no commit yet at '{text}'")
     return Oid(found)
+
+
+def _near(repository: Repository, tip: Oid, seconds: int) -> Oid | None:
+    """The newest commit that was committed by a moment, where it is among the newest of a branch."""
+    oid = tip
+    try:
+        for _ in range(_NEAR):
+            commit = repository.read_commit(oid)
+            if commit.commit_time <= seconds:
+                return oid
+            if not commit.parent_ids:
+                return None
+            oid = Oid(commit.parent_ids[0])
+    except ObjectError:
+        pass  # git knows best why there is no more of it
+    return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from support.repositories import Repo
 
-from ocuroot_git.errors import UsageError
-from ocuroot_git.git.moments import is_moment, moment_of
+from ocuroot_git.errors import NotFound, UsageError
+from ocuroot_git.git.moments import commit_named, is_moment, moment_of
+from ocuroot_git.git.repository import Repository
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,8 @@ from ocuroot_git.git.moments import is_moment, moment_of
         *("now", "yesterday", "midnight", "2 weeks ago", "3.days.ago", "last friday 10:00", "10 years ago", "may"),
         *("2026-11-20", "2026-11-20T14:00:00+01:00", "2024-02-29", "2026-11-20 24:00", "2025-11-20T14:00:00.5Z"),
         *("20.11.2026", "20/11/2026", "11/20/2026", "26 nov", "Thu, 20 Nov 2025 14:00:00 GMT", "1764161000 +0000"),
-        *("@1764161000", "@1764161000 +0200"),
+        *("@1764161000", "@1764161000 +0200", "2025-11-20T14:00:00Z", "2024-02-29T23:59:59Z", "1970-01-02T00:00:00Z"),
+        *("1999-12-31T00:00:00Z", "2027-01-01T00:00:00Z", "2025-11-20T24:00:00Z", "2095-11-20T14:00:00Z"),
     ],
 )
 def test_as_git_reads_them(text: str) -> None:
@@ -89,3 +92,26 @@ def test_what_a_branch_held_is_told_by_its_commits_and_not_by_a_reflog(store: Re
     done = store.run("get", "--at", "state@{2001-01-01}", "+/custom/x")
     assert (done.returncode, done.stdout) == (1, "") and "there was no commit yet" in done.stderr
     assert store.run("get", "--at", "nothing@{2025-11-02}", "+/custom/x").returncode == 1
+
+
+def test_where_a_branch_stood_is_as_git_finds_it(repo: Repo, tmp_path: Path) -> None:
+    """On a long branch of clocks that were set back, with merges; in a shallow clone what is not there is not found."""
+    lines = []
+    for number in range(1, 301):
+        date = 1_700_000_000 + 60 * number - (600 if number % 17 == 0 else 0)
+        for branch, ahead, merged in (("side", 30, ""), ("main", 0, "merge refs/heads/side\n" * (number % 20 == 0))):
+            who = f"committer T <t@example.com> {date + ahead} +0000"
+            lines.append(f"commit refs/heads/{branch}\n{who}\ndata 2\n.\n{merged}\n")
+    repo.git("fast-import", "--quiet", input="".join(lines))
+    shallow = Repo(tmp_path / "shallow")
+    repo.git("clone", "-q", "--depth=20", "--branch=main", repo.path.as_uri(), str(shallow.path))
+    for one in (repo, shallow):
+        repository, tip = Repository.open(str(one.path), os.environ), one.oid("main")
+        for seconds in [*range(1_700_000_000, 1_700_018_100, 900), *range(1_700_017_000, 1_700_018_100, 100)]:
+            expected = one.git("rev-list", "-1", "--first-parent", f"--min-age={seconds}", "main", "--")
+            for text in (f"@{seconds}", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))):
+                if expected:
+                    assert commit_named(repository, os.environ, tip, text) == expected
+                else:
+                    with pytest.raises(NotFound):
+                        commit_named(repository, os.environ, tip, text)
