@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 from support.program import TOP
 
 PACKAGE = TOP / "ocuroot_git"
 
-MODULES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """The modules of the program, read for the first test that asks: it takes longer than to collect all tests."""
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
 
 
 def calls(node: ast.AST) -> Iterator[str]:
@@ -24,11 +29,11 @@ def calls(node: ast.AST) -> Iterator[str]:
 
 def test_times() -> None:
     verbs = {"gmtime", "localtime", "strptime", "isoformat", "fromisoformat", "fromtimestamp", "utcfromtimestamp"}
-    found = {name: verbs & {*calls(tree)} for name, tree in MODULES.items()}
+    found = {name: verbs & {*calls(tree)} for name, tree in modules().items()}
     assert {name: used for name, used in found.items() if used} == {
         "formats.times": {"gmtime", "localtime", "isoformat", "fromisoformat", "fromtimestamp"}
     }
-    taken = [node for node in ast.walk(MODULES["formats.times"]) if isinstance(node, ast.ImportFrom)]
+    taken = [node for node in ast.walk(modules()["formats.times"]) if isinstance(node, ast.ImportFrom)]
     assert [alias.name for node in taken if node.module == "time" for alias in node.names] == [
         "gmtime",
         "localtime",
@@ -39,7 +44,7 @@ def test_the_way_down_a_path() -> None:
     """A loop in which one node leads to the next below it."""
     found = {
         name
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         for loop in ast.walk(tree)
         if isinstance(loop, ast.For) and "split" in calls(loop.iter) and "child" in calls(loop)
     }
@@ -70,7 +75,7 @@ def uses(attribute: str) -> dict[str, int]:
     """How often modules other than `formats.layout` read an attribute of a layout."""
     return {
         name: count
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         if name != "formats.layout" and (count := sum(is_read_of_layout(node, attribute) for node in ast.walk(tree)))
     }
 
