@@ -174,6 +174,16 @@ class _Surroundings:
     def missing_store_hint(self, backend: Backend) -> str:
         return self._settings.missing_store_hint(backend.name if isinstance(backend, Branch) else None)
 
+    def marks(self) -> list[object] | None:
+        repositories = {one.common_dir: one for one in (self.code, *(each.repository for each in self.opened())) if one}
+        marks: list[object] = [self._settings.config.entries()]
+        for directory, repository in sorted(repositories.items()):
+            found = repository.marks()
+            if found is None:
+                return None
+            marks.append([directory, found])
+        return marks
+
     @property
     def timeout(self) -> float:
         return self._settings.timeout

@@ -113,6 +113,10 @@ class Config:
             found.add("loose-object")
         return frozenset(found)
 
+    def entries(self) -> list[tuple[str, str, str | None]]:
+        """All there is: key, scope and value of each."""
+        return [(key, scope, value) for key, found in self._values.items() for scope, value in found]
+
     def all_keys(self) -> list[str]:
         """Every key that is set."""
         return list(self._values)

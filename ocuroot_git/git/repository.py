@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from ..errors import Fatal, NotFound
 from . import libgit2
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 TYPE_COMMIT: Final = 1
 _TYPE_TAG: Final = 4
 TYPE_BLOB: Final = 3
+_TICK: Final = 20_000_000
+"""Nanoseconds within which a file system may give two changes the same time."""
 _TYPE_NAMES: Final = {TYPE_COMMIT: "a commit", TYPE_TREE: "a tree", TYPE_BLOB: "a blob", _TYPE_TAG: "a tag"}
 
 
@@ -183,6 +186,25 @@ class Repository(TreeReader):
                 return set(file.read().split())
         except FileNotFoundError:
             return set()
+
+    def marks(self) -> list[object] | None:
+        """What is another once objects have come or gone, here or in an alternate, or history ends elsewhere.
+
+        It is there to be compared. None where it may be the same in spite of that: so soon after a change that the
+        clock of the file system need not tell the next one from it.
+        """
+        marks: list[object] = [sorted(self.history_ends())]
+        marks += [[name, str(self.handle.references[name].target)] for name in self.references("refs/replace/")]
+        newest = 0
+        try:
+            for directory in with_alternates([os.path.join(self.common_dir, "objects")]):
+                for path in (directory, *(os.path.join(directory, name) for name in sorted(os.listdir(directory)))):
+                    found = os.stat(path)
+                    marks.append([path, found.st_ino, found.st_mtime_ns, found.st_ctime_ns])
+                    newest = max(newest, found.st_mtime_ns, found.st_ctime_ns)
+        except OSError:
+            return None  # it changes right now
+        return marks if newest < time.time_ns() - _TICK else None
 
     def parents_and_time(self, oid: Oid) -> tuple[tuple[Oid, ...], int]:
         """The parents of a commit, as far as they are here, and when it was committed, in seconds since the epoch."""

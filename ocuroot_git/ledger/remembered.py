@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     WorkOut = Callable[[str, bytes], bytes | None]
     """Gives what should be remembered under an id, where that is what is; None for what can be no such entry."""
 
+SITE: Final = "site/1"
+"""What a site is like by the digest of all it was made of: only by making it can that be checked."""
 _LENGTH: Final = len(ABSENT)
 
 
@@ -73,7 +75,11 @@ def check(stores: Stores, memory: Memory, tell: Callable[[int, int], None]) -> C
 
 
 class _Gone(Exception):
-    """A tree is no longer there, as after `git gc`: nobody will ask for what is remembered of it."""
+    """What it was made of is no longer at hand, as after `git gc`: nobody will ask for what is remembered of it."""
+
+
+def _not_to_be_checked(id_: str, known: bytes) -> bytes | None:
+    raise _Gone
 
 
 class _Trees:
@@ -104,6 +110,8 @@ class _Trees:
             return self._last_events(*kind[len(last_events.KIND) + 1 :].partition("/")[::2])
         if kind.startswith(f"{gate_passes.KIND}/"):
             return self._gate_passes(kind)
+        if kind == SITE:
+            return _not_to_be_checked
         if kind == lead_times.KIND:
             return self._commits_beyond
         if kind == rare_changes.KIND:

@@ -87,6 +87,10 @@ if TYPE_CHECKING:
         def missing_store_hint(self, backend: Backend) -> str:
             """What to do where there is no store."""
 
+        def marks(self) -> list[object] | None:
+            """What is another whenever the configuration is, or the objects that the repositories at hand have: a JSON
+            value to be compared. None where that cannot be told."""
+
         @property
         def timeout(self) -> float:
             """Seconds for which a lost race is tried again."""

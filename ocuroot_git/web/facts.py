@@ -194,6 +194,9 @@ class Facts:
         """What was deployed, as history has it."""
         return Deployments(self.snapshot)
 
+    def note_source(self, commit: str) -> None:
+        """Take note that a commit of the source was asked for: what is said of it hangs on whether it is here."""
+
     # Documents of the state store, by stored ref
 
     def body(self, stored: str) -> Document:

@@ -51,6 +51,10 @@ class Published:
         """What the run before noted for this one."""
         self.notes: dict[str, Any] = {}
         """What this run notes for the next one."""
+        self.digest = ""
+        """The digest of the list of files: as it was found, and at the end of the block as it is then."""
+        self.has_others = False
+        """Whether a file is somebody else's, who wrote just what belongs there."""
         self.written = self.removed = 0
         self._journal = -1
 
@@ -95,6 +99,7 @@ class Published:
         if current == data:
             if file not in self._own:
                 del self.files[file]  # somebody else's, who may have it
+                self.has_others = True
             return
         if current is not None and file not in self._own:
             raise Fatal(
@@ -116,11 +121,33 @@ class Published:
         self.files.update(kept)
         return True
 
+    def keep_all(self) -> bool:
+        """Let all be as the last run left it. False where that cannot be.
+
+        Files that a run would look into are looked into: all but those that `notes` say may be kept.
+        """
+        kept = {file for note in self.known.values() for file in note["files"]}
+        if self._unsure or not self._own or any(len(digests) != 1 for digests in self._own.values()):
+            return False
+        for file, (digest,) in self._own.items():
+            if file in kept:
+                if not self._is_there(file):
+                    return False
+                continue
+            directory, _, name = file.rpartition("/")
+            current = self._read(directory, name)
+            if current is None or sha256(current).hexdigest() != digest:
+                return False
+        self.files.update((file, digest) for file, (digest,) in self._own.items())
+        self.notes = self.known
+        return True
+
     # What was there
 
     def _read_lists(self) -> None:
         manifest = self._read("", MANIFEST)
         if manifest is not None:
+            self.digest = sha256(manifest).hexdigest()
             try:
                 found = parse_bytes(manifest)
                 assert found["format"] == _FORMAT
@@ -152,6 +179,7 @@ class Published:
         data = to_bytes(dump(content, 1) + "\n")
         if self._read("", MANIFEST) != data:
             self._put("", MANIFEST, data)
+        self.digest = sha256(data).hexdigest()
         try:
             os.unlink(_JOURNAL, dir_fd=self._top)
         except FileNotFoundError:

@@ -23,6 +23,7 @@ from ..formats.refs import STATE, Ref, RefError
 from ..formats.times import format_seconds
 from ..git.objects import Oid
 from ..ledger.deployments import no_package
+from ..ledger.remembered import SITE
 from . import addresses, ansi, changes, site_plan, timelines
 from .app import View, pages_of, render
 from .badges import badge
@@ -39,7 +40,7 @@ from .site_plan import LISTS, Plan, Written
 from .site_search import INDEX, index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..delivery.overview import Package
     from ..store.stores import Stores
@@ -139,17 +140,21 @@ class Site:
         )
         self._app.context_processor(lambda: {"twin": g.pages.twin})
 
+        self._made_of = self._all_it_is_made_of()
+
     @property
     def is_cut(self) -> bool:
         """Whether history begins later here than elsewhere, so that deployments before that are not told."""
-        return self._view.current.ledger().is_cut
+        return self.made > 0 and self._view.current.ledger().is_cut
 
     def write(self) -> None:
-        """Write all there is.
+        """Write all there is, unless it is there already.
 
         Raises what `Published` raises, and Fatal for a page that cannot be made; NotFound where no package matches, so
         that a pattern with a slip in it takes no pages away.
         """
+        if self._is_there():
+            return
         view, plan = self._view, self._plan
         view.gather()
         packages = dict(sorted(view.current.packages().items()))
@@ -175,6 +180,38 @@ class Site:
         self._write_feed()
         while plan.todo:
             self._write_pages([plan.todo.pop()])
+
+    def remember(self) -> None:
+        """Remember what all this was made of, for the next run; to be called once the last file is in its place."""
+        memory = self._view.current.snapshot.surroundings.memory
+        is_whole = self.made > 0 and not self.is_cut and not self._target.has_others
+        # What came while it was made may be in it or not.
+        if memory is not None and is_whole and self._made_of is not None and self._made_of == self._all_it_is_made_of():
+            memory.put(SITE, {self._made_of: self._target.digest.encode()})
+
+    def _is_there(self) -> bool:
+        """Whether the directory has just what would be written: a run of the same on the same made it."""
+        memory = self._view.current.snapshot.surroundings.memory
+        if memory is None or self._made_of is None:
+            return False
+        known = memory.get(SITE, [self._made_of]).get(self._made_of)
+        return known is not None and known.decode() == self._target.digest and self._target.keep_all()
+
+    def _all_it_is_made_of(self) -> str | None:
+        """A digest of everything on which what is written hangs; None where there is more than can be told.
+
+        The commits are not all: a document may be damaged and mended, the source of a release may be fetched, and
+        history may have ended before.
+        """
+        facts = self._view.current
+        stores = []
+        for tree in (facts.state, facts.intent or facts.state):
+            backend, directory = facts.snapshot.backend_of(tree)
+            stores.append([facts.snapshot.version(backend).oid, directory, backend.where])
+        marks = facts.snapshot.surroundings.marks()
+        if marks is None or None in (store[0] for store in stores):
+            return None
+        return digest([self._program, self._choice, stores, facts.snapshot.base.repo, marks])
 
     # What there is
 
@@ -261,7 +298,11 @@ class Site:
         facts = self._view.begin_anew()
         key = self._key(name, package, facts)
         known: Any = self._target.known.get(name)
-        is_same = known is not None and (known["key"], known["state"]) == (key, state_of(facts, known["heads"]))
+        is_same = (
+            known is not None
+            and (known["key"], known["state"]) == (key, state_of(facts, known["heads"]))
+            and known["sources"] == self._here(facts, known["sources"])
+        )
         if is_same and self._target.keep(known["files"]):
             self._target.notes[name] = known
             return
@@ -281,7 +322,18 @@ class Site:
         if not uses.is_everything:
             heads = sorted(uses.heads)
             files = sorted(self._target.files.keys() - before)
-            self._target.notes[name] = {"key": key, "heads": heads, "state": state_of(facts, heads), "files": files}
+            self._target.notes[name] = {
+                "key": key,
+                "heads": heads,
+                "state": state_of(facts, heads),
+                "sources": self._here(facts, sorted(uses.sources)),
+                "files": files,
+            }
+
+    def _here(self, facts: SiteFacts, commits: Iterable[str]) -> dict[str, bool]:
+        """Which commits of the source are here, so that their pages say who made them, and why."""
+        code = facts.snapshot.surroundings.code
+        return {commit: code is not None and code.has(Oid(commit)) for commit in commits}
 
     def _note_link(self, uses: Uses, address: str) -> None:
         """Whether another package's document has a page hangs on that package."""
@@ -300,14 +352,6 @@ class Site:
     def _key(self, name: str, package: Package, facts: SiteFacts) -> str:
         """What the pages of a package are made of, but for what they say of other packages."""
         events = list(facts.ledger().of("", name))
-        segment = facts.state.layout.release_segment
-        sources = {
-            commit
-            for number in package.numbers
-            for commit in facts.names(facts.state, f"{name}/{segment(number)}/commit")
-        }
-        sources.update(event.source for event in events)
-        code = facts.snapshot.surroundings.code
         return digest(
             [
                 self._program,
@@ -321,7 +365,6 @@ class Site:
                 [event.to_line() for event in events],
                 sorted(place for place in self._plan.timelines if place[1] == name),
                 sorted({event.commit for event in events} & self._plan.commits.keys()),
-                sorted(one for one in sources if code is not None and _has(code, one)),
                 facts.snapshot.base.repo,
             ]
         )
@@ -377,17 +420,10 @@ def _badge(facts: Facts, package: Package, environment: str) -> str:
     return badge(environment, value, "failed" if has_failed else "newest" if is_newest else "older")
 
 
-def _has(code: Any, commit: str) -> bool:
-    try:
-        return len(commit) == 40 and bool(code.has(Oid(commit)))
-    except Error:
-        return False
-
-
 def _program() -> str:
     """A digest of what makes pages of what the stores say."""
     parts = [__version__]
-    for file in sorted((*_TEMPLATES.iterdir(), *_STATIC.iterdir(), *Path(__file__).parent.glob("*.py"))):
+    for file in sorted((*_TEMPLATES.iterdir(), *_STATIC.iterdir(), *Path(__file__).parent.parent.rglob("*.py"))):
         if file.is_file():
             parts.append(sha256(file.read_bytes()).hexdigest())
     return digest(parts)

@@ -45,6 +45,8 @@ class Uses:
     def __init__(self, package: str) -> None:
         self._package = package
         self.heads: set[str] = set()
+        self.sources: set[str] = set()
+        """Commits of the source that were asked for."""
 
     def everything(self) -> None:
         """Take note that anything at all may have been looked at."""
@@ -181,6 +183,10 @@ class SiteFacts(Facts):
     def _note_place(self, stored: str) -> None:
         if self._snapshot.uses is not None:
             self._snapshot.uses.place(stored)
+
+    def note_source(self, commit: str) -> None:
+        if self._snapshot.uses is not None:
+            self._snapshot.uses.sources.add(commit)
 
     def ledger(self) -> Deployments:
         found: Deployments = self._shared["ledger"]

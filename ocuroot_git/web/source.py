@@ -46,7 +46,10 @@ def source_commit(facts: Facts, package: str, commit: str) -> dict[str, Any] | N
         address = ""
     known = {"commit": commit, "address": address, "author": None, "time": None, "subject": None}
     repository = facts.snapshot.surroundings.code
-    if repository is None or not is_whole_id(commit):
+    if not is_whole_id(commit):
+        return known
+    facts.note_source(commit)
+    if repository is None:
         return known
     try:
         if not repository.has(Oid(commit)):

@@ -16,7 +16,7 @@ import pytest
 from support.delivering import prepare
 from support.original_stores import v1_branch, v3_combined, v3_directory
 from support.program import run_program
-from support.repositories import Repo, begin
+from support.repositories import SHOP, Repo, begin
 from support.sites import example, files_of, walk, write_site
 from support.story import BACKEND, FRONTEND, SEARCH
 from support.viewing import tell_story
@@ -366,14 +366,70 @@ def test_pages_of_packages_that_are_as_they_were_are_not_made_again(tmp_path: Pa
     def made() -> int:
         return int(re.findall(r"(\d+) pages were made", repo.run("site", "-v", "--out", out).stderr)[0])
 
-    every, lists = made(), made()
-    assert lists < every / 2
+    every, again = made(), made()
+    assert again == 0
+
+    def made_anyhow() -> int:
+        repo.ocuroot("cache", "-q", "--clear")
+        return made()
+
+    lists = made_anyhow()
+    assert 0 < lists < every / 2
     repo.ocuroot("update", "--stdin", input=f'set {SEARCH}/@1/custom/note "of search"\n')
     assert lists < made() < every / 2
-    assert made() == lists + 1  # the commit has a page
+    assert made_anyhow() == lists + 1  # the commit has a page
     gate = '{"kind": "deny", "packages": ["other/-/**"]}'
     repo.ocuroot("update", "--stdin", input=f"set @/custom/gate/others {gate}\nset @/custom/note 1\n")
     assert made() <= lists + 6  # of no package
+    assert made() == 0
+
+
+def test_a_site_that_is_as_it_was_is_left_alone_and_no_other(store: Repo, tmp_path: Path) -> None:
+    """What is in the directory, how it was asked for, what is configured, and what the repository at hand has."""
+    source = Repo(tmp_path / "source")
+    source.path.mkdir()
+    source.git("init", "-q")
+    source.git("commit", "-q", "--allow-empty", "-m", "Search for more")
+    named = json.dumps({"commit": source.git("rev-parse", "HEAD")})
+    store.ocuroot("update", "--stdin", input=f"set {SHOP}/@1 {{}}\nset other/-/one/@1 {{}}\n")
+    store.ocuroot("update", "--stdin", input=f"set {SHOP}/@1 {named}\n")
+    out = tmp_path / "out"
+
+    def made(*options: str) -> int:
+        done = store.run("site", "-v", "--out", str(out), "--releases", "1", *options)
+        assert done.returncode == 0, done.stderr
+        return int(re.findall(r"(\d+) pages were made", done.stderr)[0])
+
+    assert made() > 0 and made() == 0
+    files = files_of(out)
+    (out / ".nojekyll").unlink()
+    assert made() > 0 and files_of(out) == files
+    (out / page_file(f"/ref/{SHOP}")).unlink()
+    assert made() > 0 and files_of(out) == files
+    (out / "index.json").write_text("mended by hand")
+    assert made() > 0 and files_of(out) == files
+    (out / "ocuroot-site.journal").write_text(f"{'0' * 64} index.html\n")
+    assert made() > 0 and made() == 0 and files_of(out) == files
+    for options in (("--base", "https://shop.example.com/"), ("--at", "state~1"), ("--packages", SHOP), ()):
+        assert made(*options) > 0, options
+    assert made() == 0 and files_of(out) == files
+    # The source comes here: who made the commit, and why, is known now.
+    store.git("fetch", "-q", str(source.path), "HEAD")
+    assert made() > 0 and "Search for more" in (out / page_file(f"/ref/{SHOP}")).read_text()
+    # An object that is lost, and found again.
+    oid = store.oid(f"state:refs/{SHOP}/@1/@object.json")
+    lost = store.path / ".git" / "objects" / oid[:2] / oid[2:]
+    lost.rename(tmp_path / "lost")
+    assert store.run("site", "--out", str(out)).returncode == 128
+    (tmp_path / "lost").rename(lost)
+    assert made() > 0 and made() == 0
+    # What is to be masked from now on.
+    store.git("config", "http.https://example.com/.extraHeader", "Authorization: more-for-less")
+    assert made() > 0
+    # History that begins later: there may be more of it the next time.
+    store.ocuroot("cache", "-q", "--clear")
+    (store.path / ".git" / "shallow").write_text(store.git("rev-parse", "state") + "\n")
+    assert made() > 0 and made() > 0
 
 
 # Badges

@@ -47,6 +47,7 @@ def run(
     with Published(out, terminal.warning) as target, Meter(terminal, "Writing pages of packages") as meter:
         site = Site(view, target, chosen, meter)
         site.write()
+    site.remember()
     total = len(target.files)
     if site.is_cut:
         report_cut_history(terminal)
