@@ -9,7 +9,7 @@ from __future__ import annotations
 CREATE = "ocuroot: create the store"
 """What the reflog says of the first version of a store."""
 LATELY = 20.0
-"""Seconds after which nobody goes on waiting for a change in an outbox, or minds it: it seems that nobody can make it."""
+"""Seconds after which nobody goes on waiting for a change in an outbox: it seems that nobody can make it."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

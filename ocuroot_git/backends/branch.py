@@ -217,7 +217,7 @@ class Branch:
     def find_operation(self, name: str, version: Version, since: Oid | None) -> Carried | None:
         from .operations import find_carried
 
-        return find_carried(name, version.oid, since, self.repository.git_dir, self.committer.environ)
+        return find_carried(name, version.oid, since, self.repository, self.committer.environ)
 
     def move(self, old: Oid | None, new: Oid, reason: str) -> None:
         """Move the branch from `old` (None: it must not exist) to `new`. Raises RefMoved where it stands elsewhere.

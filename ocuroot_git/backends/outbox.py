@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         def deepen(self) -> bool: ...
         def fetch_object(self, oid: Oid) -> None: ...
         def local(self) -> LocalRemote | None: ...
+        def leave_to_git(self) -> None: ...
         def push(self, old: Oid | None, new: Oid, reason: str, spent: Sequence[str] = ()) -> None: ...
 
 
@@ -82,9 +83,8 @@ class Outbox:
         """The ids of the changes that were seen, by name. A name is given once, and never leads to anything else."""
         self._stuck: set[str] = set()
         """Changes that could not be taken out, though nothing stood in the way of the branch."""
-        self._was_opened = False
-        self._local: LocalRemote | None = None
-        """The remote, where it was opened and can be read here."""
+        self._read_in: LocalRemote | None = None
+        """Where it was read at the last contact, if that was not what git has fetched."""
         self._seen: list[str] | None = None
         self.turn = 0.0
         self.is_crowded = False
@@ -100,7 +100,7 @@ class Outbox:
         found: dict[str, bytes] = {}
         if self.is_refused:
             return found
-        repository = self._remote.repository
+        repository = self._read_in or self._remote.repository
         left = _MOST_READ
         for name in [name for name in self._names() if _may_wait(self.began(name))][:_MOST_LOOKED_AT]:
             oid = repository.target(self._prefix + name)
@@ -115,7 +115,7 @@ class Outbox:
     def _names(self) -> list[str]:
         """The names of what lay in the outbox at the last contact, the oldest first."""
         if self._seen is None:
-            references = self._remote.repository.references(self._prefix)
+            references = (self._read_in or self._remote.repository).references(self._prefix)
             self._seen = [name for name in (name.removeprefix(self._prefix) for name in references) if _is_name(name)]
         return self._seen
 
@@ -125,16 +125,18 @@ class Outbox:
         is_crowded = any(abs(time.time() - self.began(name)) < LATELY for name in self._names())
         return self._remote.known_version() if is_crowded else None
 
-    def note_contact(self) -> None:
-        """Take note that it was fetched anew."""
+    def note_contact(self, remote: LocalRemote | None) -> None:
+        """Take note that it was fetched anew, or (`remote`) that it can be read where it lies."""
         self._seen = None
+        self._read_in = remote
 
     def note_taken_out(self, names: Sequence[str]) -> None:
         """Take note that some changes went out of it with a push of ours."""
         self._seen = [name for name in self._names() if name not in names]
 
     def is_there(self, name: str) -> bool:
-        return not self.is_refused and self._remote.repository.target(self._prefix + name) is not None
+        read_in = self._read_in or self._remote.repository
+        return not self.is_refused and read_in.target(self._prefix + name) is not None
 
     def refreshed(self) -> dict[str, bytes | None]:
         self._remote.ask_again()
@@ -233,16 +235,14 @@ class Outbox:
 
     def _look_here(self) -> tuple[Oid | None, Iterable[str]] | None:
         """As `_ask`, where the remote lies on this machine and can be read without git; else None."""
-        if not self._was_opened:
-            self._was_opened = True
-            self._local = self._remote.local()
+        local = self._remote.local()
         try:
-            found = self._local.look(self._remote.reference, self._prefix) if self._local is not None else None
-        except Error:
-            self._local = None  # git says what is wrong
+            found = local.look(self._remote.reference, self._prefix) if local is not None else None
+        except (Error, OSError):
+            self._remote.leave_to_git()  # git says what is wrong
             return None
-        if self._local is not None and self._local.is_slow:
-            self._local = None
+        if local is not None and local.is_slow:
+            self._remote.leave_to_git()
         return found
 
     def give_up(self) -> None:

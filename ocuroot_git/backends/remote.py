@@ -75,6 +75,8 @@ class Remote:
         self.live_logs = live_logs
         """Whether what runs print goes to the remote while they go on."""
         self._outbox: Outbox | None = None
+        self._was_fetched = self._was_opened = False
+        self._local: LocalRemote | None = None
 
     # What it is
 
@@ -189,7 +191,7 @@ class Remote:
 
         if since is None:
             self._cache.fetch_history()
-        return find_carried(name, version.oid, since, self.repository.git_dir, self.committer.environ)
+        return find_carried(name, version.oid, since, self.repository, self.committer.environ)
 
     def need_history(self) -> None:
         """Fetch the commits, and no more of them than that, back to the first; to be called before reading."""
@@ -210,10 +212,17 @@ class Remote:
         return self._cache.deepen()
 
     def local(self) -> LocalRemote | None:
-        """The remote, where it lies on this machine and can be read without git; opened anew each time."""
-        from ..git.local_remote import local_remote  # late: only who waits for others needs it
+        """The remote, where it lies on this machine and can be read without git, which has fetched from it before."""
+        if not self._was_opened and self._was_fetched:
+            from ..git.local_remote import local_remote  # late: only who waits for others needs it
 
-        return local_remote(self.location, self._config)
+            self._was_opened = True
+            self._local = local_remote(self.location, self._config)
+        return self._local
+
+    def leave_to_git(self) -> None:
+        """Read the remote through git from now on, wherever it lies."""
+        self._local = None
 
     # Writing
 
@@ -343,12 +352,27 @@ class Remote:
 
     def _fetch_tip(self) -> None:
         outbox = self.outbox if self._must_ask else None
+        here = self.local() if outbox is not None and not self._checks_objects else None
+        if outbox is not None and here is not None and self._cache.take_news(here, self._move_to_news):
+            outbox.note_contact(here)
+            self._asked = time.monotonic()
+            self._must_ask = False
+            return
         if not self._cache.fetch_tip(None if outbox is None else outbox.refspec) and outbox is not None:
             outbox.give_up()
         if outbox is not None:
-            outbox.note_contact()
+            outbox.note_contact(None)
+        self._was_fetched = True
         self._asked = time.monotonic()
         self._must_ask = False
+
+    @property
+    def _checks_objects(self) -> bool:
+        """Whether git is to look into each object that it fetches."""
+        return self._config.get_bool("fetch.fsckObjects") or self._config.get_bool("transfer.fsckObjects")
+
+    def _move_to_news(self, old: Oid, new: Oid) -> None:
+        self.object_writer.move(self.reference, old, new, "ocuroot: fetch", self.committer.identities()[1])
 
     def _refresh(self) -> None:
         if self._access.offline:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import time
 
-from ..errors import Fatal
+from ..errors import Error, Fatal
+from ..formats.urls import helper, is_url
 from ..git.config import Config, start_config
 from ..git.contact import Contact
 from ..git.environment import with_config, without_repository
@@ -24,6 +25,7 @@ from ..git.failures import (
     UNWANTED,
     TransportError,
 )
+from ..git.objects import RefMoved
 from ..git.program import GitError, run
 from ..git.remote_access import OUTBOX, REMOTE, carried
 from ..git.repository import Repository
@@ -32,11 +34,12 @@ from .branch import sweep_leftovers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from typing import Final
 
     from ..git.committer import Committer
+    from ..git.local_remote import LocalRemote
     from ..git.objects import Oid, Scope
     from ..git.remote_access import RemoteLocation
     from .base import Access
@@ -183,6 +186,30 @@ class RemoteCache:
         self.needs_maintenance = self.needs_maintenance or self.known() != known
         self.contact.note()
         return is_all
+
+    def take_news(self, remote: LocalRemote, move: Callable[[Oid, Oid], None]) -> bool:
+        """Bring the branch up to date from a remote on this machine, without `git fetch`; whether that could be done.
+
+        What it has gained is read there, and put here into a pack as a fetch would; then `move` takes the branch from
+        where it stood to where it stands. Where anything is in the way, git is to fetch, and says what it is.
+        """
+        with self.lock():
+            known = self.known()
+            try:
+                news = remote.news(self.reference, known) if known is not None else None
+                if news is None or known is None:
+                    return False
+                if news.objects:
+                    run(["index-pack", "--stdin", "--promisor"], self.environ(), data=news.pack())
+                    self.needs_maintenance = True
+                if news.tip != known:
+                    if not self.repository.has(news.tip):
+                        return False
+                    move(known, news.tip)
+            except (Error, OSError, RefMoved, ValueError):
+                return False
+        self.contact.note()
+        return True
 
     def _explained(self, error: TransportError, known: Oid | None) -> Fatal:
         """Why the tip could not be fetched."""
@@ -335,7 +362,9 @@ class RemoteCache:
         """Let git put many small packs together; it decides by itself when."""
         if self.needs_maintenance and self._repository is not None:
             self.needs_maintenance = False
-            arguments = ["-c", "gc.autoDetach=false", "maintenance", "run", "--auto", "--quiet"]
+            # A bare repository gets bitmaps by default, and git 2.39 fails where objects are missing for them.
+            plain = ("-c", "gc.autoDetach=false", "-c", "repack.writeBitmaps=false")
+            arguments = [*plain, "maintenance", "run", "--auto", "--quiet"]
             try:
                 with self.lock():
                     run(arguments, self.environ())
@@ -348,6 +377,7 @@ class RemoteCache:
     def transport(self) -> Transport:
         """How the remote is asked from within the tool's own repository."""
         if self._transport is None:
+            self._refuse_namespace()
             own = Config.read(start_config(self.repository.common_dir, self.environ()))
             environ = with_config(self.environ(), carried(self._location, self._config, own))
             shown = self._location.name or self._location.url
@@ -355,6 +385,13 @@ class RemoteCache:
                 self._committer.directory, environ, REMOTE, shown, self._timeout, self._access.tell
             )
         return self._transport
+
+    def _refuse_namespace(self) -> None:
+        """Refuse to take the whole repository for a part of it: git passes GIT_NAMESPACE on to servers it starts."""
+        url = self._config.rewritten(self._location.url)
+        is_here = helper(url) is None and (url.lower().startswith("file:") or not is_url(url))
+        if is_here and self._committer.environ.get("GIT_NAMESPACE"):
+            raise Fatal(f"{self.where}: GIT_NAMESPACE is set, and a store is in none", hint="unset GIT_NAMESPACE")
 
     def environ(self) -> dict[str, str]:
         """The environment in which git finds the tool's own repository, and trusts URLs as far as the user does."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.repositories import Repo
 
+from ocuroot_git.errors import Error
 from ocuroot_git.git.config import Config, start_config
 from ocuroot_git.git.local_remote import LocalRemote, local_remote
+from ocuroot_git.git.objects import Oid
 from ocuroot_git.git.remote_access import RemoteLocation
 
 BELOW = "refs/ocuroot/outbox/state/"
@@ -70,3 +73,81 @@ def test_the_repository_of_another_user(repo: Repo, make_repo: Callable[..., Rep
     remote = make_repo("remote", "--bare")
     os.chown(remote.path, 12345, 12345)
     assert opened(repo, str(remote.path)) is None
+
+
+# What a branch has gained
+
+
+def grown(remote: Repo, *, parent: str | None = None, **files: str | None) -> str:
+    """Commit files (`a_b` is `a/b`; None: it goes) on the branch; gives the id."""
+    for name, text in files.items():
+        path = name.replace("_", "/")
+        if text is None:
+            remote.git("update-index", "--force-remove", path)
+        else:
+            blob = remote.git("hash-object", "-w", "--stdin", input=text)
+            remote.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+    parents = ["-p", parent] if parent is not None else []
+    commit = remote.git("commit-tree", "-m", "x", *parents, remote.git("write-tree"))
+    remote.git("update-ref", "refs/heads/state", commit)
+    return commit
+
+
+@pytest.fixture
+def remote(make_repo: Callable[..., Repo]) -> Repo:
+    return make_repo("remote")
+
+
+def test_what_a_branch_has_gained_is_all_that_git_would_fetch(repo: Repo, remote: Repo) -> None:
+    first = grown(remote, a_b_c="1", a_d="2", e="3")
+    found = opened(repo, str(remote.path))
+    assert found is not None
+    unchanged = found.news("refs/heads/state", Oid(first))
+    assert unchanged is not None
+    assert (unchanged.tip, unchanged.objects) == (first, [])
+    tip = grown(remote, parent=first, a_b_c="4", f_g_h="5")
+    tip = grown(remote, parent=tip, a_d=None, e=None, e_f="2" * 5000)
+    remote.git("gc", "--quiet")
+    tip = grown(remote, parent=tip, a_b_c="1")
+    news = found.news("refs/heads/state", Oid(first))
+    assert news is not None and news.tip == tip
+    repo.git("fetch", "--quiet", str(remote.path), first)
+    wanted = {line.split()[0] for line in remote.git("rev-list", "--objects", f"{first}..{tip}").splitlines()}
+    assert not wanted <= objects(repo)
+    subprocess.run(["git", "index-pack", "--stdin"], input=news.pack(), cwd=repo.path, check=True, capture_output=True)
+    assert wanted <= objects(repo)
+    assert repo.git("fsck", "--strict", "--no-dangling", tip) == ""
+
+
+def objects(repo: Repo) -> set[str]:
+    return set(repo.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split())
+
+
+def test_what_git_is_to_fetch(repo: Repo, remote: Repo) -> None:
+    """Histories that are no line on from what is known, or long, and objects that are not what they should be."""
+    first = grown(remote, a="1")
+    found = opened(repo, str(remote.path))
+    assert found is not None
+
+    def is_left_to_git(known: str) -> bool:
+        try:
+            return found.news("refs/heads/state", Oid(known)) is None
+        except Error:
+            return True
+
+    second = grown(remote, parent=first, a="2")
+    assert not is_left_to_git(first)
+    other = grown(remote, a="3")
+    assert is_left_to_git(second)  # another history
+    merge = remote.git("commit-tree", "-m", "x", "-p", second, "-p", other, f"{other}^{{tree}}")
+    remote.git("update-ref", "refs/heads/state", merge)
+    assert is_left_to_git(first)
+    assert is_left_to_git("1" * 40)
+    tip = grown(remote, parent=first, b="4")
+    (path,) = remote.path.glob(f".git/objects/{remote.git('rev-parse', f'{tip}:b')[:2]}/*")
+    (another,) = remote.path.glob(f".git/objects/{remote.git('rev-parse', f'{second}:a')[:2]}/*")
+    path.chmod(0o644)
+    path.write_bytes(another.read_bytes())
+    assert is_left_to_git(first)
+    remote.git("update-ref", "-d", "refs/heads/state")
+    assert is_left_to_git(first)

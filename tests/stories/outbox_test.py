@@ -59,6 +59,47 @@ def test_a_remote_on_this_machine_is_looked_at_without_git(contended: Contended,
     done = clone.run("set", "+/custom/a", "1", env={**os.environ, "GIT_TRACE_OCUROOT": "1"})
     assert contended.waited() == 1
     assert ("ls-remote" in done.stderr) == is_other, done.stderr
+    assert len(lines_of(done.stderr, "git fetch ended")) == (2 if is_other else 1)
+
+
+def test_a_namespace_is_refused_where_git_would_pass_it_on(contended: Contended) -> None:
+    """git would read and write another part of the repository there than libgit2 does."""
+    clone = contended.clone("one")
+    before = contended.bare.git("for-each-ref")
+    for command in (("get", "+/custom/a"), ("set", "+/custom/a", "1")):
+        done = clone.run(*command, env={**os.environ, "GIT_NAMESPACE": "other"})
+        assert done.returncode == 128
+        assert done.stderr.endswith("GIT_NAMESPACE is set, and a store is in none\nhint: unset GIT_NAMESPACE\n")
+    assert contended.bare.git("for-each-ref") == before
+
+
+@pytest.mark.parametrize("filters", ["true", "false"])
+@pytest.mark.parametrize("checks", ["true", "false"])
+def test_what_is_read_of_a_remote_on_this_machine_is_as_git_fetches_it(
+    contended: Contended, filters: str, checks: str
+) -> None:
+    """It is in the clone, whole, and later commands of git and ours go on from there."""
+    contended.bare.git("config", "uploadpack.allowFilter", filters)
+    one, two = contended.clone("one", f"transfer.fsckObjects={checks}"), contended.clone("two")
+    one.ocuroot("set", "+/custom/a", "0")
+    two.ocuroot("set", "+/custom/b", "1")
+    contended.lose(2)
+    done = one.run("set", "+/custom/a", "1", env={**os.environ, "GIT_TRACE_OCUROOT": "1"})
+    assert done.returncode == 0, done.stderr
+    assert len(lines_of(done.stderr, "git fetch ended")) == (3 if checks == "true" else 1)
+    assert [json.loads(one.ocuroot("--offline", "get", f"+/custom/{name}")) for name in "ab"] == ["1", "1"]
+    (cache,) = (one.path / ".git" / "ocuroot").glob("*.git")
+    tip = contended.bare.git("rev-parse", "state")
+    assert one.git("--git-dir", str(cache), "rev-parse", "state") == tip
+    one.git("--git-dir", str(cache), "fsck", "--strict", "--no-dangling")
+    two.ocuroot("set", "+/custom/b", "2")
+    for key, number in (("gc.auto", 6700), ("gc.autoPackLimit", 1)):
+        one.git("--git-dir", str(cache), "config", key, str(number))
+    one.ocuroot("set", "+/custom/a", "2")
+    assert len(list(cache.glob("objects/pack/*.pack"))) <= 2  # what was fetched, and what was made here
+    one.git("--git-dir", str(cache), "fsck", "--strict", "--no-dangling")
+    assert one.ocuroot("fsck") == ""
+    assert len(one.ocuroot("log", "--json").splitlines()) >= 5
 
 
 def test_combining_is_asked_for_where_servers_have_accounts(tmp_path: Path) -> None:
@@ -301,6 +342,11 @@ def test_who_writes_again_at_once_where_others_wait_does_not_fetch_first(contend
     """Whoever makes a change checks what it read; what changes nothing is tried again on what is fetched."""
     one, two, three = (contended.clone(name) for name in ("one", "two", "three"))
     left = contended.leave(one, "set", "+/custom/x", "1")
+    two.git("remote", "add", "origin", contended.world.url())
+    two.git("config", "ocuroot.state.remote", "origin")
+    two.git(
+        "config", "remote.origin.uploadpack", "git-upload-pack"
+    )  # so that git fetches, though it is on this machine
     three.git("config", "ocuroot.combine", "false")
     three.ocuroot("set", "+/custom/x", "2")  # so nobody can make what was left
     other = [sys.executable, str(PROGRAM), "set", "+/custom/a", "3"]
@@ -310,8 +356,8 @@ def test_who_writes_again_at_once_where_others_wait_does_not_fetch_first(contend
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     second, third = done.stderr.partition("second\n")[2].split("third\n")
-    ran = [next(word for word in line.split() if word in ("fetch", "push")) for line in lines_of(second, "run: git ")]
-    assert ran == ["push", "fetch", "push"]
+    words = [word for line in lines_of(second, "run: git ") for word in line.split()]
+    assert [word for word in words if word in ("fetch", "push")] == ["push", "fetch", "push"]
     assert "fetch" in lines_of(third, "run: git ")[0]
     assert [value(three, f"+/custom/{name}") for name in "abx"] == [1, 2, "2"]
     assert contended.waiting() == [left]
