@@ -15,7 +15,7 @@ from .vocabulary import CALL, DEPLOY, PAUSED, PENDING, RUNNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, Final
 
     from ..backends.base import Node
@@ -237,9 +237,27 @@ def functions_of(tree: StoreTree, run: str) -> list[Function]:
 
 def steps_of(tree: StoreTree, run: str, document: Document) -> list[Fields]:
     """The moments of the statuses of a run, whose document is given, as its first function has them."""
-    number = min(names(tree, f"{run}/functions"), key=version_key, default=None)
-    first = [] if number is None else [body(tree, f"{run}/functions/{number}")]
-    return next((function.history for function in functions(document, first)), [])
+    return first_steps(run, document, lambda ref: body(tree, ref), lambda ref: names(tree, ref))
+
+
+def first_steps(
+    run: str, document: Document, body_at: Callable[[str], Document], names_at: Callable[[str], list[str]]
+) -> list[Fields]:
+    """As `steps_of`, where `body` and `names` are told by others.
+
+    The first function is the one within the run, else the one called 1, and only where there is none such it is looked
+    for among all: no program begins to count anywhere else.
+    """
+    within = functions(document, [])
+    if within:
+        return within[0].history
+    first = body_at(f"{run}/functions/1")
+    if first is None:
+        number = min(names_at(f"{run}/functions"), key=version_key, default=None)
+        if number is None:
+            return []
+        first = body_at(f"{run}/functions/{number}")
+    return functions(None, [first])[0].history
 
 
 def is_met(snapshot: Snapshot, glob: str) -> bool:

@@ -84,12 +84,12 @@ def _starting(
 ) -> Iterator[tuple[Commit, list[str]]]:
     """Those of some commits that set deployments running, with the runs."""
     changes = snapshot.surroundings.tree_changes(repository)
-    while batch := {commit.oid: commit for commit in islice(found, _BATCH)}:
-        steps = [(oid, commit.parents[0]) for oid, commit in batch.items()]
-        for oid, files, _ in changes.of(steps, judge.is_marker):
-            started = judge.started_by(repository.root(batch[oid].parents[0]), files)
+    while batch := list(islice(found, _BATCH)):
+        steps = [(repository.header(commit.parents[0])[0], repository.oid(commit.root)) for commit in batch]
+        for commit, files in zip(batch, changes.of(steps, judge.is_marker), strict=True):
+            started = judge.started_by(repository.root(commit.parents[0]), files) if files else []
             if started:
-                yield batch[oid], started
+                yield commit, started
 
 
 class StartJudge:
@@ -138,7 +138,9 @@ class StartJudge:
 
     def started_by(self, before: Node, changes: Iterable[FileChange]) -> list[str]:
         """The same, of the markers that changed after the tree before."""
-        return self._begun(before, [(letter, path) for letter, _, _, path in changes])
+        return self._begun(
+            before, [(letter.decode(), path.decode(errors="surrogateescape")) for letter, _, _, path in changes]
+        )
 
     def _begun(self, before: Node, changes: Sequence[tuple[str, str]]) -> list[str]:
         """The runs that have begun by changes of markers; they may be over as well by then.

@@ -206,10 +206,11 @@ class Repository(TreeReader):
             return None  # it changes right now
         return marks if newest < time.time_ns() - _TICK else None
 
-    def parents_and_time(self, oid: Oid) -> tuple[tuple[Oid, ...], int]:
-        """The parents of a commit, as far as they are here, and when it was committed, in seconds since the epoch."""
+    def header(self, oid: Oid) -> tuple[Oid, tuple[Oid, ...], int]:
+        """The id of the tree of a commit, its parents, as far as they are here, and when it was committed, in seconds
+        since the epoch."""
         found = self.read_commit(oid)
-        return tuple(Oid(parent) for parent in found.parent_ids), found.commit_time
+        return Oid(found.tree_id), tuple(map(Oid, found.parent_ids)), found.commit_time
 
     def message_and_parents(self, oid: Oid) -> tuple[str, tuple[Oid, ...]] | None:
         """The message of a commit, and its parents; None where it is not here. Nothing is fetched for it."""
@@ -217,6 +218,12 @@ class Repository(TreeReader):
             return None
         found = self.read_commit(oid)
         return found.raw_message.decode(errors="replace"), tuple(Oid(parent) for parent in found.parent_ids)
+
+    def blob(self, oid: Oid) -> bytes:
+        """The content of a blob by its id; one that is not here is fetched."""
+        if self.fetch_missing is not None:
+            return self.blobs([oid])[oid]
+        return self.data(self._read(self.core.Oid(hex=oid), "blob"))
 
     def blobs(self, oids: Iterable[Oid]) -> dict[Oid, bytes]:
         """The contents of blobs by their ids; those that are not here are fetched in one batch."""

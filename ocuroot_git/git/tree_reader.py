@@ -269,6 +269,11 @@ class TreeReader:
         self._plain_mode = libgit2.load_modes(self.core).BLOB
         return self._plain_mode
 
+    def has_harmless_names(self, path: str) -> bool:
+        """Whether a path may be looked up: none of its names is one that no file of a store may have."""
+        names = path.split("/")
+        return self._known_names.issuperset(names) or all(map(self._is_harmless, names))
+
     def _is_harmless(self, name: str) -> bool:
         """Whether a file or directory may have a name; those that may are remembered, as long as there is room."""
         if unsafe_name(name):

@@ -10,16 +10,17 @@ import struct
 
 from ..git.objects import Oid, is_whole_id
 from .attempts import Attempt
-from .chunks import SLACK
+from .events import Chunk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Final, Protocol
 
-    from ..store.memory import Memory
     from .chunks import Ledger
-    from .events import Chunk, Event
+    from .event_reader import EventReader
+    from .events import Event
+    from .stretches import Stretch
 
     Cell = tuple[str, str]
     """A package and an environment."""
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
             """The attempts, each with its place, newest first; with `since` perhaps none of those before."""
 
 
-KIND: Final = "attempts/1"
+KIND: Final = "attempts/2"
 """Its number is raised whenever the meaning of what is remembered changes; that of the chunks is added to it."""
 
 _LINE: Final = struct.Struct("<QdIBqqII")
@@ -42,14 +43,12 @@ _GOOD: Final = 1
 _DOWN: Final = 2
 _LARGEST: Final = (1 << 63) - 1
 _END: Final = "\x1f"
-_MOST_WRITTEN: Final = 64
-"""Pages that are remembered at once."""
 
 
 class Page:
-    """The attempts of one chunk, newest first; `next`, `newest` and `commits` are those of the chunk."""
+    """The attempts of one chunk, newest first; all else is as in the chunk."""
 
-    __slots__ = ("_lines", "cells", "commits", "newest", "next", "sources")
+    __slots__ = ("_lines", "cells", "commits", "is_cut", "newest", "next", "sources")
 
     def __init__(
         self,
@@ -59,6 +58,8 @@ class Page:
         cells: Sequence[Cell],
         sources: Sequence[str],
         lines: bytes,
+        *,
+        is_cut: bool = False,
     ) -> None:
         self.next = next_
         self.newest = newest
@@ -66,6 +67,7 @@ class Page:
         self.cells = cells
         self.sources = sources
         self._lines = lines
+        self.is_cut = is_cut
 
     @classmethod
     def of_chunk(cls, chunk: Chunk) -> Page:
@@ -88,7 +90,15 @@ class Page:
                 sources.setdefault(one.source_before, len(sources)),
             )
             lines.append(_LINE.pack(*line))
-        return cls(chunk.next, chunk.newest, chunk.commits, list(cells), list(sources), b"".join(lines))
+        return cls(
+            chunk.next,
+            chunk.newest,
+            chunk.commits,
+            list(cells),
+            list(sources),
+            b"".join(lines),
+            is_cut=chunk.is_cut,
+        )
 
     def attempts(self, seen: set[int]) -> Iterator[tuple[Cell, Attempt]]:
         """The attempts, but those that were seen before, and are now: what was taken away by hand, and put back."""
@@ -111,7 +121,8 @@ class Page:
             )
 
     def to_bytes(self) -> bytes:
-        head = _END.join((self.next or "", repr(self.newest), str(self.commits), str(len(self.cells))))
+        cut = "cut" if self.is_cut else ""
+        head = _END.join((self.next or "", repr(self.newest), str(self.commits), str(len(self.cells)), cut))
         texts = [head, *(_END.join(cell) for cell in self.cells), *self.sources]
         return "\n".join(texts).encode(errors="surrogateescape") + b"\0" + self._lines
 
@@ -121,7 +132,7 @@ class Page:
         try:
             end = data.index(b"\0")
             head, *texts = data[:end].decode(errors="surrogateescape").split("\n")
-            next_, newest, commits, count = head.split(_END)
+            next_, newest, commits, count, cut = head.split(_END)
             cells: list[Cell] = []
             for text in texts[: int(count)]:
                 package, environment = text.split(_END)
@@ -129,60 +140,39 @@ class Page:
             lines = data[end + 1 :]
             if len(lines) % _LINE.size or (next_ and not is_whole_id(next_)):
                 return None
-            return cls(Oid(next_) if next_ else None, float(newest), int(commits), cells, texts[int(count) :], lines)
+            of_chunk = Oid(next_) if next_ else None, float(newest), int(commits)
+            return cls(*of_chunk, cells, texts[int(count) :], lines, is_cut=bool(cut))
         except ValueError:
             return None
+
+
+class Pages:
+    """How attempts are remembered; those of chunks that are remembered are made of these."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.kinds: tuple[str, ...] = f"{KIND}/{ledger.kind}", ledger.kind
+
+    def of_bytes(self, kind: str, data: bytes) -> Page | None:
+        if kind == self.kinds[0]:
+            return Page.of_bytes(data)
+        chunk = Chunk.of_bytes(data)
+        return Page.of_chunk(chunk) if chunk is not None else None
+
+    def read(self, reader: EventReader, stretches: Sequence[Stretch]) -> Iterator[Page]:
+        return map(Page.of_chunk, reader.chunks(stretches, briefly=True))
 
 
 class AttemptReader:
     """The attempts of a ledger, read page by page."""
 
-    def __init__(self, ledger: Ledger, memory: Memory | None) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._memory = memory
-        self._kind = f"{KIND}/{ledger.kind}"
-        self._new: dict[str, bytes] = {}
 
     def attempts(self, since: float | None) -> Iterator[tuple[Cell, Attempt]]:
         """The attempts, each with its place, newest first; with `since` perhaps none of those before."""
-        older = 0
         seen: set[int] = set()
-        try:
-            for page in self._pages(since):
-                yield from page.attempts(seen)
-                if since is not None:
-                    older = older + page.commits if page.newest < since else 0
-                    if older >= SLACK:
-                        return
-        finally:
-            self._keep()
-
-    def _pages(self, since: float | None) -> Iterator[Page]:
-        at: Oid | None = self._ledger.start
-        chunks: Iterator[Chunk] | None = None
-        while at is not None and self._ledger.goes_on(at):
-            page = self._remembered(at)
-            if page is not None:
-                chunks = None
-            else:
-                chunks = chunks if chunks is not None else self._ledger.chunks(at, since)
-                chunk = next(chunks)
-                page = Page.of_chunk(chunk)
-                if not (chunk.is_cut or chunk.is_part):
-                    self._new[at] = page.to_bytes()
-            if len(self._new) >= _MOST_WRITTEN:
-                self._keep()
-            yield page
-            at = page.next
-
-    def _remembered(self, start: Oid) -> Page | None:
-        data = self._memory.get(self._kind, [start]).get(start) if self._memory is not None else None
-        return Page.of_bytes(data) if data is not None else None
-
-    def _keep(self) -> None:
-        if self._memory is not None:
-            self._memory.put(self._kind, self._new)
-        self._new = {}
+        for page in self._ledger.parts(Pages(self._ledger), since=since):
+            yield from page.attempts(seen)
 
 
 class Explained:

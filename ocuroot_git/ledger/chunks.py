@@ -14,8 +14,8 @@ from .events import Chunk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-    from typing import Final
+    from collections.abc import Collection, Iterator, Sequence
+    from typing import Final, Protocol, TypeVar
 
     from ..formats.layout import Layout
     from ..store.memory import Memory
@@ -23,13 +23,43 @@ if TYPE_CHECKING:
     from .events import Event
     from .stretches import Stretch
 
-KIND: Final = "events/3"
+    class Told(Protocol):
+        """What is told of a stretch: see `Chunk`, which has all of it."""
+
+        next: Oid | None
+        newest: float
+        commits: int
+        is_cut: bool
+
+        def to_bytes(self) -> bytes: ...
+
+    Part = TypeVar("Part", bound=Told)
+    Told_co = TypeVar("Told_co", bound=Told, covariant=True)
+
+    class Form(Protocol[Told_co]):
+        """A form in which stretches are told, and how it is remembered.
+
+        `kinds` are those under which it may be found: the first its own, and others of which it can be made.
+        """
+
+        kinds: tuple[str, ...]
+
+        def of_bytes(self, kind: str, data: bytes) -> Told_co | None:
+            """What is remembered under a kind; None for what is of another shape."""
+
+        def read(self, reader: EventReader, stretches: Sequence[Stretch]) -> Iterator[Told_co]:
+            """What is told of stretches that follow each other, the newest first."""
+
+
+KIND: Final = "events/4"
 """Its number is raised whenever the meaning of what is remembered changes; dialect and directory are added to it."""
 
 _FEW: Final = 64
 """New commits that are read by themselves, where what comes after them is remembered; and not their whole stretch."""
 _MOST_TOGETHER: Final = 64
-"""Chunks that are read together, by two processes where there are two processors."""
+"""Stretches that are read together, by two processes where there are two processors."""
+_PIECES: Final = 16
+"""Into how many pieces these are cut. The stretches of one follow each other; what was read for one serves all."""
 SLACK: Final = 1000
 """Commits in a row, all older than what is asked for, after which no newer one is expected."""
 
@@ -54,10 +84,10 @@ class Ledger:
         self._memory: Memory | None = snapshot.surroundings.memory
         self.kind = kind_of(tree.layout, directory)
         """Under which kind its chunks are remembered."""
+        self._chunks = Chunks(self.kind)
 
     def events(self, since: float | None = None) -> Iterator[Event]:
         """The events, newest first; with `since` perhaps none of those that ended before."""
-        older = 0
         seen: set[int] = set()
         for chunk in self.chunks(since=since):
             for event in chunk.events:
@@ -66,10 +96,6 @@ class Ledger:
                 if key not in seen:
                     seen.add(key)
                     yield event
-            if since is not None:
-                older = older + chunk.commits if chunk.newest < since else 0
-                if older >= SLACK:
-                    return
 
     def last_events_of(self, runs: Collection[str]) -> dict[str, Event]:
         """The last event of each of some runs (stored refs), as far as history is here: that it ended, or, if it has
@@ -89,33 +115,47 @@ class Ledger:
     def chunks(self, start: Oid | None = None, since: float | None = None) -> Iterator[Chunk]:
         """All of history, chunk by chunk, from the commit on with which one begins (None: from the newest).
 
-        Nothing is read ahead of what is asked for that is older than `since`.
+        With `since` no further than where nothing is expected any more that is newer.
         """
-        at: Oid | None = start or self.start
-        together = 1
+        return self.parts(self._chunks, start, since)
+
+    def parts(self, form: Form[Part], start: Oid | None = None, since: float | None = None) -> Iterator[Part]:
+        """As `chunks`, with what is told of each stretch in some form."""
+        older = 0
+        made: dict[str, bytes] = {}
+        """Parts that were made of what is remembered in another form."""
+        try:
+            for part in self._parts(form, start or self.start, since, made):
+                yield part
+                if since is not None:
+                    older = older + part.commits if part.newest < since else 0
+                    if older >= SLACK:
+                        return
+        finally:
+            if self._memory is not None:
+                self._memory.put(form.kinds[0], made)
+
+    def _parts(self, form: Form[Part], start: Oid, since: float | None, made: dict[str, bytes]) -> Iterator[Part]:
+        at: Oid | None = start
+        together = _MOST_TOGETHER if since is not None else 1
         older = 0
         while at is not None and self.goes_on(at):
-            chunk = self._remembered(at)
-            if chunk is not None:
-                yield chunk
-                at = chunk.next
-                older = older + chunk.commits if since is not None and chunk.newest < since else 0
-                continue
-            newest = self._newest_part() if at == self.start else None
-            if newest is not None:
-                yield newest
-                at = newest.next
+            part = self._remembered(form, at, made) or (self._newest_part(form) if at == self.start else None)
+            if part is not None:
+                yield part
+                at = part.next
+                older = older + part.commits if since is not None and part.newest < since else 0
                 continue
             stretches: list[Stretch] = []
             while at is not None and len(stretches) < together and (not stretches or older < SLACK):
-                if stretches and self._remembered(at) is not None:
+                if stretches and self._is_remembered(form, at):
                     break
                 stretch = self._reader.stretch(at)
                 stretches.append(stretch)
                 older = older + len(stretch.commits) if since is not None and stretch.newest < since else 0
                 at = stretch.next
             together = min(2 * together, _MOST_TOGETHER)
-            yield from self._read(stretches)
+            yield from self._read(form, stretches)
 
     def goes_on(self, start: Oid) -> bool:
         """Whether the commit with which a chunk begins is here: what comes after it may have been remembered when more
@@ -138,46 +178,69 @@ class Ledger:
         chunk = self._reader.chunk(self._reader.few(self.start, count, within=False))
         return None if chunk.is_cut else chunk
 
-    def _newest_part(self) -> Chunk | None:
-        """The chunk of the newest commits alone, where they are few, and what comes after them is remembered."""
+    def _newest_part(self, form: Form[Part]) -> Part | None:
+        """What is told of the newest commits alone, where they are few, and what comes after them is remembered."""
         stretch = self._reader.few(self.start, _FEW)
         if self._memory is None or stretch.is_cut:
             return None
         oids = [oid for oid, _ in stretch.commits[1:]] + ([stretch.next] if stretch.next is not None else [])
-        known = self._memory.get(self.kind, oids)
-        count = next((number for number, oid in enumerate(oids, 1) if oid in known), None)
+        count = next((number for number, oid in enumerate(oids, 1) if self._is_remembered(form, oid)), None)
         if count is None:
             return None
-        chunk = self._reader.chunk(self._reader.few(self.start, count))
-        self.is_cut = self.is_cut or chunk.is_cut
-        chunk.is_part = True
-        return chunk
+        (part,) = form.read(self._reader, [self._reader.few(self.start, count)])
+        self.is_cut = self.is_cut or part.is_cut
+        return part
 
-    def _remembered(self, start: Oid) -> Chunk | None:
-        data = self._memory.get(self.kind, [start]).get(start) if self._memory is not None else None
-        return Chunk.of_bytes(data) if data is not None else None
+    def _is_remembered(self, form: Form[Part], start: Oid) -> bool:
+        return self._memory is not None and any(self._memory.get(kind, [start]) for kind in form.kinds)
 
-    def _read(self, stretches: list[Stretch]) -> Iterator[Chunk]:
+    def _remembered(self, form: Form[Part], start: Oid, made: dict[str, bytes]) -> Part | None:
+        if self._memory is None:
+            return None
+        for kind in form.kinds:
+            data = self._memory.get(kind, [start]).get(start)
+            part = form.of_bytes(kind, data) if data is not None else None
+            if part is not None:
+                if kind != form.kinds[0]:
+                    made[start] = part.to_bytes()
+                return part
+        return None
+
+    def _read(self, form: Form[Part], stretches: list[Stretch]) -> Iterator[Part]:
         def read(piece: list[Stretch]) -> list[str]:
-            return [f"{stretch.start}\n{self._reader.chunk(stretch).to_text()}" for stretch in piece]
+            parts = form.read(self._reader, piece)
+            return [f"{stretch.start} {part.to_bytes().hex()}" for stretch, part in zip(piece, parts)]
 
-        pieces = [[stretch] for stretch in stretches]
+        from ..store.forked_walk import in_pieces, in_two
+
+        pieces = in_pieces(stretches, _PIECES)
         if len(pieces) > 1 and not self._reader.is_partial:
-            from ..store.forked_walk import in_two
-
             results = in_two(pieces, read)
         else:
             results = [text for piece in pieces for text in read(piece)]
-        texts = dict(text.split("\n", 1) for text in results)
-        data = {Oid(start): text.encode(errors="surrogateescape") for start, text in texts.items()}
-        chunks = {start: chunk for start, text in data.items() if (chunk := Chunk.of_bytes(text)) is not None}
+        data = {Oid(start): bytes.fromhex(text) for start, _, text in (text.partition(" ") for text in results)}
+        kind = form.kinds[0]
+        parts = {start: part for start, text in data.items() if (part := form.of_bytes(kind, text)) is not None}
         if self._memory is not None:
             # What is cut depends on what is here, and not on the commit alone.
-            self._memory.put(self.kind, {start: data[start] for start, chunk in chunks.items() if not chunk.is_cut})
+            self._memory.put(kind, {start: data[start] for start, part in parts.items() if not part.is_cut})
         for stretch in stretches:
-            chunk = chunks[stretch.start]
-            self.is_cut = self.is_cut or chunk.is_cut
-            yield chunk
+            part = parts[stretch.start]
+            self.is_cut = self.is_cut or part.is_cut
+            yield part
+
+
+class Chunks:
+    """How chunks are remembered."""
+
+    def __init__(self, kind: str) -> None:
+        self.kinds: tuple[str, ...] = (kind,)
+
+    def of_bytes(self, kind: str, data: bytes) -> Chunk | None:
+        return Chunk.of_bytes(data)
+
+    def read(self, reader: EventReader, stretches: Sequence[Stretch]) -> Iterator[Chunk]:
+        return reader.chunks(stretches)
 
 
 def kind_of(layout: Layout, directory: str) -> str:

@@ -32,13 +32,17 @@ def prefetch_trees(repository: Repository, stretch: Stretch) -> None:
 
 
 def prefetch_documents(
-    repository: Repository, directory: str, stretch: Stretch, ended: Ended, target_of: Callable[[bytes | None], str]
+    repository: Repository,
+    directory: str,
+    parents: Mapping[Oid, Sequence[Oid]],
+    ended: Ended,
+    target_of: Callable[[bytes | None], str],
 ) -> None:
-    """Fetch the documents that say what the runs were that ended in commits of a stretch, and what was there before.
+    """Fetch the documents that say what the runs were that ended in commits, and what was there before.
 
-    The store lies at `directory`; `target_of` reads where a link leads, from its file.
+    The store lies at `directory`; `parents` are those of each commit; `target_of` reads where a link leads, from its
+    file.
     """
-    parents = dict(stretch.commits)
     wanted: list[tuple[Node, str]] = []
     links: list[tuple[Node, str]] = []
     for oid, runs in ended:

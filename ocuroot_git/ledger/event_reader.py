@@ -18,29 +18,35 @@ from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredObject, StoredRef
 from ..formats.operation import Origin
 from ..formats.refs import STATE
 from ..formats.times import parse_seconds
-from ..git.objects import ABSENT, ObjectError, Oid
+from ..git.objects import Oid
 from ..store.tree import StoreTree
 from .events import Chunk, Event
+from .files_in_time import FilesInTime, target_of
 from .stretches import stretch_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Final
 
     from ..delivery.fields import Fields
     from ..formats.documents import Document
     from ..formats.layout import Layout
-    from ..git.objects import Commit, Node
+    from ..git.objects import Commit
     from ..git.repository import Repository
-    from ..git.tree_changes import Changed, Directories, FileChange, TreeChanges
+    from ..git.tree_changes import FileChange, TreeChanges
     from .stretches import Stretch
+
+    Marker = tuple[bytes, str, str, bytes]
+    """A letter (A, M, D, T), the run (a stored ref), the status, and the blob that says so after the commit."""
 
 _OUTCOMES: Final = {COMPLETE: COMPLETE, FAILED: FAILED, FAILED_RETRIED: FAILED, CANCELLED: CANCELLED}
 _BEGUN: Final = (RUNNING, PAUSED)
-_BEFORE: Final = 0
-_AFTER: Final = 1
 _TAIL: Final = f"/{OBJECT_FILE}"
+_RAW_TAIL: Final = _TAIL.encode()
+_STATUS: Final = b"/status/"
+_BELOW_DEPLOY: Final = f"/{DEPLOY}/".encode()
+_RELEASE: Final = f"/{STATE}".encode()
 
 
 class EventReader:
@@ -51,15 +57,18 @@ class EventReader:
         self._layout = layout
         self._directory = directory
         self._changes = changes
-        self._sources: dict[str, str] = {}
-        """The commit that each release is of: what was released does not change."""
         self._ends = repository.history_ends()
         self._is_cut = False
-        """Whether what was looked for in the present chunk may lie beyond the end of what is here."""
-        self._begun: list[Event] = []
-        """Those that the present chunk leaves under way, newest first."""
-        head, middle, tail = f"{directory}{REFS}/".encode(), f"/{DEPLOY}/".encode(), _TAIL.encode()
-        self._is_wanted = lambda path: path.endswith(tail) and middle in path and path.startswith(head)
+        """Whether what was looked for in the present stretch may lie beyond the end of what is here."""
+        head = f"{directory}{REFS}/".encode()
+
+        def is_wanted(path: bytes) -> bool:
+            """Whether a file may be that of a deployment, of a run of one, or of a release."""
+            if not (path.endswith(_RAW_TAIL) and path.startswith(head)):
+                return False
+            return _BELOW_DEPLOY in path or path.startswith(_RELEASE, path.rfind(b"/", 0, -len(_RAW_TAIL)))
+
+        self._is_wanted = is_wanted
 
     @property
     def is_partial(self) -> bool:
@@ -85,85 +94,90 @@ class EventReader:
 
     def chunk(self, stretch: Stretch) -> Chunk:
         """The events of a stretch. Raises ObjectError for what cannot be read, GitError where git fails."""
-        self._repository.prepare_walk()
-        self._sources.clear()  # what was read before must not make a difference
-        self._is_cut = stretch.is_cut
-        self._begun = []
-        events = self._events(stretch, None)
-        newest = float(max([stretch.newest, *(event.time for event in events)]))
-        return Chunk(events, self._begun, stretch.next, newest, len(stretch.commits), is_cut=self._is_cut)
+        return next(self.chunks([stretch]))
 
-    def _events(self, stretch: Stretch, only: set[str] | None) -> list[Event]:
-        """The events of a stretch, newest first; `only` some runs, which are taken out of the set."""
-        parents = dict(stretch.commits)
+    def chunks(self, stretches: Sequence[Stretch], *, briefly: bool = False) -> Iterator[Chunk]:
+        """As `chunk`, of stretches that follow each other, which are read together; the newest comes first.
+
+        `briefly`: without all that only people are told. Of an event that is by whom, why and how long; and what the
+        stretch leaves under way.
+        """
+        self._repository.prepare_walk()
+        past = _Past(self, stretches)
+        at = 0
+        for stretch in stretches:
+            count = len(stretch.commits)
+            self._is_cut = stretch.is_cut
+            begun: list[Event] = []
+            events = self._events(past, range(at, at + count), None if briefly else begun, briefly=briefly)
+            newest = float(max([stretch.newest, *(event.time for event in events)]))
+            yield Chunk(events, begun, stretch.next, newest, count, is_cut=self._is_cut)
+            at += count
+
+    def _events(
+        self,
+        past: _Past,
+        numbers: range,
+        begun: list[Event] | None,
+        only: set[str] | None = None,
+        *,
+        briefly: bool = False,
+    ) -> list[Event]:
+        """The events of some commits, newest first; `only` of some runs, which are taken out of the set.
+
+        What these commits leave under way is added to `begun`.
+        """
         found = []
         later: set[str] = set()
-        for oid, changes, directories in self._changed(stretch):
-            ended = self._ended(changes)
+        for at in numbers:
+            markers = past.markers[at]
+            if not markers:
+                continue
+            ended = _ended(markers)
             if only is not None:
                 ended = {run: marker for run, marker in ended.items() if run in only}
                 only -= ended.keys()
-            else:
-                self._note_begun(oid, parents[oid], changes, later)
+            if begun is not None:
+                self._note_begun(past, at, begun, later)
                 later |= ended.keys()
             if ended:
-                found += self._events_of(oid, parents[oid], changes, directories, ended, only)
+                found += self._events_of(past, at, ended, only, briefly=briefly)
         return found
 
-    def _changed(self, stretch: Stretch) -> Iterable[Changed]:
-        """The commits of a stretch that changed deployments; where objects have to be fetched, with all that is read of
-        them."""
-        steps = [(commit, of[0] if of else None) for commit, of in stretch.commits]
-        if not self._repository.is_partial:
-            return self._changes.of(steps, self._is_wanted)
-        from .event_prefetch import prefetch_documents, prefetch_trees
-
-        prefetch_trees(self._repository, stretch)
-        changed = list(self._changes.of(steps, self._is_wanted))
-        ended = [(oid, runs) for oid, changes, _ in changed if (runs := self._ended(changes))]
-        prefetch_documents(self._repository, self._directory, stretch, ended, _target)
-        return changed
-
-    def _ended(self, changes: list[FileChange]) -> dict[str, tuple[str, Oid]]:
-        """The runs that ended in a commit: the outcome of each, and the blob of the marker that says it."""
-        ended: dict[str, tuple[str, Oid]] = {}
-        had_ended = set()
-        for letter, _, new, path in changes:
-            run, status = self._marker(path)
-            if status not in _OUTCOMES:
-                continue
-            if letter == "A":
-                ended[run] = _OUTCOMES[status], new
-            elif letter == "D":
-                had_ended.add(run)  # what has failed and was retried since had ended before
-        return {run: marker for run, marker in ended.items() if run not in had_ended}
-
-    def _note_begun(self, oid: Oid, parents: tuple[Oid, ...], changes: list[FileChange], later: set[str]) -> None:
+    def _note_begun(self, past: _Past, at: int, begun: list[Event], later: set[str]) -> None:
         """Take note of the runs that a commit set running or paused, and nothing came of `later`; they are added there.
 
         Who began what a merge brings is not looked for: a run of this program's says it in its marker.
         """
-        begun = {}
-        for letter, _, new, path in changes:
-            run, status = self._marker(path)
-            if letter == "A" and status in _BEGUN and run not in later:
-                begun[run] = status, new
-        later |= begun.keys()
-        if not begun or len(parents) > 1:
+        new = {
+            run: (status, blob)
+            for letter, run, status, blob in past.markers[at]
+            if letter == b"A" and status in _BEGUN and run not in later
+        }
+        later |= new.keys()
+        oid, parents = past.commits[at]
+        if not new or len(parents) > 1:
             return
         commit = self._repository.commit(oid)
-        markers = self._repository.blobs(blob for _, blob in begun.values())
-        for run, (status, blob) in begun.items():
+        for run, (status, blob) in new.items():
             release, _, rest = lenient.split_work(run)
-            marker = lenient.fields(_body(markers[blob]))
+            marker = self._fields_of(blob)
             began_at = parse_seconds(marker.get("time"))
             time = float(commit.committer.time if began_at is None else began_at)
             package, environment = release.rpartition("/")[0], rest.partition("/")[0]
             place = (package, environment, "", release, "", status, None, run, commit.oid, "", "")
-            self._begun.append(Event(time, *place, *_origin(commit, marker)))
+            begun.append(Event(time, *place, *_origin(commit, marker)))
 
-    def _marker(self, path: str) -> tuple[str, str]:
+    def _fields_of(self, blob: bytes) -> Fields:
+        """What the marker in a blob says. Raises ObjectError."""
+        try:
+            return lenient.fields(StoredObject.read(self._repository.blob(Oid(blob.decode())), "").body)
+        except Damaged:
+            return {}
+
+    def _marker(self, raw_path: bytes) -> tuple[str, str]:
         """The run (a stored ref) and the status of a marker of a run of a deployment; empty texts for another path."""
+        path = raw_path.decode(errors="surrogateescape")
         head, _, status = path[: -len(_TAIL)].rpartition("/status/")
         segments = head.rsplit("/", 4)
         if len(segments) != 5 or "/" in status or segments[2] != DEPLOY or not _is_number(segments[4]):
@@ -172,64 +186,84 @@ class EventReader:
             return "", ""
         return head[len(self._directory) + len(REFS) + 1 :], status
 
+    def markers_in(self, changes: Sequence[FileChange]) -> list[Marker]:
+        """The changes of markers of runs of deployments, among those of all files."""
+        return [
+            (letter, *marker, new)
+            for letter, _, new, path in changes
+            if _STATUS in path and (marker := self._marker(path))[0]
+        ]
+
+    def changes_in(self, stretches: Sequence[Stretch]) -> list[list[FileChange]]:
+        """What each commit of stretches that follow each other changed of deployments; where objects have to be
+        fetched, with all that is read of them. Raises ObjectError, GitError."""
+        commits = [commit for stretch in stretches for commit in stretch.commits]
+        trees = [tree for stretch in stretches for tree in stretch.trees]
+        if not commits:
+            return []
+        if self._repository.is_partial:
+            from .event_prefetch import prefetch_documents, prefetch_trees
+
+            for stretch in stretches:
+                prefetch_trees(self._repository, stretch)
+        parents = commits[-1][1]
+        last = self._repository.header(parents[0])[0] if parents else None
+        changes = list(self._changes.of(list(zip([*trees[1:], last], trees)), self._is_wanted))
+        if self._repository.is_partial:
+            ended = [(oid, runs) for (oid, _), some in zip(commits, changes) if (runs := _ended(self.markers_in(some)))]
+            prefetch_documents(self._repository, self._directory, dict(commits), ended, target_of)
+        return changes
+
     def _events_of(
-        self,
-        oid: Oid,
-        parents: tuple[Oid, ...],
-        changes: list[FileChange],
-        directories: Directories,
-        ended: dict[str, tuple[str, Oid]],
-        only: set[str] | None,
+        self, past: _Past, at: int, ended: dict[str, tuple[str, Oid]], only: set[str] | None, *, briefly: bool
     ) -> list[Event]:
         """The events of the runs that ended in a commit, newest first; those of a merge as its other parents tell.
 
         Those that had ended before are told there; in `only` they stay to be looked for.
         """
         found = []
+        parents = past.commits[at][1]
         for parent in parents[1:]:
-            there = self._tree(parent)
+            there = self.tree(parent)
             brought = {run for run, (_, blob) in ended.items() if self._has_marker(there, run, blob)}
             if brought:
                 ended = {run: marker for run, marker in ended.items() if run not in brought}
-                found += self._search(parent, brought)
-        again = self._put_back(parents, changes, ended)
+                found += self._search(parent, brought, briefly=briefly)
+        again = self._put_back(past, at, ended)
         if again:
             ended = {run: marker for run, marker in ended.items() if run not in again}
             if only is not None:
                 only |= again
         if ended:
-            found = self._made(self._repository.commit(oid), changes, directories, ended) + found
+            found = self._made(past, at, ended, briefly=briefly) + found
         return found
 
-    def _put_back(
-        self, parents: tuple[Oid, ...], changes: list[FileChange], ended: dict[str, tuple[str, Oid]]
-    ) -> set[str]:
+    def _put_back(self, past: _Past, at: int, ended: dict[str, tuple[str, Oid]]) -> set[str]:
         """Of the runs that ended in a commit those that had ended before: somebody took the marker away by hand.
 
         Looked for where the run was there with no status at all, unless what it executed says that it was not over.
         Other programs write each document in a commit of its own, so that this alone does not say it.
         """
-        had_status = {self._marker(path)[0] for letter, _, _, path in changes if letter == "D"}
+        had_status = {run for letter, run, _, _ in past.markers[at] if letter == b"D"}
         odd = set(ended) - had_status
+        parents = past.commits[at][1]
         if not odd or not parents:
             return set()
-        before = self._tree(parents[0])
-        odd = {run for run in odd if self._may_be_over(before, run)}
+        odd = {run for run in odd if self._may_be_over(past, at + 1, run)}
         return odd - self._not_ended(parents[0], odd)
 
-    def _may_be_over(self, tree: StoreTree, run: str) -> bool:
-        if _file(tree, object_path(StoredRef(run))) is None:
+    def _may_be_over(self, past: _Past, at: int, run: str) -> bool:
+        if past.files.blob(self._path(run), at) is None:
             return False
-        steps = lenient.steps_of(tree, run, lenient.body(tree, run))
+        steps = self._steps(past, at, run)
         return not steps or steps[-1]["status"] in _OUTCOMES
 
     def _not_ended(self, start: Oid, runs: set[str]) -> set[str]:
         """Which of some runs have ended neither in a commit nor in one before it."""
         missing = set(runs)
         for stretch in self._while_there(start, missing):
-            steps = [(commit, of[0] if of else None) for commit, of in stretch.commits]
-            for _, changes, _ in self._changes.of(steps, self._is_wanted):
-                missing -= self._ended(changes).keys()
+            for changes in self.changes_in([stretch]):
+                missing -= _ended(self.markers_in(changes)).keys()
         return missing
 
     def _while_there(self, start: Oid, runs: set[str]) -> Iterator[Stretch]:
@@ -237,8 +271,8 @@ class EventReader:
         at: Oid | None = start
         most = 16
         while at is not None and runs:
-            tree = self._tree(at)
-            if all(_file(tree, object_path(StoredRef(run))) is None for run in runs):
+            tree = self.tree(at)
+            if all(tree.oid(StoredRef(run)) is None for run in runs):
                 return
             stretch = stretch_from(self._repository, self._ends, at, most)
             yield stretch
@@ -248,37 +282,35 @@ class EventReader:
     def _has_marker(self, tree: StoreTree, run: str, blob: Oid) -> bool:
         return any(tree.oid(StoredRef(f"{run}/status/{status}")) == blob for status in _OUTCOMES)
 
-    def _search(self, start: Oid, runs: set[str]) -> list[Event]:
+    def _search(self, start: Oid, runs: set[str], *, briefly: bool) -> list[Event]:
         """The events of some runs, which ended in a commit or in one before it."""
-        return [event for stretch in self._while_there(start, runs) for event in self._events(stretch, runs)]
+        found = []
+        for stretch in self._while_there(start, runs):
+            past = _Past(self, [stretch])
+            found += self._events(past, range(len(past.commits)), None, runs, briefly=briefly)
+        return found
 
-    def _made(
-        self,
-        commit: Commit,
-        changes: list[FileChange],
-        directories: Directories,
-        ended: dict[str, tuple[str, Oid]],
-    ) -> list[Event]:
+    def _made(self, past: _Past, at: int, ended: dict[str, tuple[str, Oid]], *, briefly: bool) -> list[Event]:
         """The events of the runs that ended in a commit that made them end."""
-        after = self._tree_of(commit.root)
-        files = {path: (old, new) for _, old, new, path in changes}
-        markers = self._repository.blobs(blob for _, blob in ended.values())
+        files = past.files
+        oid, parents = past.commits[at]
+        commit: Commit | None = None
         cells: dict[tuple[str, str], list[Event]] = {}
         for run, (outcome, blob) in ended.items():
             release, _, rest = lenient.split_work(run)
             environment, package = rest.partition("/")[0], release.rpartition("/")[0]
-            self._know(after, directories, _AFTER, release)
-            self._know(after, directories, _AFTER, run)
-            marker = lenient.fields(_body(markers[blob]))
-            ended_at = parse_seconds(marker.get("time"))
-            time = commit.committer.time if ended_at is None else ended_at
-            running = files.get(f"{self._directory}{object_path(StoredRef(f'{run}/status/{RUNNING}'))}")
-            document = lenient.body(after, run)
-            type_ = lenient.text(lenient.fields(document).get("type"))
-            began = self._began(after, run, document, running[0] if running is not None else None)
+            marker = self._fields_of(blob.encode())
+            time = ended_at = parse_seconds(marker.get("time"))
+            if commit is None and (time is None or not briefly):
+                commit = self._repository.commit(oid)
+            if time is None:
+                assert commit is not None
+                time = commit.committer.time
+            began = None if briefly and outcome != CANCELLED else self._began(past, at, run)
             if outcome == CANCELLED and began is None:
                 continue  # it was never begun
             took = None if began is None or ended_at is None else max(0.0, round(ended_at - began, 6))
+            type_ = lenient.text(lenient.fields(files.body(self._path(run), at)).get("type"))
             event = Event(
                 float(time),
                 package,
@@ -287,73 +319,96 @@ class EventReader:
                 release,
                 "",
                 outcome,
-                took,
+                None if briefly else took,
                 run,
-                commit.oid,
-                self._source(after, release),
+                oid,
+                self._source(past, at, release),
                 "",
-                *_origin(commit, marker),
+                *(("", "", "") if briefly or commit is None else _origin(commit, marker)),
             )
             cells.setdefault(event.cell, []).append(event)
-        before: StoreTree | None = self._tree(commit.parents[0]) if commit.parents else None
         for (package, environment), events in cells.items():
             events.sort(key=lambda event: event.time)
-            if before is not None:
-                self._know(before, directories, _BEFORE, package)
-            link = StoredRef(f"{package}/{STATE}/{DEPLOY}/{environment}")
-            path = f"{self._directory}{object_path(link)}"
-            known = files[path][0] if path in files else None
-            current = self._deployed(before, link, known) if before is not None else ""
+            current = self._deployed(past, at + 1, f"{package}/{STATE}/{DEPLOY}/{environment}") if parents else ""
             for event in events:
                 event.before = current
-                event.source_before = self._source(before or after, current) if current else ""
+                event.source_before = self._source(past, at + 1 if parents else at, current) if current else ""
                 if event.outcome == COMPLETE:
                     current = event.release if event.type == UP else ""
         return sorted((event for events in cells.values() for event in events), key=lambda event: -event.time)
 
-    def _tree(self, oid: Oid) -> StoreTree:
-        return self._tree_of(self._repository.root(oid))
-
-    def _tree_of(self, root: Node) -> StoreTree:
+    def tree(self, oid: Oid) -> StoreTree:
+        """The store as it was at a commit."""
         repository = self._repository
+        root = repository.root(oid)
         return StoreTree(repository, node_at(repository, root, self._directory.rstrip("/")), self._layout)
 
-    def _know(self, tree: StoreTree, directories: Directories, side: int, ref: str) -> None:
-        """Let a tree know the directory of a ref, where the commit has changed it: it lies a dozen below the top."""
-        path = f"{REFS}/{ref}"
-        oid = directories.ids(self._directory + path)[side]
-        if oid != ABSENT:
-            tree.know(path, self._repository.tree(oid))
+    def files_in(self, commits: Sequence[Oid], changes: list[list[FileChange]]) -> FilesInTime:
+        """The files of a store at commits that follow each other, from what these changed."""
+        return FilesInTime(self._repository, commits, changes, self.tree, self._directory)
 
-    def _began(self, tree: StoreTree, run: str, document: Document, running: Oid | None) -> float | None:
-        """When a run was first set running, in seconds since the epoch; None where nothing says so.
+    def _path(self, ref: str) -> str:
+        return f"{self._directory}{object_path(StoredRef(ref))}"
 
-        `document` is that of the run, `running` the blob of the marker that said until now that it runs.
-        """
-        for step in lenient.steps_of(tree, run, document):
+    def _began(self, past: _Past, at: int, run: str) -> float | None:
+        """When a run that ended was first set running, in seconds since the epoch; None where nothing says so."""
+        for step in self._steps(past, at, run):
             if step["status"] == RUNNING:
                 return parse_seconds(step["time"])
-        if running is None or running == ABSENT:
+        path = self._path(f"{run}/status/{RUNNING}")
+        until_now = past.files.blob(path, at + 1)
+        if until_now is None or until_now == past.files.blob(path, at):
             return None
-        data = self._repository.blobs([running])[running]
-        return parse_seconds(lenient.fields(_body(data)).get("time"))
+        return parse_seconds(lenient.fields(past.files.body_of(until_now)).get("time"))
 
-    def _deployed(self, tree: StoreTree, link: StoredRef, blob: Oid | None) -> str:
-        """The release that a link says is deployed, as a stored ref; empty for none. `blob` is the link's, if known."""
-        if blob == ABSENT:
-            return ""
-        data = self._repository.blobs([blob])[blob] if blob is not None else _file(tree, object_path(link))
-        target = _target(data)
+    def _steps(self, past: _Past, at: int, run: str) -> list[Fields]:
+        """The moments of the statuses of a run at a commit."""
+        return lenient.first_steps(
+            run,
+            past.files.body(self._path(run), at),
+            lambda ref: past.files.body(self._path(ref), at),
+            lambda ref: lenient.names(self.tree(past.commit_at(at)), ref),
+        )
+
+    def _deployed(self, past: _Past, at: int, link: str) -> str:
+        """The release that a link says is deployed, as a stored ref; empty for none."""
+        target = past.files.target(self._path(link), at)
         release, word, _ = lenient.split_work(target)
-        if word != DEPLOY or lenient.fields(lenient.body(tree, target)).get("type") == DOWN:
+        if word != DEPLOY or lenient.fields(past.files.body(self._path(target), at)).get("type") == DOWN:
             return ""
         return release
 
-    def _source(self, tree: StoreTree, release: str) -> str:
+    def _source(self, past: _Past, at: int, release: str) -> str:
         """The commit that a release is of; empty where that is not known."""
-        if release not in self._sources:
-            self._sources[release] = lenient.line(lenient.fields(lenient.body(tree, release)).get("commit"))
-        return self._sources[release]
+        return lenient.line(lenient.fields(past.files.body(self._path(release), at)).get("commit"))
+
+
+class _Past:
+    """Commits that follow each other: what each changed of the markers of deployments, and the files at each."""
+
+    def __init__(self, reader: EventReader, stretches: Sequence[Stretch]) -> None:
+        changes = reader.changes_in(stretches)
+        self.commits = [commit for stretch in stretches for commit in stretch.commits]
+        self.markers = [reader.markers_in(of_one) for of_one in changes]
+        self.files = reader.files_in([oid for oid, _ in self.commits], changes)
+
+    def commit_at(self, at: int) -> Oid:
+        """A commit by its number; the last is the parent of the oldest."""
+        return self.commits[at][0] if at < len(self.commits) else self.commits[-1][1][0]
+
+
+def _ended(markers: Sequence[Marker]) -> dict[str, tuple[str, Oid]]:
+    """The runs that ended in a commit: the outcome of each, and the blob of the marker that says it."""
+    ended: dict[str, tuple[str, Oid]] = {}
+    had_ended = set()
+    for letter, run, status, new in markers:
+        if status not in _OUTCOMES:
+            continue
+        if letter == b"A":
+            ended[run] = _OUTCOMES[status], Oid(new.decode())
+        elif letter == b"D":
+            had_ended.add(run)  # what has failed and was retried since had ended before
+    return {run: marker for run, marker in ended.items() if run not in had_ended}
 
 
 def _origin(commit: Commit, marker: Fields) -> tuple[str, str, str]:
@@ -382,21 +437,6 @@ def _body(data: bytes) -> Document:
     try:
         return StoredObject.read(data, "").body
     except Damaged:
-        return None
-
-
-def _target(data: bytes | None) -> str:
-    """The target of the link in a file; empty for none."""
-    try:
-        return (StoredObject.read(data, "").target or "").partition("#")[0] if data is not None else ""
-    except Damaged:
-        return ""
-
-
-def _file(tree: StoreTree, path: str) -> bytes | None:
-    try:
-        return tree.file(path)
-    except ObjectError:
         return None
 
 

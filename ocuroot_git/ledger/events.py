@@ -121,11 +121,10 @@ class Chunk(Record):
 
     `begun` are the runs that it leaves running or paused, each with the last that it says of it.
     `newest` is the latest moment that a commit or an event of it names, `commits` how many there are in it.
-    `is_cut` says that some of history was not here that may have more to say: the clone is a shallow one. `is_part`
-    says that it is only the newest part of a stretch, which is not to be remembered.
+    `is_cut` says that some of history was not here that may have more to say: the clone is a shallow one.
     """
 
-    __slots__ = ("begun", "commits", "events", "is_cut", "is_part", "newest", "next")
+    __slots__ = ("begun", "commits", "events", "is_cut", "newest", "next")
 
     def __init__(
         self,
@@ -136,7 +135,6 @@ class Chunk(Record):
         commits: int,
         *,
         is_cut: bool = False,
-        is_part: bool = False,
     ) -> None:
         self.events = events
         self.begun = begun
@@ -144,16 +142,16 @@ class Chunk(Record):
         self.newest = newest
         self.commits = commits
         self.is_cut = is_cut
-        self.is_part = is_part
 
-    def to_text(self) -> str:
+    def to_bytes(self) -> bytes:
         cut = "cut" if self.is_cut else ""
         head = _END.join((self.next or "", repr(self.newest), str(self.commits), str(len(self.begun)), cut))
-        return "\n".join([head, *(event.to_line() for event in (*self.begun, *self.events))])
+        lines = [head, *(event.to_line() for event in (*self.begun, *self.events))]
+        return "\n".join(lines).encode(errors="surrogateescape")
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Chunk | None:
-        """What `to_text` wrote; None for what is of another shape."""
+        """What `to_bytes` wrote; None for what is of another shape."""
         try:
             head, *lines = data.decode(errors="surrogateescape").split("\n")
             next_, newest, commits, begun, cut = head.split(_END)

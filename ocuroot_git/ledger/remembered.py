@@ -276,7 +276,7 @@ class _Trees:
                 raise _Gone(id_)
             if as_pages:
                 return attempt_pages.Page.of_chunk(chunk).to_bytes()
-            return chunk.to_text().encode(errors="surrogateescape")
+            return chunk.to_bytes()
 
         return work_out
 

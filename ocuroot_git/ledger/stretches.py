@@ -20,14 +20,16 @@ _BOUNDARY: Final = "00"
 class Stretch:
     """Commits along first parents, newest first, each with the parents that are here, and the commit after the last.
 
-    `newest` is the latest time of a committer; `is_cut` says that history goes on elsewhere: the clone is shallow.
+    `trees` are the ids of their trees. `newest` is the latest time of a committer; `is_cut` says that history goes on
+    elsewhere: the clone is shallow.
     """
 
-    __slots__ = ("commits", "is_cut", "newest", "next", "start")
+    __slots__ = ("commits", "is_cut", "newest", "next", "start", "trees")
 
     def __init__(self, start: Oid) -> None:
         self.start = start
         self.commits: list[tuple[Oid, tuple[Oid, ...]]] = []
+        self.trees: list[Oid] = []
         self.next: Oid | None = None
         self.newest = float("-inf")
         self.is_cut = False
@@ -48,13 +50,14 @@ def stretch_from(
             break
         if (most is None or within) and found.commits and at.startswith(_BOUNDARY):
             break
-        parents, time = repository.parents_and_time(at)
+        tree, parents, time = repository.header(at)
         found.newest = max(found.newest, time)
         if at in ends:
             # What it changed cannot be told: the commit before it is not here.
             found.is_cut, at = True, None
             break
         found.commits.append((at, parents))
+        found.trees.append(tree)
         at = parents[0] if parents else None
     found.next = at
     return found

@@ -83,7 +83,7 @@ def _count(facts: Facts, days: str, by: str, present: int) -> _Counted:
     ledger = Ledger(snapshot)
     memory = snapshot.surroundings.memory
     lead_times = LeadTimes(snapshot.surroundings.code, memory)
-    source = AttemptReader(ledger, memory)
+    source = AttemptReader(ledger)
     cells = counted(source, Places(), window, lead_times, by_cell(incidents(snapshot, problems)))
     starts = [present - int(days) * _DAY + round(part * length) for part in range(TIMES[days])]
     parts = []

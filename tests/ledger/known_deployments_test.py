@@ -108,19 +108,19 @@ def test_a_history_is_told_alike(shop: Repo) -> None:
 
 def test_only_what_is_new_is_read(shop: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    alone, chunk = known_deployments.package_alone, event_reader.EventReader.chunk
+    alone, chunks = known_deployments.package_alone, event_reader.EventReader.chunks
 
     def noted(files: Any, layout: Any, name: str, *rest: Any) -> str:
         read.append(name)
         return alone(files, layout, name, *rest)
 
-    def read_commits(reader: Any, stretch: Any) -> Any:
-        read.append(str(len(stretch.commits)))
-        return chunk(reader, stretch)
+    def read_commits(reader: Any, stretches: Any, **options: Any) -> Any:
+        read.extend(str(len(stretch.commits)) for stretch in stretches)
+        return chunks(reader, stretches, **options)
 
     monkeypatch.setattr(stretches, "_BOUNDARY", "none")  # else where stretches begin is chance
     monkeypatch.setattr(known_deployments, "package_alone", noted)
-    monkeypatch.setattr(event_reader.EventReader, "chunk", read_commits)
+    monkeypatch.setattr(event_reader.EventReader, "chunks", read_commits)
     first = listed(shop)
     assert read[:3] == ["shop/-/api", "shop/-/job", "shop/-/web"] and len(read) == 4
     read.clear()

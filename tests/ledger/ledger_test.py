@@ -17,11 +17,13 @@ from support.program import TOP
 from support.repositories import Repo
 
 import ocuroot_git
-from ocuroot_git.git.objects import ABSENT
-from ocuroot_git.git.tree_changes import Directories
+from ocuroot_git.backends.base import node_at
+from ocuroot_git.git.objects import Oid
 from ocuroot_git.ledger import chunks, event_reader, remembered, stretches
+from ocuroot_git.ledger.attempt_pages import Pages
 from ocuroot_git.ledger.chunks import Ledger
 from ocuroot_git.ledger.events import Chunk, Event
+from ocuroot_git.ledger.files_in_time import FilesInTime
 from ocuroot_git.ledger.stretches import Stretch, stretch_from
 from ocuroot_git.store.memory import Memory
 
@@ -39,6 +41,12 @@ def _within(path: Path) -> Iterator[None]:
 def _events(repo: Repo) -> list[Event]:
     with _within(repo.path):
         return list(Ledger(ocuroot_git.open().snapshot()).events())
+
+
+def _pages(repo: Repo) -> list[bytes]:
+    with _within(repo.path):
+        ledger = Ledger(ocuroot_git.open().snapshot())
+        return [page.to_bytes() for page in ledger.parts(Pages(ledger))]
 
 
 def _told(events: list[Event]) -> list[tuple[str, str, str, str]]:
@@ -229,16 +237,27 @@ def test_a_chunk_says_who_began_what_it_leaves_under_way(store: Repo) -> None:
     }
 
 
-def test_directories_found_by_their_ids_hold_what_is_found_from_the_top(
-    repo: Repo, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_told_by_changes_hold_what_is_found_from_the_top(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = gzip.decompress((TOP / "fixtures" / "example.gz").read_bytes())
     subprocess.run(["git", "fast-import", "--quiet"], cwd=repo.path, input=stream, check=True)
     events = _events(repo)
     assert len(events) > 1000 and {event.type for event in events} == {"up", "down"}
+    pages = _pages(repo)
     (repo.path / ".git" / "ocuroot" / "derived-1.sqlite").unlink()
-    monkeypatch.setattr(Directories, "ids", lambda self, path: (ABSENT, ABSENT))
+    assert _pages(repo) == pages  # without by whom and why, which they do not have
+    (repo.path / ".git" / "ocuroot" / "derived-1.sqlite").unlink()
+    monkeypatch.setattr(event_reader, "FilesInTime", _FilesFromTheTop)
     assert _events(repo) == events
+
+
+class _FilesFromTheTop(FilesInTime):
+    """Looks for each file in the tree of the commit."""
+
+    def blob(self, path: str, at: int) -> Oid | None:
+        repository, commits = self._repository, self._commits
+        commit = commits[at] if at < len(commits) else next(iter(repository.parents(commits[-1])), None)
+        node = node_at(repository, repository.root(commit), path) if commit is not None else None
+        return None if node is None or repository.is_tree(node) else repository.oid(node)
 
 
 def test_of_a_stretch_that_goes_on_only_the_new_commits_are_read(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,13 +265,13 @@ def test_of_a_stretch_that_goes_on_only_the_new_commits_are_read(store: Repo, mo
     _three_releases(store)
     first = _events(store)
     read: list[int] = []
-    whole = event_reader.EventReader.chunk
+    whole = event_reader.EventReader.chunks
 
-    def noted(reader: event_reader.EventReader, stretch: Stretch) -> Chunk:
-        read.append(len(stretch.commits))
-        return whole(reader, stretch)
+    def noted(reader: event_reader.EventReader, stretches: list[Stretch], **options: Any) -> Iterator[Chunk]:
+        read.extend(len(stretch.commits) for stretch in stretches)
+        return whole(reader, stretches, **options)
 
-    monkeypatch.setattr(event_reader.EventReader, "chunk", noted)
+    monkeypatch.setattr(event_reader.EventReader, "chunks", noted)
     assert _events(store) == first and not read
     store.ocuroot("delete", "shop/-/web/+/deploy/staging")
     store.run("work", "any", "-q")
@@ -309,8 +328,8 @@ def test_a_chunk_is_read_as_it_was_written_and_nothing_else_is() -> None:
     event = Event(1.5, "a/-/b", "e", "up", "a/-/b/@1", "", "complete", None, "r", "c", "s", "", "ann", "", "why — so")
     begun = Event(1.5, "a/-/b", "e", "", "a/-/b/@2", "", "running", None, "s", "c", "", "", "ann", "", "")
     chunk = Chunk([event], [begun], None, 1.5, 3)
-    assert Chunk.of_bytes(chunk.to_text().encode()) == chunk
-    data = chunk.to_text().encode()
+    assert Chunk.of_bytes(chunk.to_bytes()) == chunk
+    data = chunk.to_bytes()
     assert data.startswith(b"\x1f1.5\x1f3\x1f1\x1f\n")
     for head in (
         b"x\x1f1.5\x1f3\x1f1\x1f",

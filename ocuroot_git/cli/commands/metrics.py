@@ -55,7 +55,7 @@ def run(
     snapshot = context.snapshot()
     ledger = Ledger(snapshot)
     memory = snapshot.surroundings.memory
-    source = Explained(ledger) if explain else AttemptReader(ledger, memory)
+    source = Explained(ledger) if explain else AttemptReader(ledger)
     lead_times = LeadTimes(snapshot.surroundings.code, memory)
     cells = counted(source, places, window, lead_times, by_cell(incidents(snapshot, problems)))
     measured = measure(cells, window, names)
