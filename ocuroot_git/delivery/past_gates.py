@@ -13,14 +13,14 @@ from itertools import islice
 from ..backends.base import Version, node_at
 from ..formats.commit_message import operations_of
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef, object_path
-from ..formats.refs import INTENT, STATE
 from ..formats.times import format_seconds, parse_seconds
 from ..git.objects import ObjectError
 from ..store.fsck import Finding
 from ..store.history import changed_paths, commits
 from ..store.snapshot import Snapshot
-from .addresses import RunRef, gate_ref
+from .addresses import RunRef
 from .gates import Gates
+from .gates_there import GatesThere
 from .holds import hold_on
 from .problems import BAD
 from .queries import has_one_history, read_function, read_run
@@ -104,20 +104,7 @@ class StartJudge:
         self._state = snapshot.side("state")
         self._backend, self._directory = snapshot.backend_of(self._state)
         self._knows_intents = has_one_history(snapshot)
-        self._known: dict[tuple[str, ...], bool] = {}
-
-    def has_gates(self, root: Node) -> bool:
-        """Whether there are gates in the tree of a commit."""
-        files = self._state.files
-        heads = [node_at(files, root, f"{self._directory}{REFS}/{marker}") for marker in (STATE, INTENT)]
-        key = tuple("" if head is None else str(head.id) for head in heads)
-        if key not in self._known:
-            paths = [gate_ref(marker).removeprefix(f"{marker}/") for marker in (STATE, INTENT)]
-            self._known[key] = any(
-                head is not None and files.is_tree(head) and node_at(files, head, path) is not None
-                for head, path in zip(heads, paths, strict=True)
-            )
-        return self._known[key]
+        self._gates = GatesThere(self._state.files, self._directory)
 
     def is_marker(self, path: bytes) -> bool:
         """Whether a path may be that of a marker that says that a run of a deployment has begun."""
@@ -181,7 +168,7 @@ class StartJudge:
         `started` are the runs that it set running, where these are known.
         """
         started = self.started(before, commit.root) if started is None else started
-        if not started or not self.has_gates(before):
+        if not started or not self._gates.are_in(before):
             return
         then = self._at(Version(commit.parents[0], before))
         after = self._at(Version(commit.oid, commit.root))

@@ -166,16 +166,10 @@ class Ledger:
 
     def few_until(self, end: Oid) -> Chunk | None:
         """The events of the commits before one that comes soon after the newest; None where it does not."""
-        count = 0
-        at: Oid | None = self.start
-        while at != end:
-            if at is None or count == _FEW:
-                return None
-            stretch = self._reader.few(at, _FEW - count)
-            oids = [oid for oid, _ in stretch.commits]
-            count += oids.index(end) if end in oids else len(oids)
-            at = end if end in oids else stretch.next
-        chunk = self._reader.chunk(self._reader.few(self.start, count, within=False))
+        stretch = self._reader.before(self.start, end, _FEW)
+        if stretch.next != end:
+            return None
+        chunk = self._reader.chunk(stretch)
         return None if chunk.is_cut else chunk
 
     def _newest_part(self, form: Form[Part]) -> Part | None:

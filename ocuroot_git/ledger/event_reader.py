@@ -19,6 +19,7 @@ from ..formats.operation import Origin
 from ..formats.refs import STATE
 from ..formats.times import parse_seconds
 from ..git.objects import Oid
+from ..git.tree_changes import NONE
 from ..store.tree import StoreTree
 from .events import Chunk, Event
 from .files_in_time import FilesInTime, target_of
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 _OUTCOMES: Final = {COMPLETE: COMPLETE, FAILED: FAILED, FAILED_RETRIED: FAILED, CANCELLED: CANCELLED}
 _BEGUN: Final = (RUNNING, PAUSED)
+_FEW: Final = 4
+"""Commits that are compared here: to start git takes as long as that."""
 _TAIL: Final = f"/{OBJECT_FILE}"
 _RAW_TAIL: Final = _TAIL.encode()
 _STATUS: Final = b"/status/"
@@ -88,9 +91,13 @@ class EventReader:
         """The stretch of history that begins with a commit."""
         return stretch_from(self._repository, self._ends, start)
 
-    def few(self, start: Oid, most: int, *, within: bool = True) -> Stretch:
-        """So many commits from one on; `within` its stretch fewer, where that has fewer."""
-        return stretch_from(self._repository, self._ends, start, most, within=within)
+    def few(self, start: Oid, most: int) -> Stretch:
+        """So many commits from one on; fewer, where its stretch has fewer."""
+        return stretch_from(self._repository, self._ends, start, most, within=True)
+
+    def before(self, start: Oid, end: Oid, most: int) -> Stretch:
+        """The commits from one on that come before another, or so many of them."""
+        return stretch_from(self._repository, self._ends, start, most, until=end)
 
     def chunk(self, stretch: Stretch) -> Chunk:
         """The events of a stretch. Raises ObjectError for what cannot be read, GitError where git fails."""
@@ -208,11 +215,28 @@ class EventReader:
                 prefetch_trees(self._repository, stretch)
         parents = commits[-1][1]
         last = self._repository.header(parents[0])[0] if parents else None
-        changes = list(self._changes.of(list(zip([*trees[1:], last], trees)), self._is_wanted))
+        steps = list(zip([*trees[1:], last], trees))
+        if len(steps) <= _FEW and not self._repository.is_partial:
+            return [self._compared(*step) for step in steps]
+        changes = list(self._changes.of(steps, self._is_wanted))
         if self._repository.is_partial:
             ended = [(oid, runs) for (oid, _), some in zip(commits, changes) if (runs := _ended(self.markers_in(some)))]
             prefetch_documents(self._repository, self._directory, dict(commits), ended, target_of)
         return changes
+
+    def _compared(self, old: Oid | None, new: Oid) -> list[FileChange]:
+        """What git says of two trees, in its order."""
+        from ..store.history import changed_files  # late: mostly git is asked
+
+        files = self._repository
+        found = []
+        for path, was, is_now in changed_files(files, files.tree(old) if old is not None else None, files.tree(new)):
+            raw_path = path.encode(errors="surrogateescape")
+            if self._is_wanted(raw_path):
+                letter = b"A" if was is None else b"D" if is_now is None else b"M"
+                before, after = (NONE if node is None else files.oid(node).encode() for node in (was, is_now))
+                found.append((letter, before, after, raw_path))
+        return sorted(found, key=lambda change: change[3])
 
     def _events_of(
         self, past: _Past, at: int, ended: dict[str, tuple[str, Oid]], only: set[str] | None, *, briefly: bool

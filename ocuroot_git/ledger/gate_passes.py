@@ -10,6 +10,7 @@ Approvals are taken at their word here. `fsck` asks commits who wrote them.
 from __future__ import annotations
 
 from ..delivery.fields import Record
+from ..delivery.gates_there import GatesThere
 from ..delivery.queries import has_one_history, state_tree
 from ..git.objects import ObjectError, Oid, is_whole_id
 from .stretches import Stretch, stretch_from
@@ -112,13 +113,17 @@ class GatePasses:
                 if known is not None:
                     passes = known
                     break
+                # One of the new commits may begin a stretch of its own.
+                may_be_new = len(todo) == 1 or not (todo or anew)
+                few = stretch_from(self._repository, ends, at, _FEW + 1, within=True) if may_be_new else None
+                newer = self._newer_part(few) if few is not None and not few.is_cut else None
+                if newer is not None:
+                    passes = newer
+                    break
                 stretch = stretch_from(self._repository, ends, at)
                 if stretch.is_cut:
                     self.is_cut = True
                     return self._cut(todo, stretch)
-                newer = self._newer_part(stretch) if not (todo or anew) else None
-                if newer is not None:
-                    return newer
                 todo.append(stretch)
                 at = stretch.next
             new: dict[str, bytes] = {}
@@ -170,10 +175,11 @@ class GatePasses:
         assert repository is not None
         if repository.is_partial:
             self._prefetch(stretch)
+        gates = GatesThere(repository, self._directory)
         runs: dict[str, list[str]] = {}
         for oid, parents in stretch.commits:
             before = repository.root(parents[0]) if parents else None
-            if before is None or not self._judge.has_gates(before):
+            if before is None or not gates.are_in(before):
                 continue
             for run, names in self._judge.passed(repository.commit(oid), before):
                 runs[run] = sorted({*runs.get(run, ()), *names})
@@ -189,10 +195,11 @@ class GatePasses:
         repository.prefetch_roots([*(oid for oid, _ in stretch.commits), *([stretch.next] if stretch.next else [])])
         roots = [(repository.root(of[0]) if of else None, repository.root(oid)) for oid, of in stretch.commits]
         prefetch_changes(repository, roots)
+        gates = GatesThere(repository, self._directory)
         started = [
             (after, run)
             for before, after in roots
-            if before is not None and self._judge.has_gates(before)
+            if before is not None and gates.are_in(before)
             for run in self._judge.started(before, after)
         ]
         prefetch_runs(repository, self._directory, started)

@@ -36,16 +36,22 @@ class Stretch:
 
 
 def stretch_from(
-    repository: Repository, ends: Collection[str], start: Oid, most: int | None = None, *, within: bool = False
+    repository: Repository,
+    ends: Collection[str],
+    start: Oid,
+    most: int | None = None,
+    *,
+    within: bool = False,
+    until: Oid | None = None,
 ) -> Stretch:
     """The commits from one on, before the next with which a stretch begins; with `most` so many of them instead, or,
-    `within`, no more than so many.
+    `within`, no more than so many. Those from `until` on are left out.
 
     `ends` are the commits before which history is not here: see `Repository.history_ends`.
     """
     found = Stretch(start)
     at: Oid | None = start
-    while at is not None:
+    while at is not None and at != until:
         if most is not None and len(found.commits) == most:
             break
         if (most is None or within) and found.commits and at.startswith(_BOUNDARY):

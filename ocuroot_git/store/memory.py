@@ -34,8 +34,10 @@ _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS derived (
     kind TEXT NOT NULL, id BLOB NOT NULL, used INTEGER NOT NULL, check_sum INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (kind, id)
-) WITHOUT ROWID
+)
 """
+"""The keys have an index of their own: `WITHOUT ROWID`, as files of former versions are, SQLite reads each entry whole
+with which it compares a key, and a search in a store of large packages takes milliseconds."""
 _PATIENCE: Final = 0.5
 """Seconds to wait for another process that writes."""
 _DAY: Final = 86400
