@@ -100,6 +100,7 @@ class _Surroundings:
         self.derived: dict[str, dict[str, Any]] = {}
         self.progress: Callable[[int, int], None] | None = None
         self.before_waiting: Callable[[], None] | None = None
+        self.reason = settings.access.reason
 
     def backend(self, side: Side) -> tuple[Backend, str]:
         location = self._settings.location(side)
@@ -193,7 +194,7 @@ class _Surroundings:
         from .formats.ci_systems import run_of_environment
         from .formats.operation import Origin
 
-        return Origin.of(*run_of_environment(self._settings.environ), self._settings.access.reason)
+        return Origin.of(*run_of_environment(self._settings.environ), self.reason)
 
     @property
     def tell(self) -> Callable[[str], None] | None:

@@ -81,6 +81,9 @@ if TYPE_CHECKING:
         before_waiting: Callable[[], None] | None
         """Called before a change is left to wait for another writer: from then on it must be taken back at any end."""
 
+        reason: str | None
+        """Why changes are made, as the user has said."""
+
         def note_write(self) -> None:
             """Take note that something was written: under the name of this repository, if that was needed."""
 

@@ -145,6 +145,7 @@ class _Writer:
 
     def _carry_out(self, action: Action, what: dict[str, Any], reason: str) -> Response:
         stores = self._open_stores()
+        stores.surroundings.reason = reason or None
         repeated: list[Carried] = []
         stores.repeated = repeated.append
         operation = name_operation(what["operation"], None, "", [action.command, what["values"]])

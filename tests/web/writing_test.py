@@ -6,6 +6,8 @@ import html
 import json
 import re
 import shlex
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 from support.delivering import commits, copy_of, deploy, package, refused, release
+from support.program import PROGRAM
 from support.repositories import Repo
 from support.writers import FORM, WEB, Writer, two_releases
 
@@ -248,6 +251,48 @@ def test_what_is_not_said_is_asked_for(shop: Repo) -> None:
     assert answer.status_code == 400 and "say why" in answer.get_data(as_text=True)
     again = {name: html.unescape(value) for name, value in FORM.findall(answer.get_data(as_text=True))}
     assert writer.send("hold", again, "why").status_code == 200
+
+
+BUTTONS: list[tuple[str, dict[str, str], list[list[str]]]] = [
+    ("hold", {"release": f"{WEB}/@2"}, []),
+    ("lift", {"release": f"{WEB}/@2"}, [["hold", "-m", "bad", f"{WEB}/@2"]]),
+    ("freeze", {"environment": "production", "until": "2h"}, []),
+    ("freeze", {"environment": "--all", "until": "", "package": "//we* 'x y/**'", "allow": "github:ann"}, []),
+    ("thaw", {"gate": "production"}, [["freeze", "production", "-m", "x"], ["freeze", "--all", "-m", "y"]]),
+    ("thaw", {"gate": "--all"}, [["freeze", "production", "-m", "x"], ["freeze", "--all", "-m", "y"]]),
+    ("approve", {"release": f"{WEB}/@1", "environment": "production"}, []),
+    ("reject", {"release": f"{WEB}/@1", "environment": "production"}, []),
+    ("promote", {"source": "staging", "target": "production"}, []),
+    ("rollback", {"environment": "staging", "to": f"{WEB}/@1"}, []),
+    ("retry", {"run": f"{WEB}/@2/call/check/1"}, []),
+    ("cancel", {"run": f"{WEB}/@2/call/check/2"}, [["run", "retry", f"{WEB}/@2/call/check/1"]]),
+]
+VARYING = re.compile(r"20\d\d-\d\d-\d\dT[0-9:.]+Z?|[0-9a-f]{24,}")
+
+
+def documents(repo: Repo) -> dict[str, str]:
+    """All that a store says, but for times and ids."""
+    listed = (line.split() for line in repo.git("ls-tree", "-r", "state").splitlines())
+    return {path: VARYING.sub("…", repo.git("cat-file", "blob", blob)) for _, _, blob, path in listed}
+
+
+@pytest.mark.parametrize(("action", "values", "before"), BUTTONS, ids=[f"{one[0]} {one[1]}" for one in BUTTONS])
+def test_the_command_that_a_button_shows_does_the_same(
+    shop: Repo, tmp_path: Path, action: str, values: dict[str, str], before: list[list[str]]
+) -> None:
+    for command in before:
+        shop.ocuroot(*command)
+    typed = copy_of(shop, tmp_path / "typed")
+    first = documents(shop)
+    page = html.unescape(Writer(shop).do(action, 'it\'s "why" $(x) `y`', **values).replace("<wbr>", ""))
+    command = next(iter(re.findall(r"git ocuroot [^<]*", page))).strip()
+    ran = ["sh", "-c", f"git() {{ shift; '{sys.executable}' '{PROGRAM}' \"$@\"; }}; {command}"]
+    done = subprocess.run(ran, cwd=typed.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (command, done.stderr)
+    assert documents(typed) == documents(shop) != first
+    kept = "%s%n%(trailers:key=Ocuroot-Command)%(trailers:key=Ocuroot-Reason)%(trailers:key=Ocuroot-Actor)"
+    ends = [repo.git("log", "-1", f"--format={kept}", "state") for repo in (typed, shop)]
+    assert ends[0] == ends[1], ends
 
 
 # What was looked at
