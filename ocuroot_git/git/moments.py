@@ -9,7 +9,7 @@ from time import time
 from ..errors import NotFound, UsageError
 from ..formats.times import format_seconds, parse_seconds
 from .objects import ObjectError, Oid
-from .program import run
+from .program import run, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ _BESIDES: Final = "ago at a an and on the t z utc gmt est edt cst cdt mst mdt ps
 _LONGEST: Final = 200
 _EXACT: Final = r"(?:19[89]|20[0-8])\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 """A moment as we write one. What is nearer to where git's calendar begins and ends, git reads."""
-_NEAR: Final = 200
+_NEAR: Final = 400
 """Commits that are read in about the time in which git starts."""
+_AGREED: Final = 256
+"""How many more commits must say that a moment lies after them than that it lies before, for older ones not to be
+asked."""
 _SHORT: Final = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -128,8 +131,10 @@ def commit_named(repository: Repository, environ: Mapping[str, str], tip: Oid | 
     """The commit that a revision names, or at which a branch stood at a moment (`<branch>@{<date>}`; a date alone is of
     the branch whose tip is `tip`).
 
-    That is the newest along first parents that was committed by then. A reflog is not asked: it says what was here
-    then, and in a clone that is no older than itself. Raises NotFound, UsageError.
+    It is looked for along first parents, between those that were committed by then and those that were not. Where
+    clocks were wrong that is the place of which the fewest commits say that it is not the one: git takes the newest
+    that was committed by then, and so for every moment one whose clock was years behind. A reflog is not asked: it says
+    what was here then, and in a clone that is no older than itself. Raises NotFound, UsageError.
     """
     branch, _, date = text.removesuffix("}").partition("@{")
     if text.endswith("}") and is_moment(date):
@@ -141,31 +146,69 @@ def commit_named(repository: Repository, environ: Mapping[str, str], tip: Oid | 
             if tip is None or not is_moment(text):
                 raise
     seconds = moment_of(text, environ)
-    near = _near(repository, tip, seconds)
-    if near is not None:
-        return near
-    arguments = ["--git-dir", repository.git_dir, "rev-list", "-1", "--first-parent", f"--min-age={seconds}", tip, "--"]
-    found = run(arguments, {**environ, "GIT_NO_LAZY_FETCH": "1"}).decode().strip()
+    place = _Place(seconds)
+    if not _decided_nearby(repository, tip, place):
+        place = _Place(seconds)
+        arguments = ["--git-dir", repository.git_dir, "rev-list", "--first-parent", "--timestamp", tip, "--"]
+        child = start(arguments, {**environ, "GIT_NO_LAZY_FETCH": "1"})
+        try:
+            for line in child.lines():
+                committed, _, oid = line.partition(" ")
+                if place.takes(Oid(oid), int(committed)):
+                    break
+            else:
+                place.end()
+        finally:
+            child.drop()
+    found = place.found
     if not found and repository.history_ends():
         raise NotFound(
             f"the history that is here does not go back to '{text}'", hint="'git fetch --unshallow' gets all of it"
         )
     if not found:
         raise NotFound(f"there was no commit yet at '{text}'")
-    return Oid(found)
+    return found
 
 
-def _near(repository: Repository, tip: Oid, seconds: int) -> Oid | None:
-    """The newest commit that was committed by a moment, where it is among the newest of a branch."""
+class _Place:
+    """Finds where a moment lies among commits, which it is given from the newest on, each with its time."""
+
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+        self._against = 0
+        """Of the commits so far, how many more say that the moment lies after them than that it lies before."""
+        self._least = 0
+        self._is_before = True
+        self.found: Oid | None = None
+        """The newest commit before the moment; None where it lies before all of them."""
+
+    def takes(self, oid: Oid, committed: int) -> bool:
+        """Take in the next older commit; whether no older one needs to be asked."""
+        if self._against < self._least:
+            self._least, self._is_before = self._against, True
+        if self._is_before:
+            self.found, self._is_before = oid, False
+        self._against += 1 if committed <= self._seconds else -1
+        return self._against >= self._least + _AGREED
+
+    def end(self) -> None:
+        """Take note that there are no older commits."""
+        if self._against < self._least:
+            self.found = None
+
+
+def _decided_nearby(repository: Repository, tip: Oid, place: _Place) -> bool:
+    """Whether the newest commits say where a moment lies."""
     oid = tip
     try:
         for _ in range(_NEAR):
             commit = repository.read_commit(oid)
-            if commit.commit_time <= seconds:
-                return oid
+            if place.takes(oid, commit.commit_time):
+                return True
             if not commit.parent_ids:
-                return None
+                place.end()
+                return True
             oid = Oid(commit.parent_ids[0])
     except ObjectError:
         pass  # git knows best why there is no more of it
-    return None
+    return False

@@ -11,6 +11,7 @@ import pytest
 from support.repositories import Repo
 
 from ocuroot_git.errors import NotFound, UsageError
+from ocuroot_git.git import moments
 from ocuroot_git.git.moments import commit_named, is_moment, moment_of
 from ocuroot_git.git.repository import Repository
 
@@ -94,13 +95,32 @@ def test_what_a_branch_held_is_told_by_its_commits_and_not_by_a_reflog(store: Re
     assert store.run("get", "--at", "nothing@{2025-11-02}", "+/custom/x").returncode == 1
 
 
-def test_where_a_branch_stood_is_as_git_finds_it(repo: Repo, tmp_path: Path) -> None:
-    """On a long branch of clocks that were set back, with merges; in a shallow clone what is not there is not found."""
+def _naive(one: Repo, seconds: int) -> str:
+    """The newest commit before the place that the fewest commits speak against; empty where it is before them all."""
+    commits = [line.split() for line in one.git("log", "--first-parent", "--format=%ct %H", "main").splitlines()]
+    is_by_then = [int(committed) <= seconds for committed, _ in commits]
+    against = [sum(is_by_then[:at]) + is_by_then[at:].count(False) for at in range(len(commits) + 1)]
+    at = against.index(min(against))
+    return commits[at][1] if at < len(commits) else ""
+
+
+@pytest.mark.parametrize("near", [0, 400])
+def test_where_a_branch_stood_is_where_the_fewest_clocks_are_against(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    """On a long branch with merges, of clocks that were set back and some that were years away; in a shallow clone what
+    is not there is not found. Where clocks only rise it is what git finds."""
+    monkeypatch.setattr(moments, "_NEAR", near)
     lines = []
     for number in range(1, 301):
-        date = 1_700_000_000 + 60 * number - (600 if number % 17 == 0 else 0)
-        for branch, ahead, merged in (("side", 30, ""), ("main", 0, "merge refs/heads/side\n" * (number % 20 == 0))):
-            who = f"committer T <t@example.com> {date + ahead} +0000"
+        date = 1_700_000_000 + 60 * number
+        wrong = {290: 0, 120: 1, 200: 4_000_000_000}.get(number, date - (600 if number % 17 == 0 else 0))
+        for branch, when, merged in (
+            ("side", date + 30, ""),
+            ("main", wrong, "merge refs/heads/side\n" * (number % 20 == 0)),
+            ("rising", date, ""),
+        ):
+            who = f"committer T <t@example.com> {when} +0000"
             lines.append(f"commit refs/heads/{branch}\n{who}\ndata 2\n.\n{merged}\n")
     repo.git("fast-import", "--quiet", input="".join(lines))
     shallow = Repo(tmp_path / "shallow")
@@ -108,10 +128,13 @@ def test_where_a_branch_stood_is_as_git_finds_it(repo: Repo, tmp_path: Path) -> 
     for one in (repo, shallow):
         repository, tip = Repository.open(str(one.path), os.environ), one.oid("main")
         for seconds in [*range(1_700_000_000, 1_700_018_100, 900), *range(1_700_017_000, 1_700_018_100, 100)]:
-            expected = one.git("rev-list", "-1", "--first-parent", f"--min-age={seconds}", "main", "--")
+            expected = _naive(one, seconds)
             for text in (f"@{seconds}", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))):
                 if expected:
                     assert commit_named(repository, os.environ, tip, text) == expected
                 else:
                     with pytest.raises(NotFound):
                         commit_named(repository, os.environ, tip, text)
+            by_git = repo.git("rev-list", "-1", f"--min-age={seconds}", "rising", "--")
+            if one is repo and by_git:
+                assert commit_named(repository, os.environ, one.oid("rising"), f"@{seconds}") == by_git
