@@ -541,7 +541,13 @@ def find_work(snapshot: Snapshot, text: str) -> tuple[WorkRef, int | None]:
 
     Only its release is resolved: `…/@/call/build` is the work of the newest release here, not the newest run.
     """
-    work, number = parse_work(snapshot.named(text))
+    named = snapshot.named(text)
+    work, number = parse_work(named)
+    if named.fragment:
+        whole = named.without_fragment()
+        raise ModelError(
+            f"'{text}' is a part of a document, and neither a run nor work", hint=f"did you mean '{whole}'?"
+        )
     return WorkRef(find_release(snapshot, work.release), work.kind, work.name), number
 
 

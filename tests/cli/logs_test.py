@@ -83,6 +83,10 @@ def test_what_is_not_there(made: Repo) -> None:
     refused(made, 128, "is neither work nor a run", "logs", "@/environment/staging")
     for nothing in ("nonsense", "//web", "+/", "@"):
         refused(made, 128, f"'{nothing}' is neither a run nor work nor a release", "logs", nothing)
+    for whole in (BUILD, f"{BUILD}/1"):  # no part of a run has a log of its own
+        message = f"'{whole}#output' is a part of a document"
+        error = refused(made, 128, message, "logs", f"{whole}#output")
+        assert f"hint: did you mean '{whole}'?" in error
     refused(made, 129, "'--follow' takes a run", "logs", "-f", f"{WEB}/@1")
     refused(made, 129, "takes a number", "logs", "-n", "-1", BUILD)
 
