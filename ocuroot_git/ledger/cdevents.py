@@ -40,6 +40,9 @@ _CHANGES: Final = {"created": "created", "updated": "modified", "deleted": "dele
 _DIGEST: Final = re.compile(
     r"(?:(?P<name>[^\s@]+)@)?(?P<digest>sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})(?P<rest>\?\S*)?"
 )
+_PACKAGE_URL: Final = re.compile(r"pkg:[A-Za-z][A-Za-z0-9.+-]*/(?:[\w.~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+", re.ASCII)
+"""How a package URL begins that has a type and a name, and nothing that no URL holds."""
+_REST: Final = re.compile(r"(?:[\w.~!$&'()*+,;=:@/?#-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 
 QUEUED: Final = "queued"
 RUNNING: Final = "running"
@@ -240,18 +243,23 @@ def _artifacts(output: Document, release: str) -> Iterator[tuple[str, str]]:
         elif isinstance(value, list):
             todo += [(f"{field}/{number}", one) for number, one in reversed(list(enumerate(value)))]
         elif isinstance(value, str) and (parts := _DIGEST.fullmatch(value)) is not None:
-            yield field, _package_url(value, parts, release)
+            url = _package_url(parts, release)
+            if url is not None:
+                yield field, url
 
 
-def _package_url(text: str, parts: re.Match[str], release: str) -> str:
-    """What an output names, as a package URL: one as it is, an image of a registry, or a digest alone."""
-    name, digest = parts["name"], parts["digest"]
+def _package_url(parts: re.Match[str], release: str) -> str | None:
+    """What an output names, as a package URL: one as it is, an image of a registry, a digest alone. None for none."""
+    name, digest, rest = parts["name"], parts["digest"], parts["rest"] or ""
     if name is None:
         return f"{_release_url(release)}?checksum={digest}"
     if name.startswith("pkg:"):
-        return text.replace(f"@{digest}", f"@{digest.replace(':', '%3A')}")
+        is_one = _PACKAGE_URL.fullmatch(name) is not None and _REST.fullmatch(rest) is not None
+        return f"{name}@{digest.replace(':', '%3A')}{rest}" if is_one else None
     head, slash, last = name.rpartition("/")
     last, _, tag = last.partition(":")
+    if not last or not name.isprintable():
+        return None
     where = f"?repository_url={quote(f'{head}{slash}{last}', safe='/:')}" if head else ""
     tagged = f"{'&' if where else '?'}tag={quote(tag)}" if tag else ""
     return f"pkg:oci/{quote(last.lower())}@{digest.replace(':', '%3A')}{where}{tagged}"

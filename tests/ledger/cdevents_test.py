@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,6 +180,13 @@ def test_stores_of_the_original(repo: Repo, make: object) -> None:
         (f"pkg:npm/%40a/b@{DIGEST}?x=y", f"pkg:npm/%40a/b@{DIGEST.replace(':', '%3A')}?x=y"),
         ("sha256:abc", None),
         (f"see {DIGEST}", None),
+        (f"pkg:@{DIGEST}", None),
+        (f"pkg:npm/a\x01b@{DIGEST}", None),
+        (f'pkg:npm/a@{DIGEST}?x="y"', None),
+        (f"ghcr.io/a/@{DIGEST}", None),
+        (f":tag@{DIGEST}", None),
+        (f"a\x1b[31m@{DIGEST}", None),
+        (f"ä@{DIGEST}", f"pkg:oci/%C3%A4@{DIGEST.replace(':', '%3A')}"),
     ],
 )
 def test_artifacts(value: str, purl: str | None) -> None:
@@ -193,6 +201,53 @@ def test_no_two_artifacts_of_a_run_are_told_as_one() -> None:
 
     output: Any = {"a/b": DIGEST, "a": {"b": DIGEST}, "a~1b": DIGEST}
     assert [field for field, _ in _artifacts(output, "shop/-/web/@1")] == ["output/a~1b", "output/a/b", "output/a~01b"]
+
+
+URI = re.compile(r"[a-z]*:?(?:[\w.~!$&'()*+,;=:@/?#-]|%[0-9A-Fa-f]{2})+", re.ASCII)
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def test_whatever_is_in_a_store_no_event_is_against_the_schemas(store: Repo) -> None:
+    """Values of 10^5 characters, control characters, URLs and digests that are none, names with spaces."""
+    long = "x" * 100_000
+    hostile = [
+        long,
+        "\x1b]0;a\x07",
+        "http://[",
+        "\ud800",
+        f"{long}@{DIGEST}",
+        f"pkg:{long}@{DIGEST}",
+        f"pkg:a/\x00@{DIGEST}",
+    ]
+    hostile += [
+        f"//@{DIGEST}",
+        f"sha256:{long}",
+        DIGEST.upper(),
+        f"pkg:oci/a@{DIGEST}?x=%zz",
+        f"a b@{DIGEST}",
+        f"‮a@{DIGEST}",
+    ]
+    pairs: list[tuple[str, Any]] = []
+    for number, name in enumerate(("a b", "ü", "%41", "{}", "a?b", "[x]", "'"), 1):
+        values = {"all": hostile if number == 1 else [name, f"{name}@{DIGEST}"]}
+        work = f"shop/-/{name}/@{number}"
+        pairs += [(f"set @/environment/{name}", {"attributes": values})]
+        pairs += [(f"set {work}", {"package": {"phases": []}, "commit": long})]
+        for kind in ("call", "deploy"):
+            pairs += [(f"set {work}/{kind}/{name}/1", {"output": values})]
+            pairs += [(f"set {work}/{kind}/{name}/1/status/complete", values)]
+    given = "".join(f"{words}\0{json.dumps(document)}\0" for words, document in pairs)
+    for name, work in [(words.split("/")[2], words[4:]) for words, _ in pairs if "/deploy/" in words]:
+        if work.endswith("/1"):
+            given += f"link shop/-/{name}/@/deploy/{name}\0{work}\0"
+    store.ocuroot("update", "--stdin", "-z", "-m", "\x07 \x1b[31m", input=given)
+    found = told(store)
+    assert len(found) > 40
+    for event in found:
+        context, content = event["context"], event["subject"]["content"]
+        assert URI.fullmatch(context["source"]) and TIME.fullmatch(context["timestamp"]), context
+        assert all(URI.fullmatch(content[key]) for key in ("uri", "artifactId") if key in content), content
+        assert not context["type"].startswith("dev.cdevents.artifact") or URI.fullmatch(event["subject"]["id"])
 
 
 def test_documents_of_no_shape(store: Repo) -> None:
