@@ -178,7 +178,10 @@ def _phase(value: Document, number: int, where: str) -> tuple[str, list[Document
 
 
 def problems_of(value: Document, release: str) -> list[ModelError]:
-    """All that is wrong with the shape of a package; refs as seen from a release."""
+    """All that is wrong with the shape of a package that is to be released; refs as seen from a release.
+
+    Of a release that is there already, whatever stands for nothing is taken for that: see `Package.read`.
+    """
     where = "the package"
     found: list[ModelError] = []
     phases: list[Document] = []
@@ -191,16 +194,41 @@ def problems_of(value: Document, release: str) -> list[ModelError]:
     for number, given in enumerate(phases, 1):
         try:
             _, work, here = _phase(given, number, where)
+            with Part("phases", number - 1):
+                _check_types(given, {"name": str, "work": list}, here)
         except ModelError as error:
             found.append(error)
             continue
         for n, one in enumerate(work, 1):
             try:
                 with Part("phases", number - 1, "work", n - 1):
-                    WorkSpec.read(one, f"{here}: work {n}").inputs(release)
+                    spec = WorkSpec.read(one, f"{here}: work {n}")
+                    spec.inputs(release)
+                    with Part(spec.kind):
+                        _check_types_of_work(spec)
             except ModelError as error:
                 found.append(error)
     return found
+
+
+def _check_types_of_work(spec: WorkSpec) -> None:
+    _check_types(spec.fields, {"environment": str, "environments": dict} if spec.kind == DEPLOY else {}, spec.where)
+    of_function: dict[str, type] = {"name": str, "pos": str, "run": str}
+    of_selector: dict[str, type] = {"attributes": dict}
+    for name, types in (("environments", of_selector), ("fn", of_function), (UP, of_function), (DOWN, of_function)):
+        if isinstance(spec.fields.get(name), dict):
+            with Part(name):
+                _check_types(spec.fields[name], types, f"{spec.where}: {name}")
+
+
+def _check_types(fields: Document, types: dict[str, type], where: str) -> None:
+    """Raise ModelError for a field of another type: one that is empty would be taken for one that is not there."""
+    for name, type_ in types.items():
+        value = fields.get(name)
+        if value is not None and not isinstance(value, type_):
+            with Part(name):
+                words = "a string" if type_ is str else "a list" if type_ is list else "an object"
+                raise ModelError(f"{where}: {name} is {brief(value)}, not {words}")
 
 
 def _check_name(name: str, where: str) -> None:
@@ -208,8 +236,9 @@ def _check_name(name: str, where: str) -> None:
         Ref.parse(f"r/-/p/@1/{CALL}/{name}")
     except RefError as error:
         raise ModelError(f"{where}: '{name}' cannot be a name: {error.message.partition(': ')[2]}") from None
-    if "/" in name:
-        raise ModelError(f"{where}: '{name}' cannot be a name: it holds a '/'")
+    for sign in "/#":
+        if sign in name:
+            raise ModelError(f"{where}: '{name}' cannot be a name: it holds a '{sign}'")
 
 
 def _check_function(value: Document, where: str) -> None:
