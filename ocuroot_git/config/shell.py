@@ -57,7 +57,7 @@ def script(command: str, program: str, folder: str, env: dict[str, str]) -> str:
 
 
 def shell_in(directory: str, environ: Mapping[str, str]) -> Callable[[str], ShellResult]:
-    """What runs scripts in a directory, in this process or a child of it. A child that is orphaned ends, with its group."""
+    """What runs scripts in a directory, in this process or a child of it. An orphan ends, with its group."""
     owner = os.getpid()
 
     def end_if_orphaned() -> None:
