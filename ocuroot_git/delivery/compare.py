@@ -31,6 +31,7 @@ from .queries import (
     read_run,
     records_of,
     require_absence,
+    run_numbers,
     state_tree,
     status_of,
 )
@@ -390,6 +391,8 @@ def _is_about_to_go(snapshot: Snapshot, run: RunRef) -> bool:
 
     In dialects 2 and 3 other programs make one while there is an intent still, and delete that when it starts.
     """
+    if max(run_numbers(snapshot, run.work), default=0) == run.number:
+        return False  # as nearly always
     last = last_run(snapshot, run.work)
     if last is None or last == run or not read_function(snapshot, last).cause:
         return False

@@ -64,8 +64,9 @@ def missing_documents(snapshot: Snapshot, reference: str) -> list[str]:
 
 def read_intent(snapshot: Snapshot, work: WorkRef) -> Intent | None:
     """What is wanted in an environment, its release made absolute; None where nothing is. Raises ModelError."""
-    if not snapshot.has_intent() or not snapshot.exists(work.intent):
+    found = snapshot.look_up(work.intent) if snapshot.has_intent() else None
+    if found is None or not found.found:
         return None
-    intent = Intent.read(snapshot.get(work.intent), work.intent)
+    intent = Intent.read(found.value, work.intent)
     intent.release = str(Ref.parse(intent.release).absolute(Ref.parse(work.intent)))
     return intent

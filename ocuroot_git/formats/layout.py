@@ -110,6 +110,8 @@ class Layout:
 
     def spellings(self, ref: Ref) -> list[StoredRef]:
         """The stored refs that `ref` may stand for, without its fragment: the store's own word first."""
+        if self.dialect == 1 and ref.type != "call":
+            return [StoredRef(str(ref.without_fragment()))]
         marker = ref.marker
         releases = [ref.release]
         types = [ref.type]

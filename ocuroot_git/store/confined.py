@@ -33,6 +33,7 @@ class PackageTree(StoreTree):
         super().__init__(files, None, layout)
         self.package = package
         self._top = f"{REFS}/{package}"
+        self._below = f"{self._top}/"
         self._own = node
         self._directories = {self._top: node}
 
@@ -46,7 +47,7 @@ class PackageTree(StoreTree):
         raise Outside(path)
 
     def file(self, path: str) -> bytes | None:
-        return None if self._is_object_above(path) else super().file(path)
+        return super().file(path) if self._is_within(path) or not self._is_object_above(path) else None
 
     def names(self, path: str) -> list[str]:
         if not self._is_within(path):
@@ -54,7 +55,7 @@ class PackageTree(StoreTree):
         return super().names(path)
 
     def _is_within(self, path: str) -> bool:
-        return path == self._top or path.startswith(f"{self._top}/")
+        return path.startswith(self._below) or path == self._top
 
     def _is_above(self, path: str) -> bool:
         return self._top.startswith(f"{path}/")

@@ -30,6 +30,7 @@ class Draft(StoreTree):
     def put(self, path: str, data: bytes | None) -> None:
         """Change a file; a change back to what it was is no change."""
         self._targets.pop(stored_ref(path) or StoredRef(""), None)
+        self._located.clear()
         is_dropped = self._is_dropped(path)
         if path not in self.seen and not is_dropped:
             self.seen[path] = self.base.file(path)
@@ -48,6 +49,7 @@ class Draft(StoreTree):
         """Take away a directory with all that is in it, which is not kept in mind: it may be large."""
         path = f"{directory}/"
         self._targets.clear()
+        self._located.clear()
         for inside in [one for one in self.changes if one.startswith(path)] if directory in self._added else ():
             self._undo.append((inside, True, self.changes.pop(inside)))
         if self.base.node(directory) is None:
@@ -74,6 +76,7 @@ class Draft(StoreTree):
         while len(self._undo) > moment:
             path, was_changed, data = self._undo.pop()
             self._targets.pop(stored_ref(path) or StoredRef(""), None)
+            self._located.clear()
             self.changes.pop(path, None)
             if was_changed:
                 self.changes[path] = data

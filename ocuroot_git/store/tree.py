@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS: Final = 32
 """Links followed one after the other before it is called a cycle."""
+_MOST_LOCATED: Final = 1024
 _MOST_FILES: Final = 16
 _SMALL: Final = 1 << 16
 """Files that a tree keeps, and bytes from which on all before are let go: a log may have megabytes."""
@@ -104,13 +105,22 @@ class StoreTree:
         self.layout = layout
         self._directories: dict[str, Node | None] = {"": root}
         self._targets: dict[StoredRef, str | None] = {}
+        self._located: dict[tuple[StoredRef, str], Location] = {}
+        """Where refs lead that were located, by the first of their spellings and their fragment."""
         self._last_files: dict[str, bytes | None] = {}
         """The files that were read last, by their paths: to find a document, its file is asked for three times, and for
         a deployment its run and its release come up again."""
 
     def node(self, path: str) -> Node | None:
         """The node of a directory or file, by its path from the top of the store; None where there is none."""
-        known = path
+        if path in self._directories:
+            return self._directories[path]
+        known, _, name = path.rpartition("/")
+        if known in self._directories:
+            directory = self._directories[known]
+            is_there = directory is not None and self.files.is_tree(directory)
+            node = self._directories[path] = self.files.child(directory, name) if is_there else None
+            return node
         while known not in self._directories:
             known = known.rpartition("/")[0]
         start = node = self._directories[known]
@@ -172,7 +182,16 @@ class StoreTree:
         The ref need not exist. Raises LinkCycle.
         """
         spellings = self.layout.spellings(ref)
-        fragment = ref.fragment
+        key = (spellings[0], ref.fragment)
+        location = self._located.get(key)
+        if location is None:
+            location = self._locate(spellings, ref.fragment)
+            if len(self._located) >= _MOST_LOCATED:
+                self._located.clear()
+            self._located[key] = location
+        return location
+
+    def _locate(self, spellings: list[StoredRef], fragment: str) -> Location:
         passed: list[StoredRef] = []
         while True:
             stored, link, target = self._longest_link(spellings)
