@@ -2,12 +2,14 @@
 
 libgit2 1.9.7 never returns from reading a loose object whose compressed data ends early. Its header says nothing: that
 is whole in most of them. So each loose object is unpacked here once before libgit2 does it. An object in a pack is
-found by libgit2 there first, and costs nothing here: a repository as a clone has it holds no loose objects.
+found by libgit2 there first: that it is no loose one is asked for each, unless there are none, as in a clone. Who asks
+as often as it takes to check them all has them checked, and need not ask again.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 from .objects import Oid
 
@@ -21,6 +23,11 @@ _NAME: Final = 38
 """How long the name of a loose object is, in its directory: libgit2 opens no repository of longer ids."""
 _MOST_ALTERNATES: Final = 5
 """How deep alternates may refer to alternates, in git too."""
+_OFTEN: Final = 10_000
+_ASKED_FOR_ONE: Final = 100
+_ASKED_FOR_BYTES: Final = 30
+"""How often one may ask before all are checked: so often in any case, so often in the time that it takes to check one,
+and the bytes of them that are unpacked in the time of asking once."""
 
 
 class LooseObjects:
@@ -42,9 +49,14 @@ class LooseObjects:
                 if len(name) == 2:
                     self._fans.setdefault(name, []).append(os.path.join(directory, name))
         self.are_there = bool(self._fans)
+        self._asked = 0
+        self._patience = _OFTEN
 
     def cut_short(self, oid: Oid) -> str | None:
         """The file of an object that was cut short, so that libgit2 must not read it; None for any other object."""
+        self._asked += 1
+        if self._asked >= self._patience:
+            self._check_all()
         fan = oid[:2]
         if fan not in self._fans:
             return None
@@ -57,6 +69,24 @@ class LooseObjects:
                 return path
         unchecked.pop(oid, None)
         return None
+
+    def _check_all(self) -> None:
+        """Check all that are left, where asking has taken as long as that does. If they are whole, nobody asks again."""
+        left = []
+        size = 0
+        for fan in self._fans:
+            if fan not in self._unchecked:
+                self._unchecked[fan] = self._list(fan)
+            for oid, directories in self._unchecked[fan].items():
+                left.append(Oid(oid))
+                size += sum(_size(os.path.join(directory, oid[2:])) for directory in directories)
+        self._patience = max(len(left) * _ASKED_FOR_ONE, size // _ASKED_FOR_BYTES)
+        if self._patience > self._asked:
+            return
+        self._patience = sys.maxsize
+        if all(self.cut_short(oid) is None for oid in left):
+            self._fans.clear()
+            self.are_there = False
 
     def _list(self, fan: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -106,6 +136,13 @@ def _listed(directory: str) -> list[str]:
         return os.listdir(directory)
     except OSError:
         return []  # it was tidied away meanwhile, or libgit2 cannot read it either
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0  # it was packed meanwhile
 
 
 def _is_whole(path: str) -> bool:
