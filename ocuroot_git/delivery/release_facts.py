@@ -90,6 +90,8 @@ class ReleaseReader:
         self._layout = layout
         self._shape: Shape = {type_: {"*": _OF_WORK} for type_ in layout.work_types}
         self._met: dict[tuple[Outline, bool], _Names] = {}
+        self._customs: dict[str, int] = {}
+        """How many custom documents there are, by the id of their directory: where state follows, intents have them."""
 
     def read(self, head: str, release: Node) -> ReleaseFacts:
         """What the names below a release say. Raises ObjectError."""
@@ -98,11 +100,20 @@ class ReleaseReader:
         names = self._met.get((outline, is_release))
         if names is None:
             names = self._met[outline, is_release] = self._judge(nested(outline, self._shape if is_release else {}))
-        custom = self._files.oid(nodes[CUSTOM]) if CUSTOM in nodes else ""
+        directory = nodes.pop(CUSTOM, None)
+        custom = self._files.oid(directory) if directory is not None else ""
         count = None
         if self.is_counting:
-            count = outline.count(FILE) + self._files.count([*nodes.values(), *below], OBJECT_FILE)
+            others = self._files.count([*nodes.values(), *below], OBJECT_FILE)
+            count = outline.count(FILE) + self._count_customs(custom, directory) + others
         return ReleaseFacts(names.has_document, names.has_work, names.is_settled, count, names.words, custom)
+
+    def _count_customs(self, custom: str, directory: Node | None) -> int:
+        if directory is None:
+            return 0
+        if custom not in self._customs:
+            self._customs[custom] = self._files.count([directory], OBJECT_FILE)
+        return self._customs[custom]
 
     def _judge(self, release: Nested) -> _Names:
         words = [word for word in _WORDS if word in release or (word == OP and self._layout.early_op in release)]
