@@ -11,7 +11,7 @@ import time
 from ..errors import Fatal, NotFound
 from . import libgit2
 from .loose import with_alternates
-from .objects import Commit, Identity, ObjectError, Oid, cut_short
+from .objects import Commit, Identity, ObjectError, Oid, cut_short, is_whole_id
 from .tree_reader import TYPE_TREE, TreeReader
 
 TYPE_CHECKING = False
@@ -87,6 +87,8 @@ class Repository(TreeReader):
 
     def resolve(self, revision: str) -> Oid:
         """The id of the commit that a revision names, as in gitrevisions(7). Raises NotFound."""
+        if is_whole_id(revision) and self.has(Oid(revision)) and self._is_commit(Oid(revision)):
+            return Oid(revision)
         damaged = self.loose_objects().any_cut_short()  # libgit2 walks the commits by itself
         if damaged is not None:
             raise cut_short(f"cannot look up '{revision}'", damaged)
@@ -272,6 +274,9 @@ class Repository(TreeReader):
         if commit.type != TYPE_COMMIT:
             raise ObjectError(f"cannot read commit {oid}: it is {_TYPE_NAMES[commit.type]}")
         return commit
+
+    def _is_commit(self, oid: Oid) -> bool:
+        return bool(self._read(self.core.Oid(hex=oid), "object").type == TYPE_COMMIT)
 
     def _root(self, commit: Any) -> Node:
         tree_id = commit.tree_id

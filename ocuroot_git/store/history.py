@@ -39,6 +39,8 @@ _ASK_EVERY: Final = 512
 """Commits after which, again and again, the commit-graph is asked whether it knows the rest; sooner at first."""
 _MEETING_POINT: Final = "00"
 """How the id of a commit begins at which the graph is asked where the answer is to be remembered: one in 256."""
+_MOST_KNOWN: Final = 1000
+"""Entries of directories that are kept on the way through history."""
 WRITE_AFTER: Final = 5000
 """Commits after which it pays to make it know the rest: the next one who asks need not walk them."""
 _ADD_AFTER: Final = 10
@@ -191,10 +193,11 @@ def changing_commits(
     """
     repository.prepare_walk()
     wanted = None if paths is None else spots_of(paths)
+    files = _LookedInto(repository)
     asked = graph(repository) if graph is not None and paths else None
     newer: Commit | None = None
     for count, commit in enumerate(commits(repository, start)):
-        if newer is not None and (wanted is None or differ(repository, commit.root, newer.root, wanted)):
+        if newer is not None and (wanted is None or differ(files, commit.root, newer.root, wanted)):
             yield newer, commit.root
         if asked is not None and paths is not None and _is_time_to_ask(count, commit, memory):
             pays = write_after is not None and count >= (write_after // _ADD_AFTER if asked.is_there else write_after)
@@ -212,7 +215,7 @@ def changing_commits(
         if count == look_at:
             return commit.oid
         newer = commit
-    if newer is not None and (wanted is None or differ(repository, None, newer.root, wanted)):
+    if newer is not None and (wanted is None or differ(files, None, newer.root, wanted)):
         yield newer, None
     return None
 
@@ -253,7 +256,23 @@ def spots_of(paths: Iterable[str]) -> Spots:
     return spots
 
 
-def differ(files: Files, old: Node | None, new: Node | None, spots: Spots) -> bool:
+class _LookedInto:
+    """Files whose directories are looked into once each: one commit after the other has most of them in common."""
+
+    def __init__(self, files: Files) -> None:
+        self.oid, self.is_tree, self._child = files.oid, files.is_tree, files.child
+        self._known: dict[tuple[Oid, str], Node | None] = {}
+
+    def child(self, node: Node, name: str) -> Node | None:
+        key = (self.oid(node), name)
+        if key not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = self._child(node, name)
+        return self._known[key]
+
+
+def differ(files: Files | _LookedInto, old: Node | None, new: Node | None, spots: Spots) -> bool:
     """Whether there is something else at any of some places in two trees."""
     if old is None and new is None:
         return False
