@@ -22,8 +22,9 @@ demo: $(VENV)/.ready
 # Compiled modules are kept: the tests start thousands of processes, and some machines say not to.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Each worker begins with a part of the tests that lie together, and so makes few stores that another makes too.
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 # The tests, or those named by TESTS=, with the oldest libraries that setup.cfg allows, in an environment of their own,
 # and on the oldest Python that it allows where there is one: PYTHON_OLDEST=, on the PATH, or as pyenv keeps it.
@@ -33,7 +34,7 @@ PYTHON_OLDEST ?= $(shell v=$$(sed -n 's/^python_requires = >=//p' setup.cfg); \
 	do $$python -c 'import sys; print(sys.executable)' 2>/dev/null && break; done || echo $(PYTHON))
 test-oldest: $(OLDEST)/.ready
 	@$(OLDEST)/bin/python -c 'import platform, pygit2; print("Python", platform.python_version(), "with libgit2", pygit2.LIBGIT2_VERSION)'
-	$(OLDEST)/bin/python -m pytest -n 2 $(TESTS)
+	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 $(OLDEST)/.ready: setup.cfg pyproject.toml
 	@echo 'setting up $(OLDEST)'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,19 @@ SECOND = UP.format(parameters="environment, text", text="text", inputs=OF_FIRST)
 class Shop:
     """Two repositories, each a clone of its remote, whose stores are branches of the first one's."""
 
-    def __init__(self, top: Path, dialect: int) -> None:
+    def __init__(self, top: Path) -> None:
         self.top = top
-        self.first = self._clone("first", {"a.ocu.star": FIRST, "environments.ocu.star": ENVIRONMENTS, "text": "one"})
-        self.second = self._clone("second", {"b.ocu.star": SECOND})
-        self.first.ocuroot("init", "-q", f"--dialect={dialect}")
+        self.first, self.second = Repo(top / "first"), Repo(top / "second")
+
+    def make(self) -> None:
+        self._clone("first", {"a.ocu.star": FIRST, "environments.ocu.star": ENVIRONMENTS, "text": "one"})
+        self._clone("second", {"b.ocu.star": SECOND})
+        self.first.ocuroot("init", "-q", "--dialect=3")
         self.first.ocuroot("release", "new", "environments.ocu.star")
         self.release(self.first, "a.ocu.star")
         self.release(self.second, "b.ocu.star")
 
-    def _clone(self, name: str, files: dict[str, str]) -> Repo:
+    def _clone(self, name: str, files: dict[str, str]) -> None:
         remote = self.top / f"{name}.git"
         remote.mkdir(parents=True)
         Repo(remote).git("init", "-q", "--bare", "--initial-branch=main")
@@ -44,7 +48,6 @@ class Shop:
         stores = f'store.set(store.git("{store}", branch="state"), intent=store.git("{store}", branch="intent"))\n'
         repo = Repo(path)
         commit(repo, {**files, "here": "", "repo.ocu.star": f'repo_alias("{name}")\n{stores}'})
-        return repo
 
     def release(self, repo: Repo, path: str, *options: str) -> None:
         made = repo.ocuroot("release", "new", path, *options)
@@ -63,9 +66,20 @@ def commit(repo: Repo, files: dict[str, str]) -> None:
     repo.git("push", "-q", "origin", "HEAD:main")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The shop as it is at first. It stays in its place, since its stores say where it lies: see `shop`."""
+    shop = Shop(tmp_path_factory.mktemp("elsewhere") / "shop")
+    shop.make()
+    shutil.copytree(shop.top, shop.top.with_name("as made"), symlinks=True)
+    return shop
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path / "shop", 3)
+def shop(made: Shop) -> Shop:
+    shutil.rmtree(made.top)
+    shutil.copytree(made.top.with_name("as made"), made.top, symlinks=True)
+    return made
 
 
 def test_what_follows_is_done_in_other_repositories(shop: Shop) -> None:
