@@ -28,6 +28,8 @@ _PARTS: Final = (
 )
 _MOST_A_DAY: Final = 96
 """Windows that a rule may begin in a day: one each quarter of an hour."""
+_MOST_LISTED: Final = {"BYSETPOS": 12}
+"""Values of a part; of others 400. Each place is looked for in each period."""
 _MOST_LOOKED_AT: Final = 20_000
 """Occurrences of a rule that are looked at to say what is so at one moment."""
 _MOST_JOINED: Final = 2000
@@ -188,7 +190,7 @@ class _Rule(Record):
                 begin = wall.replace(tzinfo=self._zone)
                 yield begin.timestamp(), _after(begin, (self._days, self._seconds), self._zone)
 
-    def _occurrences(self, earliest: datetime) -> Any:
+    def _occurrences(self, earliest: datetime) -> Iterator[datetime]:
         """When windows begin, by the clock on the wall, from some moment not after `earliest` on."""
         from datetime import timedelta
 
@@ -198,7 +200,14 @@ class _Rule(Record):
             # Whole intervals are left out, or what began long ago would take long to look through.
             passed = (earliest - self._start).days // (unit * self._interval)
             rule = rule.replace(dtstart=self._start + timedelta(days=passed * unit * self._interval))
-        return rule
+        return self._followed(rule)
+
+    def _followed(self, rule: Any) -> Iterator[datetime]:
+        """What a rule gives. Raises ModelError where dateutil fails, as for the 53rd Friday of a month."""
+        try:
+            yield from rule
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
+            raise ModelError(f"rrule is '{self._text}', which cannot be followed ({error})") from None
 
     def _built(self) -> Any:
         if self._made is None:
@@ -223,7 +232,7 @@ class _Rule(Record):
         rule = self._built()
         years = (_LAST_YEAR - _RAREST - self._start.year) // _CYCLE * _CYCLE
         shifted = rule.replace(dtstart=self._start.replace(year=self._start.year + years), until=None)
-        if next(iter(shifted), None) is None:
+        if next(self._followed(shifted), None) is None:
             raise ModelError(f"rrule is '{self._text}', which no day matches for many years")
 
 
@@ -265,9 +274,10 @@ def _parts(text: str) -> dict[str, str]:
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if name not in _PARTS.split() or not equals or not value or name in parts:
             raise ModelError(f"rrule has '{part[:60]}', where a part of a rule of RFC 5545 should be, each once")
-        if value.count(",") > 400:
+        values = dict.fromkeys(one.strip() for one in value.split(","))  # each once, or it is looked at again and again
+        if len(values) > _MOST_LISTED.get(name, 400):
             raise ModelError(f"rrule lists too much in {name}")
-        parts[name] = value
+        parts[name] = ",".join(values)
     if parts.get("FREQ") not in _FREQUENCIES:
         raise ModelError(
             f"rrule has the FREQ {parts.get('FREQ', 'of none')}, and only {', '.join(_FREQUENCIES)} are followed",

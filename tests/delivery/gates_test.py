@@ -156,6 +156,14 @@ def test_what_a_gate_closes(made: Repo, monkeypatch: pytest.MonkeyPatch, documen
         assert not gates.closures(WorkRef(WEB, "call", "build"))
 
 
+def test_a_rule_that_dateutil_stumbles_over_closes_and_is_named(shop: Repo) -> None:
+    rule = {"rrule": "FREQ=MONTHLY;BYDAY=53FR", "start": "2026-01-01", "duration": "1h"}
+    set_gate(shop, "odd", {"kind": "deny", **rule})
+    assert "which cannot be followed" in shop.ocuroot("gate", "list")
+    assert is_closed(shop, "production")
+    assert shop.run("work", "any").returncode == 0
+
+
 @pytest.mark.parametrize("document", [5, {"kind": "deny", "environments": ["production"], "end": "tomorrow"}])
 def test_a_gate_that_cannot_be_understood_says_why(shop: Repo, document: object) -> None:
     set_gate(shop, "x", document)
