@@ -7,10 +7,11 @@ deployed, whatever is written of it.
 from __future__ import annotations
 
 from ..backends.base import Version
-from ..errors import Conflict, Fatal, NotFound
+from ..errors import Conflict, Error, Fatal, NotFound
 from ..formats.documents import same_text
 from ..formats.layout import SIDES, StoredObject, StoredRef, object_path, stored_ref
 from ..formats.refs import Ref, RefError
+from ..formats.times import format_seconds
 from ..store.history import changed_files, changing_commits
 from ..store.prefetch import prefetch_changes
 from ..store.snapshot import Snapshot
@@ -101,6 +102,22 @@ def _at(snapshot: Snapshot, backend: Backend, repository: Repository, commit: Oi
     """The stores where one backend is as a commit has it."""
     version = Version(commit, repository.root(commit))
     return Snapshot(snapshot.surroundings, {**snapshot.versions, backend: version})
+
+
+def _asked(tx: Transaction, backend: Backend, commit: Commit, earlier: Snapshot, ref: ShownRef) -> bool:
+    """Whether an intent asked for something before a commit of a backend; `earlier` has that backend as it was then."""
+    if not asks_for_nothing(earlier, Ref.parse(ref)):
+        return True
+    # State may lie elsewhere, and what was asked for may have been taken down only since.
+    before = format_seconds(int(commit.committer.time) - 1)
+    versions = dict(earlier.versions)
+    for other in versions:
+        if other != backend:
+            try:
+                versions[other] = other.read(before)
+            except Error:  # it has no history, or not that of then
+                return False
+    return not asks_for_nothing(Snapshot(tx.surroundings, versions), Ref.parse(ref))
 
 
 def _parent(repository: Repository, commit: Commit) -> Oid:
@@ -232,7 +249,7 @@ def _changes(tx: Transaction, backend: Backend, commit: Commit) -> list[_Change]
             continue  # only the list of links to it, which is kept with those
         if not _is_undone(ref):
             raise _refusal(commit, ref)
-        asked = objects[0] is not None and not asks_for_nothing(earlier, Ref.parse(ref))
+        asked = objects[0] is not None and _asked(tx, backend, commit, earlier, ref)
         found.append(_Change(ref, stored, *objects, asked=asked))
     if strange is not None:
         raise _refusal(commit, strange)

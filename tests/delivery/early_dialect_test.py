@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
-from support.delivering import call, deploy, diff, package, prepare, release, work_any
+import pytest
+from support.delivering import call, deploy, diff, package, prepare, prepare_at, release, work_any
 from support.first_version import command_of, first_version
 from support.raw_objects import plant, write_object
 from support.repositories import Repo
@@ -330,6 +332,27 @@ def test_an_intent_of_early_ocuroot_that_comes_back_asks_for_its_deployment(stor
     assert diff(store) == ["A\tshop/-/web/+/deploy/staging"]
     assert work_any(store) == [f"complete\t{web}/deploy/staging/3"]
     assert store.ocuroot("resolve", "//web/@/deploy/staging") == f"{web}/deploy/staging/3"
+
+
+def test_the_same_where_state_lies_in_another_branch(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the commit that is undone was about is told by the state of then, not of now."""
+    prepare_at(repo, "two branches", "staging")
+    web = release(repo, package([deploy("staging", inputs={"note": {"ref": "@/custom/note", "default": "none"}})]))
+    assert work_any(repo) == [f"complete\t{web}/deploy/staging/1"]
+    inputs = repo.value(f"{web}/deploy/staging/1/functions/1#current/inputs")
+    theirs = json.dumps({"type": "", "release": web, "input": inputs})
+    repo.ocuroot("set", "-f=json", "//web/+/deploy/staging", theirs)
+    repo.ocuroot("delete", "//web/+/deploy/staging")
+    deleted = repo.oid("intent")
+    assert work_any(repo) == [f"complete\t{web}/deploy/staging/2"]
+    repo.ocuroot("undo", deleted)
+    assert diff(repo) == ["A\tshop/-/web/+/deploy/staging"]
+    repo.ocuroot("undo")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", f"@{int(time.time()) + 10} +0000")
+    repo.ocuroot("set", "-f=json", "//web/+/deploy/staging", theirs)
+    repo.ocuroot("delete", "//web/+/deploy/staging")
+    repo.ocuroot("undo")
+    assert repo.value("//web/+/deploy/staging")["type"] == "" and diff(repo) == [], "it was a trace"
 
 
 def test_the_trace_of_early_ocuroot_that_comes_back_asks_for_nothing(store: Repo) -> None:
