@@ -89,6 +89,9 @@ if TYPE_CHECKING:
         def is_stuck(self, name: str) -> bool:
             """Whether a change could not be taken out before, so that it had better be left alone."""
 
+        def ask_again(self) -> None:
+            """Let the next reading of the branch fetch it anew, and the outbox with it."""
+
         def look(self) -> tuple[Oid | None, list[str]]:
             """Ask where the branch stands now, and which changes wait, the oldest first. Raises RemoteError."""
 

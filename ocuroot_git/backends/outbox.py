@@ -15,7 +15,7 @@ from ..formats.commit_message import operations_of
 from ..formats.waiting_change import LONGEST_WAIT, MOST_BYTES
 from ..git.collection import outlast
 from ..git.failures import MAY_HAVE_ARRIVED, OTHER, RETRY, SILENT, TransportError
-from ..git.objects import Identity, Oid, RefMoved
+from ..git.objects import Identity, Oid, RefMoved, blob_id
 from ..git.remote_access import OUTBOX, RemoteLocation
 from .base import LATELY, Version
 
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         def fetch_object(self, oid: Oid) -> None: ...
         def local(self) -> LocalRemote | None: ...
         def leave_to_git(self) -> None: ...
+        def push_blob(self, data: bytes, name: str, delete: dict[str, Oid]) -> TransportError | None: ...
         def push(self, old: Oid | None, new: Oid, reason: str, spent: Sequence[str] = ()) -> None: ...
 
 
@@ -190,10 +191,10 @@ class Outbox:
     def put(self, name: str, text: bytes, instead_of: str | None) -> tuple[bool, RemoteError | None]:
         if self.is_refused or self._remote.committer.signs:  # nobody else can sign for us
             return False, None
-        blob = self._oids[name] = self._remote.object_writer.write_blob(text)
+        self._oids[name] = blob_id(text)  # before it is sent: it is to be taken back if we are interrupted meanwhile
         leases = self.leases([instead_of] if instead_of else [])
         try:
-            failure = self._remote.transport.push(blob, self._prefix + name, delete=leases, is_atomic=True)
+            failure = self._remote.push_blob(text, self._prefix + name, leases)
         except Error:
             self.is_refused = True  # whatever it is, whoever pushes to the branch meets it too, and says so
             return False, None
@@ -221,6 +222,9 @@ class Outbox:
 
     def is_stuck(self, name: str) -> bool:
         return name in self._stuck
+
+    def ask_again(self) -> None:
+        self._remote.ask_again()
 
     def look(self) -> tuple[Oid | None, list[str]]:
         self._remote.ask_again()

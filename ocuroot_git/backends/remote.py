@@ -326,6 +326,10 @@ class Remote:
         except RefMoved:
             pass  # another process here has fetched since: the cache is ahead of us
 
+    def push_blob(self, data: bytes, name: str, delete: Mapping[str, Oid]) -> TransportError | None:
+        """Push a blob to a reference (full name), and delete others with it: see `RemoteCache.push_blob`."""
+        return self._cache.push_blob(data, name, delete)
+
     def _moved(self, failure: TransportError, old: Oid | None) -> RefMoved:
         """What a push that was not answered by success comes to; whether it was carried out is for a look to say."""
         kind = failure.kind

@@ -25,7 +25,7 @@ from ..git.failures import (
     UNWANTED,
     TransportError,
 )
-from ..git.objects import RefMoved
+from ..git.objects import RefMoved, blob_id
 from ..git.program import GitError, run
 from ..git.remote_access import OUTBOX, REMOTE, carried
 from ..git.repository import Repository
@@ -34,7 +34,7 @@ from .branch import sweep_leftovers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Final
 
@@ -62,6 +62,8 @@ _TRIES_OF_ALL: Final = 2
 """How often the branch is fetched together with what lies in its outbox, before it is fetched alone."""
 _OF_THE_REMOTE: Final = (NO_REPOSITORY, LOGIN, HOST_KEY, NO_PROGRAM, UNREACHABLE, SILENT)
 """Why nothing can be fetched, be it the branch alone or not."""
+_NO_BRANCH: Final = b"ref: refs/heads/none\n"
+"""What stands in the HEAD of a repository without commits."""
 _LOCKS: Final = ("shallow.lock", "config.lock", "packed-refs.lock")
 
 
@@ -370,6 +372,31 @@ class RemoteCache:
                     run(arguments, self.environ())
             except GitError:
                 pass  # the cache stays as it is; git reports its own trouble at its next maintenance
+
+    # Pushing what is no part of a branch
+
+    def push_blob(self, data: bytes, name: str, delete: Mapping[str, Oid]) -> TransportError | None:
+        """Push a blob to a reference (full name), and delete others with it, all or nothing; gives the failure.
+
+        From a repository that holds nothing else. A blob has no path by which git could choose what it compares it
+        with: in a partial clone it looks at all there is, here or not, and over HTTP it does not heed `--no-thin`.
+        """
+        from zlib import compress
+
+        from ..git.scratch import scratch
+
+        content, oid = b"blob %d\0%s" % (len(data), data), blob_id(data)
+        try:
+            with scratch(os.path.dirname(self.path), os.path.basename(self.path)) as directory:
+                objects = os.path.join(directory, "objects", oid[:2])
+                os.makedirs(objects)
+                os.mkdir(os.path.join(directory, "refs"))
+                for path, text in ((f"{objects}/{oid[2:]}", compress(content)), (f"{directory}/HEAD", _NO_BRANCH)):
+                    with open(path, "wb") as file:
+                        file.write(text)
+                return self.transport.push(oid, name, delete=delete, git_dir=directory)
+        except OSError as error:
+            raise Fatal(f"cannot make a directory beside '{self.path}': {error.strerror}") from None
 
     # How git is told to reach the remote
 

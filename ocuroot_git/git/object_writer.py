@@ -101,13 +101,6 @@ class ObjectWriter:
         self._new.append(self._whole(builder.write(), builder.write))
         return self._new[-1]
 
-    def write_blob(self, data: bytes) -> Oid:
-        """Write a blob to which no tree leads; gives its id. Raises ObjectError."""
-        try:
-            return Oid(self._write_blob(data))
-        except (OSError, self.repository.core.GitError) as error:
-            raise ObjectError(f"cannot write to the object database: {libgit2.clean(error)}") from None
-
     def _write_blob(self, data: bytes) -> Any:
         return self._whole(self.repository.handle.create_blob(data), lambda: self.repository.handle.create_blob(data))
 

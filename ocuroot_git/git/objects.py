@@ -48,6 +48,13 @@ changed document in 65,536 for the same."""
 _DIGITS: Final = frozenset("0123456789abcdef")
 
 
+def blob_id(data: bytes) -> Oid:
+    """The id of a blob."""
+    from hashlib import sha1  # late: most that is read has ids already
+
+    return Oid(sha1(b"blob %d\0%s" % (len(data), data)).hexdigest())
+
+
 def is_whole_id(text: str) -> bool:
     """Whether a text is an id of an object in all its digits."""
     return len(text) == len(ABSENT) and _DIGITS.issuperset(text)

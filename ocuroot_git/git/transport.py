@@ -122,24 +122,23 @@ class Transport:
         raise failure
 
     def push(
-        self, source: str, branch: str, *, delete: Mapping[str, str] | None = None, is_atomic: bool = False
+        self, source: str, branch: str, *, delete: Mapping[str, str] | None = None, git_dir: str | None = None
     ) -> TransportError | None:
         """Push a commit to a branch (full name), fast-forward only; gives the failure, if it is one of those.
 
-        `delete` are references that go with it (full names), each with the id at which it must stand; then, and where
-        `is_atomic` says so, all of that is done or nothing. An empty `source` pushes nothing else.
+        `delete` are references that go with it (full names), each with the id at which it must stand; then all of that
+        is done or nothing. An empty `source` pushes nothing else. `git_dir` is another repository that holds what is
+        pushed; from there all or nothing is done too, so that a server which cannot do that says so.
 
         Where the push is not let in, but reading is, the failure says so: servers word it as if nothing were there.
         """
         plain = ("--progress", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
         # A lease holds for the one reference it names: without it git lets a deletion of what is not there succeed.
         leases = [f"--force-with-lease={name}:{oid}" for name, oid in (delete or {}).items()]
-        # A blob has no name by which git could choose what to compare it with: it would look at all, here or not.
-        lone = ("--no-thin",) if is_atomic else ()
-        together = ("--atomic", *lone, *leases) if delete or is_atomic else ()
+        together = ("--atomic", *leases) if delete or git_dir is not None else ()
         refspecs = [f"{source}:{branch}"] if source else []
         refspecs += [f":{name}" for name in delete or ()]
-        result = self._run(("push", *plain, *together, "--", self.remote, *refspecs))
+        result = self._run(("push", *plain, *together, "--", self.remote, *refspecs), git_dir=git_dir)
         out = result.out.decode(errors="replace")
         classify = classify_atomic_push if together else classify_push
         kind = classify(result.status, out, result.err, branch)
@@ -214,7 +213,14 @@ class Transport:
         words = result.err if result.status is not None else f"it said nothing for {self._seconds:g} s\n{result.err}"
         return TransportError(kind, self.shown, words)
 
-    def _run(self, arguments: Sequence[str], *, data: bytes | None = None, lock: int | None = None) -> GitResult:
+    def _run(
+        self,
+        arguments: Sequence[str],
+        *,
+        data: bytes | None = None,
+        lock: int | None = None,
+        git_dir: str | None = None,
+    ) -> GitResult:
         from .deadline import execute  # late: some commands load this module only to know what a remote store is
         from .tracing import trace
 
@@ -225,7 +231,7 @@ class Transport:
         trace(self._environ, f"run: git {' '.join(command)}")
         result = execute(
             command,
-            self._environ,
+            self._environ if git_dir is None else {**self._environ, "GIT_DIR": git_dir},
             directory=self._directory,
             seconds=self._until - began,
             most=self._seconds * _MOST,

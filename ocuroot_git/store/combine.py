@@ -191,13 +191,21 @@ def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, backe
 
 
 def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, backend: Backend) -> dict[str, WaitingChange]:
-    """The changes of others that wait and may be made, if what they read is still so; by name, the oldest first."""
+    """The changes of others that wait and may be made, if what they read is still so; by name, the oldest first.
+
+    Raises RefMoved where ours is not among those that wait, for the first time.
+    """
     found = {}
     directories: list[str] | None = None
     waiting = outbox.waiting()
     reads = 0
     if retry.waiting is not None and outbox.is_there(retry.waiting):
         retry.unsure = None
+    elif retry.waiting is not None and retry.missed != retry.waiting:
+        # A server lists the branch first: the change may have been made while it went on to what waits.
+        retry.missed = retry.waiting
+        outbox.ask_again()
+        raise _not_yet(backend)
     elif retry.waiting is not None:
         retry.lose_sight()
         outbox.give_up()

@@ -79,6 +79,8 @@ class Retry:
         self.what_waits: object = None
         self._out_of_sight: list[str] = []
         """The names under which it may wait as well, where others see it, though we do not."""
+        self.missed: str | None = None
+        """The name under which it did not wait any more, though the branch did not have it, when both were fetched."""
         self.unsure: RemoteError | None = None
         """Why it is not known whether it waits."""
         self._before_us = 0
@@ -114,10 +116,10 @@ class Retry:
         if self._refusal is None:
             if tell is not None:
                 tell(f"lost the race for '{moved}', trying again ({self.tries})")
-            if self.waiting is not None:
-                self._wait_for_turn()
-            else:
+            if self.waiting is None:
                 time.sleep(pause)
+            elif self.waiting != self.missed:
+                self._wait_for_turn()
 
     def begin(self) -> None:
         """Take note that a try begins."""

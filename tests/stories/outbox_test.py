@@ -62,6 +62,51 @@ def test_a_remote_on_this_machine_is_looked_at_without_git(contended: Contended,
     assert len(lines_of(done.stderr, "git fetch ended")) == (2 if is_other else 1)
 
 
+@pytest.mark.parametrize("kind", ["daemon", "http"])
+def test_a_change_waits_though_the_clone_is_partial(tmp_path: Path, kind: str) -> None:
+    """What is pushed to the outbox is compared with nothing: over HTTP git would look at trees that are not here."""
+    with serving(tmp_path, kind) as world:
+        contended = Contended(world, world.bare())
+        one, two = contended.clone("one"), contended.clone("two")
+        one.ocuroot("init", "-q")
+        one.ocuroot("set", "+/custom/some/where/else", "1")
+        contended.leave(one, "set", "+/custom/b", "1")
+        one.git("config", "ocuroot.combine", "false")
+        one.ocuroot("set", "+/custom/c", "1")
+        done = two.run("set", "+/custom/a", "1", env={**os.environ, "GIT_TRACE_OCUROOT": "1"})
+        assert done.returncode == 0, done.stderr
+        assert contended.waited() == 2
+        assert len(lines_of(done.stderr, "git push ended with 0")) == 2  # it waits, and is made
+        assert contended.waiting() == []
+
+
+def test_what_is_gone_from_the_outbox_is_looked_for_again(contended: Contended) -> None:
+    """It may have been made while the server told of the branch and then of what waits: here it is not to be seen."""
+    top = contended.bare.path
+    upload_pack = top / "upload-pack"
+    upload_pack.write_text(
+        f"""#!/bin/sh
+        left=$(cat {top}/hide 2>/dev/null || echo 0)
+        [ "$left" -gt 0 ] || exec git upload-pack "$@"
+        echo $((left - 1)) > {top}/hide
+        exec git -c transfer.hideRefs=refs/ocuroot upload-pack "$@"
+        """
+    )
+    upload_pack.chmod(0o755)
+    clone = contended.clone("one")
+    clone.git("remote", "add", "origin", contended.world.url())
+    clone.git("config", "ocuroot.state.remote", "origin")
+    clone.git("config", "remote.origin.uploadpack", str(upload_pack))
+    contended.hook("post-receive", POST_RECEIVE.replace("read old new name; do", "read old new name; do echo 2 > hide"))
+    contended.lose(1)
+    done = clone.run("set", "+/custom/a", "1", env={**os.environ, "GIT_TRACE_OCUROOT": "1"})
+    assert done.returncode == 0, done.stderr
+    ran = lines_of(done.stderr, "run: git ")
+    assert len([line for line in ran if " push " in line]) == 3, ran  # lost, let wait, and made as it was taken out
+    assert contended.waiting() == []
+    assert contended.subjects() == ["set +/custom/a"]
+
+
 def test_a_namespace_is_refused_where_git_would_pass_it_on(contended: Contended) -> None:
     """git would read and write another part of the repository there than libgit2 does."""
     clone = contended.clone("one")
