@@ -15,6 +15,7 @@ from ..formats.commit_message import operations_of
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef, object_path
 from ..formats.times import format_seconds, parse_seconds
 from ..git.objects import ObjectError
+from ..git.program import GitError
 from ..store.fsck import Finding
 from ..store.history import changed_paths, commits
 from ..store.snapshot import Snapshot
@@ -86,8 +87,24 @@ def _starting(
     changes = snapshot.surroundings.tree_changes(repository)
     while batch := list(islice(found, _BATCH)):
         steps = [(repository.header(commit.parents[0])[0], repository.oid(commit.root)) for commit in batch]
-        for commit, files in zip(batch, changes.of(steps, judge.is_marker), strict=True):
+        try:
+            compared = list(changes.of(steps, judge.is_marker))
+        except GitError:
+            yield from _starting_one_by_one(judge, repository, batch)
+            continue
+        for commit, files in zip(batch, compared, strict=True):
             started = judge.started_by(repository.root(commit.parents[0]), files) if files else []
+            if started:
+                yield commit, started
+
+
+def _starting_one_by_one(
+    judge: StartJudge, repository: Repository, batch: Iterable[Commit]
+) -> Iterator[tuple[Commit, list[str]]]:
+    """As `_starting`, where some tree cannot be read and git compares nothing: but for what changed in that one."""
+    for commit in batch:
+        with suppress(ObjectError):
+            started = judge.started(repository.root(commit.parents[0]), commit.root)
             if started:
                 yield commit, started
 

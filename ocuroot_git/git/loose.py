@@ -71,7 +71,7 @@ class LooseObjects:
         return None
 
     def _check_all(self) -> None:
-        """Check all that are left, where asking has taken as long as that does. If they are whole, nobody asks again."""
+        """Check all that are left, where asking has taken as long as that. If they are whole, nobody asks again."""
         left = []
         size = 0
         for fan in self._fans:
