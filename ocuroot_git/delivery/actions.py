@@ -257,16 +257,12 @@ class FunctionCall:
 
         self._answers = Answers(entries)
 
-        def read(stream: int, data: bytes) -> None:
-            if stream == 1 and self._answers is not None:
-                self._answers.feed(data)
-
-        return read
+        return self._answers.feed
 
     def result(self, ended: CommandExit, outputs: Fields) -> Performed:
         answer = self._answers.result if self._answers is not None else None
         if ended.why or answer is None:
-            why = ended.why or f"the process that called the function ended with status {ended.status}"
+            why = ended.why or (self._answers.missing(ended.status) if self._answers is not None else "")
             return Performed(vocabulary.FAILED, ended.status or 128, why, outputs)
         if "error" in answer:
             hint = f" ({answer['hint']})" if answer["hint"] else ""

@@ -113,10 +113,6 @@ def call(
 
     answers = Answers(printed)
 
-    def read(stream: int, data: bytes) -> None:
-        if stream == 1:
-            answers.feed(data)
-
     with tempfile.TemporaryDirectory(prefix="git-ocuroot-") as scratch:
         stdin = os.path.join(scratch, "input")
         with open(stdin, "wb") as file:
@@ -129,14 +125,14 @@ def call(
                 stdin=stdin,
                 timeout=None,
                 stop=stop,
-                output=read,
+                output=answers.feed,
                 tick=lambda: _OFTEN,
             )
         except Fatal as error:
             return Triggered(FAILED, error.message, error.hint)
     result = answers.result
     if result is None:
-        return Triggered(FAILED, ended.why or f"the process that called the function ended with status {ended.status}")
+        return Triggered(FAILED, ended.why or answers.missing(ended.status))
     if "error" in result:
         return Triggered(FAILED, result["error"], result["hint"])
     return Triggered(CALLED if result["triggered"] else NONE)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 LARGEST_RESULT: Final = 1 << 20
 """Characters of what a function returns, as JSON."""
 
+_LONGEST_COMPLAINT: Final = 4096
+
 _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from ocuroot_git.packages.calling import main; sys.exit(main())"
@@ -61,11 +63,16 @@ class Answers:
         self._entries = entries
         self._pieces: list[bytes] = []
         """Of a line whose end has not come yet: it may be many megabytes long."""
+        self._complaint = b""
         self.result: Fields | None = None
 
-    def feed(self, data: bytes) -> None:
-        """Take more of what the process wrote to stdout."""
+    def feed(self, stream: int, data: bytes) -> None:
+        """Take more of what the process wrote to stdout (1) or stderr (2)."""
         import json
+
+        if stream != 1:
+            self._complaint = (self._complaint + data)[-_LONGEST_COMPLAINT:]
+            return
 
         *ends, rest = data.split(b"\n")
         for end in ends:
@@ -77,6 +84,11 @@ class Answers:
             else:
                 self.result = report
         self._pieces.append(rest)
+
+    def missing(self, status: int) -> str:
+        """Why there is no result: the process ended with a status, with the last it said where it could not begin."""
+        complaint = self._complaint.decode(errors="replace").strip().rpartition("\n")[2]
+        return f"the process that called the function ended with status {status}" + (complaint and f": {complaint}")
 
 
 def main() -> int:

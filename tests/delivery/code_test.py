@@ -179,6 +179,18 @@ def test_functions_that_ask_for_each_other_without_end(shop: Repo, monkeypatch: 
     assert shop.ocuroot("match", "**/call/t/1/status/*").endswith("/status/failed")
 
 
+def test_why_a_function_cannot_be_called_at_all(shop: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ocuroot_git.packages import calling
+
+    monkeypatch.setattr(calling, "_START", "import none_of_this_name")
+    write(shop, "one.ocu.star", 'def t():\n    pass\ntask(t, "t")\n')
+    shop.ocuroot("release", "new", "one.ocu.star")
+    monkeypatch.chdir(shop.path)
+    assert main(["-q", "run", "exec", "//one.ocu.star/@/call/t"], os.environ) == 1
+    why = "ended with status 1: ModuleNotFoundError: No module named 'none_of_this_name'"
+    assert why in messages(shop, "//one.ocu.star/@1/call/t/1/logs")[-1]
+
+
 def test_links_in_a_commit_are_followed_within_it(shop: Repo) -> None:
     write(shop, "lib/steps.star", 'def t():\n    return done(outputs = {"text": read("up/data.txt")})\n')
     write(shop, "data.txt", "seen")

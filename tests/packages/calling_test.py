@@ -74,7 +74,7 @@ def ask(repo: Repo, name: str, /, *, line: int = 1, path: str = "p.ocu.star", **
     answers = Answers(lambda messages, *about: entries.extend((message, *about) for message in messages))
     with begun(repo, name, inputs, line, path) as process:
         assert process.stdout is not None
-        answers.feed(process.stdout.read())
+        answers.feed(1, process.stdout.read())
         status = process.wait()
     assert answers.result is not None and status == (1 if "error" in answers.result else 0)
     return answers.result, entries
@@ -123,7 +123,7 @@ def test_a_line_may_come_in_many_pieces() -> None:
     reports = [{"messages": ["é" * 1000, "b"], "stream": 1, "attributes": {}}, {"done": {}}]
     data = "".join(json.dumps(report, ensure_ascii=False) + "\n" for report in reports).encode()
     for at in range(0, len(data), 7):
-        answers.feed(data[at : at + 7])
+        answers.feed(1, data[at : at + 7])
     assert entries == [("é" * 1000, 1, {}), ("b", 1, {})] and answers.result == {"done": {}}
 
 
