@@ -319,7 +319,7 @@ def _commit(context: Context, repo: str | None, revision: str) -> Oid:
 
 def _definition(context: Context, named: str, path: str, commit: Oid | None) -> Document:
     """The package: from the file that was named, from stdin, or from the file at its path in a commit."""
-    from ..delivery.definitions import read_package
+    from ..delivery.definitions import parse_package, read_package
     from ..packages.evaluate import PackageError
 
     if named == "-":
@@ -335,11 +335,13 @@ def _definition(context: Context, named: str, path: str, commit: Oid | None) -> 
         raise NotFound(f"the commit has no file '{path}'", hint="--package names the file that defines the package")
     hint = "--package names a file that defines the package in JSON, '-' is stdin"
     try:
-        return read_package(data.decode(), path)
+        text = data.decode()
+        parse_package(text, path)
     except UnicodeDecodeError:
         raise Fatal(f"cannot read '{path}': it is not UTF-8", hint=hint) from None
     except PackageError as error:
         raise PackageError(error.problems, hint=hint) from None
+    return read_package(text, path)
 
 
 def _path_in(context: Context, commit: Oid, path: str) -> str:

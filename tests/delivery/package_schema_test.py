@@ -141,7 +141,8 @@ def test_errors_name_line_and_column(store: Repo, tmp_path: Path) -> None:
     why = "9:17: supersede is 1, not true or false (and 2 more)\n"
     for file, arguments in (("app.json", ()), ("app.json", ("--package", "app.json")), ("<stdin>", ("--package", "-"))):
         done = store.run("release", "new", "app.json", *arguments, input=text)
-        assert done.returncode == 128 and done.stderr.startswith(f"fatal: {file}:{why}"), done.stderr
+        lint = "hint: all of them: git ocuroot package lint <file>\n"
+        assert done.returncode == 128 and done.stderr == f"fatal: {file}:{why}{lint}"
         done = store.run("release", "new", "app.json", "--package", "-", input='{"phases":\n}')
         assert done.stderr.startswith("fatal: <stdin>:2:1: bad JSON: a value is expected here\nhint: a package is JSON")
     assert not store.ocuroot("match", "**/app.json/**")
