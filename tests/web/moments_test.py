@@ -15,8 +15,10 @@ from support.viewing import ADDRESS, Browser, application
 
 
 @pytest.fixture
-def shop(store: Repo) -> Repo:
-    """A store that began long ago; a run went on when the second release was made, and has ended since."""
+def shop(store: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """A store that was made long ago; a run went on when the second release was made, and has ended since."""
+    for name in ("GIT_COMMITTER_DATE", "GIT_AUTHOR_DATE"):
+        monkeypatch.setenv(name, "2020-01-05T09:00:00Z")
     prepare(store, "staging")
     work = f"{release(store, package([call('build')]))}/call/build"
     claim = {"time": "2020-01-05T09:59:00Z", "owner": "far:1:2", "until": "2020-01-05T10:20:00Z"}
@@ -27,6 +29,7 @@ def shop(store: Repo) -> Repo:
     lines.append(f"set {work}/1/functions/1 {json.dumps(function)}")
     store.ocuroot("update", "--stdin", input="\n".join(lines) + "\n", env={**os.environ, **moment})
     store.git("tag", "then", "state")
+    monkeypatch.undo()
     store.ocuroot("run", "finish", f"{work}/1", "--status", "complete", "--force")
     return store
 
@@ -55,9 +58,9 @@ def test_what_ran_then_runs_there_and_ages_count_from_then(shop: Repo) -> None:
 def test_gates_are_judged_then(shop: Repo) -> None:
     """One was closed for ten days, in which the store was last written to; nothing waits for it now."""
     then = {**os.environ, "GIT_COMMITTER_DATE": "2020-01-06T10:00:00Z", "GIT_AUTHOR_DATE": "2020-01-06T10:00:00Z"}
-    span = ("--from", "2020-01-01T00:00:00Z", "--until", "2020-01-11T00:00:00Z")
-    frozen = shop.run("freeze", "staging", *span, "-m", "the holidays", env=then)
-    assert frozen.returncode == 0, frozen.stderr
+    span = {"start": "2020-01-01T00:00:00Z", "end": "2020-01-11T00:00:00Z"}
+    closed = json.dumps({"kind": "deny", "environments": ["staging"], **span, "reason": "the holidays"})
+    shop.ocuroot("update", "--stdin", input=f"set @/custom/gate/freeze-1 {closed}\n", env=then)
     shop.git("tag", "frozen", "state")
     browser = Browser(application(shop.path))
     assert browser.json("/")["closed_gates"] == []
