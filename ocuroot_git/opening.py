@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .formats.layout import Side
     from .formats.operation import Origin
     from .git.commit_graph import CommitGraph
+    from .git.path_filters import PathFilters
     from .git.repository import Repository
     from .git.tree_changes import TreeChanges
     from .store.memory import Memory
@@ -98,6 +99,7 @@ class _Surroundings:
         self._last_name: str | None = None
         self._memory: Memory | None = None
         self.derived: dict[str, dict[str, Any]] = {}
+        self._read_graphs: dict[str, PathFilters] = {}
         self.progress: Callable[[int, int], None] | None = None
         self.before_waiting: Callable[[], None] | None = None
         self.reason = settings.access.reason
@@ -158,7 +160,8 @@ class _Surroundings:
     def commit_graph(self, repository: Repository) -> CommitGraph:
         from .git.commit_graph import CommitGraph
 
-        return CommitGraph(repository, self._settings.environ, may_write=self._settings.may_index_history)
+        may_write = self._settings.may_index_history
+        return CommitGraph(repository, self._settings.environ, may_write=may_write, read=self._read_graphs)
 
     def tree_changes(self, repository: Repository) -> TreeChanges:
         from .git.tree_changes import TreeChanges

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 
 from .graph_files import GraphFiles
-from .objects import Oid, Unanswered
+from .objects import ObjectError, Oid, Unanswered
+from .path_filters import PathFilters
 from .program import GitError, run
 from .program import start as start_program
 from .scratch import scratch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from typing import Final
 
+    from .objects import Node
     from .program import Child
     from .repository import Repository
 
@@ -39,9 +41,21 @@ _MOST_PROCESSES: Final = 16
 
 
 class CommitGraph:
-    """The commit-graph of one repository. `may_write`: whether it may be made and brought up to date."""
+    """The commit-graph of one repository. `may_write`: whether it may be made and brought up to date.
 
-    def __init__(self, repository: Repository, environ: Mapping[str, str], *, may_write: bool = True) -> None:
+    In `read` its files are kept as they were read, by their directory, for those who ask again.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        environ: Mapping[str, str],
+        *,
+        may_write: bool = True,
+        read: dict[str, PathFilters] | None = None,
+    ) -> None:
+        self._read = {} if read is None else read
+        self._repository = repository
         self._objects = os.path.join(repository.common_dir, "objects")
         self._parent = repository.common_dir
         self.path = os.path.join(repository.common_dir, DIRECTORY)
@@ -108,10 +122,14 @@ class CommitGraph:
         take: Callable[[str, list[Oid]], None],
     ) -> Generator[Oid, None, None]:
         unknown = [path for path in paths if path not in known]
-        # The filters serve one path at a time, and so several processes find several paths sooner than one.
-        groups = [[path] for path in unknown] if len(unknown) <= _MOST_PROCESSES else [unknown]
         children: list[Child] = []
         histories = [iter(known[path]) for path in paths if path in known]
+        filters = self._filters(git_dir, unknown)
+        if filters is not None:
+            histories.append(self._by_filters(filters, start, unknown, take))
+            unknown = []
+        # git's filters serve one path at a time, and so several processes find several paths sooner than one.
+        groups = [[path] for path in unknown] if len(unknown) <= _MOST_PROCESSES else [unknown] if unknown else []
         try:
             for group in groups:
                 words = ["--git-dir", git_dir, "rev-list", "--first-parent", start, "--", *group]
@@ -124,11 +142,67 @@ class CommitGraph:
             else:
                 with GraphFiles(os.path.join(git_dir, "objects", "info")) as files:
                     yield from _in_order(histories, files)
-        except (GitError, OSError) as error:
+        except (GitError, OSError, ObjectError) as error:
             raise Unanswered(str(error)) from None
         finally:
             for child in children:
                 child.drop()
+
+    def _filters(self, git_dir: str, paths: Sequence[str]) -> PathFilters | None:
+        """The filters in which paths can be looked for here; None where git has to be asked."""
+        if not paths:
+            return None
+        info = os.path.join(git_dir, "objects", "info")
+        try:
+            if info not in self._read or not self._read[info].are_current:
+                self._read[info] = PathFilters(info)
+        except Unanswered:
+            return None
+        filters = self._read[info]
+        return filters if all(map(filters.can_tell, paths)) else None
+
+    def _by_filters(
+        self, filters: PathFilters, start: Oid, paths: Sequence[str], take: Callable[[str, list[Oid]], None]
+    ) -> Iterator[Oid]:
+        """The commits that changed any of some paths, of those that may have; at their end `take` is told of all.
+
+        Where nobody goes on to the end, it is told of the paths for which there was none: to see that there is none at
+        all costs the same for each who asks, and they are asked for again.
+        """
+        found: dict[str, list[Oid]] = {path: [] for path in paths}
+        wanted = list(paths)
+        candidates = filters.along(start, wanted)
+        try:
+            for commit, some in candidates:
+                changed = self._changed_of(commit, some)
+                for path in changed:
+                    found[path].append(commit)
+                if changed:
+                    yield commit
+        except GeneratorExit:
+            wanted[:] = [path for path in wanted if not found[path]]
+            found = {path: [] for path in wanted}
+            try:
+                for commit, some in candidates:
+                    for path in self._changed_of(commit, [path for path in some if path in found]):
+                        found[path].append(commit)
+            except (Unanswered, ObjectError):
+                found = {}
+            for path, commits in found.items():
+                take(path, commits)
+            raise
+        for path, commits in found.items():
+            take(path, commits)
+
+    def _changed_of(self, commit: Oid, paths: Sequence[str]) -> list[str]:
+        """Those of some paths that a commit changed. Raises ObjectError."""
+        if not paths:
+            return []
+        repository = self._repository
+        root, parents, _ = repository.header(commit)
+        after = repository.tree(root)
+        before = repository.tree(repository.header(parents[0])[0]) if parents else None
+        return [path for path in paths if _differs(repository, before, after, path.split("/"))]
 
     def _write(self, start: Oid) -> None:
         """Add the history of a commit to the graph; one process at a time, and the others do without."""
@@ -171,6 +245,18 @@ class CommitGraph:
             except OSError:
                 if not os.path.isfile(alternates):  # else another process was faster
                     raise
+
+
+def _differs(repository: Repository, before: Node | None, after: Node | None, names: list[str]) -> bool:
+    """Whether there is something else at a path in two trees."""
+    for name in names:
+        if before is not None and after is not None and repository.oid(before) == repository.oid(after):
+            return False
+        before, after = (
+            repository.child(node, name) if node is not None and repository.is_tree(node) else None
+            for node in (before, after)
+        )
+    return (before is None or repository.oid(before)) != (after is None or repository.oid(after))
 
 
 def _told(commits: Iterator[Oid], path: str, take: Callable[[str, list[Oid]], None]) -> Iterator[Oid]:

@@ -43,9 +43,11 @@ def long(repo: Repo) -> Repo:
     return repo
 
 
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a short history be a long one."""
+@pytest.fixture(params=["filters", "git"])
+def soon(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Let a short history be a long one, of which filters tell here, or git does."""
+    if request.param == "git":
+        monkeypatch.setattr(CommitGraph, "_filters", lambda graph, git_dir, paths: None)
     monkeypatch.setattr(history, "_ASK_EVERY", 10)
     monkeypatch.setattr(history, "WRITE_AFTER", 30)
 
@@ -121,6 +123,7 @@ def test_a_graph_that_is_of_no_use(long: Repo, harm: str) -> None:
 def test_a_git_that_ends_too_soon_is_done_without(
     long: Repo, lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(CommitGraph, "_filters", lambda graph, git_dir, paths: None)
     walked = changes(long, REFS[:2], graph=False)
     assert changes(long, REFS[:2], graph=True) == walked
     real = shutil.which("git")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from support.repositories import Repo
 import ocuroot_git
 from ocuroot_git.errors import Error
 from ocuroot_git.formats.documents import MISSING, dump
-from ocuroot_git.git import commit_graph
-from ocuroot_git.git.program import Child, start
+from ocuroot_git.git.objects import Oid
+from ocuroot_git.git.path_filters import PathFilters
 from ocuroot_git.store import history, rare_changes, value_history
 from ocuroot_git.store.memory import Memory
 from ocuroot_git.store.stores import Stores
@@ -87,11 +87,13 @@ def test_what_never_was_above_a_package_is_found_out_once(store: Repo, monkeypat
     monkeypatch.setattr(history, "_MEETING_POINT", store.git("rev-parse", "state~1"))
     asked: list[str] = []
 
-    def noted(arguments: Sequence[str], environ: Mapping[str, str]) -> Child:
-        asked.append(arguments[-1])
-        return start(arguments, environ)
+    along = PathFilters.along
 
-    monkeypatch.setattr(commit_graph, "start_program", noted)
+    def noted(filters: PathFilters, start: Oid, paths: Sequence[str]) -> Iterator[tuple[Oid, list[str]]]:
+        asked.extend(paths)
+        return along(filters, start, paths)
+
+    monkeypatch.setattr(PathFilters, "along", noted)
 
     def values() -> list[Any]:
         snapshot = ocuroot_git.open(str(store.path)).snapshot()
