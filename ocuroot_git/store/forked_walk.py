@@ -110,19 +110,28 @@ def _begin_second(pieces: list[list[Piece]], work: Work[Piece], descriptors: lis
         os.close(ticket_writer)
         answer = os.memfd_create("ocuroot")  # through a pipe the first would have to read while it still works
         descriptors.append(answer)
+        first = os.getpid()
         pid = os.fork()
     except OSError:
         return None
     if pid == 0:
-        _be_second(tickets, answer, pieces, work)
+        _be_second(tickets, answer, pieces, work, first)
     return pid
 
 
-def _be_second(tickets: int, answer: int, pieces: list[list[Piece]], work: Work[Piece]) -> None:
-    """The second process, from its start to its end. Its exit status is all that it says of an error."""
+def _be_second(tickets: int, answer: int, pieces: list[list[Piece]], work: Work[Piece], first: int) -> None:
+    """The second process, from its start to its end. Its exit status is all that it says of an error.
+
+    Where the first, of this id, has been killed, it does not work on for nobody.
+    """
     status = 1
+
+    def go_on(number: int) -> None:
+        if os.getppid() != first:
+            os._exit(status)
+
     try:
-        results, _ = _share(tickets, pieces, work, lambda number: None)
+        results, _ = _share(tickets, pieces, work, go_on)
         results.sort()
         waiting = memoryview("\0".join(results).encode(errors="surrogateescape"))
         while waiting:

@@ -180,6 +180,32 @@ def test_what_a_failed_second_process_took_is_done_again(
     assert ocuroot_git.open().match("**") == refs
 
 
+def test_a_second_process_without_a_first_works_for_nobody() -> None:
+    """Its parent is then another than the one that made it."""
+    worked, works = os.pipe()
+    statuses = []
+    for first in (os.getpid(), os.getpid() + 1):
+        tickets, ticket_writer = os.pipe()
+        os.write(ticket_writer, bytes(range(2)))
+        os.close(ticket_writer)
+        answer = os.memfd_create("answer")
+
+        def work(piece: list[int]) -> list[str]:
+            os.write(works, b"x")
+            return [str(number) for number in piece]
+
+        pid = os.fork()
+        if pid == 0:
+            parallel._be_second(tickets, answer, [[1], [2]], work, first)
+        statuses.append((os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), parallel._read_all(answer)))
+        os.close(tickets)
+        os.close(answer)
+    os.close(works)
+    assert statuses == [(0, b"1\x002"), (1, b"")]
+    assert os.read(worked, 100) == b"xx"
+    os.close(worked)
+
+
 @pytest.mark.parametrize("call", ["fork", "memfd_create", "pipe"])
 def test_where_there_is_no_room_for_a_second_process(
     workload: Repo, refs: list[str], monkeypatch: pytest.MonkeyPatch, call: str
