@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -66,6 +67,8 @@ def serve(app: Flask, listener: socket.socket) -> None:
         # Nothing needs an orderly end, as a commit is made as a whole or not at all: Ctrl-C ends the process at once,
         # whatever the threads are at, and the shell sees what happened.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # A line for each request that has to wait would stop the server, once nobody reads them from a pipe.
+    logging.getLogger("waitress.queue").setLevel(logging.CRITICAL)
     settings: dict[str, Any] = {
         "sockets": [listener],
         "threads": _THREADS,

@@ -88,6 +88,17 @@ def test_ctrl_c_ends_it_at_once_even_with_a_request_in_hand(told: Repo, number: 
         assert process.stderr is not None and "Traceback" not in process.stderr.read()
 
 
+def test_of_requests_that_wait_it_says_nothing(told: Repo) -> None:
+    """Nobody reads what it prints: once a pipe is full of that, it would answer no more."""
+    with viewed(told) as (address, process):
+        assert ask(address)[0] == 200
+        with ThreadPoolExecutor(40) as many:
+            assert {status for status, _, _ in many.map(lambda _: ask(address, "/tip"), range(200))} == {200}
+        process.kill()
+        assert process.stderr is not None
+        assert process.stderr.read() == "Ctrl-C ends it\n"
+
+
 def test_beyond_loopback_it_warns(told: Repo) -> None:
     with viewed(told, "--host", "0.0.0.0") as (address, process):
         assert ask(address)[0] == 200
