@@ -148,7 +148,8 @@ def test_who_is_interrupted_takes_its_change_back(contended: Contended, number: 
     """Ctrl-C, or a job that is cancelled, means that the change is not wanted: nobody is to make it minutes later."""
     one, two = contended.clone("one"), contended.clone("two")
     contended.lose(1)
-    running = begin(one, "set", "+/custom/a", "1")
+    # The tests may run under nohup(1).
+    running = begin(one, "set", "+/custom/a", "1", preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     while contended.waited() == 0:
         assert running.poll() is None, running.communicate()
     os.kill(running.pid, signal.SIGSTOP)  # so that it cannot make the change itself before it is interrupted
