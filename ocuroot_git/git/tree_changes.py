@@ -28,6 +28,8 @@ _NOTHING: Final = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 _OPTIONS: Final = ("--stdin", "-r", "-z", "--no-renames", "--no-ext-diff", "--no-abbrev", "--full-index")
 _HEAD: Final = 82
 """Bytes of `<id> <id>` and its end."""
+_PART: Final = 1 << 18
+"""Bytes of what git prints that are cut up at once."""
 _LETTER: Final = slice(97, 98)
 _OLD: Final = slice(15, 55)
 _NEW: Final = slice(56, 96)
@@ -54,7 +56,7 @@ class TreeChanges:
             return
         arguments = ["--git-dir", self._git_dir, "diff-tree", *_OPTIONS]
         lines = "".join(f"{old or _NOTHING} {new}\n" for old, new in steps)
-        pieces = iter(run(arguments, self._environ, data=lines.encode()).split(b"\0"))
+        pieces = _pieces(run(arguments, self._environ, data=lines.encode()))
         changes: list[FileChange] = []
         count = 0
         for piece in pieces:
@@ -68,7 +70,19 @@ class TreeChanges:
             if piece:
                 path = next(pieces)
                 if is_wanted(path):
-                    changes.append((piece[_LETTER], piece[_OLD], piece[_NEW], path))
+                    letter = piece[_LETTER]
+                    # Of what was added NONE itself: a commit may add a million files.
+                    changes.append((letter, NONE if letter == b"A" else piece[_OLD], piece[_NEW], path))
         if count != len(steps):
             raise GitError(arguments, 0, f"it compared {count} pairs of trees, and not {len(steps)}")
         yield changes
+
+
+def _pieces(output: bytes) -> Iterator[bytes]:
+    """What git ends with NUL, cut up part by part: of a commit with a million files all at once would be many times as
+    large."""
+    rest = b""
+    for at in range(0, len(output), _PART):
+        *whole, rest = (rest + output[at : at + _PART]).split(b"\0")
+        yield from whole
+    yield rest

@@ -48,6 +48,7 @@ _FEW: Final = 4
 _TAIL: Final = f"/{OBJECT_FILE}"
 _RAW_TAIL: Final = _TAIL.encode()
 _STATUS: Final = b"/status/"
+_LOGS: Final = f"/logs{_TAIL}".encode()
 _BELOW_DEPLOY: Final = f"/{DEPLOY}/".encode()
 _RELEASE: Final = f"/{STATE}".encode()
 
@@ -66,8 +67,10 @@ class EventReader:
         head = f"{directory}{REFS}/".encode()
 
         def is_wanted(path: bytes) -> bool:
-            """Whether a file may be that of a deployment, of a run of one, or of a release."""
+            """Whether a file may be that of a deployment, of a run of one, or of a release; logs tell nothing."""
             if not (path.endswith(_RAW_TAIL) and path.startswith(head)):
+                return False
+            if path.endswith(_LOGS) and path[path.rfind(b"/", 0, -len(_LOGS)) + 1 : -len(_LOGS)].isdigit():
                 return False
             return _BELOW_DEPLOY in path or path.startswith(_RELEASE, path.rfind(b"/", 0, -len(_RAW_TAIL)))
 

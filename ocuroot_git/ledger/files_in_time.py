@@ -1,7 +1,7 @@
 """The documents of a store at each of some commits, told from the files that each of them changed (design 12).
 
 Where a commit changed a file the change names its blob, before and after; where none did, it is the same in all of
-them. So few have to be looked for in the trees, and each blob that says something is read once.
+them. So few have to be looked for in the trees, and few blobs are read twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ..git.tree_changes import NONE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Final
 
     from ..formats.documents import Document
     from ..git.repository import Repository
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     Blob = Oid | None
     """The id of a blob; None: there is no such file."""
+
+
+_MOST_KNOWN: Final = 4096
+"""Documents that are kept: those of a release and its runs are asked for one after the other."""
 
 
 class FilesInTime:
@@ -78,6 +83,8 @@ class FilesInTime:
     def body_of(self, blob: Oid) -> Document:
         """The document in a blob; None where it holds none. Raises ObjectError."""
         if blob not in self._bodies:
+            if len(self._bodies) == _MOST_KNOWN:
+                self._bodies.clear()
             try:
                 content = StoredObject.read(self._repository.blob(blob), "")
                 self._bodies[blob] = content.body if content.kind == "ref" else None
