@@ -90,11 +90,6 @@ class Windows(Record):
             raise ModelError("end is not after start")
         return cls(start.timestamp() if start is not None else None, end, rule)
 
-    @property
-    def are_bounded(self) -> bool:
-        """Whether they are not simply always."""
-        return self.start is not None or self.end is not None or self._rule is not None
-
     def at(self, moment: float) -> tuple[bool, float | None]:
         """Whether a moment (seconds since the epoch) lies in a window, and when that changes next.
 

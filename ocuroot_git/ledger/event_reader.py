@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..delivery.fields import Fields
-    from ..formats.documents import Document
     from ..formats.layout import Layout
     from ..git.objects import Commit
     from ..git.repository import Repository
@@ -457,14 +456,6 @@ def _origin(commit: Commit, marker: Fields) -> tuple[str, str, str]:
     if reason is None:
         reason = Origin.kept(None, None, lenient.line(marker.get("reason"))).reason
     return lenient.line(actor), lenient.line(run), lenient.line(reason)
-
-
-def _body(data: bytes) -> Document:
-    """The document in the file of one; None where there is none."""
-    try:
-        return StoredObject.read(data, "").body
-    except Damaged:
-        return None
 
 
 def _is_number(text: str) -> bool:
