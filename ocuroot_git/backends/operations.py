@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..formats.commit_message import command_of, operation_line, operations_of
-from ..git.objects import Oid
+from ..git.objects import ObjectError, Oid
 from ..git.program import run
 
 TYPE_CHECKING = False
@@ -63,7 +63,10 @@ def _find_in_line(name: str, start: Oid, since: Oid | None, repository: Reposito
     for _ in range(_FEW if since is not None else 0):
         if at == since:
             return True, found
-        commit = repository.message_and_parents(at)
+        try:
+            commit = repository.message_and_parents(at)
+        except ObjectError:
+            break  # `git gc` moves it right now: git finds it
         if commit is None or len(commit[1]) != 1:
             break
         message, (before,) = commit
