@@ -48,7 +48,11 @@ class ObjectWriter:
             if base is not None and self.repository.was_reopened:
                 base = self.repository.look_up(base.id)  # a builder takes no node of another handle
             with self._syncing("loose-object"):
-                oid = self._edit(base, _nested(changes))
+                try:
+                    oid = self._edit(base, _nested(changes))
+                except (OSError, self.repository.core.GitError):
+                    # `git gc` removes directories that are empty, be it just before something is put there.
+                    oid = self._edit(base, _nested(changes))
             return self.repository.look_up(oid) if oid is not None else None
         except (OSError, KeyError, self.repository.core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {libgit2.clean(error)}") from None

@@ -290,7 +290,10 @@ class Repository(TreeReader):
         if path is not None:
             raise cut_short(f"cannot read {what} {oid}", path)
         try:
-            return self.look_up(oid)
+            try:
+                return self.look_up(oid)
+            except KeyError:
+                return self.look_up(oid)  # `git gc` may have moved it just then, from where it was looked for already
         except KeyError:
             raise ObjectError(f"cannot read {what} {oid}: there is no such object") from None
         except self.core.GitError as error:
