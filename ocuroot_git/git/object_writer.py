@@ -48,11 +48,7 @@ class ObjectWriter:
             if base is not None and self.repository.was_reopened:
                 base = self.repository.look_up(base.id)  # a builder takes no node of another handle
             with self._syncing("loose-object"):
-                try:
-                    oid = self._edit(base, _nested(changes))
-                except (OSError, self.repository.core.GitError):
-                    # `git gc` removes directories that are empty, be it just before something is put there.
-                    oid = self._edit(base, _nested(changes))
+                oid = self._edit(base, _nested(changes))
             return self.repository.look_up(oid) if oid is not None else None
         except (OSError, KeyError, self.repository.core.GitError) as error:
             raise ObjectError(f"cannot write to the object database: {libgit2.clean(error)}") from None
@@ -102,17 +98,22 @@ class ObjectWriter:
                 builder.remove(name)
         if not len(builder):
             return None
-        self._new.append(self._whole(builder.write(), builder.write))
+        self._new.append(self._written(builder.write))
         return self._new[-1]
 
     def _write_blob(self, data: bytes) -> Any:
-        return self._whole(self.repository.handle.create_blob(data), lambda: self.repository.handle.create_blob(data))
+        return self._written(lambda: self.repository.handle.create_blob(data))
 
-    def _whole(self, oid: Any, write_again: Callable[[], Any]) -> Any:
-        """The id of an object just written: once more, where libgit2 took a file that was cut short for it.
+    def _written(self, write: Callable[[], Any]) -> Any:
+        """The id of an object that `write` writes: once more where it failed, or took a file that was cut short for it.
 
-        Such a file holds nothing that anybody could miss. Raises ObjectError where it is not this repository's own.
+        A `git gc` removes directories that are empty, be it just before a file is put there. A file that was cut short
+        holds nothing that anybody could miss. Raises ObjectError where it is not this repository's own.
         """
+        try:
+            oid = write()
+        except (OSError, self.repository.core.GitError):
+            oid = write()
         path = self.repository.loose_objects().cut_short(Oid(oid))
         if path is None:
             return oid
@@ -120,7 +121,7 @@ class ObjectWriter:
             raise cut_short(f"cannot write {oid}", path)
         os.unlink(path)
         self.repository.loose_objects().forget(Oid(oid))
-        return write_again()
+        return write()
 
     def _check_kind(self, before: Node | None, change: _Level | bytes | None, path: str) -> None:
         if before is not None and self.repository.is_tree(before) != isinstance(change, _Level):
@@ -146,8 +147,7 @@ class ObjectWriter:
 
     def _write_commit(self, data: bytes) -> Oid:
         with self._syncing("loose-object"):
-            write = self.repository.handle.odb.write
-            oid = self._whole(write(TYPE_COMMIT, data), lambda: write(TYPE_COMMIT, data))
+            oid = self._written(lambda: self.repository.handle.odb.write(TYPE_COMMIT, data))
         self._new.append(oid)
         self._commits[Oid(oid)] = data
         return Oid(oid)

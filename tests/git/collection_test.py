@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.repositories import Repo
@@ -17,6 +18,7 @@ import ocuroot_git
 from ocuroot_git.backends import branch as places
 from ocuroot_git.formats.layout import STORE_FILE, Layout
 from ocuroot_git.git import collection, object_writer, objects
+from ocuroot_git.git.repository import Repository
 
 MANY = places.MANY * 2
 
@@ -271,6 +273,41 @@ while time.monotonic() < deadline or count < 3:
     stores.transact(change)
     print(count, flush=True)
 """
+
+
+def test_what_a_gc_was_in_the_way_of_is_tried_again(store: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It removes a directory just before a file is put there, and moves an object that is looked for; once each."""
+    written, look_up = object_writer.ObjectWriter._written, Repository.look_up
+    failed: set[object] = set()
+
+    def write_in_vain(self: object_writer.ObjectWriter, write: Callable[[], Any]) -> Any:
+        def fails_first() -> Any:
+            if write not in failed:
+                failed.add(write)
+                raise OSError("failed to rename lockfile: No such file or directory")
+            return write()
+
+        return written(self, fails_first)
+
+    def look_in_vain(self: Repository, oid: Any) -> Any:
+        if str(oid) not in failed:
+            failed.add(str(oid))
+            raise KeyError(oid)
+        return look_up(self, oid)
+
+    monkeypatch.chdir(store.path)
+    monkeypatch.setattr(object_writer.ObjectWriter, "_written", write_in_vain)
+    ocuroot_git.open().set("+/custom/x", 1)
+    assert len(failed) > 3
+    monkeypatch.undo()
+    monkeypatch.chdir(store.path)
+    monkeypatch.setattr(Repository, "look_up", look_in_vain)
+    repository = Repository.open(str(store.path), os.environ)
+    assert repository.tip("refs/heads/state") == store.oid("state")
+    with pytest.raises(objects.ObjectError, match="there is no such object"):
+        repository.read_commit(objects.Oid("1" * 40))
+    monkeypatch.undo()
+    sound(store)
 
 
 def test_a_loop_of_gc_beside_writers(store: Repo, tmp_path: Path) -> None:
