@@ -102,7 +102,7 @@ class Freeze(CheckedAction):
         told = [f"no deployment starts in {gate.about} {when}"]
         if self["rrule"]:
             told.append(f"again and again for {self['duration']}, by {self['rrule']} ({self['timezone']})")
-        told += [f"no package matches '{glob}' by now" for glob in freezing.unmatched(snapshot, gate)]
+        told += [f"no package matches '{glob}' yet" for glob in freezing.unmatched(snapshot, gate)]
         if gate.actors:
             told.append(f"{', '.join(gate.actors)} may start a run there all the same, with a reason")
         if self["cancel_pending"]:

@@ -251,7 +251,7 @@ def test_a_freeze_says_what_it_closes_and_refuses_what_would_close_nothing(shop:
     hints = {"prodction": "did you mean 'production'?", "type=prd": "did you mean 'type=prod'?"}
     assert all(hint in refused(shop, 1, "environment", *FREEZE, name) for name, hint in hints.items())
     done = shop.run(*FREEZE, "production", "--package", "//wbe", "--package", "//web")
-    assert "warning: no package matches 'shop/-/wbe' by now\n" in done.stderr
+    assert "warning: no package matches 'shop/-/wbe' yet\n" in done.stderr
     assert shop.ocuroot(*FREEZE, "production") == f"{GATES}/production-2"
     refused(shop, 3, "there is a gate 'production' already", *FREEZE, "production", "--name", "production")
     weekly = (*FREEZE, "--all", "--package", "//we?", "--allow", "github:ann,github:bob", "--name", "weekly")

@@ -63,7 +63,7 @@ def run(
     for ref in done.result["cancelled"]:
         context.terminal.remark(f"{ref}: cancelled")
     for glob in freezing.unmatched(context.snapshot(), gate):
-        context.terminal.warning(f"no package matches '{glob}' by now")
+        context.terminal.warning(f"no package matches '{glob}' yet")
     for going_on in freezing.running(context.snapshot(), gate) if is_open else ():
         context.terminal.remark(f"{going_on}: goes on, because it was started before")
     report_left(context.terminal, done)
