@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..delivery.vocabulary import COMPLETE
 from .table import Column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from ..ledger.deployment import Deployment
     from .table import Cell
 
     Parts = tuple[Cell, str, str]
     """What a cell of the grid says of one deployment: what it is, since when, and by whom."""
+    Grid = tuple[list[Column], list[list[Cell]]]
+    """A table: its columns, and its rows."""
 
 
 def what_of(one: Deployment, colour: str) -> Cell:
@@ -25,28 +29,64 @@ def what_of(one: Deployment, colour: str) -> Cell:
 
 
 def grids(
-    found: Sequence[Deployment], name: Callable[[str], str], parts_of: Callable[[Deployment], Parts]
-) -> Iterator[tuple[list[Column], list[list[Cell]]]]:
-    """Tables of deployments with a column for each environment, from the widest to the narrowest: what there is to say
-    of a deployment stands in one line of its cell, in two, or in three. None where there is but one environment.
+    found: Sequence[Deployment],
+    name: Callable[[str], str],
+    parts_of: Callable[[Deployment], Parts],
+    fits: Callable[[list[Column], list[list[Cell]]], bool],
+) -> list[Grid]:
+    """Deployments in a grid with a column for each environment or, where that is too wide, in several, each with as
+    many environments as fit. None where not even one of them fits.
 
-    `name` writes a ref for people, `parts_of` what a cell says.
+    What there is to say of a deployment stands in one line of its cell, in two, or in three; names of packages are cut
+    last. `name` writes a ref for people, `parts_of` says what a cell has, `fits` whether a table is narrow enough.
     """
     environments = sorted({one.environment for one in found})
-    if len(environments) < 2:
-        return
     cells: dict[str, dict[str, list[Parts]]] = {}
     for one in found:
         cells.setdefault(one.package, {}).setdefault(one.environment, []).append(parts_of(one))
-    columns = [Column("package", may_cut=True), *(Column(name(environment)) for environment in environments)]
-    for stacked in (_in_one_line, _in_two_lines, _in_three_lines):
+
+    def grid_of(chosen: Sequence[str], lines_of: Callable[[Parts], list[Cell]], may_cut: bool) -> Grid:
+        columns = [Column("package", may_cut=may_cut), *(Column(name(environment)) for environment in chosen)]
+        if not fits(columns, []):
+            return columns, []
         rows: list[list[Cell]] = []
         for package, places in cells.items():
-            stacks = [[line for parts in places.get(e, ()) for line in stacked(parts)] for e in environments]
+            stacks = [[line for parts in places.get(e, ()) for line in lines_of(parts)] for e in chosen]
             for number in range(max(map(len, stacks))):
                 title = name(package) if number == 0 else ""
                 rows.append([title, *(stack[number] if number < len(stack) else "" for stack in stacks)])
-        yield columns, rows
+        return columns, rows
+
+    for may_cut in (False, True):
+        for lines_of in (_in_one_line, _in_two_lines, _in_three_lines):
+            whole = grid_of(environments, lines_of, may_cut)
+            if fits(*whole):
+                return [whole]
+        if pieces := _in_pieces(environments, partial(grid_of, lines_of=_in_three_lines, may_cut=may_cut), fits):
+            return pieces
+    return []
+
+
+def _in_pieces(
+    environments: Sequence[str],
+    grid_of: Callable[[Sequence[str]], Grid],
+    fits: Callable[[list[Column], list[list[Cell]]], bool],
+) -> list[Grid]:
+    """Grids that fit, each with as many environments as it can take; none where one of these is too wide by itself."""
+    pieces: list[Grid] = []
+    while environments:
+        widest: Grid | None = None
+        taken = 0
+        for count in range(1, len(environments) + 1):
+            grid = grid_of(environments[:count])
+            if not fits(*grid):
+                break
+            widest, taken = grid, count
+        if widest is None:
+            return []
+        pieces.append(widest)
+        environments = environments[taken:]
+    return pieces
 
 
 def _in_one_line(parts: Parts) -> list[Cell]:

@@ -11,7 +11,7 @@ from ocuroot_git.ledger.deployment import Deployment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocuroot_git.cli.deployment_grid import Parts
+    from ocuroot_git.cli.deployment_grid import Grid, Parts
 
 STATUSES = ("complete", "failed", "pending", "wanted")
 
@@ -33,37 +33,49 @@ _DEPLOYMENTS = st.builds(
 )  # fmt: skip
 
 
-@given(st.lists(_DEPLOYMENTS, max_size=12), st.integers(20, 150))
+def made_for(width: int, found: list[Deployment]) -> list[Grid]:
+    return grids(found, str, parts, lambda columns, rows: fits(columns, rows, width))
+
+
+@given(st.lists(_DEPLOYMENTS, min_size=1, max_size=12), st.integers(16, 150))
 def test_each_deployment_stands_in_full_below_its_environment(found: list[Deployment], width: int) -> None:
+    made = made_for(width, found)
+    if not made:
+        assert width < len(f"package  {max((what_of(one, '')[0] for one in found), key=len)}") + 14
+        return
     environments = sorted({one.environment for one in found})
-    made = list(grids(found, str, parts))
-    assert len(made) == (3 if len(environments) > 1 else 0)
+    assert [column.title for columns, _ in made for column in columns if column.title != "package"] == environments
+    shown: dict[tuple[str, str], str] = {}
     for columns, rows in made:
-        assert [column.title for column in columns] == ["package", *environments]
-        if not fits(columns, rows, width):
-            continue
         title, *lines = laid_out(columns, rows, width, lambda text, _: text)
-        starts = [*map(title.index, ["package", *environments]), width]
-        shown: dict[tuple[str, str], str] = {}
+        assert all(len(line) <= width for line in (title, *lines))
+        titles = [column.title for column in columns]
+        starts = [*map(title.index, titles), width]
         package = ""
         for line in lines:
             package = line[: starts[1]].strip() or package
-            for environment, start, end in zip(environments, starts[1:], starts[2:]):
+            for environment, start, end in zip(titles[1:], starts[1:], starts[2:]):
                 key = (package, environment)
                 shown[key] = f"{shown.get(key, '')} {' '.join(line[start:end].split())}".strip()
-        expected: dict[tuple[str, str], str] = {}
-        for one in found:
-            what = what_of(one, "")[0]
-            text = f"{what} {parts(one)[1]} {one.actor}"
-            key = (one.package, one.environment)
-            expected[key] = f"{expected.get(key, '')} {text}".strip()
-        assert {key: text for key, text in shown.items() if text} == expected
+    expected: dict[tuple[str, str], str] = {}
+    for one in found:
+        text = f"{what_of(one, '')[0]} {parts(one)[1]} {one.actor}"
+        key = (one.package, one.environment)
+        expected[key] = f"{expected.get(key, '')} {text}".strip()
+    assert {key: text for key, text in shown.items() if text} == expected
 
 
-def test_the_widest_comes_first() -> None:
+def test_the_widest_that_fits_is_taken_and_then_one_below_the_other() -> None:
     found = [deployment("s/-/a", "dev", "complete", 1), deployment("s/-/a", "live", "failed", 2)]
-    heights = [len(rows) for _, rows in grids(found, str, parts)]
-    assert heights == [1, 2, 3]
+    heights = [[len(rows) for _, rows in made_for(width, found)] for width in (100, 75, 60, 50, 25)]
+    assert heights == [[1], [2], [3], [3, 3], []]
+
+
+def test_names_are_cut_only_where_no_environment_fits_beside_them() -> None:
+    long = "github.com/example/shop/-/services/checkout"
+    found = [deployment(long, "dev", "complete", 1), deployment(long, "live", "complete", 2)]
+    may_cut = [[columns[0].may_cut for columns, _ in made_for(width, found)] for width in (90, 70, 60, 50)]
+    assert may_cut == [[False], [False, False], [True], [True, True]]
 
 
 def test_what_is_taken_down_names_no_release() -> None:

@@ -83,7 +83,6 @@ def _show_now(
 ) -> None:
     from ...delivery.claims import now
     from ...ledger.deployments import deployments, lacks_history, tell_history, to_document
-    from ..table import Column
 
     snapshot = context.snapshot(at)
     found = deployments(snapshot, patterns, environment, problems, only_deployed=only_deployed)
@@ -104,19 +103,29 @@ def _show_now(
     if not found and terminal.is_interactive:
         terminal.remark("nothing is deployed")
         return
-    present = now(snapshot)
+    _show_table(terminal, found, now(snapshot))
+
+
+def _show_table(terminal: Terminal, found: list[Deployment], present: float) -> None:
+    """Print deployments: packages × environments for people; a line for each where there is but one environment, if
+    the lines fit, and elsewhere."""
+    from ..table import Column
+
+    titles = ("package", "environment", "status", "release", "of", "since", "by")
+    rows = [_row(terminal, one, present) for one in found]
+    has_one = len({one.environment for one in found}) == 1
     if terminal.is_interactive and not terminal.ends_with_nul:
         from ..deployment_grid import grids
 
-        for columns, rows in grids(found, terminal.name, lambda one: _parts(terminal, one, present)):
-            if terminal.fits(columns, rows):
-                terminal.table(columns, rows)
+        if not (has_one and terminal.fits([Column(title) for title in titles], rows)):
+            made = grids(found, terminal.name, lambda one: _parts(terminal, one, present), terminal.fits)
+            for number, (columns, lines) in enumerate(made):
+                if number:
+                    terminal.record("")
+                terminal.table(columns, lines)
+            if made:
                 return
-    columns = [
-        *(Column("package", may_cut=True), Column("environment"), Column("status"), Column("release")),
-        *(Column("of"), Column("since"), Column("by", may_cut=True)),
-    ]
-    terminal.table(columns, [_row(terminal, one, present) for one in found])
+    terminal.table([Column(title, may_cut=title in ("package", "by")) for title in titles], rows)
 
 
 def _parts(terminal: Terminal, one: Deployment, present: float) -> Parts:
