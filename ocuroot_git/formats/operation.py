@@ -44,7 +44,7 @@ class Origin:
     @classmethod
     def of(cls, actor: str | None = None, run: str | None = None, reason: str | None = None) -> Origin:
         """An origin of what the environment and the user say, whatever that is: without secrets, as `kept`."""
-        return cls.kept(actor, redact(run or ""), redact(reason or ""))
+        return cls.kept(*(redact(text or "") for text in (actor, run, reason)))
 
     @classmethod
     def kept(cls, actor: str | None, run: str | None, reason: str | None) -> Origin:
