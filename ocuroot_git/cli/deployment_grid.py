@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ..ledger.deployment import Deployment
     from .table import Cell
 
-    Parts = tuple[Cell, str, str]
-    """What a cell of the grid says of one deployment: what it is, since when, and by whom."""
+    Parts = tuple[Cell, str, str, str]
+    """What a cell of the grid says of a deployment: what it is, since when, by whom, and what else is to be said."""
     Grid = tuple[list[Column], list[list[Cell]]]
     """A table: its columns, and its rows."""
 
@@ -37,7 +37,7 @@ def grids(
     """Deployments in a grid with a column for each environment or, where that is too wide, in several, each with as
     many environments as fit. None where not even one of them fits.
 
-    What there is to say of a deployment stands in one line of its cell, in two, or in three; names of packages are cut
+    What there is to say of a deployment stands in one line of its cell, in two, or in more; names of packages are cut
     last. `name` writes a ref for people, `parts_of` says what a cell has, `fits` whether a table is narrow enough.
     """
     environments = sorted({one.environment for one in found})
@@ -90,14 +90,14 @@ def _in_pieces(
 
 
 def _in_one_line(parts: Parts) -> list[Cell]:
-    what, since, by = parts
+    what, *others = parts
     text, colour = what if isinstance(what, tuple) else (what, "")
-    return [("  ".join(filter(None, (text, since, by))), colour)]
+    return [("  ".join(filter(None, (text, *others))), colour)]
 
 
 def _in_two_lines(parts: Parts) -> list[Cell]:
-    what, since, by = parts
-    return [what, *filter(None, [" ".join(filter(None, (since, by)))])]
+    what, since, by, note = parts
+    return [what, *filter(None, (" ".join(filter(None, (since, by))), note))]
 
 
 def _in_three_lines(parts: Parts) -> list[Cell]:

@@ -8,6 +8,7 @@ holds as well.
 
 from __future__ import annotations
 
+from ..formats.layout import REFS
 from ..formats.refs import INTENT, STATE, Ref
 from .addresses import package_of
 from .compare import state_ref
@@ -51,10 +52,14 @@ class Hold(Record):
         return {"reason": self.reason, "by": self.by, "time": self.time}
 
     @property
+    def by_whom(self) -> str:
+        """By whom it is held, in one line."""
+        return " ".join(f"held by {self.by.removeprefix('local:')}".split()) if self.by else "held"
+
+    @property
     def words(self) -> str:
         """By whom it is held, and why, in one line."""
-        by = f"held by {self.by.removeprefix('local:')}" if self.by else "held"
-        return " ".join(f"{by}: {self.reason}".split()) if self.reason else by
+        return " ".join(f"{self.by_whom}: {self.reason}".split()) if self.reason else self.by_whom
 
 
 def state_of(release: str) -> Ref:
@@ -78,6 +83,24 @@ def hold_on(snapshot: Snapshot, release: str, *, only_state: bool = False) -> Ho
             return _read(snapshot, ref, release)
         require_absence(snapshot, ref)
     return None
+
+
+def may_be_held(snapshot: Snapshot, release: str, *, only_state: bool = False) -> bool:
+    """Whether there is something where a hold on a release may lie, by the names alone: of few releases there is, and
+    to look at what it is takes ten times as long."""
+    for ref in may_lie_at(snapshot, release, only_state=only_state):
+        tree = snapshot.tree(ref)
+        if any(tree.node(f"{REFS}/{stored}") is not None for stored in tree.layout.spellings(ref)):
+            return True
+    return False
+
+
+def may_lie_at(snapshot: Snapshot, release: str, *, only_state: bool = False) -> list[Ref]:
+    """Where a document may be by which a release is held, if it is the newest one of its package too."""
+    places = [state_of(release)]
+    if not only_state and snapshot.has_intent():
+        places += [intent_of(release), intent_of(release).replace(release="")]
+    return places
 
 
 def _places(snapshot: Snapshot, release: str) -> Iterator[Ref]:

@@ -22,7 +22,7 @@ from ..store.snapshot import Snapshot
 from .addresses import RunRef
 from .gates import Gates
 from .gates_there import GatesThere
-from .holds import hold_on, intent_of, state_of
+from .holds import hold_on, may_lie_at
 from .problems import BAD
 from .queries import has_one_history, read_function, read_run
 from .vocabulary import APPROVE, COMPLETE, DEPLOY, FAILED, PAUSED, PENDING, RUNNING, UP
@@ -212,15 +212,13 @@ class StartJudge:
 
     def _may_be_held(self, before: Node, release: str) -> bool:
         """Whether a tree has something where a hold may lie: to look for one as starts do takes ten times as long."""
-        places = [(self._state, state_of(release))]
-        if self._knows_intents and self._snapshot.has_intent():
-            intent = self._snapshot.side("intent")
-            places += [(intent, intent_of(release)), (intent, intent_of(release).replace(release=""))]
-        return any(
-            node_at(self._state.files, before, f"{self._snapshot.backend_of(tree)[1]}{REFS}/{stored}") is not None
-            for tree, ref in places
-            for stored in tree.layout.spellings(ref)
-        )
+        for ref in may_lie_at(self._snapshot, release, only_state=not self._knows_intents):
+            tree = self._snapshot.tree(ref)
+            head = f"{self._snapshot.backend_of(tree)[1]}{REFS}"
+            stored = tree.layout.spellings(ref)
+            if any(node_at(self._state.files, before, f"{head}/{one}") is not None for one in stored):
+                return True
+        return False
 
     def _at(self, version: Version) -> Snapshot:
         return Snapshot(self._snapshot.surroundings, {**self._snapshot.versions, self._backend: version})

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..delivery.overview import Package
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
+    from .held import Held
 
 
 class Deployment(Record):
@@ -24,14 +25,17 @@ class Deployment(Record):
     `release` is what is deployed by it: empty where that is nothing, as of a run that takes something down. `commit` is
     the one that was released; `since` when the run came to its status, in seconds since the epoch; `actor`, `run` (a
     URL) and `reason` say by whom it did. `past_gates` are the names of the gates that the run was started past. Empty
-    or None: not known; of a pending run there is nobody yet.
+    or None: not known; of a pending run there is nobody yet. `held` says that the release is held now, which it is not
+    unless `may_be_held`.
     """
 
     __slots__ = (
         "actor",
         "commit",
         "environment",
+        "held",
         "is_down",
+        "may_be_held",
         "package",
         "past_gates",
         "reason",
@@ -57,6 +61,8 @@ class Deployment(Record):
         self.run = ""
         self.reason = ""
         self.past_gates: list[str] | None = None
+        self.held: Held | None = None
+        self.may_be_held = True
 
 
 def deployed_in(package: Package) -> list[Deployment]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ..delivery import lenient
 from ..delivery.queries import state_tree
 from ..delivery.tags import tags_of
@@ -9,18 +11,24 @@ from ..delivery.vocabulary import DOWN, FAILED
 from ..git.objects import Oid
 from .chunks import Ledger
 from .gate_passes import GatePasses
+from .held import HeldReleases
 from .places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from re import Pattern
+    from typing import Final
 
     from ..delivery.fields import Fields
     from ..delivery.problems import Problems
     from ..git.repository import Repository
     from ..store.snapshot import Snapshot
     from .events import Event
+    from .held import Held
+
+_BATCH: Final = 256
+"""Events of which it is fetched together what will be told of them."""
 
 
 class Choice:
@@ -64,9 +72,10 @@ class Choice:
 class Teller:
     """Tells events in full: with the tags of releases, and how many commits lie between two of them in a repository."""
 
-    def __init__(self, snapshot: Snapshot, code: Repository | None) -> None:
+    def __init__(self, snapshot: Snapshot, code: Repository | None, problems: Problems) -> None:
         self._snapshot = snapshot
         self._code = code
+        self._held = HeldReleases(snapshot, problems)
         self._passes = GatePasses(snapshot)
         self._tags: dict[str, list[str] | None] = {}
         self._between: dict[tuple[str, str], tuple[int, int] | None] = {}
@@ -88,6 +97,7 @@ class Teller:
             "run": event.run or None,
             "reason": event.reason or None,
             "past_gates": self.past_gates(event),
+            "hold": held.to_document() if (held := self.held(event)) is not None else None,
             "time": time,
             "type": event.type,
             "from": event.before or None,
@@ -99,6 +109,17 @@ class Teller:
     def past_gates(self, event: Event) -> list[str] | None:
         """The names of the gates that its run was started past; None where history does not tell."""
         return self._passes.of_run(event.run_ref)
+
+    def in_batches(self, events: Iterable[Event]) -> Iterator[Event]:
+        """The same events, of which it was fetched together what will be told of them, where a store is partial."""
+        waiting = iter(events)
+        while batch := list(islice(waiting, _BATCH if state_tree(self._snapshot).files.is_partial else 1)):
+            self._held.prefetch(event.release for event in batch)
+            yield from batch
+
+    def held(self, event: Event) -> Held | None:
+        """That the release is held now that came with it."""
+        return None if event.type == DOWN else self._held.held(event.release, event.run_ref)
 
     def tags(self, release: str) -> list[str] | None:
         """The tags of a release as they are now; None where the release is no longer there."""

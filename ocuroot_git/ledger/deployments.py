@@ -17,6 +17,7 @@ from ..formats.layout import OBJECT_FILE, REFS
 from ..formats.refs import STATE
 from .deployment import Deployment, deployed_in, marker_of, of_run, tell_markers, tell_releases
 from .gate_passes import GatePasses
+from .held import HeldReleases
 from .known_deployments import known_deployments
 from .last_events import last_events
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..delivery.fields import Fields
     from ..delivery.problems import Problems
+    from ..delivery.summary import Summary
     from ..store.snapshot import Snapshot
 
 WANTED: Final = "wanted"
@@ -76,8 +78,12 @@ def deployments(
     if only_deployed:
         found = _read_deployed(snapshot, _chosen(snapshot, globs, of_state=True), environment, problems)
         tell = found
+        differing: Collection[str] = ()
     else:
-        found, tell = _standing(snapshot, globs, problems)
+        # Where much is to be read, this reads all of both stores in one pass, for the index too.
+        summary = summary_of(snapshot, fills_index=True)
+        found, tell = _standing(snapshot, summary, globs, problems)
+        differing = summary.differing
     if environment is not None:
         found = [one for one in found if one.environment == environment]
         if not found:
@@ -85,7 +91,17 @@ def deployments(
     snapshot.prefetch([ref for one in tell for ref in (one.release, marker_of(one)) if ref])
     tell_releases(snapshot, tell)
     tell_markers(snapshot, tell)
+    may_be_held = [one for one in found if one.release and (one.may_be_held or one.package in differing)]
+    _tell_holds(snapshot, may_be_held, problems, only_state=only_deployed)
     return sorted(found, key=lambda one: (one.package, one.environment))
+
+
+def _tell_holds(snapshot: Snapshot, found: list[Deployment], problems: Problems, *, only_state: bool) -> None:
+    """Tell of each whether its release is held, and the run was started all the same."""
+    held = HeldReleases(snapshot, problems, only_state=only_state)
+    held.prefetch(one.release for one in found)
+    for one in found:
+        one.held = held.held(one.release, one.run_ref, has_begun=one.status in _BY_SOMEONE)
 
 
 def require_environment(snapshot: Snapshot, name: str, problems: Problems) -> None:
@@ -95,14 +111,12 @@ def require_environment(snapshot: Snapshot, name: str, problems: Problems) -> No
 
 
 def _standing(
-    snapshot: Snapshot, globs: Collection[str], problems: Problems
+    snapshot: Snapshot, summary: Summary, globs: Collection[str], problems: Problems
 ) -> tuple[list[Deployment], list[Deployment]]:
     """How packages are deployed, and those deployments among them of which releases and markers are still to be told.
 
     Most packages tell theirs by themselves, and are remembered; the others are looked at.
     """
-    # Where much is to be read, this reads all of both stores in one pass, for the index too.
-    summary = summary_of(snapshot, fills_index=True)
     known = known_deployments(snapshot, summary)
     if known is None:
         names = _chosen(snapshot, globs)
@@ -256,4 +270,5 @@ def to_document(one: Deployment, since: str | None) -> Fields:
         "run": one.run or None,
         "reason": one.reason or None,
         "past_gates": one.past_gates,
+        "hold": one.held.to_document() if one.held is not None else None,
     }

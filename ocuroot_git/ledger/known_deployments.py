@@ -13,11 +13,12 @@ from ..delivery import lenient
 from ..delivery.addresses import release_number
 from ..delivery.fields import list_of
 from ..delivery.queries import state_tree
-from ..delivery.release_facts import directories
+from ..delivery.release_facts import CUSTOM, directories
 from ..delivery.survey import key_of
 from ..delivery.vocabulary import COMPLETE, DEPLOY, FAILED
 from ..formats.documents import dump, parse
 from ..formats.layout import REFS
+from ..formats.refs import INTENT
 from ..git.objects import ABSENT, ObjectError, is_whole_id
 from ..store.draft import Draft
 from ..store.tree import StoreTree
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ..formats.layout import Layout
     from ..store.snapshot import Snapshot
 
-KIND: Final = "deployed/1"
+KIND: Final = "deployed/2"
 """Its number is raised whenever the meaning of what is remembered changes; the dialect of the store is added to it."""
 
 DIRECTORY: Final = "/"
@@ -148,14 +149,16 @@ def _fields(one: Deployment) -> list[str]:
     since = "" if one.since is None else repr(one.since)
     down = "down" if one.is_down else ""
     place = [one.environment, one.status, one.release, one.run_ref, down]
-    return [*place, one.commit, "/".join(one.tags), since, one.actor, one.run, one.reason]
+    may_be_held = "may be held" if one.may_be_held else ""
+    return [*place, one.commit, "/".join(one.tags), since, one.actor, one.run, one.reason, may_be_held]
 
 
 def _deployment(package: str, fields: Document) -> Deployment:
     """What `_fields` wrote. Raises ValueError for what has another shape."""
-    environment, status, release, run_ref, down, commit, tags, since, actor, run, reason = list_of(str, fields)
+    environment, status, release, run_ref, down, commit, tags, since, actor, run, reason, held = list_of(str, fields)
     found = Deployment(package, environment, status, release, run_ref)
     found.is_down = bool(down)
+    found.may_be_held = bool(held)
     found.commit = commit
     found.tags = tags.split("/") if tags else []
     found.since = float(since) if since else None
@@ -223,6 +226,11 @@ def _read(snapshot: Snapshot, tree: StoreTree, packages: dict[str, Node]) -> dic
     return {names[int(number)]: told for number, _, told in pairs}
 
 
+def _with_hold(head: str) -> tuple[str, ...]:
+    """Below a package, the directories of the custom documents among which a hold on a release may be."""
+    return f"{head}/{CUSTOM}", f"{INTENT}{head[1:]}/{CUSTOM}", f"{INTENT}/{CUSTOM}"
+
+
 def package_alone(
     files: Files, layout: Layout, package: str, node: Node, facts: Facts | None = None, left: list[Left] | None = None
 ) -> str:
@@ -251,6 +259,9 @@ def package_alone(
             release, word, rest = lenient.split_work(run)
             if word == DEPLOY:
                 found.append(of_run(tree, package, rest.partition("/")[0], lenient.status_of(tree, run), release, run))
+        customs = {below for below in facts.below if below.endswith(f"/{CUSTOM}")}
+        for one in found:
+            one.may_be_held = not customs.isdisjoint(_with_hold(one.release.rpartition("/")[2]))
         tell_releases(confined, found)
         tell_markers(confined, found)
     except Outside:

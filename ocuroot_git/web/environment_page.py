@@ -207,7 +207,7 @@ def _told(facts: Facts, name: str, nameless: set[str]) -> Told:
     by: dict[str, tuple[str, str, str]] = {}
     problem = ""
     ledger = facts.ledger()
-    teller = Teller(facts.snapshot, backend.repository)
+    teller = Teller(facts.snapshot, backend.repository, Problems())
     try:
         fetch_history(backend)
         for event in islice(ledger.of(name, ""), _LOOKED_AT):

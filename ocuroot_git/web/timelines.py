@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..delivery.addresses import release_number
+from ..delivery.problems import Problems
 from ..delivery.vocabulary import DOWN
 from ..errors import NotFound
 from ..formats.times import format_seconds
@@ -50,8 +51,8 @@ def _read(facts: Facts, environment: str, package: str, number: int) -> Page:
         raise NotFound(f"no such environment: '{environment}'")
     if not events and package and package not in facts.package_names():
         raise NotFound(f"no such package: '{package}'")
-    teller = Teller(facts.snapshot, backend.repository)
-    items = [told(teller, event) for event in events[:PER_PAGE]]
+    teller = Teller(facts.snapshot, backend.repository, Problems())
+    items = [told(teller, event) for event in teller.in_batches(events[:PER_PAGE])]
     return {"items": items, "more": len(events) > PER_PAGE, "is_cut": ledger.is_cut}
 
 

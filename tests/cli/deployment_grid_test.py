@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from ocuroot_git.cli.deployment_grid import grids, what_of
 from ocuroot_git.cli.table import fits, laid_out
+from ocuroot_git.delivery.holds import Hold
 from ocuroot_git.ledger.deployment import Deployment
+from ocuroot_git.ledger.held import Held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,20 +18,26 @@ if TYPE_CHECKING:
 STATUSES = ("complete", "failed", "pending", "wanted")
 
 
-def deployment(package: str, environment: str, status: str, number: int) -> Deployment:
+def deployment(package: str, environment: str, status: str, number: int, *, is_held: bool = False) -> Deployment:
     made = Deployment(package, environment, status, f"{package}/@{number}", "run")
     made.tags = [f"v{number}"]
     made.actor = f"local:{package[-1]}{number}@example.com"
+    made.held = Held(Hold(made.release), True) if is_held else None
     return made
 
 
 def parts(one: Deployment) -> Parts:
-    return what_of(one, "red"), f"{one.release.rpartition('@')[2]} days ago", one.actor
+    return (
+        what_of(one, "red"),
+        f"{one.release.rpartition('@')[2]} days ago",
+        one.actor,
+        one.held.words if one.held else "",
+    )
 
 
 _DEPLOYMENTS = st.builds(
     deployment, st.sampled_from(["s/-/a", "s/-/b", "s/-/c"]), st.sampled_from(["dev", "live", "qa"]),
-    st.sampled_from(STATUSES), st.integers(1, 12)
+    st.sampled_from(STATUSES), st.integers(1, 12), is_held=st.booleans()
 )  # fmt: skip
 
 
@@ -59,7 +67,7 @@ def test_each_deployment_stands_in_full_below_its_environment(found: list[Deploy
                 shown[key] = f"{shown.get(key, '')} {' '.join(line[start:end].split())}".strip()
     expected: dict[tuple[str, str], str] = {}
     for one in found:
-        text = f"{what_of(one, '')[0]} {parts(one)[1]} {one.actor}"
+        text = " ".join([what_of(one, "")[0], *filter(None, parts(one)[1:])])
         key = (one.package, one.environment)
         expected[key] = f"{expected.get(key, '')} {text}".strip()
     assert {key: text for key, text in shown.items() if text} == expected

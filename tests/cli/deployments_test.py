@@ -16,7 +16,7 @@ from support.terminals import on_terminal
 
 KEYS = [
     *("package", "environment", "release", "tags", "commit", "since", "status", "run_ref", "actor", "run", "reason"),
-    "past_gates",
+    *("past_gates", "hold"),
 ]
 CI = {
     "CIRCLECI": "true",
@@ -77,6 +77,7 @@ def test_what_is_deployed_since_when_and_by_whom(shop: Repo) -> None:
         "run": "https://ci.example/1",
         "reason": "the first",
         "past_gates": [],
+        "hold": None,
     }
     assert (failed["environment"], failed["status"], failed["release"]) == ("production", "failed", second)
     assert (failed["actor"], failed["run"], failed["reason"]) == ("local:test@example.com", None, None)

@@ -80,6 +80,7 @@ def test_it_is_named_wherever_it_is_told_what_was_deployed(shop: Repo) -> None:
 
 def test_the_page_shows_it(shop: Repo) -> None:
     shop.ocuroot("freeze", "-m", "incident", "production")
+    shop.ocuroot("hold", f"{SHOP}/@1", "-m", "it leaks")
     run = pending_run(shop, "production")
     start_as_others_do(shop, run)
     shop.ocuroot("run", "finish", run, "--status", "failed")
@@ -88,7 +89,7 @@ def test_the_page_shows_it(shop: Repo) -> None:
         text = browser.get("/timeline")
         if "History is being read" not in text:
             break
-    assert '<span class="tag warn">past gate production</span>' in text
+    assert '<span class="tag warn">past gate production</span> <span class="tag warn">though held</span>' in text
 
 
 def test_what_is_remembered_is_what_is_worked_out_anew(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...ledger.deployment import Deployment
     from ...ledger.deployment_history import Choice, Teller
     from ...ledger.events import Event
+    from ...ledger.held import Held
     from ...store.snapshot import Snapshot
     from ..context import Context
     from ..deployment_grid import Parts
@@ -135,7 +136,8 @@ def _parts(terminal: Terminal, one: Deployment, present: float) -> Parts:
     return (
         what_of(one, _COLOURS.get(one.status, _OTHERWISE)),
         _since(terminal, one.since, present),
-        _by(one.actor, one.past_gates),
+        one.actor,
+        _note(one.past_gates, one.held),
     )
 
 
@@ -149,14 +151,19 @@ def _row(terminal: Terminal, one: Deployment, present: float) -> list[Cell]:
         release,
         ",".join(one.tags) or one.commit[:10],
         _since(terminal, one.since, present),
-        _by(one.actor, one.past_gates),
+        _by(one.actor, _note(one.past_gates, one.held)),
     ]
 
 
-def _by(actor: str, past_gates: list[str] | None) -> str:
-    """By whom something was deployed, and which gates it was started past."""
+def _by(actor: str, note: str) -> str:
+    """By whom something was deployed, and what is to be said of that."""
+    return ", ".join(filter(None, (actor, note)))
+
+
+def _note(past_gates: list[str] | None, held: Held | None) -> str:
+    """Which gates something was started past, and that its release is held."""
     past = f"past gate {', '.join(past_gates)}" if past_gates else ""
-    return ", ".join(filter(None, (actor, past)))
+    return ", ".join(filter(None, (past, held.words if held is not None else "")))
 
 
 def _since(terminal: Terminal, moment: float | None, present: float) -> str:
@@ -182,8 +189,8 @@ def _show_history(
 
     terminal = context.terminal
     ledger = Ledger(snapshot)
-    teller = Teller(snapshot, context.settings.repository_or_none)
-    events = islice(choice.of(ledger), limit)
+    teller = Teller(snapshot, context.settings.repository_or_none, problems)
+    events = teller.in_batches(islice(choice.of(ledger), limit))
     terminal.start_pager()
     columns = [
         *(Column("time"), Column("package", may_cut=True), Column("environment"), Column("what"), Column("from")),
@@ -221,7 +228,7 @@ def _event_row(terminal: Terminal, event: Event, teller: Teller) -> list[Cell]:
         "" if event.type == DOWN else event.release.rpartition("/")[2],
         " ".join(steps) if between != (0, 0) else "0",
         "" if event.seconds is None else lasted(event.seconds),
-        _by(event.actor, teller.past_gates(event)),
+        _by(event.actor, _note(teller.past_gates(event), teller.held(event))),
         event.reason or event.run,
     ]
 
