@@ -21,6 +21,7 @@ from ..git.failures import (
     NO_PROGRAM,
     NO_REPOSITORY,
     SILENT,
+    UNFILTERED,
     UNREACHABLE,
     UNWANTED,
     TransportError,
@@ -43,17 +44,17 @@ if TYPE_CHECKING:
     from ..git.objects import Oid, Scope
     from ..git.remote_access import RemoteLocation
     from .base import Access
+    from .remote_filters import RemoteFilters
 
 _CHOSEN: Final = "ocuroot-branch"
 """The file that names the branch of a store whose branch nobody named, once it holds one."""
+_REFUSED: Final = "ocuroot-filters"
+"""The file that says which filters the server does not take, once it has refused one."""
 _TOP: Final = "tree:4"
 """The filter with which a tip is fetched: what every look-up needs first comes along with the commit."""
-_FILTERS: Final = {
-    "self": "--filter=tree:0",
-    "near": "--filter=tree:1",
-    "trees": "--filter=blob:none",
-    "all": "--no-filter",
-}
+_FILTERS: Final = {"self": "tree:0", "near": "tree:1", "trees": "blob:none", "all": None}
+_COMMITS: Final = "tree:0"
+"""The filter with which commits are fetched, or one object."""
 _LONGEST_TURN: Final = 10
 """How many times `ocuroot.timeout` another process may fetch into the cache: as long as a transfer may take."""
 _DEEPENED: Final = 100
@@ -86,6 +87,7 @@ class RemoteCache:
         self._timeout = timeout
         self._repository: Repository | None = None
         self._transport: Transport | None = None
+        self._filters: RemoteFilters | None = None
         self.needs_maintenance = False
         """Whether something was put into it since git last had a chance to tidy up."""
         self._is_deepened = False
@@ -166,16 +168,15 @@ class RemoteCache:
             def fetch() -> None:
                 nonlocal is_all
                 if besides is None or not is_all:
-                    self._fetch([branch], f"--filter={_TOP}", *depth)
+                    self._fetch([branch], *depth, filter=_TOP)
                     return
                 try:
-                    options = (f"--filter={_TOP}", *depth, "--prune")
-                    self._fetch([branch, besides], *options, most_tries=_TRIES_OF_ALL)
+                    self._fetch([branch, besides], *depth, "--prune", filter=_TOP, most_tries=_TRIES_OF_ALL)
                 except TransportError as error:
                     if error.kind in _OF_THE_REMOTE or _was_rewritten(error) or "find remote ref" in error.stderr:
                         raise
                     is_all = False
-                    self._fetch([branch], f"--filter={_TOP}", *depth)
+                    self._fetch([branch], *depth, filter=_TOP)
 
             try:
                 exists = self.transport.fetch_branch(self.reference, fetch)
@@ -231,24 +232,24 @@ class RemoteCache:
             raise Fatal(f"{self.where}: what is asked for was not fetched yet", hint="leave out --offline")
         with self.lock():
             try:
-                self._fetch([], _FILTERS[scope], wanted=oids)
+                self._fetch([], filter=_FILTERS[scope], wanted=oids)
             except TransportError as error:
                 if error.kind != UNWANTED:
                     raise
                 # A server that filters, but gives tips only: then all of it.
-                self._fetch([self.reference], "--refetch", "--no-filter", "--depth=1")
+                self._fetch([self.reference], "--refetch", "--depth=1")
         self.needs_maintenance = True
 
     def fetch_commits(self, oid: Oid) -> None:
         """Fetch a commit, all before it, and all that is in them."""
         with self.lock():
-            self._fetch([], "--no-filter", wanted=[oid])
+            self._fetch([], wanted=[oid])
         self.needs_maintenance = True
 
     def fetch_object(self, oid: Oid) -> None:
         """Fetch one object, without the trees and files that it leads to. Raises TransportError."""
         with self.lock():
-            self._fetch([], "--filter=tree:0", wanted=[oid])
+            self._fetch([], filter=_COMMITS, wanted=[oid])
         self.needs_maintenance = True
 
     def deepen(self) -> bool:
@@ -259,7 +260,7 @@ class RemoteCache:
         self._is_deepened = True
         with self.lock():
             # Not what the branch has gained meanwhile: git would take that for fetched, with its trees.
-            self._fetch([], f"--deepen={_DEEPENED}", "--filter=tree:0", wanted=[tip])
+            self._fetch([], f"--deepen={_DEEPENED}", filter=_COMMITS, wanted=[tip])
         self.repository.reopen()  # libgit2 reads once where history ends
         return True
 
@@ -269,7 +270,7 @@ class RemoteCache:
         if not is_shallow or self._access.offline:
             return False
         with self.lock():
-            self._fetch([self.reference], "--unshallow", "--filter=tree:0")
+            self._fetch([self.reference], "--unshallow", filter=_COMMITS)
         return True
 
     def fetch_branches(self) -> None:
@@ -278,10 +279,28 @@ class RemoteCache:
             self._fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"])
 
     def _fetch(
-        self, refspecs: list[str], *options: str, wanted: Sequence[Oid] = (), most_tries: int = MOST_TRIES
+        self,
+        refspecs: list[str],
+        *options: str,
+        filter: str | None = None,
+        wanted: Sequence[Oid] = (),
+        most_tries: int = MOST_TRIES,
     ) -> None:
-        """Fetch into the cache. To be called with the lock."""
-        self.transport.fetch(refspecs, *options, wanted=wanted, lock=self._held, most_tries=most_tries)
+        """Fetch into the cache, with the lock held; through the filter that comes nearest to `filter` (None: none)."""
+        filters = self._filters
+        if filters is None:
+            from .remote_filters import RemoteFilters  # late: some commands only know what a remote store is
+
+            filters = self._filters = RemoteFilters(os.path.join(self.path, _REFUSED))
+        while True:
+            through = filters.option(filter)
+            try:
+                return self.transport.fetch(
+                    refspecs, through, *options, wanted=wanted, lock=self._held, most_tries=most_tries
+                )
+            except TransportError as error:
+                if error.kind != UNFILTERED or not filters.note_refusal(error.stderr):
+                    raise
 
     # The repository itself
 

@@ -27,6 +27,7 @@ LOCKED: Final = "locked"
 POLICY: Final = "policy"
 REFUSED: Final = "refused"
 UNWANTED: Final = "unwanted"
+UNFILTERED: Final = "unfiltered"
 NOT_TOGETHER: Final = "not together"
 OTHER: Final = "other"
 
@@ -73,6 +74,15 @@ KINDS: Final = {
             "does not allow request for unadvertised object",
             "not our ref",
             "want without filter",
+        ),
+    ),
+    UNFILTERED: Kind(
+        "'{}' does not leave out what it is asked to",
+        STOP,
+        transfer=(
+            "tree filter allows max depth",
+            "filter 'tree' not supported",
+            "filter 'blob:none' not supported",
         ),
     ),
     NO_PROGRAM: Kind(

@@ -1,0 +1,56 @@
+"""Servers that take some of git's filters and refuse others, as large hosts do (design 8.4)."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from support.remote_stores import World
+
+APPROVAL = "web/-/p/+1/custom/approval"
+SETTINGS = {
+    "trees of no depth": ["tree.maxDepth=0"],
+    "blobs alone": ["allow=false", "blob:none.allow=true"],
+    "none": ["allow=false"],
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
+def test_a_filter_that_is_refused_is_asked_for_once(files: World, settings: list[str]) -> None:
+    bare = files.bare()
+    writer = files.clone("writer")
+    writer.ocuroot("init")
+    writer.ocuroot("set", APPROVAL, "ann")
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        bare.git("config", f"uploadpackfilter.{name}", value)
+    reader = files.clone("reader")
+    trace = files.top / "trace"
+    environ = {**os.environ, "GIT_TRACE_PACKET": str(trace)}
+
+    def refusals(*arguments: str) -> int:
+        trace.unlink(missing_ok=True)
+        reader.ocuroot(*arguments, env=environ)
+        lines = trace.read_text().splitlines()
+        return sum("fetch< ERR" in line for line in lines)
+
+    assert refusals("get", APPROVAL) in (1, 2)
+    writer.ocuroot("set", "web/-/p/+2/custom/approval", "bob")
+    assert refusals("get", "web/-/p/+2/custom/approval") == 0
+    assert refusals("set", "web/-/p/+3/custom/approval", "carol") == 0
+    assert refusals("log", APPROVAL) == 0
+    assert reader.ocuroot("match", "**") == writer.ocuroot("match", "**")
+    assert reader.ocuroot("get", APPROVAL) == '"ann"'
+
+
+def test_what_was_kept_of_refusals_may_be_anything(files: World) -> None:
+    bare = files.bare()
+    files.clone("writer").ocuroot("init")
+    bare.git("config", "uploadpackfilter.allow", "false")
+    reader = files.clone("reader")
+    assert reader.ocuroot("match", "**") == ""
+    kept = next((reader.path / ".git" / "ocuroot").glob("*.git/ocuroot-filters"))
+    assert kept.read_text() == "blob:none\ntree\n"
+    kept.write_bytes(b"depth \xb2\ndepth -1\nblob:none\n\0\n")
+    reader.ocuroot("set", APPROVAL, "1")
+    assert reader.ocuroot("get", APPROVAL) == '"1"'
