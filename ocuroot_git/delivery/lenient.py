@@ -273,11 +273,12 @@ def split_work(stored: str) -> tuple[str, str, str]:
 
     The marker says where the package's path ends, in which `call` and `deploy` are names like others.
     """
-    segments = stored.split("/")
-    at = next((number for number, segment in enumerate(segments) if segment.startswith(STATE)), len(segments))
-    if segments[at + 1 : at + 2] and segments[at + 1] in WORDS:
-        return "/".join(segments[: at + 1]), segments[at + 1], "/".join(segments[at + 2 :])
-    return stored, "", ""
+    start = 0 if stored.startswith(STATE) else stored.find(f"/{STATE}") + 1
+    end = stored.find("/", start)
+    if end < 0 or not stored.startswith(STATE, start):
+        return stored, "", ""
+    word, _, rest = stored[end + 1 :].partition("/")
+    return (stored[:end], word, rest) if word in WORDS else (stored, "", "")
 
 
 def _work(tree: StoreTree, word: str, name: str, node: Node) -> Work:

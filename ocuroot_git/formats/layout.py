@@ -311,6 +311,9 @@ class StoredObject:
         return StoredObject(self.kind, self.body, tuple(sorted(links)), self.body_type, self.others)
 
 
+_LINK_HEAD: Final = b'{\n  "kind": "link",\n  "body": "'
+_LINK_TAIL: Final = b'"\n}\n'
+
 # How the writers of stores begin the file of a document: then it is no link, and the rest need not be parsed.
 _DOCUMENT_STARTS: Final = (b'{\n  "kind": "ref",', b'{"kind":"ref",', b'{"kind": "ref",')
 
@@ -319,6 +322,13 @@ def link_target(data: bytes, path: str) -> str | None:
     """The target of the link that a file holds, or None where it holds a document. Raises Damaged."""
     if data.startswith(_DOCUMENT_STARTS):
         return None
+    # As `to_bytes` writes one: it is nearly always so.
+    if data.startswith(_LINK_HEAD) and data.endswith(_LINK_TAIL):
+        body = data[len(_LINK_HEAD) : -len(_LINK_TAIL)]
+        if 0 < len(body) <= LONGEST_READ and b"\\" not in body and b'"' not in body and body.isascii():
+            target = body.decode()
+            if target.isprintable():
+                return target
     return StoredObject.read(data, path).target
 
 

@@ -286,8 +286,8 @@ class Repository(TreeReader):
 
     def _read(self, oid: Any, what: str) -> Any:
         """An object by its id. Raises ObjectError, which says `what` cannot be read."""
-        path = self.loose_objects().cut_short(Oid(oid))
-        if path is not None:
+        loose = self.loose_objects()
+        if loose.are_there and (path := loose.cut_short(Oid(oid))) is not None:
             raise cut_short(f"cannot read {what} {oid}", path)
         try:
             try:

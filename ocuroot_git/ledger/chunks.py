@@ -56,9 +56,9 @@ KIND: Final = "events/4"
 
 _FEW: Final = 64
 """New commits that are read by themselves, where what comes after them is remembered; and not their whole stretch."""
-_MOST_TOGETHER: Final = 64
+_MOST_TOGETHER: Final = 128
 """Stretches that are read together, by two processes where there are two processors."""
-_PIECES: Final = 16
+_PIECES: Final = 4
 """Into how many pieces these are cut. The stretches of one follow each other; what was read for one serves all."""
 SLACK: Final = 1000
 """Commits in a row, all older than what is asked for, after which no newer one is expected."""

@@ -47,6 +47,7 @@ _FEW: Final = 4
 _TAIL: Final = f"/{OBJECT_FILE}"
 _RAW_TAIL: Final = _TAIL.encode()
 _STATUS: Final = b"/status/"
+_OVER: Final = tuple(f"/status/{status}{_TAIL}".encode() for status in _OUTCOMES)
 _LOGS: Final = f"/logs{_TAIL}".encode()
 _BELOW_DEPLOY: Final = f"/{DEPLOY}/".encode()
 _RELEASE: Final = f"/{STATE}".encode()
@@ -139,10 +140,9 @@ class EventReader:
         found = []
         later: set[str] = set()
         for at in numbers:
-            markers = past.markers[at]
-            if not markers:
+            if begun is None and not past.may_end(at):
                 continue
-            ended = _ended(markers)
+            ended = _ended(past.markers(at))
             if only is not None:
                 ended = {run: marker for run, marker in ended.items() if run in only}
                 only -= ended.keys()
@@ -160,7 +160,7 @@ class EventReader:
         """
         new = {
             run: (status, blob)
-            for letter, run, status, blob in past.markers[at]
+            for letter, run, status, blob in past.markers(at)
             if letter == b"A" and status in _BEGUN and run not in later
         }
         later |= new.keys()
@@ -270,7 +270,7 @@ class EventReader:
         Looked for where the run was there with no status at all, unless what it executed says that it was not over.
         Other programs write each document in a commit of its own, so that this alone does not say it.
         """
-        had_status = {run for letter, run, _, _ in past.markers[at] if letter == b"D"}
+        had_status = {run for letter, run, _, _ in past.markers(at) if letter == b"D"}
         odd = set(ended) - had_status
         parents = past.commits[at][1]
         if not odd or not parents:
@@ -336,7 +336,7 @@ class EventReader:
             if outcome == CANCELLED and began is None:
                 continue  # it was never begun
             took = None if began is None or ended_at is None else max(0.0, round(ended_at - began, 6))
-            type_ = lenient.text(lenient.fields(files.body(self._path(run), at)).get("type"))
+            type_ = files.text(self._path(run), at, "type")
             event = Event(
                 float(time),
                 package,
@@ -400,23 +400,34 @@ class EventReader:
         """The release that a link says is deployed, as a stored ref; empty for none."""
         target = past.files.target(self._path(link), at)
         release, word, _ = lenient.split_work(target)
-        if word != DEPLOY or lenient.fields(past.files.body(self._path(target), at)).get("type") == DOWN:
+        if word != DEPLOY or past.files.text(self._path(target), at, "type") == DOWN:
             return ""
         return release
 
     def _source(self, past: _Past, at: int, release: str) -> str:
         """The commit that a release is of; empty where that is not known."""
-        return lenient.line(lenient.fields(past.files.body(self._path(release), at)).get("commit"))
+        return lenient.line(past.files.text(self._path(release), at, "commit"))
 
 
 class _Past:
     """Commits that follow each other: what each changed of the markers of deployments, and the files at each."""
 
     def __init__(self, reader: EventReader, stretches: Sequence[Stretch]) -> None:
-        changes = reader.changes_in(stretches)
+        self._reader = reader
+        self._markers: dict[int, list[Marker]] = {}
+        self._changes = reader.changes_in(stretches)
         self.commits = [commit for stretch in stretches for commit in stretch.commits]
-        self.markers = [reader.markers_in(of_one) for of_one in changes]
-        self.files = reader.files_in([oid for oid, _ in self.commits], changes)
+        self.files = reader.files_in([oid for oid, _ in self.commits], self._changes)
+
+    def may_end(self, at: int) -> bool:
+        """Whether a commit gave anything a marker as one has that is over."""
+        return any(letter == b"A" and path.endswith(_OVER) for letter, _, _, path in self._changes[at])
+
+    def markers(self, at: int) -> list[Marker]:
+        """What a commit changed of the markers of deployments."""
+        if at not in self._markers:
+            self._markers[at] = self._reader.markers_in(self._changes[at])
+        return self._markers[at]
 
     def commit_at(self, at: int) -> Oid:
         """A commit by its number; the last is the parent of the oldest."""

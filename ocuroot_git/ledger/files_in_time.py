@@ -6,7 +6,10 @@ them. So few have to be looked for in the trees, and few blobs are read twice.
 
 from __future__ import annotations
 
-from ..formats.layout import Damaged, StoredObject
+from bisect import bisect_left
+
+from ..delivery import lenient
+from ..formats.layout import Damaged, StoredObject, link_target
 from ..git.objects import ObjectError, Oid
 from ..git.tree_changes import NONE
 
@@ -55,6 +58,7 @@ class FilesInTime:
         self._top = len(top)
         self._unchanged: dict[str, Blob] = {}
         self._bodies: dict[Oid, Document] = {}
+        self._texts: dict[tuple[Oid, str], str] = {}
         self._targets: dict[Oid, str] = {}
 
     def blob(self, path: str, at: int) -> Blob:
@@ -69,16 +73,24 @@ class FilesInTime:
             return self._unchanged[path]
         if not self._repository.has_harmless_names(path):
             return None
-        blob = next((new for number, _, new in changes if number >= at), changes[-1][1])
+        number = bisect_left(changes, (at,))
+        blob = changes[number][2] if number < len(changes) else changes[-1][1]
         return None if blob == NONE else Oid(blob.decode())
 
     def body(self, path: str, at: int) -> Document:
         """The document in a file; None where there is none, or it cannot be read."""
         blob = self.blob(path, at)
-        try:
-            return None if blob is None else self.body_of(blob)
-        except ObjectError:
-            return None
+        return None if blob is None else self._readable(blob)
+
+    def text(self, path: str, at: int, name: str) -> str:
+        """The text that the document in a file has in a field; empty for none. It is kept longer than the document."""
+        blob = self.blob(path, at)
+        if blob is None:
+            return ""
+        key = blob, name
+        if key not in self._texts:
+            self._texts[key] = lenient.text(lenient.fields(self._readable(blob)).get(name))
+        return self._texts[key]
 
     def body_of(self, blob: Oid) -> Document:
         """The document in a blob; None where it holds none. Raises ObjectError."""
@@ -91,6 +103,12 @@ class FilesInTime:
             except Damaged:
                 self._bodies[blob] = None
         return self._bodies[blob]
+
+    def _readable(self, blob: Oid) -> Document:
+        try:
+            return self.body_of(blob)
+        except ObjectError:
+            return None
 
     def target(self, path: str, at: int) -> str:
         """Where the link in a file leads, without the fragment; empty for none. Raises ObjectError."""
@@ -113,6 +131,6 @@ class FilesInTime:
 def target_of(data: bytes | None) -> str:
     """Where the link in the content of a file leads, without the fragment; empty for none."""
     try:
-        return (StoredObject.read(data, "").target or "").partition("#")[0] if data is not None else ""
+        return (link_target(data, "") or "").partition("#")[0] if data is not None else ""
     except Damaged:
         return ""
