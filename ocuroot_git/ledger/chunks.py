@@ -59,7 +59,8 @@ _FEW: Final = 64
 _MOST_TOGETHER: Final = 128
 """Stretches that are read together, by two processes where there are two processors."""
 _PIECES: Final = 4
-"""Into how many pieces these are cut. The stretches of one follow each other; what was read for one serves all."""
+"""Into how many pieces these are cut. What was read for one stretch of a piece serves all: more pieces read more twice,
+and with fewer one process waits longer for the other."""
 SLACK: Final = 1000
 """Commits in a row, all older than what is asked for, after which no newer one is expected."""
 
@@ -205,9 +206,9 @@ class Ledger:
             parts = form.read(self._reader, piece)
             return [f"{stretch.start} {part.to_bytes().hex()}" for stretch, part in zip(piece, parts)]
 
-        from ..store.forked_walk import in_pieces, in_two
+        from ..store.forked_walk import in_two
 
-        pieces = in_pieces(stretches, _PIECES)
+        pieces = _in_pieces(stretches)
         if len(pieces) > 1 and not self._reader.is_partial:
             results = in_two(pieces, read)
         else:
@@ -222,6 +223,17 @@ class Ledger:
             part = parts[stretch.start]
             self.is_cut = self.is_cut or part.is_cut
             yield part
+
+
+def _in_pieces(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
+    """Stretches in pieces of about as many commits each."""
+    total = sum(len(stretch.commits) for stretch in stretches)
+    pieces: list[list[Stretch]] = [[] for _ in range(_PIECES)]
+    before = 0
+    for stretch in stretches:
+        pieces[min(before * _PIECES // max(total, 1), _PIECES - 1)].append(stretch)
+        before += len(stretch.commits)
+    return [piece for piece in pieces if piece]
 
 
 class Chunks:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from ..backends.base import node_at
 from ..delivery import lenient
-from ..delivery.vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, FAILED, FAILED_RETRIED, PAUSED, RUNNING, UP
+from ..delivery.vocabulary import CANCELLED, COMPLETE, DEPLOY, DOWN, PAUSED, RUNNING, UP
 from ..formats.commit_message import agreed_origin, operations_of
-from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredObject, StoredRef, object_path
+from ..formats.layout import Damaged, StoredObject, StoredRef, object_path
 from ..formats.operation import Origin
 from ..formats.refs import STATE
 from ..formats.times import parse_seconds
@@ -23,6 +23,7 @@ from ..git.tree_changes import NONE
 from ..store.tree import StoreTree
 from .events import Chunk, Event
 from .files_in_time import FilesInTime, target_of
+from .markers import OUTCOMES, Markers, ended_in, may_end
 from .stretches import stretch_from
 
 TYPE_CHECKING = False
@@ -35,22 +36,12 @@ if TYPE_CHECKING:
     from ..git.objects import Commit
     from ..git.repository import Repository
     from ..git.tree_changes import FileChange, TreeChanges
+    from .markers import Ended, Marker
     from .stretches import Stretch
 
-    Marker = tuple[bytes, str, str, bytes]
-    """A letter (A, M, D, T), the run (a stored ref), the status, and the blob that says so after the commit."""
-
-_OUTCOMES: Final = {COMPLETE: COMPLETE, FAILED: FAILED, FAILED_RETRIED: FAILED, CANCELLED: CANCELLED}
 _BEGUN: Final = (RUNNING, PAUSED)
 _FEW: Final = 4
 """Commits that are compared here: to start git takes as long as that."""
-_TAIL: Final = f"/{OBJECT_FILE}"
-_RAW_TAIL: Final = _TAIL.encode()
-_STATUS: Final = b"/status/"
-_OVER: Final = tuple(f"/status/{status}{_TAIL}".encode() for status in _OUTCOMES)
-_LOGS: Final = f"/logs{_TAIL}".encode()
-_BELOW_DEPLOY: Final = f"/{DEPLOY}/".encode()
-_RELEASE: Final = f"/{STATE}".encode()
 
 
 class EventReader:
@@ -64,17 +55,7 @@ class EventReader:
         self._ends = repository.history_ends()
         self._is_cut = False
         """Whether what was looked for in the present stretch may lie beyond the end of what is here."""
-        head = f"{directory}{REFS}/".encode()
-
-        def is_wanted(path: bytes) -> bool:
-            """Whether a file may be that of a deployment, of a run of one, or of a release; logs tell nothing."""
-            if not (path.endswith(_RAW_TAIL) and path.startswith(head)):
-                return False
-            if path.endswith(_LOGS) and path[path.rfind(b"/", 0, -len(_LOGS)) + 1 : -len(_LOGS)].isdigit():
-                return False
-            return _BELOW_DEPLOY in path or path.startswith(_RELEASE, path.rfind(b"/", 0, -len(_RAW_TAIL)))
-
-        self._is_wanted = is_wanted
+        self.markers = Markers(layout, directory)
 
     @property
     def is_partial(self) -> bool:
@@ -142,7 +123,7 @@ class EventReader:
         for at in numbers:
             if begun is None and not past.may_end(at):
                 continue
-            ended = _ended(past.markers(at))
+            ended = ended_in(past.markers(at))
             if only is not None:
                 ended = {run: marker for run, marker in ended.items() if run in only}
                 only -= ended.keys()
@@ -184,25 +165,6 @@ class EventReader:
         except Damaged:
             return {}
 
-    def _marker(self, raw_path: bytes) -> tuple[str, str]:
-        """The run (a stored ref) and the status of a marker of a run of a deployment; empty texts for another path."""
-        path = raw_path.decode(errors="surrogateescape")
-        head, _, status = path[: -len(_TAIL)].rpartition("/status/")
-        segments = head.rsplit("/", 4)
-        if len(segments) != 5 or "/" in status or segments[2] != DEPLOY or not _is_number(segments[4]):
-            return "", ""
-        if self._layout.release_number(segments[1]) is None or not path.isprintable():
-            return "", ""
-        return head[len(self._directory) + len(REFS) + 1 :], status
-
-    def markers_in(self, changes: Sequence[FileChange]) -> list[Marker]:
-        """The changes of markers of runs of deployments, among those of all files."""
-        return [
-            (letter, *marker, new)
-            for letter, _, new, path in changes
-            if _STATUS in path and (marker := self._marker(path))[0]
-        ]
-
     def changes_in(self, stretches: Sequence[Stretch]) -> list[list[FileChange]]:
         """What each commit of stretches that follow each other changed of deployments; where objects have to be
         fetched, with all that is read of them. Raises ObjectError, GitError."""
@@ -220,9 +182,11 @@ class EventReader:
         steps = list(zip([*trees[1:], last], trees))
         if len(steps) <= _FEW and not self._repository.is_partial:
             return [self._compared(*step) for step in steps]
-        changes = list(self._changes.of(steps, self._is_wanted))
+        changes = list(self._changes.of(steps, self.markers.is_wanted))
         if self._repository.is_partial:
-            ended = [(oid, runs) for (oid, _), some in zip(commits, changes) if (runs := _ended(self.markers_in(some)))]
+            ended = [
+                (oid, runs) for (oid, _), some in zip(commits, changes) if (runs := ended_in(self.markers.among(some)))
+            ]
             prefetch_documents(self._repository, self._directory, dict(commits), ended, target_of)
         return changes
 
@@ -234,15 +198,13 @@ class EventReader:
         found = []
         for path, was, is_now in changed_files(files, files.tree(old) if old is not None else None, files.tree(new)):
             raw_path = path.encode(errors="surrogateescape")
-            if self._is_wanted(raw_path):
+            if self.markers.is_wanted(raw_path):
                 letter = b"A" if was is None else b"D" if is_now is None else b"M"
                 before, after = (NONE if node is None else files.oid(node).encode() for node in (was, is_now))
                 found.append((letter, before, after, raw_path))
         return sorted(found, key=lambda change: change[3])
 
-    def _events_of(
-        self, past: _Past, at: int, ended: dict[str, tuple[str, Oid]], only: set[str] | None, *, briefly: bool
-    ) -> list[Event]:
+    def _events_of(self, past: _Past, at: int, ended: Ended, only: set[str] | None, *, briefly: bool) -> list[Event]:
         """The events of the runs that ended in a commit, newest first; those of a merge as its other parents tell.
 
         Those that had ended before are told there; in `only` they stay to be looked for.
@@ -264,7 +226,7 @@ class EventReader:
             found = self._made(past, at, ended, briefly=briefly) + found
         return found
 
-    def _put_back(self, past: _Past, at: int, ended: dict[str, tuple[str, Oid]]) -> set[str]:
+    def _put_back(self, past: _Past, at: int, ended: Ended) -> set[str]:
         """Of the runs that ended in a commit those that had ended before: somebody took the marker away by hand.
 
         Looked for where the run was there with no status at all, unless what it executed says that it was not over.
@@ -282,14 +244,14 @@ class EventReader:
         if past.files.blob(self._path(run), at) is None:
             return False
         steps = self._steps(past, at, run)
-        return not steps or steps[-1]["status"] in _OUTCOMES
+        return not steps or steps[-1]["status"] in OUTCOMES
 
     def _not_ended(self, start: Oid, runs: set[str]) -> set[str]:
         """Which of some runs have ended neither in a commit nor in one before it."""
         missing = set(runs)
         for stretch in self._while_there(start, missing):
             for changes in self.changes_in([stretch]):
-                missing -= _ended(self.markers_in(changes)).keys()
+                missing -= ended_in(self.markers.among(changes)).keys()
         return missing
 
     def _while_there(self, start: Oid, runs: set[str]) -> Iterator[Stretch]:
@@ -306,7 +268,7 @@ class EventReader:
             at, most = stretch.next, min(2 * most, 1024)
 
     def _has_marker(self, tree: StoreTree, run: str, blob: Oid) -> bool:
-        return any(tree.oid(StoredRef(f"{run}/status/{status}")) == blob for status in _OUTCOMES)
+        return any(tree.oid(StoredRef(f"{run}/status/{status}")) == blob for status in OUTCOMES)
 
     def _search(self, start: Oid, runs: set[str], *, briefly: bool) -> list[Event]:
         """The events of some runs, which ended in a commit or in one before it."""
@@ -316,7 +278,7 @@ class EventReader:
             found += self._events(past, range(len(past.commits)), None, runs, briefly=briefly)
         return found
 
-    def _made(self, past: _Past, at: int, ended: dict[str, tuple[str, Oid]], *, briefly: bool) -> list[Event]:
+    def _made(self, past: _Past, at: int, ended: Ended, *, briefly: bool) -> list[Event]:
         """The events of the runs that ended in a commit that made them end."""
         files = past.files
         oid, parents = past.commits[at]
@@ -413,7 +375,7 @@ class _Past:
     """Commits that follow each other: what each changed of the markers of deployments, and the files at each."""
 
     def __init__(self, reader: EventReader, stretches: Sequence[Stretch]) -> None:
-        self._reader = reader
+        self._finder = reader.markers
         self._markers: dict[int, list[Marker]] = {}
         self._changes = reader.changes_in(stretches)
         self.commits = [commit for stretch in stretches for commit in stretch.commits]
@@ -421,31 +383,17 @@ class _Past:
 
     def may_end(self, at: int) -> bool:
         """Whether a commit gave anything a marker as one has that is over."""
-        return any(letter == b"A" and path.endswith(_OVER) for letter, _, _, path in self._changes[at])
+        return may_end(self._changes[at])
 
     def markers(self, at: int) -> list[Marker]:
         """What a commit changed of the markers of deployments."""
         if at not in self._markers:
-            self._markers[at] = self._reader.markers_in(self._changes[at])
+            self._markers[at] = self._finder.among(self._changes[at])
         return self._markers[at]
 
     def commit_at(self, at: int) -> Oid:
         """A commit by its number; the last is the parent of the oldest."""
         return self.commits[at][0] if at < len(self.commits) else self.commits[-1][1][0]
-
-
-def _ended(markers: Sequence[Marker]) -> dict[str, tuple[str, Oid]]:
-    """The runs that ended in a commit: the outcome of each, and the blob of the marker that says it."""
-    ended: dict[str, tuple[str, Oid]] = {}
-    had_ended = set()
-    for letter, run, status, new in markers:
-        if status not in _OUTCOMES:
-            continue
-        if letter == b"A":
-            ended[run] = _OUTCOMES[status], Oid(new.decode())
-        elif letter == b"D":
-            had_ended.add(run)  # what has failed and was retried since had ended before
-    return {run: marker for run, marker in ended.items() if run not in had_ended}
 
 
 def _origin(commit: Commit, marker: Fields) -> tuple[str, str, str]:
@@ -467,7 +415,3 @@ def _origin(commit: Commit, marker: Fields) -> tuple[str, str, str]:
     if reason is None:
         reason = Origin.kept(None, None, lenient.line(marker.get("reason"))).reason
     return lenient.line(actor), lenient.line(run), lenient.line(reason)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10
