@@ -10,7 +10,7 @@ Those of a store are spelled as it spells them: `…/@r1/task/build` in dialects
 from __future__ import annotations
 
 from ..formats.layout import work_type
-from ..formats.refs import INTENT, STATE, Ref
+from ..formats.refs import INTENT, STATE, Ref, number_in
 from .fields import Record
 from .vocabulary import CALL, DEPLOY, ModelError
 
@@ -106,14 +106,14 @@ def parse_work(ref: Ref | str) -> tuple[WorkRef, int | None]:
     """The work, and the number of the run if there is one, that a ref names. Raises ModelError."""
     parsed = Ref.parse(ref) if isinstance(ref, str) else ref
     name, _, rest = parsed.name.partition("/")
-    is_run = rest.isascii() and rest.isdigit()
-    if parsed.type not in (CALL, DEPLOY) or parsed.marker != STATE or (rest and not is_run):
+    number = number_in(rest)
+    if parsed.type not in (CALL, DEPLOY) or parsed.marker != STATE or (rest and number is None):
         raise ModelError(
             f"'{ref}' is neither work nor a run",
             hint="work is …/@1/call/build or …/@1/deploy/production, a run has a number after it",
         )
     release = str(parsed.replace(type="", name="", fragment=""))
-    return WorkRef(release, parsed.type, name), int(rest) if rest else None
+    return WorkRef(release, parsed.type, name), number
 
 
 def package_of(release: str) -> str:
@@ -123,8 +123,7 @@ def package_of(release: str) -> str:
 
 def release_number(release: str) -> int:
     """The number of a release, from its ref in any dialect; 0 for a tag."""
-    digits = release.rpartition("/")[2].removeprefix(STATE).removeprefix("r")
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
+    return number_in(release.rpartition("/")[2].removeprefix(STATE).removeprefix("r")) or 0
 
 
 def gate_ref(marker: str, name: str = "") -> str:

@@ -8,7 +8,7 @@ the run) among it.
 from __future__ import annotations
 
 from ..formats.layout import REFS, Damaged, StoredRef
-from ..formats.refs import STATE, version_key
+from ..formats.refs import STATE, number_in, version_key
 from ..git.objects import ObjectError
 from .fields import Record
 from .vocabulary import CALL, DEPLOY, PAUSED, PENDING, RUNNING
@@ -284,8 +284,9 @@ def split_work(stored: str) -> tuple[str, str, str]:
 def _work(tree: StoreTree, word: str, name: str, node: Node) -> Work:
     newest, of_newest = 0, node
     for child_name, child in _directories(tree, node):
-        if child_name.isascii() and child_name.isdigit() and int(child_name) > newest:
-            newest, of_newest = int(child_name), child
+        number = number_in(child_name)
+        if number is not None and number > newest:
+            newest, of_newest = number, child
     return Work(word, name, newest, _status(tree, of_newest))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..errors import Error, NotFound
 from ..formats.layout import object_path
 from ..formats.pruned import PrunedRecord, RecordError
-from ..formats.refs import STATE, Ref
+from ..formats.refs import STATE, Ref, number_in
 from .problems import BadDocument
 from .vocabulary import PRUNED
 
@@ -64,7 +64,9 @@ def entry_of(snapshot: Snapshot, ref: Ref, records: Records | None = None) -> Pr
 def number_of(ref: Ref, layout: Layout) -> int | None:
     """The number of the release that a ref is in, be it spelled as the store does or by digits alone; else None."""
     digits = ref.release
-    number = int(digits) if digits.isascii() and digits.isdigit() else layout.release_number(f"{STATE}{digits}")
+    number = number_in(digits)
+    if number is None:
+        number = layout.release_number(f"{STATE}{digits}")
     return number if number is not None and number < 10**9 else None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..errors import NotFound
 from ..formats.globs import escape
 from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredRef, edge_directories, object_path
-from ..formats.refs import INTENT, STATE, Ref
+from ..formats.refs import INTENT, STATE, Ref, number_in
 from . import index
 from .addresses import RunRef, WorkRef, environment_ref, parse_work, release_number
 from .model import Claim, Environment, Function, Run
@@ -141,7 +141,7 @@ def prefetch_work(tree: StoreTree, found: Iterable[str]) -> None:
         for word in tree.layout.work_types:
             for name in tree.names(f"{REFS}/{release}/{word}"):
                 work = f"{release}/{word}/{name}"
-                numbers = [one for one in tree.names(f"{REFS}/{work}") if one.isascii() and one.isdigit()]
+                numbers = [one for one in tree.names(f"{REFS}/{work}") if number_in(one) is not None]
                 run = f"{work}/{max(numbers, key=int)}" if numbers else work
                 for below in ("status", "functions"):
                     refs += [f"{run}/{below}/{one}" for one in tree.names(f"{REFS}/{run}/{below}")]

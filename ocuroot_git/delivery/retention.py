@@ -20,7 +20,7 @@ from ..formats.layout import (
     object_path,
     split_target,
 )
-from ..formats.refs import INTENT, STATE, Ref
+from ..formats.refs import INTENT, STATE, Ref, number_in
 from ..formats.times import parse_seconds
 from ..store.tree import Ties
 from . import failures, model, vocabulary
@@ -90,9 +90,9 @@ class OldRelease:
                 self.reasons.append(f"'{ref}' is to be looked at")
             elif below[:2] == ["custom", HOLD]:
                 self.reasons.append("it is held")
-            elif below[0] in _WORK and len(below) >= 3 and below[2].isascii() and below[2].isdigit():
+            elif below[0] in _WORK and len(below) >= 3 and (number := number_in(below[2])) is not None:
                 statuses = self._runs.setdefault(WorkRef(self.ref, _WORK[below[0]], below[1]), {})
-                of_run = statuses.setdefault(int(below[2]), set())
+                of_run = statuses.setdefault(number, set())
                 if below[3:4] == ["status"] and len(below) == 5:
                     of_run.add(below[4])
                     self._take_time(ref, data, wanted=with_times)

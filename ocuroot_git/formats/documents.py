@@ -198,7 +198,7 @@ def select(value: Document, fragment: str) -> Document:
     for key in split_fragment(fragment) if fragment else ():
         if isinstance(value, dict) and key in value:
             value = value[key]
-        elif isinstance(value, list) and key.isascii() and key.isdigit() and int(key[:20]) < len(value):
+        elif isinstance(value, list) and key.isascii() and key.isdigit() and len(key) < 20 and int(key) < len(value):
             value = value[int(key)]
         else:
             raise NoSuchPart(key)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ..errors import Fatal
 from .documents import MOST_NESTED, Document, DocumentError, dump, parse_bytes, to_bytes
-from .refs import INTENT, STATE, Ref
+from .refs import INTENT, STATE, Ref, number_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Layout:
     def release_number(self, segment: str) -> int | None:
         """The number of the release whose directory is called `segment` (`@12`, `@r12`), or None."""
         digits = segment.removeprefix("@" if self.dialect == 1 else "@r")
-        return int(digits) if digits != segment and digits.isascii() and digits.isdigit() else None
+        return number_in(digits) if digits != segment else None
 
     def release_segment(self, number: int) -> str:
         """The name of the directory of a numbered release."""

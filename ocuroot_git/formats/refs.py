@@ -321,6 +321,15 @@ def quoted(text: str) -> str:
     return "'" + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + "'"
 
 
+def number_in(name: str) -> int | None:
+    """The number that a name consists of, as those of runs; None for every other name.
+
+    Nor is it one where it has more digits than a segment of a ref: git's trees can hold such names, and Python refuses
+    to read thousands of digits.
+    """
+    return int(name) if name.isascii() and name.isdigit() and len(name) <= LONGEST_SEGMENT else None
+
+
 def version_key(ref: str) -> list[tuple[int, int, str]]:
     """A sort key by which runs of digits count as numbers: `@9` comes before `@10`."""
     key: list[tuple[int, int, str]] = []
@@ -328,7 +337,8 @@ def version_key(ref: str) -> list[tuple[int, int, str]]:
     for char in ref + "\0":
         digit = "0" <= char <= "9"
         if run and digit != (run[-1] in "0123456789"):
-            key.append((0, int(run), run) if run[0] in "0123456789" else (1, 0, run))
+            number = number_in(run)
+            key.append((1, 0, run) if number is None else (0, number, run))
             run = ""
         run += char
     key.append((1, 0, run))

@@ -30,3 +30,18 @@ def test_a_run_that_cannot_be_read_hides_no_other_deployment(repo: Repo, place: 
             assert done.returncode == 1 and "is left out" in done.stderr, (text, arguments, done.stderr)
             found = {one["package"]: one["status"] for one in map(json.loads, done.stdout.splitlines())}
             assert found == {"shop/-/api": "complete", "shop/-/web": "unreadable"}, (text, arguments)
+
+
+def test_a_name_of_thousands_of_digits_hides_nothing_else(store: Repo) -> None:
+    """Git's trees can hold it, and Python refuses to read it as a number."""
+    work, digits = "shop/-/web/@1/deploy/production", "9" * 4400
+    written = ['set shop/-/web/@1 {"package": {"phases": []}}', f'set {work}/1 {{"type": "up"}}']
+    written += [f"set {work}/1/status/complete {{}}", f"link shop/-/web/@/deploy/production {work}/1"]
+    store.ocuroot("update", "--stdin", input="".join(f"{line}\n" for line in written))
+    for name in (f"shop/-/web/@{digits}", f"{work}/{digits}", f"shop/-/web/@1/call/build/{digits}"):
+        put_file(store, f"refs/{name}/@object.json", '{"kind": "ref", "body": {"package": {}}}')
+    for words in ("status", "work list", "release list", "fsck", "prune --keep-releases=1 --dry-run", "diff"):
+        assert "unexpected" not in store.run(*words.split()).stderr, words
+    assert "shop/-/web" in store.run("deployments").stdout
+    done = store.run("watch", "--once", "--since", "0" * 40, "--format", "cdevents")
+    assert "service.deployed" in done.stdout and "unexpected" not in done.stderr
