@@ -126,13 +126,14 @@ class ChangeStream:
     def pending(self) -> Iterator[ChangedCommit]:
         """The commits after the positions, up to where the branches stand now: the oldest first.
 
-        Of two branches that which was committed first comes first; within each the order is that of its history.
+        Of two branches that which was committed first comes first, of the same second that of the first branch; within
+        each the order is that of its history. So it is the same wherever one goes on.
         Raises Rewritten, RemoteError, and StoreError for what is no store that we know.
         """
         ways = {branch: self._way(branch) for branch in self._sides}
         heads = {branch: head for branch, way in ways.items() if (head := next(way, None)) is not None}
         while heads:
-            branch = min(heads, key=lambda branch: heads[branch].commit.committer.time)
+            branch = min((one for one in ways if one in heads), key=lambda one: heads[one].commit.committer.time)
             yield heads.pop(branch)
             following = next(ways[branch], None)
             if following is not None:

@@ -7,6 +7,7 @@ import random
 import subprocess
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.original_stores import v3_branches, v3_combined
@@ -235,6 +236,25 @@ def test_state_and_intent_in_two_branches(repo: Repo) -> None:
     # A copy of the one branch in the other: each tells the refs of its own store.
     repo.git("branch", "-f", "state", "wanted")
     assert brief(after(repo)) == [("created", "+/custom/x"), ("updated", "+/custom/x")]
+
+
+def test_of_two_branches_the_rest_is_told_alike_from_wherever_one_goes_on(repo: Repo) -> None:
+    """Also of what was committed in the same second, as all of this store was."""
+    v3_branches(repo)
+
+    def order(known: Any = None) -> list[tuple[Oid, Any]]:
+        stream = stream_of(repo)
+        stream.begin([ZEROS], known)
+        found = []
+        for commit in stream.pending():
+            stream.passed(commit)
+            found.append((commit.commit.oid, dict(stream.positions)))
+        return found
+
+    whole = order()
+    assert len(whole) > 20
+    for number in range(0, len(whole), 5):
+        assert order(whole[number][1]) == whole[number + 1 :]
 
 
 @pytest.mark.parametrize("make", [v3_branches, v3_combined])
