@@ -14,11 +14,11 @@ from ..delivery.addresses import package_of, release_number
 from ..delivery.problems import BAD
 from ..delivery.queries import deployed
 from ..formats.layout import StoreError
-from ..formats.refs import Ref, RefError
+from ..formats.refs import STATE, Ref, RefError, number_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Final
 
     from ..delivery.addresses import RunRef
@@ -91,8 +91,9 @@ class _Translation:
                 content: Fields = {"pipelineName": package_of(release), "uri": _uri(change.ref)}
                 yield self._event(change, "pipelinerun", "queued", change.ref, change.ref, content)
         elif ref.type in (vocabulary.CALL, vocabulary.DEPLOY):
-            if names[2:3] == ["status"] and len(names) == 4 and change.change == "created":
-                yield from self._status(change, ref.type, names[0], names[3])
+            if len(names) == 4 and names[2] == "status" and change.change == "created":
+                if number_in(names[1]) is not None:
+                    yield from self._status(change, ref.type, names[0], names[3])
             elif ref.type == vocabulary.DEPLOY and len(names) == 1:
                 yield from self._service(change, package_of(release), ref.name)
 
@@ -105,26 +106,34 @@ class _Translation:
         stored_release = lenient.split_work(stored)[0]
         release = change.ref[: len(stored_release)]
         package = package_of(release)
-        yield from self._progress(change, stored_release, release, package)
+        yield from self._progress(change, stored_release, release, package, status)
         before = "" if change.stores.before is None else lenient.status_of(change.stores.before, stored)
         content: Fields = {"taskName": f"{kind}/{name}", "uri": _uri(run), "pipelineRun": {"id": release}}
         if status == vocabulary.RUNNING and before != vocabulary.PAUSED:
             yield self._event(change, "taskrun", "started", run, run, content)
-        if status in _OUTCOMES:
-            outcome = {**content, "outcome": _OUTCOMES[status]}
-            yield self._event(change, "taskrun", "finished", run, run, outcome)
+        if status != _outcome_of(change.stores.after, stored):
+            return
+        outcome = {**content, "outcome": _OUTCOMES[status]}
+        yield self._event(change, "taskrun", "finished", run, run, outcome)
         if status == vocabulary.COMPLETE and kind == vocabulary.CALL:
             output = lenient.output(lenient.body(change.stores.after, stored))
             for field, artifact in _artifacts(output, release):
-                about = f"{run}#{field}"
+                about = f"{run}#{_in_an_id(field)}"
                 yield self._event(change, "artifact", "published", about, artifact, {}, {"release": release})
 
-    def _progress(self, change: Change, stored: str, release: str, package: str) -> Iterator[Fields]:
-        """How far a release is, where a commit changed that: once for each."""
+    def _progress(self, change: Change, stored: str, release: str, package: str, status: str) -> Iterator[Fields]:
+        """How far a release is, where a commit changed that: once for each. A run of it has got a status.
+
+        The original takes a run's last marker away in one commit and makes the next in another. So a run without any
+        was running before it ended or paused, and waited before it ran.
+        """
         if release in self._releases:
             return
         self._releases.add(release)
-        before = "" if change.stores.before is None else _progress_of(change.stores.before, stored)[0]
+        has_run = status in _OUTCOMES or status == vocabulary.PAUSED
+        is_first = status in (vocabulary.PENDING, vocabulary.RUNNING)
+        unmarked = vocabulary.RUNNING if has_run else vocabulary.PENDING if is_first else status
+        before = "" if change.stores.before is None else _progress_of(change.stores.before, stored, unmarked)[0]
         now, failed, outcome = _progress_of(change.stores.after, stored)
         content: Fields = {"pipelineName": package, "uri": _uri(release)}
         if now == RUNNING != before or (now == FINISHED and before not in (RUNNING, FINISHED)):
@@ -140,8 +149,12 @@ class _Translation:
         if (package, name) in self._services:
             return
         self._services.add((package, name))
-        before, now = (_deployed(snapshot, package, name) for snapshot in (self._commit.before, self._commit.after))
-        if before == now:
+        try:
+            now = deployed(self._commit.after, package, name)
+        except (*BAD, StoreError):
+            return  # whether it was taken down, or which release there is, nobody can say
+        before, was_known = self._deployed_before(package, name)
+        if before == now and was_known:
             return
         content: Fields = {"environment": {"id": name}}
         more: Fields = {
@@ -157,6 +170,13 @@ class _Translation:
             what = "rolledback" if numbers[1] < numbers[0] else "upgraded"
         about = f"{package}/@/{vocabulary.DEPLOY}/{name}"
         yield self._event(change, "service", what, about, package, content, more)
+
+    def _deployed_before(self, package: str, name: str) -> tuple[RunRef | None, bool]:
+        """The run that was deployed before the commit, None for none; and whether that could be read."""
+        try:
+            return None if self._commit.before is None else deployed(self._commit.before, package, name), True
+        except (*BAD, StoreError):
+            return None, False
 
     def _event(
         self,
@@ -191,15 +211,16 @@ class _Translation:
         }
 
 
-def _progress_of(tree: StoreTree, release: str) -> tuple[str, list[str], str]:
+def _progress_of(tree: StoreTree, release: str, unmarked: str = vocabulary.PENDING) -> tuple[str, list[str], str]:
     """How far a release is (stored ref; empty: it has no work), what of its work failed, and its outcome.
 
     Work that was once completed is done: later runs of it, as those that take a deployment down, are runs of their own.
+    Work whose last run has no marker counts as `unmarked`.
     """
     statuses: dict[str, str] = {}
     for work in lenient.release(tree, release).work:
         is_done = lenient.body(tree, f"{release}/{work.below}") is not None
-        statuses[work.below] = vocabulary.COMPLETE if is_done else work.status
+        statuses[work.below] = vocabulary.COMPLETE if is_done else work.status or unmarked
     if not statuses:
         return "", [], ""
     if any(status in vocabulary.OPEN for status in statuses.values()):
@@ -207,17 +228,35 @@ def _progress_of(tree: StoreTree, release: str) -> tuple[str, list[str], str]:
         return RUNNING if is_begun else QUEUED, [], ""
     failed = [below for below, status in statuses.items() if status.startswith(vocabulary.FAILED)]
     is_cancelled = vocabulary.CANCELLED in statuses.values()
+    if not failed and not is_cancelled and _waits_for_work(tree, release, statuses):
+        return RUNNING, [], ""
     return FINISHED, failed, "failure" if failed else "cancel" if is_cancelled else "success"
 
 
-def _deployed(snapshot: Snapshot | None, package: str, name: str) -> RunRef | None:
-    """The run that is deployed in an environment; None also where that cannot be read."""
-    if snapshot is None:
-        return None
-    try:
-        return deployed(snapshot, package, name)
-    except (*BAD, StoreError):
-        return None
+def _waits_for_work(tree: StoreTree, release: str, known: Iterable[str]) -> bool:
+    """Whether a release defines work that is not there: the original makes it when all before it is complete."""
+    there = set()
+    for below in known:
+        word, _, name = below.partition("/")
+        there.add((vocabulary.DEPLOY if word == vocabulary.DEPLOY else vocabulary.CALL, name))
+    for _, specs in lenient.phases(lenient.body(tree, release)):
+        for spec in specs:
+            if spec.name and (spec.kind, spec.name) not in there:
+                return True
+            if spec.selector is not None and not any(kind == vocabulary.DEPLOY for kind, _ in there):
+                environments = (f"{STATE}/environment/{name}" for name in lenient.names(tree, f"{STATE}/environment"))
+                if any(spec.matches(lenient.body(tree, environment)) for environment in environments):
+                    return True
+    return False
+
+
+def _outcome_of(tree: StoreTree, run: str) -> str:
+    """The status by which a run (stored ref) has ended; empty where it has not.
+
+    Of several markers, as a crash can leave them, the same counts as everywhere: so no run ends twice in a commit.
+    """
+    found = lenient.names(tree, f"{run}/status")
+    return next((status for status in lenient.STATUSES if status in found and status in _OUTCOMES), "")
 
 
 def _artifact_of(tree: StoreTree, snapshot: Snapshot, release: str) -> str:
@@ -269,6 +308,11 @@ def _release_url(release: str) -> str:
     """A release of a package as a package URL."""
     words = [quote(word) for word in package_of(release).split("/") if word != "-"]
     return f"pkg:generic/{'/'.join(words)}@{release_number(release)}"
+
+
+def _in_an_id(field: str) -> str:
+    """A field of an output without what no id may hold, as its keys may; no two fields become the same."""
+    return field if field.isprintable() and "%" not in field else quote(field, safe="/~", errors="surrogatepass")
 
 
 def _uri(ref: str) -> str:

@@ -255,3 +255,65 @@ def test_documents_of_no_shape(store: Repo) -> None:
     store.ocuroot("update", "--stdin", input="set shop/-/web/@1/call/b/1/status/complete 1\nset shop/-/web/@1 []\n")
     store.ocuroot("update", "--stdin", input="link shop/-/web/@/deploy/x shop/-/web/@1\nset @/environment/x 1\n")
     assert "environment.created x" in brief(told(store))
+
+
+RUN = "shop/-/web/@1/call/build/1"
+
+
+def write(repo: Repo, *lines: str) -> None:
+    """One commit."""
+    repo.ocuroot("update", "--stdin", input="".join(f"{line}\n" for line in lines))
+
+
+def test_markers_that_are_moved_in_two_commits_tell_of_one_life(store: Repo) -> None:
+    """So the original does: between the two commits a run has no status."""
+    definition = 'set shop/-/web/@1 {"package": {"phases": []}}'
+    write(store, definition, f"set {RUN} {{}}", f"set {RUN}/status/pending {{}}")
+    for before, after in (("pending", "running"), ("running", "failed"), ("failed", "failed_retried")):
+        write(store, f"delete {RUN}/status/{before}")
+        write(store, f"set {RUN}/status/{after} {{}}")
+    assert brief(told(store)) == [
+        "pipelinerun.queued web/@1",
+        "pipelinerun.started web/@1",
+        "taskrun.started web/@1/call/build/1",
+        "taskrun.finished web/@1/call/build/1 failure",
+        "pipelinerun.finished web/@1 failure",
+    ]
+
+
+def test_a_release_has_not_ended_before_all_its_work_was_made(store: Repo) -> None:
+    """The original makes the work of a phase when the phase before is complete."""
+    definition = json.dumps({"package": package([call("build")], [deploy("production")])})
+    write(store, f"set shop/-/web/@1 {definition}", f"set {RUN}/status/complete {{}}")
+    assert "pipelinerun.finished web/@1 success" not in brief(told(store))
+    last = since(store, lambda: write(store, "set shop/-/web/@1/deploy/production/1/status/complete {}"))
+    assert brief(last)[-1] == "pipelinerun.finished web/@1 success"
+
+
+def test_a_run_ends_once_in_a_commit_and_ids_hold_nothing_odd(store: Repo) -> None:
+    keys = ["a\x07", "a%07", "\ud800", "\u2028", "", "~0/"]
+    lines = [f"set {RUN} {json.dumps({'output': dict.fromkeys(keys, DIGEST)})}"]
+    lines += [f"set {RUN}/status/{status} {{}}" for status in ("complete", "cancelled", "failed")]
+    lines += [f"set shop/-/web/@1/call/build/{name}/status/complete {{}}" for name in ("functions", "x")]
+    write(store, *lines)
+    found = told(store)
+    assert [line for line in brief(found) if line.startswith("taskrun")] == [
+        "taskrun.finished web/@1/call/build/1 failure"
+    ]
+    assert all(event["context"]["id"].isprintable() for event in found)
+    write(store, f"delete {RUN}/status/failed", f"delete {RUN}/status/complete", f"delete {RUN}/status/cancelled")
+    found = since(store, lambda: write(store, f"set {RUN}/status/complete {{}}"))
+    assert len([line for line in brief(found) if line.startswith("artifact")]) == len(keys)
+    assert all(event["context"]["id"].isprintable() for event in found)
+
+
+def test_nobody_says_that_a_package_is_gone_where_its_link_leads_nowhere(store: Repo) -> None:
+    work, link = "shop/-/web/@1/deploy/production", "shop/-/web/@/deploy/production"
+    write(store, f"set {work}/1 {{}}", f"set {work}/2 {{}}", "set @/custom/x 1", f"link {link} {work}/1")
+    for change in (f"link {link} @/custom/x", f"link {link} {work}/2", f"link {link} @/custom/x", f"delete {link}"):
+        write(store, change)
+    assert brief(told(store)) == [
+        "service.deployed web production",
+        "service.deployed web production",
+        "service.removed web production",
+    ]
