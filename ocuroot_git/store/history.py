@@ -302,6 +302,8 @@ def _wanted_changes(
                 yield letter, ref
         return
     for stored in wanted.only:
+        if not wanted.matches(shown(stored)):
+            continue  # in a store that spells intents as state, it is the other side's
         path = directory + object_path(stored)
         old, new = _file_at(files, before, path), _file_at(files, after, path)
         if old != new:

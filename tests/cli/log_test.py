@@ -125,3 +125,18 @@ def test_commits_of_logs_are_folded(store: Repo) -> None:
     assert len([line for line in store.ocuroot("log", "--oneline", "--run-logs").splitlines() if " log " in line]) == 3
     assert store.ocuroot("log", "-2", "--oneline").count("\n") == 2  # what is folded does not count
     assert sum('"run log"' in line for line in store.ocuroot("log", "--json").splitlines()) == 3
+
+
+@pytest.mark.parametrize("place", make.LAYOUTS)
+def test_state_and_its_intent_have_histories_of_their_own(repo: Repo, place: str) -> None:
+    """Also where a store spells both alike, and they are told apart by the branch or the directory."""
+    make.prepare_at(repo, place, "staging")
+    make.release(repo, make.package([make.deploy("staging")]))
+    repo.run("work", "any", "-q")
+    repo.ocuroot("delete", "-q", "shop/-/web/+/deploy/staging")
+    for marker, letters in (("@", ["A"]), ("+", ["D", "A"])):
+        ref = f"shop/-/web/{marker}/deploy/staging"
+        found = [json.loads(line) for line in repo.ocuroot("log", "--json", ref).splitlines()]
+        changes = [change for one in found for change in one["changes"] if marker in change["ref"]]
+        assert [one["status"] for one in changes if one["ref"] == ref] == letters
+        assert len(changes) == sum(len(one["changes"]) for one in found)
