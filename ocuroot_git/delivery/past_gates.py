@@ -1,5 +1,5 @@
 """Runs that were started past a closed gate, or of a release that was held, by a program that looks at neither
-(design 13): what `fsck` names.
+(design 13).
 
 Whoever reads judges, not who writes: each commit that set a deployment running is held against the gates and holds as
 they were in the commit before it, gates at the moment that the run names and at that of the commit.
@@ -8,16 +8,12 @@ they were in the commit before it, gates at the moment that the run names and at
 from __future__ import annotations
 
 from contextlib import suppress
-from itertools import islice
 
 from ..backends.base import Version, node_at
 from ..formats.commit_message import operations_of
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef, object_path
-from ..formats.times import format_seconds, parse_seconds
-from ..git.objects import ObjectError
-from ..git.program import GitError
-from ..store.fsck import Finding
-from ..store.history import changed_paths, commits
+from ..formats.times import parse_seconds
+from ..store.history import changed_paths
 from ..store.snapshot import Snapshot
 from .addresses import RunRef
 from .gates import Gates
@@ -29,84 +25,20 @@ from .vocabulary import APPROVE, COMPLETE, DEPLOY, FAILED, PAUSED, PENDING, RUNN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Final
 
-    from ..git.objects import Commit, Node, Oid
-    from ..git.repository import Repository
-    from ..git.tree_changes import FileChange
+    from ..git.objects import Commit, Node
     from .fields import Fields
     from .holds import Hold
 
-_BATCH: Final = 1024
-"""Commits that are compared at once."""
+    Marker = tuple[str, str, str]
+    """A letter as git's `--name-status` has it (A, M, D), the run (a stored ref), and the status that it says."""
+
 _BEGUN: Final = (RUNNING, PAUSED, COMPLETE, FAILED)
 """The statuses of which a run has one once it was started."""
 _MARKER: Final = "/status/"
 _MARKERS: Final = {f"{status}/{OBJECT_FILE}".encode() for status in _BEGUN}
-
-
-def starts_past_gates(snapshot: Snapshot, since: Snapshot | None = None) -> Iterator[Finding]:
-    """The runs that were started while a gate was closed to them, or their release was held, newest first; those after
-    `since`, where it is given.
-
-    No more is known than the history that is here tells. Where intents lie in another place, what state says counts.
-    """
-    backend, _ = snapshot.backend_of(snapshot.side("state"))
-    repository, tip = backend.repository, snapshot.version(backend).oid
-    if repository is None or tip is None:
-        return
-    last = since.version(backend).oid if since is not None else None
-    judge = StartJudge(snapshot)
-    for commit, started in _starting(snapshot, judge, repository, commits_until(repository, tip, last)):
-        before = repository.root(commit.parents[0])
-        at = f"it was started at {format_seconds(float(commit.committer.time))} (commit {commit.oid[:12]})"
-        for run, names in judge.passed(commit, before, started):
-            for name in names:
-                yield Finding("warning", run, f"{at} past gate '{name}'")
-        for run, hold in judge.held(commit, before, started):
-            yield Finding("warning", run, f"{at}, though its release was {hold.words}")
-
-
-def commits_until(repository: Repository, start: Oid, last: Oid | None) -> Iterator[Commit]:
-    """The commits from one to another, which is left out, whose parents are here; newest first."""
-    ends = repository.history_ends()
-    try:
-        for commit in commits(repository, start):
-            if commit.oid == last or commit.oid in ends or not commit.parents:
-                return
-            yield commit
-    except ObjectError:
-        return  # history cannot be read any further
-
-
-def _starting(
-    snapshot: Snapshot, judge: StartJudge, repository: Repository, found: Iterator[Commit]
-) -> Iterator[tuple[Commit, list[str]]]:
-    """Those of some commits that set deployments running, with the runs."""
-    changes = snapshot.surroundings.tree_changes(repository)
-    while batch := list(islice(found, _BATCH)):
-        steps = [(repository.header(commit.parents[0])[0], repository.oid(commit.root)) for commit in batch]
-        try:
-            compared = list(changes.of(steps, judge.is_marker))
-        except GitError:
-            yield from _starting_one_by_one(judge, repository, batch)
-            continue
-        for commit, files in zip(batch, compared, strict=True):
-            started = judge.started_by(repository.root(commit.parents[0]), files) if files else []
-            if started:
-                yield commit, started
-
-
-def _starting_one_by_one(
-    judge: StartJudge, repository: Repository, batch: Iterable[Commit]
-) -> Iterator[tuple[Commit, list[str]]]:
-    """As `_starting`, where some tree cannot be read and git compares nothing: but for what changed in that one."""
-    for commit in batch:
-        with suppress(ObjectError):
-            started = judge.started(repository.root(commit.parents[0]), commit.root)
-            if started:
-                yield commit, started
 
 
 class StartJudge:
@@ -135,24 +67,30 @@ class StartJudge:
 
     def started(self, before: Node, after: Node) -> list[str]:
         """The runs of deployments (stored refs) that are set running in one tree and were not in the one before."""
+        return self.begun(before, self.markers(before, after))
+
+    def markers(self, before: Node, after: Node) -> list[Marker]:
+        """The markers of runs of deployments that differ between two trees."""
         files = self._state.files
         heads = [node_at(files, root, self._directory + REFS) for root in (before, after)]
         changes = ((letter, f"{self._directory}{REFS}/{path}") for letter, path in changed_paths(files, *heads))
-        return self._begun(before, [one for one in changes if self.is_marker(one[1].encode(errors="surrogateescape"))])
+        return [
+            self.marker(letter, path)
+            for letter, path in changes
+            if self.is_marker(path.encode(errors="surrogateescape"))
+        ]
 
-    def started_by(self, before: Node, changes: Iterable[FileChange]) -> list[str]:
-        """The same, of the markers that changed after the tree before."""
-        return self._begun(
-            before, [(letter.decode(), path.decode(errors="surrogateescape")) for letter, _, _, path in changes]
-        )
+    def marker(self, letter: str, path: str) -> Marker:
+        """What has changed, by the letter and the path of the file of a marker."""
+        run, _, status = path.removesuffix(f"/{OBJECT_FILE}").rpartition(_MARKER)
+        return letter, run[len(self._directory) + len(REFS) + 1 :], status
 
-    def _begun(self, before: Node, changes: Sequence[tuple[str, str]]) -> list[str]:
+    def begun(self, before: Node, markers: Sequence[Marker]) -> list[str]:
         """The runs that have begun by changes of markers; they may be over as well by then.
 
         Other programs write each document in a commit of its own, so that a run may have no marker between two. One
         that is over was begun before, unless it was pending just now, or was not there at all.
         """
-        markers = [(letter, *self._run_of(path)) for letter, path in changes]
         had_begun = {run for letter, run, _ in markers if letter == "D"}
         found = []
         for letter, run, status in markers:
@@ -161,11 +99,6 @@ class StartJudge:
             if status == RUNNING or (run not in had_begun and self._had_not_begun(before, run)):
                 found.append(run)
         return found
-
-    def _run_of(self, path: str) -> tuple[str, str]:
-        """The run (a stored ref) and the status of a marker."""
-        run, _, status = path.removesuffix(f"/{OBJECT_FILE}").rpartition(_MARKER)
-        return run[len(self._directory) + len(REFS) + 1 :], status
 
     def _had_not_begun(self, before: Node, run: str) -> bool:
         def has(stored: str) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run(context: Context, *, at: str | None, since: str | None, json: bool) -> int:
     from ...delivery import live
     from ...delivery.check import check_model, inspect_releases
-    from ...delivery.past_gates import starts_past_gates
+    from ...delivery.check_history import check_history
     from ...store.combine import find_leftovers
 
     snapshot = context.snapshot(at)
@@ -47,7 +47,7 @@ def run(context: Context, *, at: str | None, since: str | None, json: bool) -> i
         which = f" among what changed since '{since}'" if since is not None else ""
         context.terminal.remark(f"{where}: checked {checker.documents} documents and {checker.links} links{which}")
     errors += _report(context, check_model(snapshot, certain, before), json=json)
-    errors += _report(context, starts_past_gates(snapshot, before), json=json)
+    errors += _report(context, check_history(snapshot, before), json=json)
     if at is None and not context.settings.offline:
         for backend in snapshot.versions:
             errors += _report(context, find_leftovers(snapshot, backend), json=json)
@@ -100,5 +100,6 @@ COMMAND = Command(
     common=READING,
     most=0,
     notes="A run that was started past a closed gate or of a held release, by a program that looks at neither, is a\n"
-    "warning. Exit status: 0, also where there are warnings only; 1 where there are errors.",
+    "warning, and so is a link that leads to something else than what was deployed last.\n"
+    "Exit status: 0, also where there are warnings only; 1 where there are errors.",
 )
