@@ -197,7 +197,12 @@ class _Surroundings:
         from .formats.ci_systems import run_of_environment
         from .formats.operation import Origin
 
-        return Origin.of(*run_of_environment(self._settings.environ), self.reason)
+        actor, run = run_of_environment(self._settings.environ)
+        if actor is None and "TEAMCITY_BUILD_PROPERTIES_FILE" in self._settings.environ:
+            from .config.teamcity import starter_of_build  # late: few jobs are of TeamCity
+
+            actor = starter_of_build(self._settings.environ)
+        return Origin.of(actor, run, self.reason)
 
     @property
     def tell(self) -> Callable[[str], None] | None:

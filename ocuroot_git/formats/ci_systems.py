@@ -157,7 +157,7 @@ SYSTEMS: Final = (
         "TeamCity",
         "teamcity",
         ("TEAMCITY_VERSION",),
-        (),  # it tells commands of no user, nor does the next
+        (),  # of users its files tell: `config.teamcity`
         ("{BUILD_URL}",),
         "TEAMCITY_BUILDCONF_NAME TEAMCITY_PROJECT_NAME BUILD_NUMBER BUILD_VCS_NUMBER",
     ),
@@ -165,7 +165,7 @@ SYSTEMS: Final = (
         "Travis CI",
         "travis",
         ("TRAVIS",),
-        (),
+        (),  # it tells of no user
         ("{TRAVIS_BUILD_WEB_URL}",),
         "TRAVIS_BRANCH TRAVIS_BUILD_ID TRAVIS_BUILD_NUMBER TRAVIS_COMMIT TRAVIS_JOB_ID TRAVIS_PULL_REQUEST "
         "TRAVIS_PULL_REQUEST_BRANCH TRAVIS_REPO_SLUG TRAVIS_TAG",
@@ -188,18 +188,25 @@ def variables_of_runs() -> frozenset[str]:
     return frozenset(("CI",)).union(*(system.tells for system in SYSTEMS))
 
 
+def system_of(environ: Mapping[str, str]) -> CiSystem | None:
+    """The CI system in a job of which an environment is; None for no known one.
+
+    Of systems that run in one another, the first in the table counts.
+    """
+    return next((system for system in SYSTEMS if system.runs_in(environ)), None)
+
+
 def run_of_environment(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
     """Who asked for the run of a CI system that an environment is of, as `github:ann`, and the run's URL.
 
-    Either is None where the environment does not say it, both where it is that of no known system. Of systems that run
-    in one another, the first in the table counts, for both.
+    Either is None where the environment does not say it, both where it is that of no known system.
     """
-    for system in SYSTEMS:
-        if system.runs_in(environ):
-            actors = filter(None, (environ.get(name, "").strip() for name in system.actors))
-            actor = next((f"{system.prefix}:{name}" for name in actors), None)
-            return actor, next(filter(None, (_filled(url, environ) for url in system.runs)), None)
-    return None, None
+    system = system_of(environ)
+    if system is None:
+        return None, None
+    actors = filter(None, (environ.get(name, "").strip() for name in system.actors))
+    actor = next((f"{system.prefix}:{name}" for name in actors), None)
+    return actor, next(filter(None, (_filled(url, environ) for url in system.runs)), None)
 
 
 def _is_set(environ: Mapping[str, str], name: str) -> bool:
