@@ -198,6 +198,8 @@ class _Survey:
         self.memory: Memory | None = None
         """What other processes know."""
         self.progress: Progress | None = None
+        self._has_all_trees = False
+        """Whether all trees were fetched together."""
         self.fills_index = False
         self.is_counting = False
         """Whether documents are counted; a summary without their number is as good as none then."""
@@ -225,6 +227,10 @@ class _Survey:
         while level:
             self._look_up(level)
             level = [directory for directory in level if directory.summary is None]
+            if level and not level[0].path and self._is_first():
+                for files, nodes in self._fetched(level):
+                    files.prefetch_below(nodes)
+                self._has_all_trees = True
             for files, nodes in self._fetched(level):
                 files.prefetch(nodes)
             unknown += level
@@ -232,6 +238,12 @@ class _Survey:
                 self._list(directory)
             level = [below for directory in level for below in directory.below]
         return unknown
+
+    def _is_first(self) -> bool:
+        """Whether a remote store is looked at for the first time, as nothing is remembered of any. Then hardly anything
+        of it is here, and all is asked for at once; later little has changed, and is asked for a level at a time."""
+        is_partial = any(tree is not None and tree.files.is_partial for tree in self.bases)
+        return is_partial and self.memory is not None and self.memory.has_yet_no(kind_of(self.bases))
 
     def _look_up(self, level: list[_Directory]) -> None:
         """Give those directories of a level their summaries of which they are known."""
@@ -303,7 +315,7 @@ class _Survey:
         for directory in packages:
             directory.summary = self._empty()
             directory.summary.unread.append(directory.path)
-        for files, nodes in self._fetched(known):
+        for files, nodes in self._fetched(known) if not self._has_all_trees else ():
             files.prefetch_below(nodes)
         prefetch_compared(self.bases, [directory.path for directory in known])
         large = self._large(known)

@@ -92,6 +92,12 @@ class Memory:
         )
         return counts
 
+    def has_yet_no(self, kind: str) -> bool:
+        """Whether there are no entries of a kind, and those that are put now will be there for whoever asks next."""
+        if not os.path.lexists(self.path):
+            return not self._is_useless and os.access(os.path.dirname(self.path), os.W_OK)
+        return kind not in self.kinds() and not (self._is_useless or self._is_read_only)
+
     @property
     def size(self) -> int:
         """How many bytes the file has; 0 where there is none."""

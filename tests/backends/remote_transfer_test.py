@@ -96,13 +96,22 @@ def test_what_there_is_to_do_is_asked_in_few_requests(daemon: World, workload: P
         steps = [f"set {name}/@{number}/custom/approval {number}\n" for name in names for number in range(1, 30)]
         writer.ocuroot("update", "--stdin", input="".join(steps))
         answers = []
-        for number, arguments in enumerate((["status"], ["work", "list"], ["diff"])):
+        every = ["match", "**/deploy/production"]
+        for number, arguments in enumerate((every, ["status"], ["work", "list"], ["diff"])):
             clone = daemon.clone(f"reader-{number}", url)
-            before = between.connections
+            before = between.bytes, between.connections
             done = clone.run(*arguments, "--json")
-            answers.append((arguments, between.connections - before, done.returncode))
+            answers.append((arguments, between.bytes - before[0], between.connections - before[1], done.returncode))
             assert done.stdout
-        assert all(connections < 25 for _, connections, _ in answers), answers
+        trees = answers.pop(0)[1]
+        assert all(connections < 10 for _, _, connections, _ in answers), answers
+        assert all(transferred < 1.05 * trees for _, transferred, _, _ in answers), (trees, answers)
+        # What has changed since is asked for, and not all of it once more.
+        writer.ocuroot("set", f"{names[0]}/+/custom/other", "1")
+        before = between.bytes, between.connections
+        assert clone.run("diff").stdout
+        assert between.bytes - before[0] < trees / 10
+        assert between.connections - before[1] < 12
 
 
 def test_many_refs_are_fetched_together(daemon: World, workload: Path) -> None:
