@@ -138,14 +138,15 @@ def prefetch_work(tree: StoreTree, found: Iterable[str]) -> None:
     refs = []
     for release in every:
         refs.append(release)
-        for word in tree.layout.work_types:
-            for name in tree.names(f"{REFS}/{release}/{word}"):
-                work = f"{release}/{word}/{name}"
-                numbers = [one for one in tree.names(f"{REFS}/{work}") if number_in(one) is not None]
-                run = f"{work}/{max(numbers, key=int)}" if numbers else work
-                for below in ("status", "functions"):
-                    refs += [f"{run}/{below}/{one}" for one in tree.names(f"{REFS}/{run}/{below}")]
-                refs.append(run)
+        with Problems().leave_out(release):  # whoever reads it says what is wrong with it
+            for word in tree.layout.work_types:
+                for name in tree.names(f"{REFS}/{release}/{word}"):
+                    work = f"{release}/{word}/{name}"
+                    numbers = [one for one in tree.names(f"{REFS}/{work}") if number_in(one) is not None]
+                    run = f"{work}/{max(numbers, key=int)}" if numbers else work
+                    for below in ("status", "functions"):
+                        refs += [f"{run}/{below}/{one}" for one in tree.names(f"{REFS}/{run}/{below}")]
+                    refs.append(run)
     from ..store.prefetch import prefetch_refs  # late: of a local store nothing is fetched
 
     prefetch_refs(tree, parsed_refs(refs))

@@ -23,6 +23,7 @@ from .queries import (
     last_runs_of,
     newest_release,
     packages,
+    prefetch_work,
     read_function,
     read_release,
     read_run,
@@ -223,6 +224,7 @@ def find(snapshot: Snapshot, text: str) -> str:
 
     Raises NotFound, ModelError; Fatal where several packages are in that directory.
     """
+    snapshot.prefetch([text])
     ref = snapshot.named(text)
     if ref.marker or ref.type or not ref.repo or not ref.path:
         return find_release(snapshot, text)
@@ -249,13 +251,27 @@ _MOST_NAMED: Final = 5
 
 def listing(snapshot: Snapshot, package: str, problems: Problems) -> list[Fields]:
     """The releases of a package, in order, with how their work stands."""
+    tree = state_tree(snapshot)
+    _prefetch(snapshot, [tree.layout.release(package, number) for number in tree.release_numbers(package)])
     found = []
     numbers = releases(snapshot, package, problems)
     for number in numbers:
-        release = state_tree(snapshot).layout.release(package, number)
+        release = tree.layout.release(package, number)
         with problems.leave_out(release):
             found.append(_line(snapshot, release, problems, newest=number == numbers[-1]))
     return found
+
+
+def _prefetch(snapshot: Snapshot, found: list[str]) -> None:
+    """Fetch what lines of releases are made of, together, where the store is partial."""
+    tree = state_tree(snapshot)
+    if tree.files.is_partial:
+        prefetch_work(tree, found)
+        commits = []
+        for release in found:
+            with Problems().leave_out(release):  # whoever reads it says what is wrong with it
+                commits += [f"{release}/commit/{name}" for name in tree.names(f"{REFS}/{release}/commit")]
+        snapshot.prefetch(commits)
 
 
 def _line(snapshot: Snapshot, release: str, problems: Problems, *, newest: bool) -> Fields:
@@ -284,8 +300,11 @@ def pipeline(snapshot: Snapshot, release: str, problems: Problems) -> Fields:
     `waits_for`, in words, where it is pending. Work that has no run yet has the status `none`, and `unknown` where its
     run cannot be read. Raises NotFound, and ModelError where it is the release that is bad.
     """
+    _prefetch(snapshot, [release])
     document = read_release(snapshot, release)
     known = environments(snapshot, problems)
+    package = addresses.package_of(release)
+    snapshot.prefetch([f"{package}/{STATE}", *(f"{package}/{STATE}/{DEPLOY}/{name}" for name in known)])
     shown = set()
     phases: list[Fields] = []
     for phase in document.package.phases:
@@ -296,7 +315,7 @@ def pipeline(snapshot: Snapshot, release: str, problems: Problems) -> Fields:
     if others:
         # Deployments to environments that are gone, or no longer have the attributes that the package asks for.
         phases.append({"name": "no longer wanted", "work": [_describe(snapshot, one, problems) for one in others]})
-    newest = snapshot.resolve(f"{addresses.package_of(release)}/{STATE}") == release
+    newest = snapshot.resolve(f"{package}/{STATE}") == release
     return {**_line(snapshot, release, problems, newest=newest), "phases": phases}
 
 

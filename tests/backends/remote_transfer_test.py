@@ -114,6 +114,18 @@ def test_what_there_is_to_do_is_asked_in_few_requests(daemon: World, workload: P
         assert between.connections - before[1] < 12
 
 
+def test_releases_are_listed_in_few_requests(daemon: World, workload: Path) -> None:
+    subprocess.run(["cp", "-r", str(workload), str(daemon.top / "served" / "store.git")], check=True)
+    package = "github.com/example/shop/-/services/service-0000/release.ocu.star"
+    local = Repo(daemon.top / "served" / "store.git")
+    with proxy(daemon.port) as between:
+        for number, (arguments, most) in enumerate([(("list", package), 8), (("show", f"{package}/@17"), 20)]):
+            clone = daemon.clone(f"reader-{number}", daemon.url(port=between.port))
+            before = between.connections
+            assert clone.ocuroot("release", *arguments, "--json") == local.ocuroot("release", *arguments, "--json")
+            assert between.connections - before <= most
+
+
 def test_many_refs_are_fetched_together(daemon: World, workload: Path) -> None:
     subprocess.run(["cp", "-r", str(workload), str(daemon.top / "served" / "store.git")], check=True)
     package = "github.com/example/shop/-/services/service-0000/release.ocu.star"
