@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from math import nan
 
+from ..backends.base import node_at
 from ..backends.remote import Remote
 from ..errors import NotFound
 from ..formats.commit_message import actor_of
@@ -17,7 +18,7 @@ from ..formats.layout import OBJECT_FILE, REFS, StoredRef, object_path
 from ..formats.refs import INTENT, Ref
 from ..formats.times import parse_seconds
 from ..git.objects import ObjectError
-from ..store.history import WRITE_AFTER, changing_commits
+from ..store.history import WRITE_AFTER, changed_files, changing_commits
 from .fields import Record
 from .problems import BAD
 from .queries import read_release
@@ -95,6 +96,29 @@ def approvals_of(snapshot: Snapshot, work: WorkRef, *, trusts: bool = False) -> 
     names = sorted(name for name in tree.names(f"{REFS}/{stored}") if name != OBJECT_FILE)
     actors = [name.replace("%2F", "/").replace("%25", "%") for name in names]
     return [_read(snapshot, work, actor, trusts=trusts) for actor in actors]
+
+
+def only_added(snapshot: Snapshot, work: WorkRef) -> bool:
+    """Whether all that was ever said of a release for an environment is there now, as it was said; false where the
+    history that is here does not tell."""
+    if not snapshot.has_intent():
+        return False
+    above = intent_of(work, "x")
+    backend, directory = snapshot.backend_of(snapshot.tree(above))
+    repository, tip = backend.repository, snapshot.version(backend).oid
+    if repository is None or tip is None or repository.is_partial or repository.history_ends():
+        return False
+    stored = snapshot.tree(above).layout.spellings(above)[0].rpartition("/")[0]
+    path = f"{directory}{REFS}/{stored}"
+    graph = snapshot.surroundings.commit_graph
+    try:
+        for commit, before in changing_commits(repository, tip, [path], graph=graph, write_after=WRITE_AFTER):
+            ends = [None if root is None else node_at(repository, root, path) for root in (before, commit.root)]
+            if any(letter != "A" for letter, _, _ in changed_files(repository, *ends)):
+                return False
+    except ObjectError:
+        return False
+    return True
 
 
 def _read(snapshot: Snapshot, work: WorkRef, actor: str, *, trusts: bool) -> Approval:

@@ -57,6 +57,9 @@ def check_history(snapshot: Snapshot, since: Snapshot | None = None) -> Iterator
         for run, names in judge.passed(commit, before, started):
             for name in names:
                 yield Finding("warning", run, f"{at} past gate '{name}'")
+        for run in judge.asked(commit, before, started):
+            for name in judge.unapproved(commit, before, run) or ():
+                yield Finding("warning", run, f"{at} past gate '{name}'")
         for run, hold in judge.held(commit, before, started):
             yield Finding("warning", run, f"{at}, though its release was {hold.words}")
     yield from ended.moved_links(snapshot)

@@ -126,6 +126,11 @@ class Gates:
         """
         return self._closed_for(work.package, work.name, work, type_) if work.kind == DEPLOY else []
 
+    def asks_for_approval(self, work: WorkRef) -> bool:
+        """Whether some gate of state asks at any time for approvals of what goes to where a release is deployed."""
+        where = self._where(work.name)
+        return any(gate.kind == APPROVE and gate.concerns(work.package, work.name, where) for gate in self.sides[0])
+
     def closures_at(self, name: str) -> list[Closure]:
         """Why deployments to an environment may not start, if only of some packages."""
         return self._closed_for(None, name)

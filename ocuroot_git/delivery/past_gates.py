@@ -16,6 +16,7 @@ from ..formats.times import parse_seconds
 from ..store.history import changed_paths
 from ..store.snapshot import Snapshot
 from .addresses import RunRef
+from .approvals import only_added
 from .gates import Gates
 from .gates_there import GatesThere
 from .holds import hold_on, may_lie_at
@@ -120,13 +121,36 @@ class StartJudge:
         started = self.started(before, commit.root) if started is None else started
         if not started or not self._gates.are_in(before):
             return
-        then = self._at(Version(commit.parents[0], before))
-        after = self._at(Version(commit.oid, commit.root))
+        then, after = self._around(commit, before)
         for ref in started:
             with suppress(*BAD):
                 names = self._passed_by(then, after, RunRef.parse(ref), commit)
                 if names:
                     yield ref, names
+
+    def asked(self, commit: Commit, before: Node, started: Sequence[str]) -> Iterator[str]:
+        """Of the runs that a commit set running those that needed approvals which lie in another place: `passed` does
+        not judge these, as the commit does not tell them."""
+        if self._knows_intents or not started or not self._gates.are_in(before):
+            return
+        gates = Gates(self._around(commit, before)[0], moments=[float(commit.committer.time)])
+        for ref in started:
+            with suppress(*BAD):
+                if gates.asks_for_approval(RunRef.parse(ref).work):
+                    yield ref
+
+    def unapproved(self, commit: Commit, before: Node, ref: str) -> list[str] | None:
+        """The names of the gates that asked for approvals which a run did not have when a commit set it running, where
+        these lie in another place; None where that is not known.
+
+        What is there now counts, at the moment that it names. It says nothing of then where any was changed since.
+        """
+        try:
+            run = RunRef.parse(ref)
+            names = self._passed_by(*self._around(commit, before), run, commit, of_approval=True)
+            return names if not names or only_added(self._snapshot, run.work) else None
+        except BAD:
+            return None
 
     def held(self, commit: Commit, before: Node, started: Sequence[str]) -> Iterator[tuple[str, Hold]]:
         """Of the runs that a commit set running those of releases that were held in the commit before, with the hold.
@@ -153,10 +177,16 @@ class StartJudge:
                 return True
         return False
 
+    def _around(self, commit: Commit, before: Node) -> tuple[Snapshot, Snapshot]:
+        """The stores before a commit of state, and after it."""
+        return self._at(Version(commit.parents[0], before)), self._at(Version(commit.oid, commit.root))
+
     def _at(self, version: Version) -> Snapshot:
         return Snapshot(self._snapshot.surroundings, {**self._snapshot.versions, self._backend: version})
 
-    def _passed_by(self, then: Snapshot, after: Snapshot, run: RunRef, commit: Commit) -> list[str]:
+    def _passed_by(
+        self, then: Snapshot, after: Snapshot, run: RunRef, commit: Commit, *, of_approval: bool = False
+    ) -> list[str]:
         """The names of the gates that were closed to a run, at the moment that it names and at that of the commit."""
         type_, history = read_run(after, run).type, read_function(after, run).history
         began = next((step for step in reversed(history) if step.get("status") == RUNNING), {})
@@ -165,7 +195,7 @@ class StartJudge:
         by = override.get("by") if isinstance(override, dict) else None
         by = by if by in _actors_of(commit) else None  # else anybody could write there whom a gate lets pass
         moments = {made, self._said(after, run, began) or made}
-        return sorted(set.intersection(*(self._closed(then, run, type_, one, by) for one in moments)))
+        return sorted(set.intersection(*(self._closed(then, run, type_, one, by, of_approval) for one in moments)))
 
     def _said(self, after: Snapshot, run: RunRef, began: Fields) -> float | None:
         """When a run began, as it says: where it is over by now, at the latest."""
@@ -173,11 +203,16 @@ class StartJudge:
         times = [one.get("time") for one in (markers[0], began, *markers[1:]) if isinstance(one, dict)]
         return next((moment for time in times if (moment := parse_seconds(time)) is not None), None)
 
-    def _closed(self, then: Snapshot, run: RunRef, type_: str, moment: float, by: object) -> set[str]:
-        """The names of the gates that were closed to a run at a moment, but for those that let `by` pass."""
+    def _closed(
+        self, then: Snapshot, run: RunRef, type_: str, moment: float, by: object, of_approval: bool
+    ) -> set[str]:
+        """The names of the gates that were closed to a run at a moment, but for those that let `by` pass.
+
+        Where intents lie in another place, of those gates that ask for approvals, or of the others.
+        """
         gates = Gates(then, moments=[moment], trusts=self._trusts)
         if not self._knows_intents:
-            gates.sides = [[gate for gate in gates.sides[0] if gate.kind != APPROVE]]
+            gates.sides = [[gate for gate in gates.sides[0] if (gate.kind == APPROVE) == of_approval]]
         return {closure.name for closure in gates.closures(run.work, type_) if by not in closure.actors}
 
 

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from ..delivery.past_gates import StartJudge
     from ..store.snapshot import Snapshot
 
-KIND: Final = "past-gates/2"
+KIND: Final = "past-gates/3"
 """Its number is raised whenever the meaning of what is remembered changes; what it depends on is added to it."""
 _END: Final = "\x1f"
 """Between a run and the names of gates: no ref holds it."""
+_ASKED: Final = "\x1e"
+"""Before the commit that began a run, among the names of gates: it needed approvals, which lie in another place."""
 _FEW: Final = 64
 """New commits that are judged by themselves, where what comes after them is remembered; and not their whole stretch."""
 
@@ -83,7 +85,25 @@ class GatePasses:
         """The names of the gates that a run (a stored ref) was started past; None where that is not known."""
         if self._found is None:
             self._found = self._all()
-        return self._found.get(run, None if self.is_cut else [])
+        found = self._found.get(run)
+        if found is None:
+            return None if self.is_cut else []
+        names = {name for name in found if not name.startswith(_ASKED)}
+        for begun_by in (mark[len(_ASKED) :] for mark in found if mark.startswith(_ASKED)):
+            unapproved = self._unapproved(Oid(begun_by), run)
+            if unapproved is None:
+                return sorted(names) or None
+            names.update(unapproved)
+        return sorted(names)
+
+    def _unapproved(self, begun_by: Oid, run: str) -> list[str] | None:
+        """The names of the gates of which a run had not the approvals; what there is elsewhere is never remembered."""
+        assert self._repository is not None
+        try:
+            commit = self._repository.commit(begun_by)
+            return self._judge.unapproved(commit, self._repository.root(commit.parents[0]), run)
+        except ObjectError:
+            return None
 
     def _all(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -181,8 +201,12 @@ class GatePasses:
             before = repository.root(parents[0]) if parents else None
             if before is None or not gates.are_in(before):
                 continue
-            for run, names in self._judge.passed(repository.commit(oid), before):
+            commit = repository.commit(oid)
+            started = self._judge.started(before, commit.root)
+            for run, names in self._judge.passed(commit, before, started):
                 runs[run] = sorted({*runs.get(run, ()), *names})
+            for run in self._judge.asked(commit, before, started):
+                runs[run] = [*runs.get(run, ()), f"{_ASKED}{oid}"]
         return runs
 
     def _prefetch(self, stretch: Stretch) -> None:

@@ -134,9 +134,9 @@ def test_what_is_remembered_is_what_is_worked_out_anew(
     judged = []
     passed = past_gates.StartJudge.passed
 
-    def noted(judge: past_gates.StartJudge, commit: Commit, before: Any) -> Iterator[tuple[str, list[str]]]:
+    def noted(judge: past_gates.StartJudge, commit: Commit, *others: Any) -> Iterator[tuple[str, list[str]]]:
         judged.append(commit.oid)
-        return passed(judge, commit, before)
+        return passed(judge, commit, *others)
 
     for number in (7, 8):
         with stores.transaction() as tx:
@@ -185,3 +185,33 @@ def test_approvals_are_taken_at_their_word_here_and_not_by_fsck(store: Repo) -> 
     history = [json.loads(line) for line in store.ocuroot("deployments", "--history", "--json").splitlines()]
     assert [one["past_gates"] for one in history] == [[], ["eyes"]]
     assert len(by_fsck(store)) == 2
+
+
+@pytest.mark.parametrize("place", ["two branches", "dialect 3"])
+def test_approvals_count_as_far_as_that_is_certain(repo: Repo, place: str) -> None:
+    prepare_at(repo, place, "production", "staging")
+    gate = {"kind": "approve", "environments": ["production"], "approvals": {"from": ["github:ann"]}}
+    repo.ocuroot("set", "-f=json", "+/custom/gate/eyes", json.dumps(gate))
+    repo.ocuroot("apply", "--all")
+    for number in (1, 2, 3):
+        release(repo, package([deploy("production"), deploy("staging")]))
+        if number > 1:
+            repo.ocuroot("approve", f"{SHOP}/@{number}", "--environment", "production", "-m", "seen", env=ANN)
+        for name in ("production", "staging"):
+            run = pending_run(repo, name)
+            start_as_others_do(repo, run)
+            repo.ocuroot("run", "finish", run, "--status", "complete")
+    # Of 1 there never was an approval; that of 2 was there. That of 3 is taken back: the history of state alone does
+    # not say whether it was there.
+    (of_3,) = repo.ocuroot("match", "--intent", "**/+*3/custom/approval/**").splitlines()
+    repo.ocuroot("delete", "-q", of_3)
+    lines = [json.loads(line) for line in repo.ocuroot("deployments", "--history", "--json").splitlines()]
+    found = {(one["environment"], one["release"][-1]): one["past_gates"] for one in lines}
+    assert found == {
+        **{("staging", number): [] for number in "123"},
+        ("production", "1"): ["eyes"],
+        ("production", "2"): [],
+        ("production", "3"): None if place == "two branches" else [],
+    }
+    (line,) = by_fsck(repo)
+    assert "1/deploy/production/1: it was started at " in line and line.endswith(" past gate 'eyes'")
