@@ -106,10 +106,15 @@ class _Translation:
         stored_release = lenient.split_work(stored)[0]
         release = change.ref[: len(stored_release)]
         package = package_of(release)
-        yield from self._progress(change, stored_release, release, package, status)
-        before = "" if change.stores.before is None else lenient.status_of(change.stores.before, stored)
+        was_paused = _was_paused(change.stores.before, stored)
+        # The original takes a run's marker away in one commit and makes the next in another. So a run without any was
+        # running before it ended or paused, and waited before it ran.
+        unmarked = vocabulary.RUNNING
+        if status not in (*_OUTCOMES, vocabulary.PAUSED) and not was_paused:
+            unmarked = vocabulary.PENDING if status in (vocabulary.PENDING, vocabulary.RUNNING) else status
+        yield from self._progress(change, stored_release, release, package, unmarked)
         content: Fields = {"taskName": f"{kind}/{name}", "uri": _uri(run), "pipelineRun": {"id": release}}
-        if status == vocabulary.RUNNING and before != vocabulary.PAUSED:
+        if status == vocabulary.RUNNING and not was_paused:
             yield self._event(change, "taskrun", "started", run, run, content)
         if status != _outcome_of(change.stores.after, stored):
             return
@@ -121,18 +126,14 @@ class _Translation:
                 about = f"{run}#{_in_an_id(field)}"
                 yield self._event(change, "artifact", "published", about, artifact, {}, {"release": release})
 
-    def _progress(self, change: Change, stored: str, release: str, package: str, status: str) -> Iterator[Fields]:
-        """How far a release is, where a commit changed that: once for each. A run of it has got a status.
+    def _progress(self, change: Change, stored: str, release: str, package: str, unmarked: str) -> Iterator[Fields]:
+        """How far a release is, where a commit changed that: once for each.
 
-        The original takes a run's last marker away in one commit and makes the next in another. So a run without any
-        was running before it ended or paused, and waited before it ran.
+        `unmarked` is how a run stood before that had no marker.
         """
         if release in self._releases:
             return
         self._releases.add(release)
-        has_run = status in _OUTCOMES or status == vocabulary.PAUSED
-        is_first = status in (vocabulary.PENDING, vocabulary.RUNNING)
-        unmarked = vocabulary.RUNNING if has_run else vocabulary.PENDING if is_first else status
         before = "" if change.stores.before is None else _progress_of(change.stores.before, stored, unmarked)[0]
         now, failed, outcome = _progress_of(change.stores.after, stored)
         content: Fields = {"pipelineName": package, "uri": _uri(release)}
@@ -248,6 +249,17 @@ def _waits_for_work(tree: StoreTree, release: str, known: Iterable[str]) -> bool
                 if any(spec.matches(lenient.body(tree, environment)) for environment in environments):
                     return True
     return False
+
+
+def _was_paused(tree: StoreTree | None, run: str) -> bool:
+    """Whether a run (stored ref) was paused, and so had begun, before it runs.
+
+    The original has taken the marker away by then: what was paused goes on with another function.
+    """
+    if tree is None:
+        return False
+    status = lenient.status_of(tree, run)
+    return status == vocabulary.PAUSED or (not status and len(lenient.functions_of(tree, run)) > 1)
 
 
 def _outcome_of(tree: StoreTree, run: str) -> str:

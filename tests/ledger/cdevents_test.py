@@ -281,6 +281,20 @@ def test_markers_that_are_moved_in_two_commits_tell_of_one_life(store: Repo) -> 
     ]
 
 
+def test_what_goes_on_after_a_pause_does_not_start_again(store: Repo) -> None:
+    function = {"fn": {"name": "build"}}
+    for functions in ([function], [function, function]):
+        write(store, f"set {RUN} {json.dumps({'functions': functions})}")
+        write(store, f"set {RUN}/status/running {{}}")
+        write(store, f"delete {RUN}/status/running")
+        write(store, f"set {RUN}/status/paused {{}}")
+        write(store, f"delete {RUN}/status/paused")
+    assert [line for line in brief(told(store)) if "started" in line] == [
+        "pipelinerun.started web/@1",
+        "taskrun.started web/@1/call/build/1",
+    ]
+
+
 def test_a_release_has_not_ended_before_all_its_work_was_made(store: Repo) -> None:
     """The original makes the work of a phase when the phase before is complete."""
     definition = json.dumps({"package": package([call("build")], [deploy("production")])})
