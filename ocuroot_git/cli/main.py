@@ -112,6 +112,8 @@ def load(name: str) -> Command | Group:
 def _dispatch(words: list[str], terminal: Terminal, environ: Mapping[str, str]) -> int:
     from .options import leading
 
+    if words[:1] == ["help"] and len(words) > 1:
+        words = [*words[1:], "--help"]
     found: Command | Group | None = None
     try:
         front = leading(words)
@@ -164,7 +166,8 @@ def _run(command: Command, parsed: Parsed, terminal: Terminal, environ: Mapping[
 
 def _overview() -> str:
     lines = [f"{_USAGE}", "The state of software delivery, kept in git.", ""]
-    lines += [f"   {name:<9} {summary}" for name, summary in COMMANDS.items()]
+    width = max(map(len, COMMANDS))
+    lines += [f"   {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
     lines += ["", "'git ocuroot <command> -h' shows the options of one, 'git help ocuroot' the manual page."]
     return "\n".join(lines) + "\n"
 

@@ -51,6 +51,8 @@ def test_of_a_run_of_work_and_of_a_release(made: Repo) -> None:
     assert made.ocuroot("logs", f"{WEB}/@1/call/test/1") == f"try 1\n{THREE}"
     assert made.ocuroot("logs", f"{WEB}/@1/call/test") == f"try 2\n{THREE}"
     assert made.ocuroot("logs", f"{WEB}/@1/call/unstarted") == ""
+    said = on_terminal(made, "logs", f"{WEB}/@1/call/unstarted", GIT_PAGER="cat")
+    assert said == f"{WEB}/@1/call/unstarted/1: pending; it has printed nothing\n"
     assert made.ocuroot("logs", f"{WEB}/@").split("\n") == [
         f"==> {BUILD}/1 (complete) <==", "one", "two", "three", "wrong", "",
         f"==> {WEB}/@1/call/lint/1 (failed) <==", "untidy", KILLED, "",

@@ -23,6 +23,15 @@ def test_usage(command: str) -> None:
     assert (done_long.returncode, done_long.stdout, done_long.stderr) == (0, done.stdout, "")
 
 
+@pytest.mark.parametrize("words", [["blame"], ["incident", "open"], ["-q", "work", "any"]])
+def test_help_of_a_command(words: list[str]) -> None:
+    asked = run_program("help", *words)
+    done = run_program(*words, "--help")
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, done.stdout, "") and "usage: " in asked.stdout
+    wrong = run_program("help", "blmae")
+    assert wrong.returncode == 129 and "did you mean 'blame'?" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "status"), [(["-h"], 0), (["--help"], 0), (["help"], 0), ([], 129), (["state"], 129)]
 )

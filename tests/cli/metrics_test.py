@@ -197,6 +197,8 @@ def test_a_table_for_people(shop: Repo) -> None:
     assert len(shown) == 2 and all(len(line) <= 120 for line in shown)
     assert "33.3 %" in shown[1] and "unknown" not in shown[1]
     narrow = on_terminal(shop, "metrics", "--by=package", COLUMNS="40", NO_COLOR="1", GIT_PAGER="cat")
+    none = on_terminal(shop, "metrics", "--explain", "--until=2001-01-01", GIT_PAGER="cat")
+    assert none == "nothing was deployed\n" and shop.ocuroot("metrics", "--explain", "--until=2001-01-01") == ""
     assert "33.3 %" in narrow and all(len(line) <= 40 for line in narrow.splitlines())
     row = shop.ocuroot("metrics", f"--until={_text(START + 11 * DAY + 7200)}").split("\t")
     assert row[:2] == ["5", "0.50"] and row[4:] == ["33.3 %", "12 min 30 s", "14 min 30 s", "33.3 %"]

@@ -41,6 +41,8 @@ def run(
         if is_release and not json:
             printer.title(printed, is_first=number == 0)
         printer.show(printed, entries, last)
+        if not entries and not is_release and context.terminal.is_interactive:
+            context.terminal.remark(f"{_standing(printed)}; it has printed nothing")
     return 0
 
 
@@ -60,8 +62,12 @@ def _follow(context: Context, printed: Printed, printer: _Printer, last: int | N
         return 128 + stop.signal
     if printed.status == COMPLETE:
         return 0
-    context.terminal.remark(f"{printed.ref}: {printed.status or 'it has no status'}")
+    context.terminal.remark(_standing(printed))
     return 1
+
+
+def _standing(printed: Printed) -> str:
+    return f"{printed.ref}: {printed.status or 'it has no status'}"
 
 
 class _Printer:

@@ -142,7 +142,10 @@ def _explain(terminal: Terminal, every: list[Attempt], *, json: bool) -> None:
         assert event is not None
         where = [terminal.name(event.package), terminal.name(event.environment), event.release.rpartition("/")[2]]
         rows.append([terminal.time(int(event.time)), *where, event.commit[:10], in_words(one)])
-    terminal.table(columns, rows)
+    if rows or not terminal.is_interactive:
+        terminal.table(columns, rows)
+    else:
+        terminal.remark("nothing was deployed")
 
 
 COMMAND = Command(
