@@ -15,7 +15,7 @@ are remembered, so that a name met again costs one dictionary look-up.
 from __future__ import annotations
 
 from ..errors import Fatal
-from .refs import LONGEST_SEGMENT
+from .refs import INTENT, LONGEST_SEGMENT, STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ class Glob:
 class State:
     """Where a match stands between two characters. The same position is always the same object."""
 
-    __slots__ = ("_automaton", "_chars", "_literals", "_segments", "_slash", "absorbs", "accepts", "dead", "positions")
+    __slots__ = (
+        *("_automaton", "_chars", "_ends_unmarked", "_literals", "_segments", "_slash"),
+        *("absorbs", "accepts", "dead", "positions"),
+    )
 
     accepts: bool
     """Whether the text may end here."""
@@ -81,6 +84,7 @@ class State:
         self._segments: dict[str, State] = {}
         self._slash: State | None = None
         self._literals: tuple[str, ...] | bool | None = False
+        self._ends_unmarked: bool | None = None
         self.positions = positions
         self.accepts = automaton.final in positions
         self.dead = not positions
@@ -111,6 +115,12 @@ class State:
             names: set[str] = set()
             self._literals = tuple(sorted(names)) if self._spell("", names) else None
         return self._literals
+
+    def ends_unmarked(self) -> bool:
+        """Whether something can match from here, the start of a segment, in which no segment begins with a marker."""
+        if self._ends_unmarked is None:
+            self._ends_unmarked = self._automaton.ends_unmarked(self.positions)
+        return self._ends_unmarked
 
     def _spell(self, name: str, names: set[str]) -> bool:
         if name and (self.accepts or not self.slash().dead):
@@ -178,6 +188,27 @@ class _Automaton:
             elif (kind, content) != ("char", "/"):
                 return False
         return looping == positions
+
+    def ends_unmarked(self, positions: frozenset[int]) -> bool:
+        """Whether the end is reached from some positions at the start of a segment, if none begins with a marker.
+
+        True as well in a few cases where that is not so: of a class, it is not asked which characters are in it.
+        """
+        todo = [(position, True) for position in positions]
+        seen = set(todo)
+        while todo:
+            position, is_start = todo.pop()
+            move = self.moves[position]
+            if move is None:
+                return True  # the end: other positions without a move are in no closure
+            (kind, content), target = move
+            if kind == "char" and is_start and content in (STATE, INTENT):
+                continue
+            starts = {kind == "char" and content == "/"} if kind != "any" else {True, False}
+            after = {(reached, start) for reached in self.closure((target,)) for start in starts} - seen
+            seen |= after
+            todo += after
+        return False
 
     def literal_chars(self, positions: frozenset[int]) -> list[str] | None:
         """The characters but `/` that lead on from here, or None where a wildcard does."""

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     They take effect in their order."""
 
     class Step(Protocol):
-        """What a walk wants of a directory: whether its own file, and what below it, by name (None: do not enter)."""
+        """What a walk wants of a directory: whether its own file, and what below it, by name (None: do not enter); and
+        what to fetch of it where it is not here."""
 
         wanted: bool
         literals: tuple[str, ...] | None
-        is_endless: bool
+        scope: Scope
 
         def __getitem__(self, name: str, /) -> Step | None: ...
 

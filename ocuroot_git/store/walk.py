@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..backends.base import Files, Node
     from ..formats.globs import Glob
     from ..formats.layout import ShownRef, Side
-    from ..git.objects import Directory
+    from ..git.objects import Directory, Scope
     from .forked_walk import Progress
     from .memory import Memory
     from .steps import Step
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WIDE: Final = 2000
 """Directories of one level from which on a walk is a large one: worth preparing for, and sharing."""
+_SCOPES: Final[tuple[Scope, ...]] = ("trees", "self", "near")
 
 
 class Entry:
@@ -141,9 +142,8 @@ class _Walk:
         return self._files.walk(todo, then, OBJECT_FILE)  # type: ignore[return-value]
 
     def _fetch(self) -> None:
-        """Fetch what is to be visited in two batches: what is needed whole, with all trees below it, and the rest."""
+        """Fetch what is to be visited in few batches: what is needed whole with all trees below it, and the rest."""
         is_wide = len(self._todo) >= _WIDE
-        whole = [node for node, _, step in self._todo if is_wide or step.is_endless]
-        self._files.prefetch(whole, "trees")
-        if not is_wide:
-            self._files.prefetch(node for node, _, step in self._todo if not step.is_endless)
+        for scope in _SCOPES:
+            nodes = [node for node, _, step in self._todo if ("trees" if is_wide else step.scope) == scope]
+            self._files.prefetch(nodes, scope)

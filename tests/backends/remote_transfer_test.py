@@ -53,6 +53,10 @@ def test_little_is_transferred(daemon: World, workload: Path) -> None:
         everything, connections = transferred(daemon.clone("walker", url), "match", "**/deploy/production")
         assert everything < whole
         assert connections < 15
+        # A ref has one marker: to see where the newest releases are, none of the others is fetched.
+        newest, connections = transferred(daemon.clone("chooser", url), "match", "**/@/deploy/production")
+        assert newest < everything / 20
+        assert connections < 9
 
 
 def test_what_is_deployed_takes_little_more_than_the_way_to_it(daemon: World, workload: Path, tmp_path: Path) -> None:
