@@ -19,7 +19,8 @@ HIDDEN: Final = "***"
 _SECRET: Final = r"key|tok[ei]n|secret|passw|passphrase|pwd|sig|auth(?!or\b)|cred|sess|jwt|bearer|private|access|sas"
 """What the name of a parameter holds whose value is a secret: `access_key`, `private_token`, `X-Amz-Signature`."""
 _HEADERS: Final = ("token", "secret", "passwd", "password", "api-key", "apikey", "cookie", "authorization")
-_URL: Final = r"(?<![\w+.-])([A-Za-z][\w+.-]{0,40})://((?:(?![A-Za-z][\w+.-]{0,40}://)"
+_URL: Final = r"([A-Za-z][A-Za-z\d+.-]{0,40})://((?:(?![A-Za-z][A-Za-z\d+.-]{0,40}://)"
+"""A scheme, whatever is written before it without a space, and what comes up to the next one."""
 _KEEPS_USER: Final = ("ssh", "git", "git+ssh", "ssh+git", "file")
 """Schemes whose user is a name, and decides which repository is meant (`~`). Of others it may be a token."""
 _QUOTES: Final = "'\".,:;)]"

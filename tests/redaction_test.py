@@ -56,6 +56,12 @@ def test_a_text_is_redacted(url: str) -> None:
     assert redact(texts[0]).endswith("': The requested URL returned error: 403")
 
 
+@pytest.mark.parametrize("before", ["é", "__", "x" * 70, "1+", "(", "a=", "http://h/"])
+def test_a_url_is_redacted_whatever_is_written_before_it(before: str) -> None:
+    shown = redact(f"{before}https://job:{SECRET}@127.0.0.1:1/r.git")
+    assert SECRET not in shown and shown.startswith(before) and shown.endswith("@127.0.0.1:1/r.git")
+
+
 @pytest.mark.parametrize("url", URLS)
 def test_a_name_holds_no_secret(url: str) -> None:
     assert SECRET not in without_secrets(url)
