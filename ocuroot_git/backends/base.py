@@ -51,10 +51,22 @@ if TYPE_CHECKING:
         turn: float
         """How many seconds the last try took that began with a fetch."""
         is_crowded: bool
-        """Whether changes of others waited when we wrote last."""
+        """Whether changes of others waited when we wrote last, and no more than one push makes."""
 
         def waiting(self) -> dict[str, bytes]:
-            """The texts of the changes that wait, by name, the oldest first; of very many only the first."""
+            """The texts of the changes that wait, by name, of those that are in view."""
+
+        def in_view(self, names: Iterable[str]) -> list[str]:
+            """Those of some changes that one push looks at: of very many those that began the last, which come first.
+
+            Whatever was put there in masses is older than what somebody lets wait now.
+            """
+
+        def pass_over(self, names: Iterable[str]) -> None:
+            """Take note that some changes cannot be made, as it seems, and that it is no use to wait for them."""
+
+        def is_passed_over(self, name: str) -> bool:
+            """Whether that was noted of a change."""
 
         def crowded_version(self) -> Version | None:
             """What was known of the branch a moment ago, if many wrote to it; else None."""

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         def object_writer(self) -> ObjectWriter: ...
         def read(self) -> Version: ...
         def known_version(self) -> Version: ...
+        def known(self) -> Oid | None: ...
         @property
         def is_fresh(self) -> bool: ...
         def ask_again(self) -> None: ...
@@ -66,10 +67,12 @@ _TAKING_BACK: Final = (0.2, 0.5, 1.0)
 """Seconds to wait before a change that could not be taken back is tried to be taken back again."""
 _MOST_LOOKED_AT: Final = 256
 _MOST_READ: Final = 8 << 20
-"""How many changes that wait one push looks at, the oldest first, and how many bytes of them.
+"""How many changes that wait one push looks at, those that began the last, and how many bytes of them.
 
 Four times as many as it makes: whoever fills an outbox with what is none keeps others from combining, and no more.
 """
+_MOST_CLEARED: Final = 64
+"""Leftovers that one process takes out."""
 _FARTHEST: Final = 5000
 """Commits that are looked at for an operation that waits: far more than there are made while one may wait."""
 
@@ -84,9 +87,13 @@ class Outbox:
         """The ids of the changes that were seen, by name. A name is given once, and never leads to anything else."""
         self._stuck: set[str] = set()
         """Changes that could not be taken out, though nothing stood in the way of the branch."""
+        self._passed_over: set[str] = set()
+        """What cannot be made, as it seems, so that nobody is to wait for it."""
         self._read_in: LocalRemote | None = None
         """Where it was read at the last contact, if that was not what git has fetched."""
         self._seen: list[str] | None = None
+        self._first_tip: Oid | None = None
+        """Where the branch stood at the first contact, before we wrote to it."""
         self.turn = 0.0
         self.is_crowded = False
         self.is_refused = False
@@ -101,43 +108,66 @@ class Outbox:
         found: dict[str, bytes] = {}
         if self.is_refused:
             return found
-        repository = self._read_in or self._remote.repository
+        self._passed_over.intersection_update(self._names())
         left = _MOST_READ
-        for name in [name for name in self._names() if _may_wait(self.began(name))][:_MOST_LOOKED_AT]:
-            oid = repository.target(self._prefix + name)
-            text = repository.small_blob(oid, MOST_BYTES) if oid is not None else None
+        for name in self.in_view(self._names()):
+            oid = self._oid(name)
+            text = self._repository.small_blob(oid, MOST_BYTES) if oid is not None else None
             left -= len(text or b"")
             if left < 0:
                 break
-            if oid is not None and text is not None:
+            if oid is None or text is None:
+                self._passed_over.add(name)
+            else:
                 self._oids[name], found[name] = oid, text
         return found
+
+    def in_view(self, names: Iterable[str]) -> list[str]:
+        now = time.time()
+        ages = {name: abs(now - self.began(name)) for name in names}
+        may_wait = [name for name, age in ages.items() if age < LONGEST_WAIT]
+        return sorted(may_wait, key=lambda name: ages[name])[:_MOST_LOOKED_AT]
+
+    def pass_over(self, names: Iterable[str]) -> None:
+        self._passed_over.update(names)
+
+    def is_passed_over(self, name: str) -> bool:
+        return name in self._passed_over
+
+    @property
+    def _repository(self) -> LocalRemote | Repository:
+        """Where the outbox was read at the last contact."""
+        return self._read_in or self._remote.repository
+
+    def _oid(self, name: str) -> Oid | None:
+        return self._repository.target(self._prefix + name)
 
     def _names(self) -> list[str]:
         """The names of what lay in the outbox at the last contact, the oldest first."""
         if self._seen is None:
-            references = (self._read_in or self._remote.repository).references(self._prefix)
+            references = self._repository.references(self._prefix)
             self._seen = [name for name in (name.removeprefix(self._prefix) for name in references) if _is_name(name)]
         return self._seen
 
     def crowded_version(self) -> Version | None:
         if self.is_refused or not self.is_crowded or not self._remote.is_fresh:
             return None
-        is_crowded = any(abs(time.time() - self.began(name)) < LATELY for name in self._names())
+        names = set(self._names()) - self._passed_over
+        is_crowded = any(abs(time.time() - self.began(name)) < LATELY for name in names)
         return self._remote.known_version() if is_crowded else None
 
     def note_contact(self, remote: LocalRemote | None) -> None:
         """Take note that it was fetched anew, or (`remote`) that it can be read where it lies."""
         self._seen = None
         self._read_in = remote
+        self._first_tip = self._first_tip or self._remote.known()
 
     def note_taken_out(self, names: Sequence[str]) -> None:
         """Take note that some changes went out of it with a push of ours."""
         self._seen = [name for name in self._names() if name not in names]
 
     def is_there(self, name: str) -> bool:
-        read_in = self._read_in or self._remote.repository
-        return not self.is_refused and read_in.target(self._prefix + name) is not None
+        return not self.is_refused and self._oid(name) is not None
 
     def refreshed(self) -> dict[str, bytes | None]:
         self._remote.ask_again()
@@ -252,6 +282,24 @@ class Outbox:
     def give_up(self) -> None:
         self.is_refused = True
 
+    def clear(self) -> None:
+        """Take out what nobody can make any more, since it has waited for longer than anything may; some of it at once.
+
+        By our clock and by that of whoever wrote to the branch before us, lest one wrong clock clears all away.
+        """
+        if self.is_refused or self._first_tip is None:
+            return
+        try:
+            now = min(time.time(), self._remote.repository.header(self._first_tip)[2])
+            ours = [name for name in self._names() if _is_new_name(name)]
+            old = [name for name in ours if self.began(name) < now - LONGEST_WAIT][:_MOST_CLEARED]
+            oids = {name: self._oid(name) for name in old}
+            leases = {self._prefix + name: oid for name, oid in oids.items() if oid is not None}
+            if leases:
+                self._remote.transport.push("", next(iter(leases)), delete=leases)
+        except Error:
+            pass  # what was to be written is: whoever writes next tries this again
+
     def leases(self, names: Iterable[str]) -> dict[str, Oid]:
         """The references of changes that wait, with the ids at which they must stand to go."""
         return {self._prefix + name: self._oids[name] for name in names}
@@ -294,9 +342,9 @@ def _is_name(name: str) -> bool:
     return 0 < len(name) <= _LONGEST_NAME and _NAME.issuperset(name)
 
 
-def _may_wait(began: float) -> bool:
-    """Whether what began to wait then can wait still, by whatever clock: nothing does so for longer than a day."""
-    return abs(time.time() - began) < LONGEST_WAIT
+def _is_new_name(name: str) -> bool:
+    """Whether `new_name` gives such names."""
+    return [len(part) for part in name.split("-")] == [12, 16]
 
 
 class Push:

@@ -298,6 +298,8 @@ class Remote:
         self.committer.drop()
 
     def maintain(self) -> None:
+        if self._cache.needs_maintenance and self._outbox is not None:
+            self._outbox.clear()
         self._cache.maintain()
 
     def push(self, old: Oid | None, new: Oid, reason: str, spent: Sequence[str] = ()) -> None:

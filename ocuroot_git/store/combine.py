@@ -52,13 +52,12 @@ def write(
     """
     outbox, version = backend.outbox, snapshot.version(backend)
     others = _others(outbox, retry, snapshot, backend) if outbox is not None else {}
-    before_us = len(others)
-    is_crowded = outbox is not None and any(abs(time.time() - outbox.began(name)) < LATELY for name in others)
     if outbox is not None:
-        outbox.is_crowded = is_crowded
+        lately = [name for name in _before_us(outbox, others) if abs(time.time() - outbox.began(name)) < LATELY]
+        outbox.is_crowded = 0 < len(lately) <= MOST_AT_ONCE  # more may be what nobody can make, or nobody waits for
     # To race with who makes those would be in the way of all.
-    is_better_left_to_them = is_crowded and retry.tries == 1
-    if is_better_left_to_them and _let_wait(retry, snapshot, transaction, backend, result, before_us=before_us):
+    is_better_left_to_them = outbox is not None and outbox.is_crowded and retry.tries == 1
+    if is_better_left_to_them and _let_wait(retry, snapshot, transaction, backend, result, before_us=len(others)):
         raise _not_yet(backend)
     if not push.add(files, message):
         return
@@ -76,6 +75,7 @@ def write(
         push.send(f"ocuroot: {message.partition(chr(10))[0]}")
     except RefMoved as moved:
         if moved.refusal is None:
+            before_us = len(_before_us(outbox, others)) if outbox is not None else 0
             _let_wait(retry, snapshot, transaction, backend, result, before_us=before_us)
         raise
     retry.end_waiting()
@@ -190,8 +190,13 @@ def _change_of(retry: Retry, snapshot: Snapshot, transaction: Transaction, backe
 # What waits of others
 
 
+def _before_us(outbox: Outbox, others: Iterable[str]) -> list[str]:
+    """Those of some changes that somebody may make, as far as is known."""
+    return [name for name in others if not outbox.is_passed_over(name)]
+
+
 def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, backend: Backend) -> dict[str, WaitingChange]:
-    """The changes of others that wait and may be made, if what they read is still so; by name, the oldest first.
+    """The changes of others that wait and may be made, if what they read is still so; by name.
 
     Raises RefMoved where ours is not among those that wait, for the first time.
     """
@@ -217,13 +222,17 @@ def _others(outbox: Outbox, retry: Retry, snapshot: Snapshot, backend: Backend) 
             change = WaitingChange.read(text)
             change.check_files(directories)
         except BadChange:
-            continue  # `fsck` names it
+            outbox.pass_over([name])  # `fsck` names it
+            continue
         reads += len(change.objects) + len(change.names)
         if reads > MOST_READ_AT_ONCE:
             break
         if change.waits_at(time.time()):
             found[name] = change
-    return found
+        else:
+            outbox.pass_over([name])
+    # In the order in which they came; of more than one push makes the newest, whose writers live, if any does.
+    return dict(sorted(found.items())) if len(found) <= MOST_AT_ONCE else found
 
 
 def _make_others(
@@ -231,6 +240,7 @@ def _make_others(
 ) -> None:
     """Make the changes of others on top of a push, each in a commit of its own."""
     history = outbox.history(tip, {Oid(change.base) for change in others.values()})
+    outbox.pass_over(name for name, change in others.items() if Oid(change.base) not in history)
     others = {name: change for name, change in others.items() if Oid(change.base) in history}
     _prefetch(backend, push, others.values())
     made = {own}
@@ -238,9 +248,13 @@ def _make_others(
         operation = change.operation.name
         if operation in history[Oid(change.base)]:
             push.take_out(name)  # it was made: a server that was killed has left it there
-        elif operation not in made and len(made) <= MOST_AT_ONCE and _make(push, backend, change):
+        elif operation in made or len(made) > MOST_AT_ONCE:
+            continue
+        elif _make(push, backend, change):
             push.take_out(name)
             made.add(operation)
+        else:
+            outbox.pass_over([name])  # until its writer has run it again, and lets it wait under another name
 
 
 def _make(push: Push, backend: Backend, change: WaitingChange) -> bool:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _MOST_IN_VAIN: Final = 4
 """How often the branch may stand still while a change waits for others: then they may have been killed."""
+_MOST_LEFT_BEHIND: Final = 3
+"""How often the branch may move while a change stays in the outbox: then it seems that nobody can make it.
+
+Whoever moves it makes all that he can, and those in one outbox are hardly ever more than three such pushes make.
+"""
 _FIRST_LOOK: Final = 1.5
 _LATER_LOOKS: Final = 0.7
 """How long to wait before a look at what became of a change that waits, at least: in times of how long a try took.
@@ -193,13 +198,15 @@ class Retry:
     def _wait_for_turn(self) -> None:
         """Wait until the change that waits is made by somebody else, or is the first that waits, so that we make all.
 
-        To try before would only be in the way. But where nothing goes on, those before it may have been killed.
+        To try before would only be in the way. But where nothing goes on, those before it may have been killed; and
+        anybody may put there what cannot be made.
         """
         from random import random
 
         outbox = self.backend.outbox if self.backend is not None else None
         tip: Oid | None = None
         in_vain = 0
+        left_behind: dict[str, int] = {}
         share = _FIRST_LOOK
         while outbox is not None and in_vain <= _MOST_IN_VAIN:
             time.sleep(self._took * (0.1 + 0.2 * random() if self._before_us == 0 else share + random()))
@@ -213,7 +220,11 @@ class Retry:
             if self.waiting is None or self.waiting not in names:
                 return
             since = outbox.began(self.waiting) - LATELY
-            self._before_us = sum(name < self.waiting and outbox.began(name) > since for name in names)
+            before_us = {name for name in outbox.in_view(names) if name < self.waiting and outbox.began(name) > since}
+            if now != tip:
+                left_behind = {name: left_behind.get(name, -1) + 1 for name in before_us}
+                outbox.pass_over(name for name, times in left_behind.items() if times == _MOST_LEFT_BEHIND)
+            self._before_us = sum(not outbox.is_passed_over(name) for name in before_us)
             if self._before_us == 0:
                 return
             in_vain = in_vain + 1 if now == tip else 0

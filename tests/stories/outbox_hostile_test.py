@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 
+import pytest
 from support.contended import OUTBOX, Contended, value
 from support.remote_stores import operations
 
@@ -144,6 +146,61 @@ def test_an_outbox_that_is_full_of_what_nobody_can_make(contended: Contended) ->
     two.ocuroot("set", "+/custom/b", "2")
     assert (value(two, "+/custom/b"), contended.waited()) == ("2", 2)
     assert contended.waiting() == [f"{OUTBOX}state/0", *names]
+
+
+def put_many(contended: Contended, content: object, began: float, count: int) -> list[str]:
+    """Let the same wait under many names, of which the first began so many seconds ago."""
+    blob = contended.bare.git("rev-parse", contended.put(content))
+    contended.bare.git("update-ref", "-d", f"{OUTBOX}state/01a215a0c6cc-0123456789abcdef")
+    first = int((time.time() - began) * 1000)
+    names = [f"{OUTBOX}state/{first + number:012x}-{number:016x}" for number in range(count)]
+    contended.bare.git("update-ref", "--stdin", input="".join(f"create {name} {blob}\n" for name in names))
+    return names
+
+
+@pytest.mark.parametrize("what", ["no JSON", "unknown base", "no longer so"])
+def test_nobody_waits_for_the_many_that_nobody_can_make(contended: Contended, what: str) -> None:
+    """They were put there just now, before ours: whoever has lost a race still pushes next, and makes what is real."""
+    one, two = contended.clone("one"), contended.clone("two")
+    left = contended.leave(one, "set", "+/custom/a", "1")
+    text = contended.text(left)
+    if what == "no longer so":
+        junk: object = {**text, "objects": dict.fromkeys(dict(text["objects"]), "1" * 40)}  # type: ignore[call-overload]
+    else:
+        junk = hostile(text, what)
+    contended.bare.git("update-ref", "-d", left)
+    names = put_many(contended, junk, 2, 300)
+    two.git("remote", "add", "origin", contended.world.url())
+    two.git("config", "ocuroot.state.remote", "origin")
+    two.git("config", "remote.origin.uploadpack", "git-upload-pack")  # so that git looks, though it is on this machine
+    contended.lose(1)
+    done = two.run("set", "+/custom/b", "2", env={**os.environ, "GIT_TRACE_OCUROOT": "1"})
+    assert done.returncode == 0, done.stderr
+    looks = [line for line in done.stderr.splitlines() if "run: git" in line and " ls-remote " in line]
+    assert len(looks) <= 1
+    contended.put(text, f"{int(time.time() * 1000):012x}-{1:016x}")
+    two.ocuroot("set", "+/custom/b", "3")
+    assert (value(two, "+/custom/a"), value(two, "+/custom/b")) == ("1", "3")
+    assert contended.waiting() == names
+
+
+def test_what_has_waited_for_more_than_a_day_goes_with_the_next_write(contended: Contended) -> None:
+    """But not by the clock of one writer alone, which may be wrong; and nothing goes that no writer has named."""
+    two = contended.clone("two")
+    hours = 25 * 3600
+    names = put_many(contended, "{", hours, 3)
+    foreign = contended.put("{", "0123")
+    recent = put_many(contended, "{", hours - 2 * 3600, 1)
+    days_ago = str(int(time.time()) - 2 * 24 * 3600)
+    two.ocuroot("set", "+/custom/a", "1", env={**os.environ, "GIT_COMMITTER_DATE": f"{days_ago} +0000"})
+    two.ocuroot("set", "+/custom/a", "2")
+    assert contended.waiting() == sorted([foreign, *names, *recent])
+    two.ocuroot("set", "+/custom/a", "3")
+    assert contended.waiting() == sorted([foreign, *recent])
+    contended.hook("update", 'case $3 in 00000*) echo "nothing goes"; exit 1;; esac\n')
+    more = put_many(contended, "{", hours, 1)
+    two.ocuroot("set", "+/custom/a", "4")
+    assert contended.waiting() == sorted([foreign, *more, *recent])
 
 
 def test_a_clock_that_is_hours_ahead_keeps_nobody_waiting(contended: Contended) -> None:
