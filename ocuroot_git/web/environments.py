@@ -113,6 +113,7 @@ def cell(facts: Facts, package: Package, environment: str) -> Page:
         "number": number,
         "newest": bool(package.numbers) and number == package.numbers[-1],
         "since": since,
+        "held": held.hold.words if release and (held := facts.held.held(release)) is not None else "",
         "is_unreadable": environment in package.unreadable,
         "coming": [{**unfinished_row(facts, one), "is_back": one.number < number} for one in coming[-2:]],
         "closed": [closure.what for closure in facts.gates.closures_of(package.ref, environment)],

@@ -21,6 +21,7 @@ from ..formats.layout import REFS, Damaged, StoredObject
 from ..formats.refs import RefError
 from ..ledger.chunks import Ledger
 from ..ledger.deployment_history import Choice
+from ..ledger.held import HeldReleases
 from .background import Background
 from .live_logs import RunningLog
 
@@ -145,6 +146,7 @@ class Facts:
         self._asked: dict[str, Any] = {}
         """What this request has asked for so far, and got: it waits once for what takes long."""
         self._gates: Gates | None = None
+        self._held: HeldReleases | None = None
         self.is_whole = True
         """Whether all that was asked so far was known in time."""
         self.running = ("", "")
@@ -156,6 +158,13 @@ class Facts:
         if self._gates is None:
             self._gates = Gates(self.snapshot)
         return self._gates
+
+    @property
+    def held(self) -> HeldReleases:
+        """The releases that are held."""
+        if self._held is None:
+            self._held = HeldReleases(self.snapshot, Problems())
+        return self._held
 
     def side(self, side: Side) -> StoreTree | None:
         return self.state if side == "state" else self.intent

@@ -186,6 +186,21 @@ def test_a_rollback_shows_while_it_waits_and_when_it_failed(store: Repo, tmp_pat
     assert coming() == ("@2", [(first, "failed", True)])
 
 
+def test_cells_say_that_what_is_deployed_is_held(store: Repo) -> None:
+    prepare(store, "staging", "production")
+    release(store, package([deploy("staging")], [deploy("production", up="exit 1")]))
+    store.run("work", "any", "-q")
+    store.ocuroot("hold", "shop/-/web/@1", "-m", "it <leaks>", "-q")
+    browser = Browser(application(store.path))
+    (row,) = browser.json("/deployments")["items"]
+    held = "held by test@example.com: it <leaks>"
+    assert {cell["environment"]: cell["held"] for cell in row["cells"]} == {"staging": held, "production": ""}
+    assert "it &lt;leaks&gt;" in browser.get("/deployments")
+    store.ocuroot("hold", "--lift", "shop/-/web/@1", "-q")
+    (row,) = browser.json("/deployments")["items"]
+    assert {cell["held"] for cell in row["cells"]} == {""}
+
+
 def test_cells_say_that_a_gate_keeps_them_closed(store: Repo) -> None:
     prepare(store, "staging", "production")
     release(store, package([deploy("staging"), deploy("production")]))
