@@ -17,6 +17,19 @@ from support.repositories import SHOP_INSTRUCTIONS, Repo, end_what_was_begun
 
 from ocuroot_git.formats.ci_systems import variables_of_runs
 
+IN_MEMORY = Path("/dev/shm")
+"""Where Linux has a file system in memory."""
+ROOM = 2 << 30
+"""How much of it must be free, in bytes, for the directories of tests to lie there."""
+
+
+def has_room_in_memory() -> bool:
+    """Whether directories of tests may lie in memory: containers often have little there, where no program may run."""
+    if not os.access(IN_MEMORY, os.W_OK):
+        return False
+    there = os.statvfs(IN_MEMORY)
+    return there.f_bavail * there.f_frsize >= ROOM and not there.f_flag & os.ST_NOEXEC
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = "start a new interpreter for each run of the program, where most are forks of one that is ready"
@@ -24,6 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The tests make hundreds of thousands of files. On a disk each costs more, and much of it is to be waited for.
+    if has_room_in_memory():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
     config.addinivalue_line("markers", "new_interpreter: each run of the program is by an interpreter of its own")
 
 
