@@ -49,12 +49,16 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("home")
     (home / ".gitconfig").write_text(
         "[user]\n\tname = Test\n\temail = test@example.com\n"
-        "[init]\n\tdefaultBranch = main\n[maintenance]\n\tauto = false\n[gc]\n\tauto = 0\n"
+        f"[init]\n\tdefaultBranch = main\n\ttemplateDir = {home / 'template'}\n"
+        "[maintenance]\n\tauto = false\n[gc]\n\tauto = 0\n"
     )
     # Not the launcher itself, which would look for an interpreter on a PATH that need not have ours.
     (home / "bin").mkdir()
     (home / "bin" / "git-ocuroot").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{PROGRAM}" "$@"\n')
     (home / "bin" / "git-ocuroot").chmod(0o755)
+    # Git's own has samples of hooks, which would be more than half of the files of most repositories here.
+    for directory in ("hooks", "info"):
+        (home / "template" / directory).mkdir(parents=True)
     (home / "tmp").mkdir()
     before = dict(os.environ)
     for name in list(os.environ):
