@@ -39,7 +39,8 @@ def load() -> None:
     libgit2.other_half()
     libgit2.load_modes(libgit2.load_core())
     # What modules of the program import only where they need it.
-    for name in ("_sqlite3", "base64", "datetime", "hashlib", "json", "re", "resource", "subprocess", "tempfile"):
+    plain = ("_sqlite3", "base64", "datetime", "hashlib", "json", "re", "resource", "shlex", "subprocess", "tempfile")
+    for name in (*plain, "starlark"):
         importlib.import_module(name)
 
 
