@@ -167,7 +167,7 @@ def test_answers_are_the_same(
     if not is_remembered:
         store.git("config", "ocuroot.cacheSize", "0")
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(changes)
     def check(history: list[tuple[str, int, str, bool]]) -> None:
         stores = ocuroot_git.open(str(store.path))
