@@ -74,7 +74,11 @@ def packages(tree: StoreTree, problems: Problems = STRICT, glob: Glob | None = N
     found = []
     level: dict[str, State | None] = {"": glob.start if glob is not None else None}
     while level:
-        prefetch(tree, level, "self")  # packages have many releases
+        if tree.files.is_partial:
+            # Right below a repository there are no packages but one at its `-`; and packages have many releases.
+            repositories = [head for head in level if "/-/" not in f"/{head}/"]
+            prefetch(tree, repositories, "near")
+            prefetch(tree, level.keys() - {*repositories}, "self")
         below: dict[str, State | None] = {}
         for head, state in level.items():
             names: list[str] = []

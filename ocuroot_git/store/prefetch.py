@@ -12,10 +12,16 @@ from .tree import MOST_STEPS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
 
     from ..backends.base import Files, Node
     from ..formats.refs import Ref
     from .tree import StoreTree
+
+_DEEP: Final = 3
+_FEW: Final = 16
+"""Of so few releases all directories are fetched where what is looked up lies so many levels below them: they are
+small, and each two levels would be one more request."""
 
 
 def prefetch_refs(tree: StoreTree, refs: Iterable[Ref]) -> None:
@@ -34,18 +40,24 @@ def prefetch_refs(tree: StoreTree, refs: Iterable[Ref]) -> None:
 def _fetch_ways(tree: StoreTree, stored_refs: Iterable[StoredRef]) -> None:
     levels: list[set[str]] = []
     packages: set[str] = set()
+    deep: set[str] = set()
     for stored in stored_refs:
         path = object_path(stored)
         for depth, end in enumerate(end for end, char in enumerate(path) if char == "/"):
             if depth == len(levels):
                 levels.append(set())
             levels[depth].add(path[:end])
-            if path[end + 1] in "@+":
+            below = path.count("/", end + 1)
+            if path[end + 1] in "@+" and below:
                 packages.add(path[:end])
+            elif path[path.rfind("/", 0, end) + 1] in "@+" and below >= _DEEP:
+                deep.add(path[:end])
     files = tree.files
     directories: list[str] = []
     for level in levels:
         nodes = {path: node for path in level if (node := tree.node(path)) is not None and files.is_tree(node)}
+        if len(on_way := [node for path, node in nodes.items() if path in deep]) <= _FEW:
+            files.prefetch(on_way, "trees")
         # Packages have many releases, of which few are on the way.
         files.prefetch([node for path, node in nodes.items() if path in packages], "self")
         files.prefetch(node for path, node in nodes.items() if path not in packages)

@@ -86,8 +86,30 @@ def test_what_is_deployed_takes_little_more_than_the_way_to_it(daemon: World, wo
             found = clone.ocuroot("deployments", "--deployed", "--json", *arguments)
             transferred, connections = between.bytes - before[0], between.connections - before[1]
             assert found == local.ocuroot("deployments", "--json", *arguments)
-            assert connections <= 14
-            assert transferred < sum(map(size, names)) + len(names) * (500 + each * 1500) + connections * 1600
+            assert connections <= 11
+            # Of few releases all directories come, which saves requests; of many see below.
+            assert transferred < sum(map(size, names)) + len(names) * (3500 + each * 1500) + connections * 1600
+
+
+def test_of_each_package_little_but_its_directory_is_transferred(daemon: World) -> None:
+    bare = daemon.bare()
+    script = "import workload; workload.RELEASES_PER_PACKAGE = 2; workload.main()"
+    generator = [sys.executable, "-c", script, "--documents", "7200"]
+    with subprocess.Popen(generator, cwd=FIXTURES, stdout=subprocess.PIPE) as documents:
+        subprocess.run(["git", "fast-import", "--quiet"], cwd=bare.path, stdin=documents.stdout, check=True)
+    bare.git("repack", "-adq")
+    command = ("deployments", "--deployed", "--environment", "production", "--json")
+    with proxy(daemon.port) as between:
+        clone = daemon.clone("reader", daemon.url(port=between.port))
+        before = between.bytes, between.connections
+        packages = [json.loads(line)["package"] for line in clone.ocuroot(*command).splitlines()]
+        transferred, connections = between.bytes - before[0], between.connections - before[1]
+    assert len(packages) == 150
+    assert connections <= 11
+    paths = "".join(f"state:refs/{package}\n" for package in packages)
+    directories = sum(map(int, bare.git("cat-file", "--batch-check=%(objectsize:disk)", input=paths).split()))
+    # 600 of these are the twelve ids that are asked for, some 400 what the server says of its progress.
+    assert (transferred - directories) / len(packages) < 2_750
 
 
 def test_what_there_is_to_do_is_asked_in_few_requests(daemon: World, workload: Path) -> None:
