@@ -14,7 +14,8 @@ from ..git.objects import ObjectError
 from ..git.program import GitError
 from ..store.fsck import Finding
 from ..store.history import commits
-from .addresses import RunRef
+from . import lenient
+from .addresses import RunRef, package_of
 from .past_gates import StartJudge
 from .problems import BAD
 from .queries import deployed, read_run
@@ -118,12 +119,13 @@ class LastEnded:
 
     def meet(self, commit: Commit, markers: Iterable[Marker]) -> None:
         for letter, ref, status in markers:
-            if letter == "A" and status == COMPLETE:
+            if letter != "A" or status != COMPLETE:
+                continue
+            release, _, rest = lenient.split_work(ref)
+            last, runs = self._last.setdefault((package_of(release), rest.partition("/")[0]), (commit, []))
+            if last is commit:
                 with suppress(*BAD):
-                    run = RunRef.parse(ref)
-                    last, runs = self._last.setdefault((run.work.package, run.work.name), (commit, []))
-                    if last is commit:
-                        runs.append(run)
+                    runs.append(RunRef.parse(ref))
 
     def moved_links(self, snapshot: Snapshot) -> Iterator[Finding]:
         """What is deployed now and did not come there by a run. Where the documents do not say it, nothing."""
