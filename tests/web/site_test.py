@@ -7,8 +7,10 @@ import os
 import re
 import resource
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,7 +23,9 @@ from support.sites import example, files_of, walk, write_site
 from support.story import BACKEND, FRONTEND, SEARCH
 from support.viewing import tell_story
 
+from ocuroot_git.ledger.remembered import SITE
 from ocuroot_git.opening import open_stores
+from ocuroot_git.store.memory import FILE
 from ocuroot_git.web.badges import badge
 from ocuroot_git.web.feed import feed
 from ocuroot_git.web.site_names import badge_file, name_of, page_file, relative
@@ -60,12 +64,14 @@ def test_no_link_is_dead_and_nothing_is_asked_of_others(published: Path) -> None
 
 
 def test_the_store_of_twelve_packages(shop: Repo, tmp_path: Path) -> None:
-    """Written twice: whole pages the first time, and nothing the second."""
+    """Written twice: whole pages the first time, and nothing the second, when only history is remembered."""
     out = tmp_path / "out"
     write_site(shop, out, "--releases", "1")
     assert walk(out) > 10_000
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    shop.ocuroot("cache", "-q", "--clear")  # else it would be seen at once
+    with closing(sqlite3.connect(shop.path / ".git" / "ocuroot" / FILE)) as memory, memory:
+        forgotten = memory.execute("DELETE FROM derived WHERE kind = ?", (SITE,))  # else it would be seen at once
+        assert forgotten.rowcount == 1
     remark = write_site(shop, out, "--releases", "1")
     assert " 0 written, " in remark and remark.endswith(" 0 removed\n")
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
