@@ -10,8 +10,6 @@ import pytest
 from support.delivering import commits, deploy, package, prepare, release, want_environment
 from support.repositories import Repo, begin
 
-pytestmark = pytest.mark.new_interpreter
-
 SHOP = "shop/-/web"
 
 
@@ -31,6 +29,7 @@ def listed(repo: Repo, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in repo.ocuroot("incident", "list", "--json", *arguments).splitlines()]
 
 
+@pytest.mark.new_interpreter
 def test_an_incident_from_its_beginning_to_its_end(shop: Repo) -> None:
     name = shop.ocuroot("incident", "open", "//web", "production", "-m", "checkout answers 500")
     (one,) = listed(shop)
