@@ -104,7 +104,7 @@ class RemoteCache:
     def repository(self) -> Repository:
         """The tool's own repository, made when it is first asked for."""
         if self._repository is None:
-            if not os.path.isdir(self.path):
+            if not self._is_whole():
                 self._make()
             sweep_leftovers(os.path.dirname(self.path))
             self._repository = Repository.open(self.path, {"GIT_DIR": self.path})
@@ -313,10 +313,17 @@ class RemoteCache:
                 made = os.path.join(directory, "repository")
                 arguments = ["init", "--bare", "--quiet", "--template=", "--object-format=sha1", made]
                 run(arguments, {**without_repository(self._committer.environ), "GIT_DEFAULT_REF_FORMAT": "files"})
+                if os.path.isdir(self.path) and not self._is_whole():
+                    # It was deleted while git wrote to it, which made some of its directories again.
+                    os.rename(self.path, os.path.join(directory, "remains"))
                 os.rename(made, self.path)
         except OSError as error:
-            if not os.path.isdir(self.path):  # else another process was faster
+            if not self._is_whole():  # else another process was faster
                 raise Fatal(f"cannot make '{self.path}': {error.strerror}") from None
+
+    def _is_whole(self) -> bool:
+        """Whether the tool's own repository is there, with all by which git knows one."""
+        return all(os.path.exists(os.path.join(self.path, name)) for name in ("HEAD", "objects", "refs"))
 
     def lock(self) -> AbstractContextManager[None]:
         """Wait until no other process fetches into the tool's own repository, and keep others waiting.

@@ -266,6 +266,22 @@ def test_history_rewritten_by_others_is_reported(files: World) -> None:
     assert clone.ocuroot("get", "--offline", "+/custom/a") == '"1"'
 
 
+@pytest.mark.parametrize("kept", ["objects/pack/tmp_pack_x", "HEAD"])
+def test_what_is_left_of_a_deleted_cache_is_in_nobodys_way(files: World, kept: str) -> None:
+    files.bare()
+    clone = files.clone("one")
+    clone.ocuroot("init")
+    clone.ocuroot("set", "+/custom/x", "1")
+    cache = next((clone.path / ".git" / "ocuroot").glob("*.git"))
+    (cache / "objects" / "pack" / "tmp_pack_x").write_bytes(b"PACK")
+    for path in sorted(cache.rglob("*"), reverse=True):
+        name = path.relative_to(cache).as_posix()
+        if name != kept and not kept.startswith(f"{name}/"):
+            path.rmdir() if path.is_dir() else path.unlink()
+    assert clone.ocuroot("get", "+/custom/x") == '"1"'
+    assert not [path for path in cache.parent.iterdir() if path.name.endswith(".tmp")]
+
+
 def test_the_library_reads_remote_stores(files: World) -> None:
     files.bare()
     clone = files.clone("one")
