@@ -392,9 +392,12 @@ class RemoteCache:
             self.needs_maintenance = False
             # A bare repository gets bitmaps by default, and git 2.39 fails where objects are missing for them.
             plain = ("-c", "gc.autoDetach=false", "-c", "repack.writeBitmaps=false")
+            from ..git.scratch import sweep_packs
+
             arguments = [*plain, "maintenance", "run", "--auto", "--quiet"]
             try:
                 with self.lock():
+                    sweep_packs(self.repository.common_dir)
                     run(arguments, self.environ())
             except GitError:
                 pass  # the cache stays as it is; git reports its own trouble at its next maintenance

@@ -168,6 +168,22 @@ def test_a_push_that_is_killed_leaves_a_clone_that_works(files: World) -> None:
     assert bare.git("fsck", "--no-dangling") == ""
 
 
+def test_half_made_packs_of_gits_that_were_killed_go(files: World) -> None:
+    """Not those of a git that may be at work, such as a `git gc` that somebody runs there."""
+    files.bare()
+    clone = files.clone("clone")
+    clone.ocuroot("init", "-q")
+    (cache,) = (clone.path / ".git" / "ocuroot").glob("*.git")
+    packs = cache / "objects" / "pack"
+    hours_ago = time.time() - 2 * 3600
+    for name in ("tmp_pack_Ab1", "tmp_idx_Ab1", ".tmp-17-pack-0123.pack", "tmp_pack_new"):
+        (packs / name).touch()
+        if not name.endswith("new"):
+            os.utime(packs / name, (hours_ago, hours_ago))
+    clone.ocuroot("set", "+/custom/x", "1")
+    assert [path.name for path in packs.iterdir() if "tmp" in path.name] == ["tmp_pack_new"]
+
+
 def test_a_cut_connection_damages_nothing(daemon: World) -> None:
     bare = daemon.bare()
     with proxy(daemon.port) as between:
