@@ -16,7 +16,8 @@ from .claims import ClaimLost
 from .finish import checked_tag
 from .model import variable_name
 from .outputs import OutputError, read_outputs
-from .queries import environment, environments, read_release, read_run
+from .queries import environment, environments, read_release
+from .run_queries import read_run
 from .vocabulary import DEPLOY, DOWN, ModelError, WrongStatus
 
 TYPE_CHECKING = False

@@ -21,21 +21,17 @@ from .inputs import read_intent
 from .model import Environment
 from .problems import BAD, STRICT, Problems
 from .queries import (
-    deployed,
-    deployments,
     environment,
     find_release,
     intent_tree,
     is_there,
-    last_run,
     newest_release,
     packages,
-    read_function,
     read_release,
-    read_run,
     records_of,
     state_tree,
 )
+from .run_queries import deployed, deployments, last_run, read_function, read_run
 from .vocabulary import DEPLOY, DOWN, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False

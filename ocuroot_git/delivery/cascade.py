@@ -10,8 +10,8 @@ from ..formats.documents import MISSING, dump
 from . import vocabulary
 from .inputs import fill
 from .problems import BAD, Problems
-from .queries import deployments, read_deployed, status_of
 from .redeploy import redeploy_if_changed
+from .run_queries import deployments, read_deployed, status_of
 from .steps import last_step
 from .survey import ops, unsettled_runs
 

@@ -13,7 +13,8 @@ from ..formats.documents import same
 from ..formats.globs import Glob
 from ..packages.evaluate import is_starlark
 from .fields import fields_of
-from .queries import current, packages, read_run, releases, state_tree, work_of
+from .queries import packages, releases, state_tree
+from .run_queries import current, read_run, work_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

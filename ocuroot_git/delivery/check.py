@@ -20,21 +20,16 @@ from .model import Claim, Function, Run
 from .package import Release
 from .problems import BAD, BadDocument, Problems
 from .pruned import record_of, record_ref
-from .queries import (
+from .queries import intent_tree, packages, read_release, records_of, releases, state_tree
+from .run_queries import (
     deployments,
     function_ref,
-    intent_tree,
-    packages,
     read_claim,
     read_function,
-    read_release,
     read_run,
     read_step,
-    records_of,
     refuse_odd_numbers,
-    releases,
     run_numbers,
-    state_tree,
     status_by_last,
     status_of,
     work_of,

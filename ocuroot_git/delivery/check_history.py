@@ -18,7 +18,7 @@ from . import lenient
 from .addresses import RunRef, package_of
 from .past_gates import StartJudge
 from .problems import BAD
-from .queries import deployed, read_run
+from .run_queries import deployed, read_run
 from .vocabulary import COMPLETE, DEPLOY, DOWN, UP
 
 TYPE_CHECKING = False

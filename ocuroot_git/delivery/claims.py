@@ -14,7 +14,7 @@ import time
 from ..errors import Conflict
 from . import vocabulary
 from .model import Claim, seconds_of, timestamp
-from .queries import read_claim, read_function
+from .run_queries import read_claim, read_function
 from .vocabulary import WrongStatus
 
 TYPE_CHECKING = False

@@ -19,23 +19,9 @@ from .fields import Record
 from .inputs import read_intent
 from .model import Environment
 from .problems import Problems
-from .queries import (
-    deployed,
-    intent_tree,
-    is_there,
-    last_run,
-    packages_with,
-    prefetch,
-    read_deployed,
-    read_function,
-    read_run,
-    records_of,
-    require_absence,
-    run_numbers,
-    state_tree,
-    status_of,
-)
+from .queries import intent_tree, is_there, packages_with, prefetch, records_of, require_absence, state_tree
 from .release_facts import CUSTOM
+from .run_queries import deployed, last_run, read_deployed, read_function, read_run, run_numbers, status_of
 from .vocabulary import DEPLOY, DOWN
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ from .finish import transact_both
 from .inputs import fill
 from .log_writer import LogWriter
 from .model import read_inputs
-from .queries import read_claim, read_function
+from .run_queries import read_claim, read_function
 from .starting import start_run
 from .steps import add_step, last_step
 from .vocabulary import ModelError

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from . import addresses, claims, model, vocabulary
 from .problems import BAD
-from .queries import deployed, last_run, last_runs_of, read_function, read_run, runs_in
+from .run_queries import deployed, last_run, last_runs_of, read_function, read_run, runs_in
 from .vocabulary import CALL, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False

@@ -11,21 +11,9 @@ from .claims import is_held, now, require_claim
 from .inputs import read_intent
 from .model import Intent, Run
 from .problems import Problems
-from .queries import (
-    deployed,
-    deployments,
-    last_runs_of,
-    newest_release,
-    packages,
-    read_claim,
-    read_function,
-    read_run,
-    records_of,
-    run_numbers,
-    runs_in,
-    state_tree,
-)
+from .queries import newest_release, packages, records_of, state_tree
 from .redeploy import redeploy_dependants, redeploy_if_changed
+from .run_queries import deployed, deployments, last_runs_of, read_claim, read_function, read_run, run_numbers, runs_in
 from .runs import cancel, dependency_on, enter, intent_id, mark, pending
 from .vocabulary import DEPLOY, DOWN, OWN_INTENT, PRUNED, UP, ModelError, WrongStatus
 

@@ -20,16 +20,8 @@ from .finish import Written, write_both
 from .gate_documents import Gate
 from .model import timestamp
 from .problems import Problems
-from .queries import (
-    environment,
-    environments,
-    find_release,
-    no_environment,
-    packages,
-    read_release,
-    read_run,
-    state_tree,
-)
+from .queries import environment, environments, find_release, no_environment, packages, read_release, state_tree
+from .run_queries import read_run
 from .survey import unsettled_runs
 from .vocabulary import DENY
 

@@ -12,7 +12,7 @@ from .fields import Record
 from .finish import Written, write_both
 from .holds import HOLD, Hold, hold_on, intent_of, state_of
 from .problems import Problems
-from .queries import deployments, last_runs_of
+from .run_queries import deployments, last_runs_of
 from .vocabulary import DEPLOY, RUNNING
 
 TYPE_CHECKING = False

@@ -8,7 +8,8 @@ from . import model
 from .addresses import RunRef, WorkRef
 from .model import Function, Input, Intent
 from .problems import BAD
-from .queries import read_function, records_of
+from .queries import records_of
+from .run_queries import read_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

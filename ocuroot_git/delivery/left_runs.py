@@ -15,17 +15,8 @@ from ..store.draft import Draft
 from . import failures, index, survey, vocabulary
 from .fields import list_of
 from .problems import BadDocument, Problems
-from .queries import (
-    last_runs_of,
-    newest_number,
-    prefetch_work,
-    read_function,
-    read_release,
-    read_run,
-    releases,
-    state_tree,
-    when_made,
-)
+from .queries import newest_number, prefetch_work, read_release, releases, state_tree
+from .run_queries import last_runs_of, read_function, read_run, when_made
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from . import vocabulary
 from .addresses import RunRef
 from .logs import Log
 from .problems import BAD
-from .queries import read_claim, read_function
+from .run_queries import read_claim, read_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from . import claims, live, vocabulary
 from .child_command import EndCommand
 from .logs import Lines, Log
 from .model import timestamp
-from .queries import read_function
+from .run_queries import read_function
 from .vocabulary import WrongStatus
 
 TYPE_CHECKING = False

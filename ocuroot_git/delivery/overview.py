@@ -11,7 +11,7 @@ from ..formats.layout import REFS
 from ..formats.refs import STATE
 from ..git.objects import ABSENT
 from ..store.confined import Confined, Outside, PackageTree
-from . import compare, index, lenient, queries, survey
+from . import compare, index, lenient, queries, run_queries, survey
 from .addresses import RunRef, release_number
 from .fields import Record, list_of
 from .index import Facts
@@ -158,7 +158,7 @@ def _package(snapshot: Snapshot, name: str, of_state: Facts, of_intent: Facts, p
     deployed: dict[str, str] = {}
     unreadable = []
     if f"{STATE}/{DEPLOY}" in of_state.below:
-        for (_, environment), run in queries.deployments(snapshot, problems, among=[name]).items():
+        for (_, environment), run in run_queries.deployments(snapshot, problems, among=[name]).items():
             is_there = None if run is None else has_document(snapshot, run, problems)
             if run is None or is_there is None:
                 unreadable.append(environment)

@@ -21,7 +21,8 @@ from .gates import Gates
 from .gates_there import GatesThere
 from .holds import hold_on, may_lie_at
 from .problems import BAD
-from .queries import has_one_history, read_function, read_run
+from .queries import has_one_history
+from .run_queries import read_function, read_run
 from .vocabulary import APPROVE, COMPLETE, DEPLOY, FAILED, PAUSED, PENDING, RUNNING, UP
 
 TYPE_CHECKING = False

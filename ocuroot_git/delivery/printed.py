@@ -14,7 +14,8 @@ from . import lenient, vocabulary
 from .addresses import RunRef, WorkRef
 from .live import LiveLog
 from .logs import number_of, rest_of
-from .queries import find_release, find_work, state_tree
+from .queries import find_release, state_tree
+from .run_queries import find_work
 from .vocabulary import ModelError
 
 TYPE_CHECKING = False

@@ -7,15 +7,8 @@ from .addresses import RunRef
 from .compare import has_environment_intents
 from .gates import Gates
 from .problems import BAD, BadDocument, Problems
-from .queries import (
-    markers_of,
-    newest_number,
-    read_claim,
-    read_function,
-    read_release,
-    read_run,
-    when_made,
-)
+from .queries import newest_number, read_release
+from .run_queries import markers_of, read_claim, read_function, read_run, when_made
 from .survey import ops, summary_of, unsettled_runs
 
 TYPE_CHECKING = False
@@ -88,8 +81,8 @@ def items(snapshot: Snapshot, problems: Problems) -> list[QueueItem]:
 def commits_with_work(snapshot: Snapshot, problems: Problems) -> list[tuple[str, str]]:
     """The repositories and commits of releases of which a run or an op is ready, in the order of the work; and of those
     that are deployed with other inputs than they would be now."""
-    from .queries import deployments
     from .redeploy import outdated
+    from .run_queries import deployments
 
     found: dict[tuple[str, str], None] = {}
     for item in items(snapshot, problems):

@@ -8,7 +8,8 @@ from . import vocabulary
 from .addresses import RunRef, WorkRef
 from .inputs import fill
 from .problems import Problems
-from .queries import dependants, deployed, deployments, last_run, read_deployed, read_function, records_of
+from .queries import dependants, records_of
+from .run_queries import deployed, deployments, last_run, read_deployed, read_function
 from .runs import make
 from .vocabulary import DEPLOY, UP
 

@@ -15,22 +15,18 @@ from .package import Package
 from .problems import BadDocument, Problems
 from .pruned import record_of
 from .queries import (
-    deployed,
     early_op,
     environments,
     find_release,
-    last_run,
-    last_runs_of,
     newest_release,
     packages,
     prefetch_work,
-    read_function,
     read_release,
-    read_run,
     records_of,
     releases,
     state_tree,
 )
+from .run_queries import deployed, last_run, last_runs_of, read_function, read_run
 from .tags import tags_of
 from .vocabulary import CALL, DEPLOY, UP
 

@@ -30,7 +30,8 @@ from .holds import HOLD
 from .inputs import read_intent
 from .problems import BAD, BadDocument, Problems
 from .pruned import record_of, record_ref
-from .queries import intent_tree, packages, prefetch, read_function, state_tree
+from .queries import intent_tree, packages, prefetch, state_tree
+from .run_queries import read_function
 from .survey import unsettled_runs
 from .vocabulary import CALL, DEPLOY
 

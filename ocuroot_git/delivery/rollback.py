@@ -13,7 +13,8 @@ from .holding import put_hold
 from .holds import Hold, hold_on, intent_of, state_of
 from .model import Intent
 from .problems import Problems
-from .queries import deployments, find_release, read_deployed, read_release, records_of, state_tree
+from .queries import find_release, read_release, records_of, state_tree
+from .run_queries import deployments, read_deployed
 from .survey import unsettled_runs
 from .vocabulary import DEPLOY, RUNNING
 from .wishes import (

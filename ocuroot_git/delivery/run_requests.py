@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..formats.refs import Ref
 from . import finish, runs
-from .queries import find_release, find_run
+from .queries import find_release
+from .run_queries import find_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from .gates import Closure, Gates
 from .inputs import fill, with_overrides
 from .model import Claim, Function
 from .problems import BAD, BadDocument, Problems
-from .queries import (
+from .queries import environment, environments, read_release, records_of
+from .run_queries import (
     deployed,
-    environment,
-    environments,
     function_ref,
     last_run,
     last_runs_of,
@@ -26,9 +25,7 @@ from .queries import (
     read_claim,
     read_deployed,
     read_function,
-    read_release,
     read_run,
-    records_of,
     runs_in,
 )
 from .vocabulary import DEPLOY, DOWN, UP, ModelError, WrongStatus

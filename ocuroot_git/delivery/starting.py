@@ -8,7 +8,8 @@ from ..store.transaction import Transaction
 from . import vocabulary
 from .finish import complete_intent, is_asked_for_otherwise, transact_both
 from .inputs import read_intent
-from .queries import read_function, read_run, records_of
+from .queries import records_of
+from .run_queries import read_function, read_run
 from .runs import start
 from .vocabulary import DOWN, UP
 

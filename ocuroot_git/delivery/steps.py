@@ -9,7 +9,8 @@ from __future__ import annotations
 from . import model, vocabulary
 from .inputs import fill
 from .model import Function
-from .queries import read_step, records_of
+from .queries import records_of
+from .run_queries import read_step
 from .vocabulary import ModelError
 
 TYPE_CHECKING = False

@@ -14,8 +14,9 @@ from ..git.objects import ABSENT, FILE, ObjectError
 from ..store.draft import Draft
 from . import index, release_facts
 from .problems import STRICT, Problems
-from .queries import intent_tree, last_runs_of, ops_of, prefetch_work, releases, state_tree
+from .queries import intent_tree, ops_of, prefetch_work, releases, state_tree
 from .release_facts import KnownReleases, ReleaseReader, directories, line_of
+from .run_queries import last_runs_of
 from .summary import Summary, by_side, prefetch_compared, read_package
 
 TYPE_CHECKING = False

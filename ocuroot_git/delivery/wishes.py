@@ -17,8 +17,9 @@ from .holds import intent_of, state_of
 from .inputs import read_intent
 from .model import Environment, Intent, write_inputs
 from .problems import Problems
-from .queries import deployed, deployments, environment, no_environment, records_of
+from .queries import environment, no_environment, records_of
 from .retention import chosen_packages
+from .run_queries import deployed, deployments
 from .vocabulary import DEPLOY
 
 TYPE_CHECKING = False

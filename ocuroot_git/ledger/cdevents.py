@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ..delivery import lenient, vocabulary
 from ..delivery.addresses import package_of, release_number
 from ..delivery.problems import BAD
-from ..delivery.queries import deployed
+from ..delivery.run_queries import deployed
 from ..formats.layout import StoreError
 from ..formats.refs import STATE, Ref, RefError, number_in
 

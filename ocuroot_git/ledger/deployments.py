@@ -7,8 +7,8 @@ and of the ledger.
 from __future__ import annotations
 
 from ..delivery import lenient, overview
-from ..delivery.queries import deployments as deployed_now
 from ..delivery.queries import environments, packages, prefetch, state_tree
+from ..delivery.run_queries import deployments as deployed_now
 from ..delivery.survey import summary_of
 from ..delivery.vocabulary import COMPLETE, DEPLOY, FAILED, OPEN, PAUSED, RUNNING
 from ..errors import NotFound

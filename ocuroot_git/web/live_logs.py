@@ -11,7 +11,7 @@ from ..delivery.addresses import RunRef
 from ..delivery.live import LiveLog
 from ..delivery.printed import entries_from
 from ..delivery.problems import BAD
-from ..delivery.queries import read_claim
+from ..delivery.run_queries import read_claim
 from ..errors import Error
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..delivery import finish, run_requests
-from ..delivery.queries import find_release, find_run, last_run, last_runs_of, read_function
+from ..delivery.queries import find_release
+from ..delivery.run_queries import find_run, last_run, last_runs_of, read_function
 from ..delivery.vocabulary import FAILED, RUNNING
 from ..errors import UsageError
 from ..formats.documents import dump, parse

@@ -16,7 +16,7 @@ from ocuroot_git.delivery.addresses import WorkRef
 from ocuroot_git.delivery.holding import hold, lift
 from ocuroot_git.delivery.holds import all_holds, intent_of
 from ocuroot_git.delivery.problems import Problems
-from ocuroot_git.delivery.queries import deployments
+from ocuroot_git.delivery.run_queries import deployments
 from ocuroot_git.delivery.starting import start_run
 from ocuroot_git.errors import Error
 from ocuroot_git.store.stores import Stores

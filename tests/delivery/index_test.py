@@ -26,6 +26,7 @@ from ocuroot_git.delivery import (
     queue,
     release_facts,
     release_list,
+    run_queries,
     summary,
     survey,
 )
@@ -71,7 +72,7 @@ def answers(snapshot: Snapshot) -> dict[str, Any]:
         "diff": [(one.ref, one.status) for one in diff.differences(snapshot, problems)],
         "todo": [one.to_document() for one in queue.items(snapshot, problems)],
         "ops": list(survey.ops(snapshot, problems)),
-        "deployed": queries.deployments(snapshot, problems),
+        "deployed": run_queries.deployments(snapshot, problems),
         "releases": release_list.releases_of(snapshot, [], problems),
         "applied": apply.dry_run(snapshot, None, strict=False).to_document(),
         "matches": [snapshot.match(glob) for glob in ("**/custom/*", "**/@1/**", "+/**")],

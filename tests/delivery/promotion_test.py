@@ -20,7 +20,7 @@ from support.repositories import Repo, begin, put_file
 import ocuroot_git
 from ocuroot_git.delivery import promotion
 from ocuroot_git.delivery.problems import Problems
-from ocuroot_git.delivery.queries import deployments
+from ocuroot_git.delivery.run_queries import deployments
 from ocuroot_git.delivery.wishes import Plan, write_intents
 from ocuroot_git.errors import Conflict, Fatal
 from ocuroot_git.store.transaction import Transaction

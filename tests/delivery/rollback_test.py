@@ -15,7 +15,7 @@ from support.repositories import Repo
 from ocuroot_git.delivery import rollback
 from ocuroot_git.delivery.holding import hold
 from ocuroot_git.delivery.problems import Problems
-from ocuroot_git.delivery.queries import deployments
+from ocuroot_git.delivery.run_queries import deployments
 from ocuroot_git.errors import Conflict, NotFound
 from ocuroot_git.store.stores import Stores
 from ocuroot_git.store.transaction import Transaction

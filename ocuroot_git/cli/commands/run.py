@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def start(context: Context, reference: str, *, override: bool) -> int:
     from ...delivery import claims
     from ...delivery.child_command import Signals
-    from ...delivery.queries import find_work
+    from ...delivery.run_queries import find_work
     from ...delivery.starting import start_run
 
     work, number = find_work(context.snapshot(), reference)
@@ -49,7 +49,7 @@ def _overriding(context: Context, *, asked: bool) -> Override | None:
 
 def log(context: Context, reference: str) -> int:
     from ...delivery.log_writer import append_from
-    from ...delivery.queries import find_run
+    from ...delivery.run_queries import find_run
 
     snapshot = context.snapshot()
     run = find_run(snapshot, reference)
@@ -73,7 +73,7 @@ def finish(
 ) -> int:
     from ...delivery import finish
     from ...delivery.outputs import pair
-    from ...delivery.queries import find_run
+    from ...delivery.run_queries import find_run
 
     if not status:
         raise UsageError("how did it end? give --status complete, failed or cancelled")
@@ -97,7 +97,7 @@ def finish(
 
 def cancel(context: Context, *references: str, force: bool) -> int:
     from ...delivery import finish, run_requests, vocabulary
-    from ...delivery.queries import find_run, read_function
+    from ...delivery.run_queries import find_run, read_function
 
     results = run_requests.cancel(context.stores, references, force=force, operation=context.operation("run cancel"))
     snapshot = context.snapshot()
@@ -114,7 +114,7 @@ def execute(context: Context, reference: str, *command: str, timeout: int | None
     from ...delivery import executor as execution
     from ...delivery import vocabulary
     from ...delivery.child_command import Signals
-    from ...delivery.queries import find_work
+    from ...delivery.run_queries import find_work
 
     if timeout is not None and timeout <= 0:
         raise UsageError("option '--timeout' takes a number of seconds above 0")
@@ -157,7 +157,8 @@ def retry(context: Context, reference: str) -> int:
 
 def dismiss(context: Context, reference: str) -> int:
     from ...delivery import failures
-    from ...delivery.queries import find_release, find_run
+    from ...delivery.queries import find_release
+    from ...delivery.run_queries import find_run
     from ...formats.refs import Ref
 
     reason = context.options.message or ""
