@@ -25,6 +25,7 @@ from ..git.failures import (
     UNREACHABLE,
     UNWANTED,
     TransportError,
+    lost_object,
 )
 from ..git.objects import RefMoved, blob_id
 from ..git.program import GitError, run
@@ -292,6 +293,7 @@ class RemoteCache:
             from .remote_filters import RemoteFilters  # late: some commands only know what a remote store is
 
             filters = self._filters = RemoteFilters(os.path.join(self.path, _REFUSED))
+        lost: set[Oid] = set()
         while True:
             through = filters.option(filter)
             try:
@@ -299,7 +301,10 @@ class RemoteCache:
                     refspecs, through, *options, wanted=wanted, lock=self._held, most_tries=most_tries
                 )
             except TransportError as error:
-                if error.kind != UNFILTERED or not filters.note_refusal(error.stderr):
+                if (oid := lost_object(error.stderr)) is not None and oid not in {*lost, *wanted}:
+                    lost.add(oid)
+                    self._fetch([], filter=_COMMITS, wanted=[oid])
+                elif error.kind != UNFILTERED or not filters.note_refusal(error.stderr):
                     raise
 
     # The repository itself
@@ -392,14 +397,16 @@ class RemoteCache:
             self.needs_maintenance = False
             # A bare repository gets bitmaps by default, and git 2.39 fails where objects are missing for them.
             plain = ("-c", "gc.autoDetach=false", "-c", "repack.writeBitmaps=false")
+            from ..git.promised import KEPT, mark_promised
             from ..git.scratch import sweep_packs
 
-            arguments = [*plain, "maintenance", "run", "--auto", "--quiet"]
+            arguments = [*plain, *KEPT, "maintenance", "run", "--auto", "--quiet"]
             try:
                 with self.lock():
                     sweep_packs(self.repository.common_dir)
+                    mark_promised(self.repository.common_dir, self.environ())
                     run(arguments, self.environ())
-            except GitError:
+            except (GitError, OSError):
                 pass  # the cache stays as it is; git reports its own trouble at its next maintenance
 
     # Pushing what is no part of a branch

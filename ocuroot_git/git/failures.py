@@ -8,6 +8,7 @@ stays open is decided by whether the tip moved: see `backends/remote` and `sync/
 from __future__ import annotations
 
 from ..errors import RemoteError
+from .objects import Oid, is_whole_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -420,6 +421,15 @@ def _first_kind(text: str, *, is_rejection: bool) -> str | None:
         if any(mark in text for mark in (row.rejection if is_rejection else row.transfer)):
             return kind
     return None
+
+
+def lost_object(err: str) -> Oid | None:
+    """The object for want of which git gave up, in a repository that lacks some on purpose; None where it was not that.
+
+    See `promised`: it is one that the remote has.
+    """
+    oid, _, rest = err.partition("could not fetch ")[2].partition(" ")
+    return Oid(oid) if rest.startswith("from promisor remote") and is_whole_id(oid) else None
 
 
 def summarize_stderr(err: str, kind: str = OTHER) -> str:
