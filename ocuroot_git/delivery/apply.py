@@ -126,7 +126,7 @@ def take_down(stores: Stores, text: str, operation: Operation | None = None) -> 
         if tx.has_intent() and is_there(
             intent_tree(tx), StoredRef(f"{work.package}/{stored_intent(tx, DEPLOY)}/{work.name}")
         ):
-            delete_intent(tx, work.intent)
+            delete_alone(tx, work.intent)
 
     def change_state(tx: Transaction) -> str:
         work = _deployed_work(tx, text)
@@ -162,7 +162,7 @@ def _forget_intents(tx: Transaction, refs: list[str] | None) -> None:
     applied, custom ones of releases that were pruned."""
     for difference in all_differences(tx, Problems()) if refs is None else _chosen(tx, refs, Problems()):
         if difference.is_idle:
-            delete_intent(tx, difference.ref)
+            delete_alone(tx, difference.ref)
         elif difference.kind == "environment" and difference.status == "D":
             for package, name in deploy_intents(tx):
                 work = WorkRef(f"{package}/{STATE}", DEPLOY, name)
@@ -174,11 +174,11 @@ def forget_pruned(tx: Transaction) -> None:
     """Delete the intents for releases that were pruned: nothing can be applied for them."""
     for difference in all_differences(tx, Problems()):
         if difference.is_idle:
-            delete_intent(tx, difference.ref)
+            delete_alone(tx, difference.ref)
 
 
-def delete_intent(tx: Transaction, ref: str) -> None:
-    """Delete an intent: the document or link at just this ref."""
+def delete_alone(tx: Transaction, ref: str) -> None:
+    """Delete the document or link at just this ref, and not what a link leads to: there may be an intent for that."""
     found = tx.object(ref)
     if found is not None and found.kind == "link":
         tx.unlink(ref)
@@ -276,7 +276,7 @@ def _apply(tx: Transaction, difference: Difference, problems: Problems, why: Why
 
 def _apply_custom(tx: Transaction, difference: Difference) -> None:
     if difference.status == "D":
-        tx.delete(difference.state)
+        delete_alone(tx, difference.state)
         return
     state = Ref.parse(difference.state)
     if not state.release and not state.is_global and not state_tree(tx).layout.is_of_package(state.type):

@@ -10,7 +10,7 @@ from ..errors import Conflict, Fatal
 from ..formats.documents import dump, same, to_bytes
 from ..formats.refs import INTENT, STATE, Ref
 from .addresses import WorkRef, environment_ref, package_of
-from .apply import delete_intent
+from .apply import delete_alone
 from .compare import is_left_behind
 from .fields import Record
 from .holds import intent_of, state_of
@@ -153,7 +153,7 @@ def write_intents(tx: Transaction, plan: Plan) -> None:
         if wish.status and found is not None and found.target is not None:
             raise Fatal(f"'{wish.intent}' is a link to '{found.target}'", hint="take the link away first")
         if wish.status == "D":
-            delete_intent(tx, wish.intent)
+            delete_alone(tx, wish.intent)
         elif wish.status:
             tx.set(wish.intent, wish.document)
 

@@ -62,6 +62,16 @@ def test_applying_twice_changes_nothing_the_second_time(store: Repo) -> None:
     assert store.value("//web/@2/custom/note") is None
 
 
+def test_a_link_that_is_not_wanted_goes_alone(store: Repo) -> None:
+    """What it leads to has an intent of its own."""
+    lines = ('set @/custom/kept "1"', 'set +/custom/kept "1"', "link @/custom/other @/custom/kept")
+    store.ocuroot("update", "-q", "--stdin", input="\n".join(lines) + "\n")
+    assert store.ocuroot("diff", "--name-status") == "D\t+/custom/other"
+    store.ocuroot("apply", "-q", "--all")
+    assert store.ocuroot("get", "@/custom/kept") == '"1"'
+    assert store.run("get", "@/custom/other").returncode == 1 and store.ocuroot("diff") == ""
+
+
 def test_custom_intents_of_a_release_and_of_the_newest(store: Repo) -> None:
     prepare(store)
     refused(store, 1, "no such intent", "apply", "+/custom/none")
