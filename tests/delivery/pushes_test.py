@@ -11,6 +11,7 @@ from support.delivering import call, commits, package
 from support.repositories import Repo, begin
 
 from ocuroot_git.delivery import claims
+from ocuroot_git.delivery.model import seconds_of
 
 BUILD = "shop/-/web/@1/call/build"
 RUN = f"{BUILD}/1"
@@ -135,14 +136,17 @@ def test_what_ends_within_a_second_is_one_push(job: Repo, tmp_path: Path, combin
     before, written = pushes(job), len(subjects(tmp_path))
     (tmp_path / "go").touch()
     assert running.wait(timeout=120) == 1
-    assert 1 <= pushes(job) - before <= 3  # one, where the machine is not so busy that some end a second later
+    pushed = pushes(job) - before
     ends = subjects(tmp_path)[: len(subjects(tmp_path)) - written]
     states = {name: "failed" if name == bad else "complete" for name in names}
     assert sorted(ends) == sorted(f"{state} shop/-/many/@1/call/{name}/1" for name, state in states.items())
+    ended = []
     for name, state in states.items():
         run = f"shop/-/many/@1/call/{name}/1"
-        assert job.value(f"{run}/status/{state}")
+        ended.append(seconds_of(job.value(f"{run}/status/{state}")["time"]))
         assert job.value(f"{run}/logs")[0]["message"] == "done"
+    # One, unless the machine is so busy that they do not end within a second.
+    assert 1 <= pushed <= 1 + int(max(ended) - min(ended))
     assert job.run("fsck", "-q").returncode == 0
 
 
