@@ -302,6 +302,7 @@ class RemoteCache:
                 )
             except TransportError as error:
                 if (oid := lost_object(error.stderr)) is not None and oid not in {*lost, *wanted}:
+                    # A commit that git threw away (see `upkeep`). To talk about no other, it is asked for by itself.
                     lost.add(oid)
                     self._fetch([], filter=_COMMITS, wanted=[oid])
                 elif error.kind != UNFILTERED or not filters.note_refusal(error.stderr):
@@ -395,17 +396,11 @@ class RemoteCache:
         """Let git put many small packs together; it decides by itself when."""
         if self.needs_maintenance and self._repository is not None:
             self.needs_maintenance = False
-            # A bare repository gets bitmaps by default, and git 2.39 fails where objects are missing for them.
-            plain = ("-c", "gc.autoDetach=false", "-c", "repack.writeBitmaps=false")
-            from ..git.promised import KEPT, mark_promised
-            from ..git.scratch import sweep_packs
+            from ..git.upkeep import tidy_up  # late: what only reads what is here tidies nothing up
 
-            arguments = [*plain, *KEPT, "maintenance", "run", "--auto", "--quiet"]
             try:
                 with self.lock():
-                    sweep_packs(self.repository.common_dir)
-                    mark_promised(self.repository.common_dir, self.environ())
-                    run(arguments, self.environ())
+                    tidy_up(self.repository.common_dir, self.environ())
             except (GitError, OSError):
                 pass  # the cache stays as it is; git reports its own trouble at its next maintenance
 

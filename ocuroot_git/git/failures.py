@@ -426,7 +426,7 @@ def _first_kind(text: str, *, is_rejection: bool) -> str | None:
 def lost_object(err: str) -> Oid | None:
     """The object for want of which git gave up, in a repository that lacks some on purpose; None where it was not that.
 
-    See `promised`: it is one that the remote has.
+    See `upkeep`: it is one that the remote has.
     """
     oid, _, rest = err.partition("could not fetch ")[2].partition(" ")
     return Oid(oid) if rest.startswith("from promisor remote") and is_whole_id(oid) else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _CHUNK: Final = 1 << 20
-_NAME: Final = 38
+NAME_LENGTH: Final = 38
 """How long the name of a loose object is, in its directory: libgit2 opens no repository of longer ids."""
 _MOST_ALTERNATES: Final = 5
 """How deep alternates may refer to alternates, in git too."""
@@ -45,7 +45,7 @@ class LooseObjects:
         self._unchecked: dict[str, dict[str, list[str]]] = {}
         """By the first two digits of an id, once asked for: the ids not checked yet, and the directories of each."""
         for directory in with_alternates(directories):
-            for name in _listed(directory):
+            for name in listed(directory):
                 if len(name) == 2:
                     self._fans.setdefault(name, []).append(os.path.join(directory, name))
         self.are_there = bool(self._fans)
@@ -91,8 +91,8 @@ class LooseObjects:
     def _list(self, fan: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for directory in self._fans[fan]:
-            for name in _listed(directory):
-                if len(name) == _NAME:  # others are half-made, or not git's
+            for name in listed(directory):
+                if len(name) == NAME_LENGTH:  # others are half-made, or not git's
                     found.setdefault(fan + name, []).append(directory)
         return found
 
@@ -131,7 +131,8 @@ def with_alternates(directories: list[str]) -> list[str]:
     return found
 
 
-def _listed(directory: str) -> list[str]:
+def listed(directory: str) -> list[str]:
+    """The names in a directory; none where it is not there, or cannot be read."""
     try:
         return os.listdir(directory)
     except OSError:

@@ -7,7 +7,6 @@ told from what another process, perhaps in another container, is filling at this
 from __future__ import annotations
 
 import os
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +15,6 @@ if TYPE_CHECKING:
     from typing import Final
 
 _ENDING: Final = ".tmp"
-_HALF_MADE: Final = ("tmp_", ".tmp-")
-"""How git begins the names of packs, and of what belongs to them, before they are whole."""
-_LONGEST_MAKING: Final = 3600
-"""Seconds since a git last wrote to one after which it must have been killed."""
 
 
 def scratch(parent: str, name: str) -> AbstractContextManager[str]:
@@ -55,16 +50,6 @@ def sweep(parent: str) -> None:
         if descriptor is not None:
             _remove(path)
             os.close(descriptor)
-
-
-def sweep_packs(git_dir: str) -> None:
-    """Remove the half-made packs of gits that were killed. Git itself keeps some for two weeks, and others for ever."""
-    try:
-        for file in os.scandir(os.path.join(git_dir, "objects", "pack")):
-            if file.name.startswith(_HALF_MADE) and file.stat().st_mtime < time.time() - _LONGEST_MAKING:
-                os.unlink(file)
-    except OSError:
-        pass  # what cannot be removed now, the next command tries again
 
 
 def _make(parent: str, name: str) -> tuple[str, int]:
