@@ -8,7 +8,7 @@ the run) among it.
 from __future__ import annotations
 
 from ..formats.layout import REFS, Damaged, StoredRef
-from ..formats.refs import STATE, number_in, version_key
+from ..formats.refs import STATE, number_in, run_number, version_key
 from ..git.objects import ObjectError
 from .fields import Record
 from .vocabulary import CALL, DEPLOY, PAUSED, PENDING, RUNNING
@@ -221,7 +221,7 @@ def release(tree: StoreTree, stored: str) -> Release:
 
 def run_numbers(tree: StoreTree, work: str) -> list[int]:
     """The numbers of the runs of a piece of work, rising."""
-    return sorted(int(name) for name in names(tree, work) if name.isascii() and name.isdigit() and len(name) < 10)
+    return sorted(number for name in names(tree, work) if (number := run_number(name)) is not None)
 
 
 def status_of(tree: StoreTree, run: str) -> str:

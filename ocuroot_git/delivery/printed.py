@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from ..errors import NotFound
 from ..formats.escape_sequences import plain
-from ..formats.layout import OBJECT_FILE, REFS, StoredRef
-from ..formats.refs import STATE, Ref
+from ..formats.layout import REFS, StoredRef
+from ..formats.refs import STATE, Ref, run_number
 from ..redaction import redact_certain
 from . import lenient, vocabulary
 from .addresses import RunRef, WorkRef
 from .live import LiveLog
 from .logs import number_of, rest_of
-from .queries import find_release, state_tree
+from .queries import directory_names, find_release, state_tree
 from .run_queries import find_work
 from .vocabulary import ModelError
 
@@ -74,14 +74,14 @@ def _work_of(snapshot: Snapshot, release: str) -> list[WorkRef]:
     words = ((vocabulary.CALL, "call"), (vocabulary.CALL, "task"), (vocabulary.DEPLOY, "deploy"))
     stored = _stored(snapshot, release)
     return [
-        WorkRef(release, kind, name) for kind, word in words for name in _names(snapshot, StoredRef(f"{stored}/{word}"))
+        WorkRef(release, kind, name) for kind, word in words for name in directory_names(snapshot, f"{stored}/{word}")
     ]
 
 
 def _last(snapshot: Snapshot, work: WorkRef, statuses: tuple[str, ...] = ()) -> RunRef | None:
     """The last run of a piece of work, or the last that has one of some statuses."""
-    names = [name for name in _names(snapshot, _stored(snapshot, work.ref)) if _is_number(name)]
-    for run in map(work.run, sorted(map(int, names), reverse=True)):
+    numbers = map(run_number, directory_names(snapshot, _stored(snapshot, work.ref)))
+    for run in map(work.run, sorted((number for number in numbers if number is not None), reverse=True)):
         if _exists(snapshot, run.ref) and (not statuses or status_of(snapshot, run) in statuses):
             return run
     return None
@@ -89,15 +89,6 @@ def _last(snapshot: Snapshot, work: WorkRef, statuses: tuple[str, ...] = ()) -> 
 
 def _exists(snapshot: Snapshot, ref: str) -> bool:
     return state_tree(snapshot).oid(_stored(snapshot, ref)) is not None
-
-
-def _is_number(name: str) -> bool:
-    return name.isascii() and name.isdigit() and len(name) < 10
-
-
-def _names(snapshot: Snapshot, stored: StoredRef) -> list[str]:
-    """The names of the directories below a stored ref."""
-    return sorted(name for name in state_tree(snapshot).names(f"{REFS}/{stored}") if name != OBJECT_FILE)
 
 
 def _stored(snapshot: Snapshot, ref: str) -> StoredRef:

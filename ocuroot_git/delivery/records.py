@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from ..formats.documents import same
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef
-from ..formats.refs import STATE, Ref
+from ..formats.refs import STATE, Ref, run_number
 from . import model, vocabulary
 from .addresses import environment_ref, package_of
 from .model import Function, Intent, Run
@@ -267,7 +267,7 @@ def _names_of_functions(snapshot: Snapshot, run: RunRef, least: int = 1) -> list
     They begin at 1, but where early Ocuroot tried a function again that had followed others: it begins with that one.
     """
     names = snapshot.tree(_STATE).names(f"{REFS}/{run.ref}/functions")
-    numbers = sorted(int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 10)
+    numbers = sorted(number for name in names if (number := run_number(name)) is not None)
     while len(numbers) < least:
         numbers.append(numbers[-1] + 1 if numbers else 1)
     return numbers

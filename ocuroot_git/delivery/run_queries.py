@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..errors import NotFound
 from ..formats.globs import escape
-from ..formats.refs import STATE
+from ..formats.refs import STATE, run_number
 from .addresses import RunRef, WorkRef, parse_work, release_number
 from .model import Claim, Function, Run
 from .problems import STRICT, BadDocument, Problems
@@ -112,8 +112,8 @@ def last_run(snapshot: Snapshot, work: WorkRef) -> RunRef | None:
 
 def run_numbers(snapshot: Snapshot, work: WorkRef) -> list[int]:
     """The numbers that have a directory below a piece of work."""
-    names = directory_names(snapshot, work.ref)
-    return [int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 10]
+    numbers = map(run_number, directory_names(snapshot, work.ref))
+    return [number for number in numbers if number is not None]
 
 
 def status_by_last(status: str, number: int) -> str:

@@ -330,6 +330,11 @@ def number_in(name: str) -> int | None:
     return int(name) if name.isascii() and name.isdigit() and len(name) <= LONGEST_SEGMENT else None
 
 
+def run_number(name: str) -> int | None:
+    """The number of the run, or the function of one, that lies in a directory of a name; None for every other name."""
+    return int(name) if name.isascii() and name.isdigit() and len(name) < 10 else None
+
+
 def version_key(ref: str) -> list[tuple[int, int, str]]:
     """A sort key by which runs of digits count as numbers: `@9` comes before `@10`."""
     key: list[tuple[int, int, str]] = []

@@ -208,7 +208,7 @@ class Ledger:
 
         from ..store.forked_walk import in_two
 
-        pieces = _in_pieces(stretches)
+        pieces = _of_equal_length(stretches)
         if len(pieces) > 1 and not self._reader.is_partial:
             results = in_two(pieces, read)
         else:
@@ -225,7 +225,7 @@ class Ledger:
             yield part
 
 
-def _in_pieces(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
+def _of_equal_length(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
     """Stretches in pieces of about as many commits each."""
     total = sum(len(stretch.commits) for stretch in stretches)
     pieces: list[list[Stretch]] = [[] for _ in range(_PIECES)]

@@ -1,6 +1,6 @@
 """The markers by which a commit says of runs of deployments that they began or ended, told from the files it changed.
 
-A marker is a document whose name is the status of a run: see design 6. What other files a deployment is told from is
+A marker is a document whose name is the status of a run: see design 7. What other files a deployment is told from is
 said here as well.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..delivery.vocabulary import CANCELLED, COMPLETE, DEPLOY, FAILED, FAILED_RETRIED
 from ..formats.layout import OBJECT_FILE, REFS
-from ..formats.refs import STATE
+from ..formats.refs import STATE, run_number
 from ..git.objects import Oid
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ class Markers:
         path = raw_path.decode(errors="surrogateescape")
         head, _, status = path[: -len(_TAIL)].rpartition("/status/")
         segments = head.rsplit("/", 4)
-        if len(segments) != 5 or "/" in status or segments[2] != DEPLOY or not _is_number(segments[4]):
+        if len(segments) != 5 or "/" in status or segments[2] != DEPLOY or run_number(segments[4]) is None:
             return "", ""
         if self._layout.release_number(segments[1]) is None or not path.isprintable():
             return "", ""
@@ -88,7 +88,3 @@ def ended_in(markers: Sequence[Marker]) -> Ended:
         elif letter == b"D":
             had_ended.add(run)  # what has failed and was retried since had ended before
     return {run: marker for run, marker in ended.items() if run not in had_ended}
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10
