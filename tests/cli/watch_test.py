@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.faults import refused
 from support.repositories import Repo, begin
+from support.terminals import on_terminal
 from support.watching import ZEROS, brief, events, replay, same_as, watch_once
 
 pytestmark = pytest.mark.new_interpreter
@@ -230,12 +230,7 @@ def test_a_reader_that_has_enough(shop: Repo) -> None:
 
 def test_a_terminal_shows_escapes(store: Repo) -> None:
     store.ocuroot("set", "+/custom/x", "a\x1b[31mb")
-    ours, theirs = pty.openpty()
-    done = subprocess.run(["git", "ocuroot", "watch", "--once", "--since", ZEROS], cwd=store.path, stdout=theirs)
-    os.close(theirs)
-    assert done.returncode == 0
-    assert b"a\\u001b[31mb" in os.read(ours, 1 << 16)
-    os.close(ours)
+    assert "a\\u001b[31mb" in on_terminal(store, "watch", "--once", "--since", ZEROS)
 
 
 def test_several_operations_in_one_commit(make_repo: object, tmp_path: Path) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import subprocess
-import sys
 
 import pytest
 from support.delivering import call, deploy, diff, package, prepare, release, work_any
-from support.program import PROGRAM
 from support.repositories import Repo
+from support.terminals import ended_on_terminal
 
 pytestmark = pytest.mark.new_interpreter
 
@@ -106,26 +103,8 @@ def test_a_reader_that_leaves_does_not_end_the_run(store: Repo) -> None:
 def test_work_any_on_a_terminal(store: Repo) -> None:
     prepare(store)
     release(store, package([call("build", "echo '[bold]:x: a line'; sleep 0.6"), call("bad", "exit 3")]))
-    ours, theirs = pty.openpty()
-    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    worker = subprocess.Popen(
-        [sys.executable, str(PROGRAM), "work", "any"],
-        cwd=store.path,
-        env=environ,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while piece := os.read(ours, 1 << 16):
-            shown += piece
-    except OSError:
-        pass  # the other end was closed
-    os.close(ours)
-    assert worker.wait() == 1
-    text = shown.decode()
+    status, text = ended_on_terminal(store, ["work", "any"], {"COLUMNS": "120"})
+    assert status == 1
     assert "web @1 call/build" in text
     assert "[bold]:x: a line" in text
     assert "shop/-/web/@1/call/bad/1  it ended with status 3" in text
