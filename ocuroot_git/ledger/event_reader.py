@@ -73,6 +73,7 @@ class EventReader:
 
     def stretch(self, start: Oid) -> Stretch:
         """The stretch of history that begins with a commit."""
+        self._repository.prepare_walk()
         return stretch_from(self._repository, self._ends, start)
 
     def few(self, start: Oid, most: int) -> Stretch:
