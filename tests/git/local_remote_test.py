@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.damaged import loose_path
 from support.repositories import Repo
 
 from ocuroot_git.errors import Error
@@ -144,8 +145,7 @@ def test_what_git_is_to_fetch(repo: Repo, remote: Repo) -> None:
     assert is_left_to_git(first)
     assert is_left_to_git("1" * 40)
     tip = grown(remote, parent=first, b="4")
-    (path,) = remote.path.glob(f".git/objects/{remote.git('rev-parse', f'{tip}:b')[:2]}/*")
-    (another,) = remote.path.glob(f".git/objects/{remote.git('rev-parse', f'{second}:a')[:2]}/*")
+    path, another = (loose_path(remote.path / ".git", remote.oid(one)) for one in (f"{tip}:b", f"{second}:a"))
     path.chmod(0o644)
     path.write_bytes(another.read_bytes())
     assert is_left_to_git(first)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.damaged import loose_path
 from support.program import run_program
 from support.raw_objects import document_tree, entry, plant, write_object
 from support.repositories import Repo
@@ -96,7 +97,7 @@ def test_a_commit_that_cannot_be_read(filled: Repo) -> None:
 def cut(repo: Repo, revision: str, length: int) -> Path:
     """Cut a loose object short by all but `length` bytes, or by so many where it is negative."""
     oid = repo.git("rev-parse", revision)
-    path = repo.path / ".git/objects" / oid[:2] / oid[2:]
+    path = loose_path(repo.path / ".git", oid)
     data = path.read_bytes()
     path.chmod(0o644)
     path.write_bytes(data[:length])
@@ -146,7 +147,7 @@ def test_fsck_goes_on_after_a_bad_object(filled: Repo) -> None:
 def test_an_object_that_is_in_a_pack_too(filled: Repo) -> None:
     """libgit2 and git take it from there, and so do we."""
     oid = filled.git("rev-parse", "state:refs/@/custom")
-    path = filled.path / ".git/objects" / oid[:2] / oid[2:]
+    path = loose_path(filled.path / ".git", oid)
     whole = path.read_bytes()
     filled.git("repack", "-adq")
     path.parent.mkdir(exist_ok=True)
@@ -288,7 +289,7 @@ def write_tree(repo: Repo, data: bytes) -> str:
 
     whole = b"tree %d\0%s" % (len(data), data)
     oid = hashlib.sha1(whole).hexdigest()
-    path = repo.path / ".git/objects" / oid[:2] / oid[2:]
+    path = loose_path(repo.path / ".git", oid)
     path.parent.mkdir(exist_ok=True)
     if not path.exists():
         path.write_bytes(zlib.compress(whole))

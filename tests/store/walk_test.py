@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 import pytest
+from support.damaged import loose_path
 from support.program import FIXTURES
 from support.repositories import Repo
 
@@ -248,7 +249,7 @@ def test_damage_found_by_either_process_is_reported(small: Repo, make_repo: Call
         repo.git("unpack-objects", "-q", stdin=pack)
     path = "state:refs/github.com/example/shop/-/services/service-0000/release.ocu.star/@150/deploy/staging/1/status"
     oid = repo.git("rev-parse", path)
-    os.unlink(repo.path / "objects" / oid[:2] / oid[2:])
+    loose_path(repo.path, oid).unlink()
     done = repo.run("match", "**")
     assert done.returncode == 128
     assert oid in done.stderr and done.stdout == ""

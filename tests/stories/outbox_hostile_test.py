@@ -7,6 +7,7 @@ import time
 
 import pytest
 from support.contended import OUTBOX, Contended, value
+from support.damaged import loose_path
 from support.remote_stores import operations
 
 
@@ -103,7 +104,7 @@ def test_what_a_server_has_lost_is_in_nobodys_way(contended: Contended) -> None:
     lost = [contended.leave(one, "set", f"+/custom/{name}", "1") for name in "ab"]
     for reference in lost:
         blob = contended.bare.git("rev-parse", reference)
-        (contended.bare.path / "objects" / blob[:2] / blob[2:]).unlink()
+        loose_path(contended.bare.path, blob).unlink()
     done = two.run("fsck")
     assert [line.split(": ")[1] for line in done.stdout.splitlines()] == sorted(lost), done.stderr
     two.ocuroot("set", "+/custom/b", "2")

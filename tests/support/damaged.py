@@ -26,11 +26,16 @@ class Odd(NamedTuple):
     is_gone: bool = False
 
 
+def loose_path(git_dir: Path, oid: str) -> Path:
+    """Where a loose object lies."""
+    return git_dir / "objects" / oid[:2] / oid[2:]
+
+
 def write_object(git_dir: Path, kind: str, data: bytes) -> str:
     """Write a loose object; gives its id."""
     whole = b"%s %d\0%s" % (kind.encode(), len(data), data)
     oid = hashlib.sha1(whole).hexdigest()
-    path = git_dir / "objects" / oid[:2] / oid[2:]
+    path = loose_path(git_dir, oid)
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(zlib.compress(whole, 1))

@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from support.damaged import loose_path
 from support.delivering import prepare
 from support.original_stores import v1_branch, v3_combined, v3_directory
 from support.program import run_program
@@ -428,7 +429,7 @@ def test_a_site_that_is_as_it_was_is_left_alone_and_no_other(store: Repo, tmp_pa
     assert made() > 0 and "Search for more" in (out / page_file(f"/ref/{SHOP}")).read_text()
     # An object that is lost, and found again.
     oid = store.oid(f"state:refs/{SHOP}/@1/@object.json")
-    lost = store.path / ".git" / "objects" / oid[:2] / oid[2:]
+    lost = loose_path(store.path / ".git", oid)
     lost.rename(tmp_path / "lost")
     assert store.run("site", "--out", str(out)).returncode == 128
     (tmp_path / "lost").rename(lost)
