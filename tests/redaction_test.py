@@ -115,9 +115,9 @@ def test_a_known_secret_is_redacted_wherever_it_stands() -> None:
 
 def test_long_texts_take_no_long_time() -> None:
     for piece in ("a", "a:b,", "key", "key=''", "x://", "x://a:b", "token:", "@", "a@b:", "-"):
-        before = time.monotonic()
+        before = time.process_time()
         redact(piece * (100_000 // len(piece)) + "=@:")
-        assert time.monotonic() - before < 3, piece
+        assert time.process_time() - before < 3, piece
 
 
 def left_behind(repo: Repo) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from support.delivering import call, copy_of, package, prepare, refused, release
 from support.original_stores import v3_branches
 from support.repositories import Repo, begin
 from support.terminals import on_terminal
+from support.waiting import wait_until, wait_until_it_catches
 
 WEB = "shop/-/web"
 BUILD = f"{WEB}/@1/call/build"
@@ -194,19 +196,22 @@ def test_following_ends_with_the_run_and_as_it_does(shop: Repo, tmp_path: Path, 
     following = begin(shop, "logs", "--follow", work)
     assert following.stderr is not None
     assert following.stderr.readline() == f"{work}/1: pending; waiting for it to go on\n"
-    script = f"echo one; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; printf 'two\\nthree'; {end}"
+    waits = f"while [ ! -e {tmp_path}/go ]; do echo tick; sleep 0.05; done"
+    script = f"echo one; {waits}; printf 'two\\nthree'; {end}"
     running = begin(shop, "run", "exec", work, "--", "sh", "-c", script)
     assert next_line(following) == "one"  # as it comes, not when the run has ended
     second = begin(shop, "logs", "-f", "-n0", "--json", f"{work}/1")
-    time.sleep(1)
+    assert json.loads(next_line(second))["message"] == "tick"
     assert following.poll() is second.poll() is None
     (tmp_path / "go").touch()
-    out, err = following.communicate(timeout=60)
-    assert (out.splitlines()[:2], following.returncode) == (["two", "three"], status), err
+    assert following.stdout is not None and second.stdout is not None
+    out, err = following.stdout.read(), following.stderr.read()
+    after = [line for line in out.splitlines() if line != "tick"]
+    assert (after[:2], following.wait(timeout=60)) == (["two", "three"], status), err
     assert running.wait(timeout=60) == (7 if status else 0)
     assert err.splitlines() == ([f"{work}/1: failed"] if status else [])
-    messages = [json.loads(line)["message"] for line in second.communicate(timeout=60)[0].splitlines()]
-    assert messages[:2] == ["two", "three"] and second.returncode == status
+    messages = [json.loads(line)["message"] for line in second.stdout.read().splitlines()]
+    assert [one for one in messages if one != "tick"][:2] == ["two", "three"] and second.wait(timeout=60) == status
     done = shop.run("logs", "-qf", work)  # it has ended: nothing to wait for
     assert (done.returncode, done.stdout, done.stderr) == (status, f"one\n{out}", "")
 
@@ -214,7 +219,8 @@ def test_following_ends_with_the_run_and_as_it_does(shop: Repo, tmp_path: Path, 
 def test_following_a_run_that_is_cancelled(shop: Repo) -> None:
     work = f"{release(shop, package([call('build')]))}/call/build"
     following = begin(shop, "logs", "--follow", work)
-    time.sleep(1)
+    assert following.stderr is not None
+    assert following.stderr.readline() == f"{work}/1: pending; waiting for it to go on\n"
     shop.ocuroot("run", "cancel", work)
     out, err = following.communicate(timeout=60)
     assert (out, following.returncode) == ("", 1)
@@ -224,7 +230,7 @@ def test_following_a_run_that_is_cancelled(shop: Repo) -> None:
 def test_a_follower_that_is_interrupted_says_so(shop: Repo) -> None:
     work = f"{release(shop, package([call('build')]))}/call/build"
     following = begin(shop, "logs", "--follow", "-q", work)
-    time.sleep(1)
+    wait_until_it_catches(following, signal.SIGTERM)
     following.terminate()
     assert following.wait(timeout=60) == 128 + 15
 
@@ -236,10 +242,7 @@ def test_a_run_that_prints_more_than_a_log_holds_is_followed_to_its_end(shop: Re
     running = begin(shop, "run", "exec", "-q", work, "--", "sh", "-c", script, stdout=subprocess.DEVNULL)
     with (tmp_path / "followed").open("wb") as followed:
         following = begin(shop, "logs", "--follow", f"{work}/1", stdout=followed)
-    deadline = time.monotonic() + 120
-    while "line 60000\n" not in (tmp_path / "followed").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: "line 60000\n" in (tmp_path / "followed").read_text())
     (tmp_path / "go").touch()
     assert following.wait(timeout=120) == running.wait(timeout=120) == 0
     shown = (tmp_path / "followed").read_text().splitlines()

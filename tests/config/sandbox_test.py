@@ -80,10 +80,10 @@ def test_a_command_that_takes_too_long_ends_too(tmp_path: Path) -> None:
     alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
         text = f'host.shell("exec >{tmp_path}/alive; echo yes; sleep 60; true")'
-        assert timed(text, 0.5, shell=run) == f"{FILE}: evaluation took longer than 0.5 s"
+        assert timed(text, 2, shell=run) == f"{FILE}: evaluation took longer than 2 s"
         os.set_blocking(alive, True)
         assert os.read(alive, 9) == b"yes\n"
-        assert select.select([alive], [], [], 10)[0]
+        assert select.select([alive], [], [], 60)[0]
         assert os.read(alive, 9) == b""  # for no one has it open any more
     finally:
         os.close(alive)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.delivering import call, commits, deploy, package, prepare, refused, release
 from support.repositories import Repo, begin
+from support.waiting import wait_for_file
 
 import ocuroot_git
 from ocuroot_git.delivery import claims, runs
@@ -30,20 +31,13 @@ def statuses(repo: Repo, work: str = BUILD) -> list[str]:
     return [f"{number} {status}" for number, _, status in found]
 
 
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def begin_slow(repo: Repo, *options: str, work: str = BUILD, **more: Any) -> subprocess.Popen[str]:
     """Start `run exec` of a command that goes on until it is ended; comes back when it is on."""
     ready = repo.path / "ready"
     ready.unlink(missing_ok=True)
     (repo.path / "script").write_text(f"echo x >> count; touch {ready}; exec sleep 60")
     running = begin(repo, "run", "exec", *options, work, "--", "sh", "script", **more)
-    wait_for(ready)
+    wait_for_file(ready)
     return running
 
 
@@ -221,7 +215,7 @@ def test_clocks_that_differ_do_not_execute_a_run_twice(shop: Repo, tmp_path: Pat
     script = f"echo x >> count; while ! test -e {gate}; do sleep 0.05; done"
     release(shop, package([call("slow", script)]), "slow")
     running = begin(shop, "run", "exec", "shop/-/slow/@1/call/slow", env=wrong_clock(theirs, tmp_path / "theirs"))
-    wait_for(shop.path / "count")
+    wait_for_file(shop.path / "count")
     shop.ocuroot("run", "exec", BUILD)  # a commit by a clock that is right
     # It looks at a claim that seems to have run out, or to hold for an hour, sees it renewed, and leaves it alone.
     other = shop.run("work", "any", env=wrong_clock(ours, tmp_path / "ours"))
@@ -282,7 +276,7 @@ def test_a_running_command_is_asked_to_stop(shop: Repo) -> None:
     trapped, ready = shop.path / "trapped", shop.path / "ready"
     script = f"trap 'echo bye; touch {trapped}; exit 0' TERM; touch {ready}; while :; do sleep 0.05; done"
     running = begin(shop, "run", "exec", BUILD, "--", "sh", "-c", script)
-    wait_for(ready)
+    wait_for_file(ready)
     asked = shop.run("run", "cancel", BUILD)
     assert (asked.returncode, asked.stdout) == (0, f"stopping\t{RUN}\n")
     assert running.wait(60) == 128 + signal.SIGTERM
@@ -329,7 +323,7 @@ def test_what_completes_before_it_is_stopped_is_complete(shop: Repo) -> None:
     gate, ready = shop.path / "gate", shop.path / "ready"
     script = f"trap '' TERM; touch {ready}; while ! test -e {gate}; do sleep 0.02; done"
     running = begin(shop, "run", "exec", BUILD, "--", "sh", "-c", script)
-    wait_for(ready)
+    wait_for_file(ready)
     set_claim(shop, cancel=moment(0))
     gate.touch()
     assert running.wait(60) in (0, 128 + signal.SIGTERM)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.delivering import copy_of, prepare, want_environment, work_any
 from support.repositories import Repo, begin
+from support.waiting import wait_for_file, wait_until, wait_until_gone
 
 from ocuroot_git.cli.main import main
 
@@ -329,7 +329,7 @@ def test_cancelling_reaches_the_commands(shop: Repo) -> None:
     write(shop, "one.ocu.star", 'def t():\n    host.shell("touch begun; sleep 60; touch late")\ntask(t, "t")\n')
     shop.ocuroot("release", "new", "one.ocu.star")
     process = begin(shop, "run", "exec", "//one.ocu.star/@/call/t")
-    wait_for(shop.path / "begun")
+    wait_for_file(shop.path / "begun")
     shop.ocuroot("run", "cancel", "-q", "//one.ocu.star/@1/call/t/1")
     process.communicate(timeout=60)
     assert shop.ocuroot("match", "**/call/t/1/status/*").endswith("/status/cancelled")
@@ -347,11 +347,11 @@ def test_a_killed_executor_leaves_nothing_running_and_the_step_is_taken_up(shop:
     write(shop, "one.ocu.star", text)
     shop.ocuroot("release", "new", "one.ocu.star")
     process = begin(shop, "run", "exec", "//one.ocu.star/@/call/t")
-    wait_for(shop.path / "out" / "pids")
+    pids = shop.path / "out" / "pids"
+    wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"))
     process.kill()
     process.communicate()
-    pid = int((shop.path / "out" / "pids").read_text())
-    until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text())
+    wait_until_gone(int(pids.read_text()))
     (shop.path / "out" / "go").write_text("")
     work_any(shop)
     assert shop.value("//one.ocu.star/@/call/t#output") == {"a": 3}
@@ -404,17 +404,6 @@ def test_a_shell_command_takes_the_place_of_the_function(shop: Repo) -> None:
     done = shop.run("run", "exec", f"{WEB}/@/call/build", "--", "sh", "-c", "echo version=9 > $OCUROOT_OUTPUT")
     assert done.returncode == 0
     assert shop.value(f"{WEB}/@/call/build#output") == {"version": "9"}
-
-
-def wait_for(path: Path) -> None:
-    until(path.exists)
-
-
-def until(condition: Any) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_work_of_several_at_once(shop: Repo) -> None:

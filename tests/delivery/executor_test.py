@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 from support.delivering import commits, deploy, package, prepare, refused, release
 from support.program import PROGRAM
 from support.repositories import Repo, begin
+from support.waiting import wait_for_file, wait_until_gone
 
 pytestmark = pytest.mark.new_interpreter
 
@@ -30,14 +29,6 @@ def status(repo: Repo, run: str = f"{BUILD}/1") -> str:
 
 def messages(repo: Repo, run: str = f"{BUILD}/1") -> list[tuple[int, str]]:
     return [(entry["stream"], entry["message"]) for entry in repo.value(f"{run}/logs")]
-
-
-def wait_for(path: Path) -> None:
-    """Wait until a command has made a file; fails after a time in which it would have, many times over."""
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_output_goes_through_and_is_recorded(shop: Repo) -> None:
@@ -91,7 +82,7 @@ def test_signals_are_passed_on(shop: Repo, number: signal.Signals) -> None:
     trapped, ready = shop.path / "trapped", shop.path / "ready"
     script = f"trap 'touch {trapped}; exit 7' INT TERM; touch {ready}; while :; do sleep 0.05; done"
     running = begin(shop, "run", "exec", BUILD, "--", "sh", "-c", script)
-    wait_for(ready)
+    wait_for_file(ready)
     running.send_signal(number)
     assert running.wait(60) == 7
     assert trapped.exists()
@@ -104,7 +95,7 @@ def test_a_command_that_ends_well_after_a_signal_has_failed(shop: Repo) -> None:
     running = begin(
         shop, "run", "exec", BUILD, "--", "sh", "-c", f"trap 'exit 0' TERM; touch {ready}; while :; do sleep 0.05; done"
     )
-    wait_for(ready)
+    wait_for_file(ready)
     running.terminate()
     assert running.wait(60) == 128 + signal.SIGTERM
     assert status(shop) == "failed"
@@ -117,14 +108,7 @@ def test_a_time_out_ends_the_command_and_all_it_started(shop: Repo) -> None:
     assert done.returncode == 124
     assert status(shop) == "failed"
     assert (2, "[git-ocuroot: it took longer than 1 s]") in messages(shop)
-    assert_gone(int(children.read_text()))
-
-
-def assert_gone(pid: int) -> None:
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
-        assert time.monotonic() < deadline, f"process {pid} is still there"
-        time.sleep(0.02)
+    wait_until_gone(int(children.read_text()))
 
 
 def test_what_is_left_in_the_background_is_not_waited_for(shop: Repo) -> None:
@@ -139,9 +123,9 @@ def test_a_killed_executor_takes_its_command_along(shop: Repo) -> None:
     running = begin(
         shop, "run", "exec", BUILD, "--", "sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600"
     )
-    wait_for(pid)
+    wait_for_file(pid)
     running.kill()
-    assert_gone(int(pid.read_text()))
+    wait_until_gone(int(pid.read_text()))
     assert status(shop) == "running"
 
 
@@ -210,12 +194,12 @@ def test_a_run_that_was_ended_by_others_ends_its_command(shop: Repo) -> None:
     running = begin(
         shop, "run", "exec", BUILD, "--", "sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600"
     )
-    wait_for(pid)
+    wait_for_file(pid)
     shop.ocuroot("run", "finish", f"{BUILD}/1", "--status", "cancelled")
     _, err = running.communicate(timeout=60)
     assert running.returncode == 3
     assert "is cancelled: someone else ended it" in err
-    assert_gone(int(pid.read_text()))
+    wait_until_gone(int(pid.read_text()))
     assert status(shop) == "cancelled"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.delivering import call, commits, package
 from support.repositories import Repo, begin
+from support.waiting import wait_until
 
 from ocuroot_git.delivery import claims
 from ocuroot_git.delivery.model import seconds_of
@@ -19,12 +20,15 @@ RUN = f"{BUILD}/1"
 
 @pytest.fixture
 def job(shop: Repo, tmp_path: Path) -> Repo:
-    """A repository whose store is a branch of a remote, where a hook counts the pushes."""
+    """A repository whose store is a branch of a remote, where a hook tells of each push, in a line, what it brought."""
     remote = tmp_path / "remote.git"
     shop.git("clone", "-q", "--bare", ".", str(remote))
     hook = remote / "hooks" / "post-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\necho push >> {tmp_path}/pushes\n")
+    hook.write_text(
+        '#!/bin/sh\nwhile read old new name; do said="$said$(git log --format=%s $old..$new 2>/dev/null)"; done\n'
+        f"echo $said >> {tmp_path}/pushes\n"
+    )
     hook.chmod(0o755)
     job = Repo(tmp_path / "job")
     job.path.mkdir()
@@ -48,10 +52,7 @@ def live_files(repo: Repo) -> list[Path]:
 
 
 def wait_for_line(repo: Repo, line: str) -> None:
-    deadline = time.monotonic() + 60
-    while not any(line in path.read_text() for path in live_files(repo)):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: any(line in path.read_text() for path in live_files(repo)))
 
 
 def test_a_job_pushes_twice(job: Repo) -> None:
@@ -128,11 +129,8 @@ def test_what_ends_within_a_second_is_one_push(job: Repo, tmp_path: Path, combin
     job.git("commit", "-q", "--allow-empty", "-m", "code")
     job.ocuroot("release", "new", "many", "--package", "-", input=json.dumps(package(calls)))
     running = begin(job, "work", "any", "--jobs", "9")  # there is one more, which ends at once
-    deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("begun-*"))) < len(names):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(2)  # until the other one has ended
+    wait_until(lambda: len(list(tmp_path.glob("begun-*"))) == len(names))
+    wait_until(lambda: f"complete {RUN}" in (tmp_path / "pushes").read_text())
     before, written = pushes(job), len(subjects(tmp_path))
     (tmp_path / "go").touch()
     assert running.wait(timeout=120) == 1
@@ -169,10 +167,7 @@ def live_references(top: Path) -> list[str]:
 
 
 def wait_for_reference(top: Path) -> str:
-    deadline = time.monotonic() + 60
-    while not live_references(top):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: live_references(top))
     return live_references(top)[0]
 
 

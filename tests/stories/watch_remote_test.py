@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.remote_stores import World, fails
 from support.repositories import Repo, begin
+from support.waiting import wait_for_file, wait_until
 from support.watching import ZEROS, brief, replay, same_as, watch_once
 
 import ocuroot_git
@@ -75,10 +75,7 @@ def test_a_look_is_one_round_trip(filled: World) -> None:
     trace = filled.top / "trace"
     environ = {**os.environ, "GIT_TRACE_OCUROOT": str(trace)}
     process = begin(reader, "watch", env=environ)
-    deadline = time.monotonic() + 30
-    while not trace.exists() or trace.read_text().count("git fetch ended") < 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: trace.exists() and trace.read_text().count("git fetch ended") >= 4)
     process.kill()
     runs = [line for line in trace.read_text().splitlines() if "run: git" in line]
     assert all(" fetch " in line for line in runs)
@@ -133,10 +130,7 @@ def test_a_remote_that_goes_away_for_a_while(filled: World) -> None:
     reader.git("config", "ocuroot.watchInterval", "1")
     process = begin(reader, "watch", "--cursor", "cursor")
     writer = Repo(filled.top / "writer")
-    deadline = time.monotonic() + 20
-    while not (reader.path / "cursor").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for_file(reader.path / "cursor")
     served(filled).path.rename(filled.top / "away")
     assert process.stderr is not None and process.stdout is not None
     first, second = process.stderr.readline(), process.stderr.readline()

@@ -40,7 +40,8 @@ def run(command: str) -> ShellResult:
 
 
 def timed(text: str, seconds: float, **more: Any) -> str:
+    """The error of what is bounded in time: without the bound it would go on for minutes at least."""
     start = time.monotonic()
     message = error(text, seconds=seconds, **more).message
-    assert time.monotonic() - start < seconds + 1.5
+    assert time.monotonic() - start < seconds + 20
     return message

@@ -5,14 +5,13 @@ from __future__ import annotations
 import html
 import re
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.delivering import call, package, prepare, release
 from support.repositories import Repo, begin
 from support.viewing import Browser, application
+from support.waiting import wait_until
 
 BUILD = "shop/-/web/@1/call/build"
 RUN = f"{BUILD}/1"
@@ -35,13 +34,6 @@ def start(repo: Repo, top: Path) -> subprocess.Popen[str]:
     return begin(repo, "run", "exec", "-q", BUILD, "--", "sh", "-c", script)
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def tip_asked_for(page: str) -> tuple[str, str]:
     """What an open page compares the tip with, and how it asks for it."""
     known = re.search(r'<body data-tip="([^"]*)"(?: data-run="([^"]*)")?', page)
@@ -54,7 +46,7 @@ def test_the_page_shows_and_follows_what_a_run_prints(shop: Repo, tmp_path: Path
     before = browser.ask(f"/ref/{RUN}")
     assert tip_asked_for(before.get_data(as_text=True)) == (shop.git("rev-parse", "state"), "/tip")
     running = start(shop, tmp_path)
-    wait_for(lambda: "pa55word" in "".join(path.read_text() for path in (shop.path / ".git/ocuroot/live").glob("*")))
+    wait_until(lambda: "pa55word" in "".join(path.read_text() for path in (shop.path / ".git/ocuroot/live").glob("*")))
     page = browser.get(f"/ref/{RUN}")
     assert '<span class="ansi-red">red</span> &lt;script&gt;alert(1)&lt;/script&gt;' in page
     assert "pa55word" not in page and "title" not in re.sub("<[^>]*>", "", page).split("Log")[-1]
@@ -65,7 +57,7 @@ def test_the_page_shows_and_follows_what_a_run_prints(shop: Repo, tmp_path: Path
     assert browser.get(address) == tip == browser.get(address)
     # It grows without any commit, and the poll says so; no browser is told that its page is still good.
     (tmp_path / "go-1").touch()
-    wait_for(lambda: browser.get(address) != tip)
+    wait_until(lambda: browser.get(address) != tip)
     asked = browser.ask(f"/ref/{RUN}", If_None_Match=before.headers["ETag"])
     assert asked.status_code == 200 and "ETag" not in asked.headers and "line 1" in asked.get_data(as_text=True)
     assert tip_asked_for(asked.get_data(as_text=True))[0] == browser.get(address) != tip
@@ -101,14 +93,14 @@ def test_the_page_follows_a_run_at_the_remote(shop: Repo, tmp_path: Path) -> Non
         repo.git("config", "ocuroot.liveLogs", "true")
     running = start(job, tmp_path)
     browser = Browser(application(reader.path))
-    wait_for(lambda: "ansi-red" in browser.get(f"/ref/{RUN}"))
+    wait_until(lambda: "ansi-red" in browser.get(f"/ref/{RUN}"))
     tip, address = tip_asked_for(browser.get(f"/ref/{RUN}"))
     (tmp_path / "go-1").touch()
-    wait_for(lambda: browser.get(address) != tip)
+    wait_until(lambda: browser.get(address) != tip)
     assert "line 1" in browser.get(f"/ref/{RUN}")
     (tmp_path / "end").touch()
     assert running.wait(timeout=60) == 0
-    wait_for(lambda: "." not in browser.get(address))
+    wait_until(lambda: "." not in browser.get(address))
     assert browser.json(f"/ref/{RUN}")["run"]["log"]["total"] == 3
 
 
@@ -136,7 +128,7 @@ def test_a_claim_that_cannot_be_read_spoils_nothing_else(shop: Repo) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(shop: Repo, tmp_path: Path) -> None:
     running = start(shop, tmp_path)
-    wait_for(lambda: any((shop.path / ".git/ocuroot/live").glob("*")))
+    wait_until(lambda: any((shop.path / ".git/ocuroot/live").glob("*")))
     (file,) = (shop.path / ".git/ocuroot/live").glob("*")
     file.unlink()
     file.mkdir()
@@ -151,7 +143,7 @@ def test_a_file_that_cannot_be_read_is_named(shop: Repo, tmp_path: Path) -> None
 
 def test_an_old_revision_has_no_run_that_goes_on(shop: Repo, tmp_path: Path) -> None:
     running = start(shop, tmp_path)
-    wait_for(lambda: any((shop.path / ".git/ocuroot/live").glob("*")))
+    wait_until(lambda: any((shop.path / ".git/ocuroot/live").glob("*")))
     page = Browser(application(shop.path, at=shop.git("rev-parse", "state"))).get(f"/ref/{RUN}")
     assert "ansi-red" not in page and "data-run" not in page
     (tmp_path / "end").touch()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from support.delivering import deploy, package, prepare, release
 from support.repositories import Repo
 from support.viewing import Browser, application
+from support.waiting import wait_until
 
 from ocuroot_git.web import pictures
 
@@ -44,11 +44,8 @@ def browser_of(repo: Repo, at: str | None = None) -> Browser:
 
 def whole(browser: Browser, address: str) -> str:
     """A page, once it says all that it will say."""
-    until = time.monotonic() + 60
-    while "is being read" in (text := browser.get(address)):
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    return text
+    wait_until(lambda: "is being read" not in browser.get(address))
+    return browser.get(address)
 
 
 def test_the_page_says_what_the_command_says(shop: Repo) -> None:

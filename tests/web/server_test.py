@@ -18,6 +18,7 @@ import pytest
 from support.program import PROGRAM, run_program
 from support.repositories import Repo
 from support.viewing import tell_story, viewed
+from support.waiting import LONG, comes_true
 
 
 @pytest.fixture(scope="module")
@@ -195,16 +196,6 @@ def test_other_commands_load_nothing_of_it(told: Repo) -> None:
     assert done.stdout.endswith("[]\n")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether a condition came true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def test_a_browser_is_opened_only_where_there_is_a_screen(told: Repo, tmp_path: Path) -> None:
     """With a terminal for stdout (a pseudo one) and a display; git is told of a browser that leaves a note."""
     import pty
@@ -224,7 +215,7 @@ def test_a_browser_is_opened_only_where_there_is_a_screen(told: Repo, tmp_path: 
         try:
             address = os.read(terminal, 200).decode().strip()
             assert ask(address)[0] == 200
-            assert wait_for(lambda: note.exists() and note.read_text() != "", 20 if opened else 0) is opened
+            assert comes_true(lambda: note.exists() and note.read_text() != "", LONG if opened else 0) is opened
             if opened:
                 assert note.read_text().strip() == address
         finally:
