@@ -99,7 +99,7 @@ class Freeze(CheckedAction):
             when = f"from {format_local(until)} on"
         else:
             raise UsageError("it would close nothing: its time has passed")
-        told = [f"no deployment starts in {gate.about} {when}"]
+        told = [f"deployments to {gate.about} do not start {when}"]
         if self["rrule"]:
             told.append(f"again and again for {self['duration']}, by {self['rrule']} ({self['timezone']})")
         told += [f"no package matches '{glob}' yet" for glob in freezing.unmatched(snapshot, gate)]

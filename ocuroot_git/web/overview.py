@@ -97,7 +97,7 @@ def verdict(page: Page, expired: list[str]) -> Page:
     ]
     mind = [
         _many(counts["waiting_for_people"], "run waits for somebody", "runs wait for somebody"),
-        *(f"nothing is deployed to {one['about']} now (gate '{one['name']}')" for one in page["closed_gates"][:2]),
+        *(f"deployments to {one['about']} do not start (gate '{one['name']}')" for one in page["closed_gates"][:2]),
         _many(len(page["closed_gates"]) - 2, "more gate is closed", "more gates are closed"),
         f"{', '.join(expired)} expired" if expired else "",
     ]

@@ -345,7 +345,7 @@ def test_status_and_the_page_say_what_is_closed(shop: Repo) -> None:
     assert [gate["name"] for gate in json.loads(shop.ocuroot("status", "--json"))["closed_gates"]] == ["production"]
     assert "gate        production: production closed until 2121-01-01T00:00:00Z: incident 42" in shop.ocuroot("status")
     page = Browser(application(shop.path)).get("/")
-    assert "No deployment starts in production until" in page and "incident 42" in page
+    assert "Deployments to production do not start until" in page and "incident 42" in page
 
 
 def test_a_gate_that_allows_nothing_now_is_not_told_of_where_another_allows_it(shop: Repo) -> None:

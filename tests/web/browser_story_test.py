@@ -129,7 +129,7 @@ def test_the_incident_by_clicks(chromium: Chromium, bank: Repo, options: dict[st
         clicks.confirm("Freeze", "wrong totals: incident 7", shows="git ocuroot freeze production")
         clicks.see("/")
         banner = clicks.page.locator("main .notice.warn").inner_text()
-        assert "No deployment starts in production" in banner and "incident 7" in banner
+        assert "Deployments to production do not start" in banner and "incident 7" in banner
         refused = bank.run("run", "exec", "//web.json/@1/deploy/production")
         assert refused.returncode == 3 and "incident 7" in refused.stderr
 

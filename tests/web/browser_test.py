@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 import pytest
 from support.browsing import launched, needs_chromium, windows
-from support.delivering import call, package, prepare, release
+from support.delivering import call, deploy, package, prepare, release, want_environment
 from support.program import TOP
 from support.repositories import Repo, begin
 from support.story import BACKEND, FRONTEND
@@ -212,6 +212,29 @@ def test_pages_are_accessible_fit_their_width_and_are_pictured(
             assert findings(checker, page) == [], f"{name}, {theme}"
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is too wide for {width}"
         page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png", full_page=True)
+
+
+def test_long_names_are_broken_and_no_page_sticks_out(chromium: Chromium, store: Repo) -> None:
+    """Names, reasons and attributes of one long word; what is our own word stays whole."""
+    word, place = "w" * 150, "e" * 100
+    prepare(store)
+    want_environment(store, place, of=word)
+    store.ocuroot("apply", "--all")
+    work = [[call(word)], [deploy(place, inputs={"approve": {"ref": "./custom/approve"}})]]
+    release(store, package(*work), f"{word}/{word}.json")
+    store.ocuroot("freeze", place, "--name", word, "-m", word)
+    of_package = f"/ref/shop/-/{word}/{word}.json/@1"
+    pages = ["/", *(f"/{name}" for name in ("deployments", "environments", "packages", "work", "commits"))]
+    pages += [f"/ref/@/environment/{place}", f"/history/@/custom/gate/{word}", of_package]
+    with viewed(store) as (first, _), windows(chromium, first.rstrip("/")) as open_page:
+        page = open_page("/")
+        for path in pages:
+            page.goto(first.rstrip("/") + path)
+            for width in (1280, 390):
+                page.set_viewport_size({"width": width, "height": 844})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} at {width}"
+                find = page.locator(".search button")
+                assert find.evaluate("(one) => one.scrollWidth <= one.clientWidth && one.offsetHeight < 40")
 
 
 def findings(checker: Any, page: Page) -> list[tuple[str, str]]:

@@ -123,7 +123,9 @@ def test_what_is_coming_waits_is_wanted_held_closed_and_expires(own: Repo) -> No
     page = told(own)
     assert "No deployment starts now. 1 release is held." in text_of(page)
     assert "api @2: it is too slow" in text_of(page)
-    assert re.search(r"no deployment starts until in 2 days \(\d{4}-\d\d-\d\d \d\d:\d\d UTC\): the sale", text_of(page))
+    assert re.search(
+        r"no deployment starts until \d{4}-\d\d-\d\d \d\d:\d\d UTC \( in 2 days \): the sale", text_of(page)
+    )
     own.ocuroot("freeze", "production", "--package", "**/web", "--name", "web", "-m", "web alone")
     own.ocuroot("thaw", own.ocuroot("match", "@/custom/gate/production").strip().rpartition("/")[2])
     assert "Some deployments do not start now" in text_of(told(own))
@@ -212,7 +214,7 @@ def test_verdict_where_all_is_well_or_nothing_is_there(own: Repo, store: Repo) -
     own.ocuroot("freeze", "production", "-m", "the sale")
     level, text = verdict(own)
     assert level == "mind" and text.startswith(
-        "Nothing has failed: nothing is deployed to production now (gate 'production"
+        "Nothing has failed: deployments to production do not start (gate 'production"
     )
 
 

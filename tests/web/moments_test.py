@@ -94,3 +94,4 @@ def test_a_moment_before_the_store_and_in_a_directory(shop: Repo, tmp_path: Path
     directory = Browser(application(shop.path, OCUROOT_STATE=exported, OCUROOT_INTENT=exported))
     assert directory.ask("/?at=then").status_code == 404  # it has no history
     assert "Show how it was" not in directory.get("/")
+    assert "follows the directory" in directory.get("/")

@@ -54,7 +54,7 @@ def test_hold_and_let_go(shop: Repo) -> None:
 
 def test_freeze_and_thaw(shop: Repo) -> None:
     writer = Writer(shop)
-    assert "no deployment starts in production until" in writer.get(
+    assert "deployments to production do not start until" in writer.get(
         "/do/freeze?environment=production&until=2h"
     ).get_data(as_text=True)
     writer.do("freeze", "incident", environment="production", until="2h")

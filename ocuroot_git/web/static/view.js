@@ -129,7 +129,7 @@
         const page = await fetch(location.href, { headers: { Accept: "text/html" } });
         tip = show(await page.text()) || now;
       }
-      say("follows the branch", false);
+      say(live.dataset.following, false);
       return EVERY;
     } catch {
       say("the server does not answer", true);
