@@ -289,10 +289,13 @@ def _number(parts: dict[str, str], name: str, default: int) -> int:
 
 
 def _with_dashes(text: str) -> str:
-    """A time of RFC 5545, `20270104T000000Z`, as other times are written."""
+    """A time of RFC 5545, `20270104T000000Z`, as other times are written.
+
+    A date alone is the end of that day: UNTIL counts in what it names.
+    """
     day, _, clock = text.partition("T")
     written = f"{day[:4]}-{day[4:6]}-{day[6:]}"
-    return f"{written}T{clock[:2]}:{clock[2:4]}:{clock[4:]}" if clock else f"{written}T00:00:00"
+    return f"{written}T{clock[:2]}:{clock[2:4]}:{clock[4:]}" if clock else f"{written}T23:59:59"
 
 
 def _moment(key: str, text: str | None, zone: tzinfo) -> datetime | None:

@@ -51,6 +51,14 @@ def test_a_rule_that_ends_when_the_clock_is_put_forward() -> None:
     assert not at("2027-03-28T03:00:00+00:00", **when)[0]
 
 
+def test_the_day_that_until_names_counts() -> None:
+    when = {"start": "2026-12-01", "rrule": "FREQ=DAILY;BYHOUR=17;UNTIL=20261224", "duration": "2h"}
+    assert at("2026-12-24T18:00:00+00:00", **when) == (True, "2026-12-24T19:00:00Z")
+    assert at("2026-12-24T19:00:00+00:00", **when) == (False, None)
+    exact = {**when, "rrule": "FREQ=DAILY;BYHOUR=17;UNTIL=20261224T000000"}
+    assert at("2026-12-24T18:00:00+00:00", **exact) == (False, None)
+
+
 def test_windows_that_follow_each_other_end_together() -> None:
     daily = {"start": "2026-01-01", "rrule": "FREQ=DAILY;COUNT=5"}
     assert at("2026-01-02T03:00:00+00:00", duration="24h", **daily) == (True, "2026-01-06T00:00:00Z")
