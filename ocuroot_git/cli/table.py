@@ -19,21 +19,27 @@ if TYPE_CHECKING:
 
 _GAP: Final = "  "
 _SHORTEST: Final = 6
-"""Characters that a text is cut to at most: below, nobody knows it again."""
+"""Characters that a name is cut to at most: with fewer, nobody knows it again."""
+SENTENCE: Final = 20
+"""Characters that a sentence or a value, which is read and not only told apart, is cut to at most."""
 _CUT: Final = "…"
 
 
 class Column:
     """A column: its title, and whether numbers stand in it, which are set to the right.
 
-    `may_cut` says that texts may lose their middle where the table is too wide, as long as those that differ still do.
+    `may_cut` says that texts may lose their middle where the table is too wide, as long as those that differ still do
+    and `shortest` characters are left.
     """
 
-    __slots__ = ("is_number", "may_cut", "title")
+    __slots__ = ("is_number", "may_cut", "shortest", "title")
 
-    def __init__(self, title: str, *, may_cut: bool = False, is_number: bool = False) -> None:
+    def __init__(
+        self, title: str, *, may_cut: bool = False, shortest: int = _SHORTEST, is_number: bool = False
+    ) -> None:
         self.title = title
         self.may_cut = may_cut
+        self.shortest = shortest
         self.is_number = is_number
 
 
@@ -117,7 +123,7 @@ def _limits(columns: Sequence[Column], texts: list[list[str]], width: int) -> li
     if too_much <= 0:
         return limits
     least = [
-        max(width_of(column.title), _least(found, limit)) if column.may_cut else limit
+        max(width_of(column.title), _least(found, limit, column.shortest)) if column.may_cut else limit
         for column, found, limit in zip(columns, values, limits)
     ]
     if sum(limits) - sum(map(min, zip(least, limits))) < too_much:
@@ -129,12 +135,12 @@ def _limits(columns: Sequence[Column], texts: list[list[str]], width: int) -> li
     return limits
 
 
-def _least(values: set[str], limit: int) -> int:
+def _least(values: set[str], limit: int, shortest: int) -> int:
     """The smallest width to which texts can be cut, and to every width from there on, so that all stay different."""
-    for width in range(limit - 1, _SHORTEST - 1, -1):
+    for width in range(limit - 1, shortest - 1, -1):
         if len({cut(text, width) for text in values}) < len(values):
             return width + 1
-    return min(_SHORTEST, limit)
+    return min(shortest, limit)
 
 
 def _paragraphs(

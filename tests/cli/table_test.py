@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocuroot_git.cli.table import Column, cut, laid_out, width_of
+from ocuroot_git.cli.table import SENTENCE, Column, cut, laid_out, width_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ def test_one_that_is_too_wide_loses_what_is_alike() -> None:
     lines = list(laid_out(COLUMNS, rows, 60, plain))
     assert all(width_of(line) <= 60 for line in lines) and len(set(lines)) == 4
     assert all(line.endswith("github:ann") for line in lines[1:]), "the widest gives way first"
+
+
+def test_what_is_read_is_shown_in_full_before_it_is_cut_to_a_few_characters() -> None:
+    why = "it answers every second request with an error"
+    columns = [Column("package", may_cut=True), Column("why", may_cut=True, shortest=SENTENCE)]
+    assert list(laid_out(columns, [[REFS[0], why]], 30, plain))[1].endswith("it answer…h an error")
+    assert list(laid_out(columns, [[REFS[0], why]], 28, plain)) == [f"package  {REFS[0]}", f"why      {why}"]
 
 
 def test_what_cannot_be_made_to_fit_is_shown_in_full() -> None:

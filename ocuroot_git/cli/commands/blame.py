@@ -55,11 +55,15 @@ def _table(
 ) -> tuple[list[Column], list[list[Cell]]]:
     """The columns, and a row for each field. What the oldest commit of a shallow clone has may be older; as git does,
     `^` says so."""
-    from ..table import Column
+    from ..table import SENTENCE, Column
 
     columns = [
         *(Column("commit"), Column("actor", may_cut=True), Column("time")),
-        *(Column("run", may_cut=True), Column("field"), Column("value", may_cut=True)),
+        *(
+            Column("run", may_cut=True, shortest=SENTENCE),
+            Column("field"),
+            Column("value", may_cut=True, shortest=SENTENCE),
+        ),
     ]
     rows: list[list[Cell]] = []
     for field, value, commit in blamed:

@@ -185,7 +185,7 @@ def _show_history(
     from ...ledger.chunks import Ledger
     from ...ledger.deployment_history import Teller
     from ..reports import report_cut_history
-    from ..table import Column
+    from ..table import SENTENCE, Column
 
     terminal = context.terminal
     ledger = Ledger(snapshot)
@@ -195,7 +195,7 @@ def _show_history(
     columns = [
         *(Column("time"), Column("package", may_cut=True), Column("environment"), Column("what"), Column("from")),
         *(Column("to"), Column("commits"), Column("took", is_number=True), Column("by", may_cut=True)),
-        Column("why", may_cut=True),
+        Column("why", may_cut=True, shortest=SENTENCE),
     ]
     if json:
         for event in events:

@@ -63,7 +63,7 @@ def _list(context: Context, *, json: bool) -> int:
     from ...delivery.holds import all_holds
     from ...delivery.problems import Problems
     from ..reports import report_problems
-    from ..table import Column
+    from ..table import SENTENCE, Column
 
     terminal = context.terminal
     problems = Problems()
@@ -73,7 +73,12 @@ def _list(context: Context, *, json: bool) -> int:
         for hold in found:
             terminal.json(dump({"release": hold.release, **hold.to_document()}, None))
     elif found or not terminal.is_interactive:
-        columns = [Column("release"), Column("since"), Column("by", may_cut=True), Column("why", may_cut=True)]
+        columns = [
+            Column("release"),
+            Column("since"),
+            Column("by", may_cut=True),
+            Column("why", may_cut=True, shortest=SENTENCE),
+        ]
         terminal.table(columns, [[terminal.name(one.release), one.time, one.by, one.reason] for one in found])
     else:
         terminal.remark("nothing is held")

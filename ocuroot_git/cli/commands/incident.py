@@ -61,7 +61,7 @@ def list_(context: Context, *, unresolved: bool, json: bool) -> int:
     from ...delivery.problems import Problems
     from ...ledger.incidents import incidents
     from ..reports import report_problems
-    from ..table import Column
+    from ..table import SENTENCE, Column
 
     problems = Problems()
     found = [one for one in incidents(context.snapshot(), problems) if not (unresolved and one.resolved is not None)]
@@ -73,7 +73,7 @@ def list_(context: Context, *, unresolved: bool, json: bool) -> int:
     elif found or not terminal.is_interactive:
         columns = [
             *(Column("incident"), Column("package", may_cut=True), Column("environment"), Column("started")),
-            *(Column("lasted", is_number=True), Column("reason", may_cut=True)),
+            *(Column("lasted", is_number=True), Column("reason", may_cut=True, shortest=SENTENCE)),
         ]
         terminal.table(columns, [_row(terminal, one) for one in found])
     else:
