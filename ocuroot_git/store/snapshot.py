@@ -377,6 +377,9 @@ class Snapshot:
         if not is_store(backend.files, root):
             below = node_at(backend.files, root, side)
             if not is_store(backend.files, below):
+                if self.is_past and version.oid is not None:
+                    hint = f"name a commit of {backend.where}, as 'git ocuroot log' shows them, or a date"
+                    raise NotFound(f"commit {version.oid[:12]} has no store: there is no '{STORE_FILE}'", hint=hint)
                 raise StoreError(
                     f"{name} is no store: it has no '{STORE_FILE}'",
                     hint="name another branch: git config ocuroot.state.branch <branch>",

@@ -315,6 +315,14 @@ def test_a_branch_that_is_no_store(repo: Repo) -> None:
     failed(repo, 128, message, "name another branch: git ocuroot init --branch <branch>", "init")
 
 
+def test_a_revision_that_has_no_store(store: Repo) -> None:
+    store.git("commit", "-q", "--allow-empty", "-m", "code")
+    message = f"commit {store.oid('main')[:12]} has no store: there is no '.ocuroot-store'"
+    for words in (["get", "@/custom/x"], ["deployments"], ["match", "**"]):
+        hint = "name a commit of branch 'state', as 'git ocuroot log' shows them, or a date"
+        failed(store, 1, message, hint, *words, "--at", "main")
+
+
 @pytest.mark.parametrize("version", ["4", "17", '"1"', "1.5", "null", "true"])
 def test_another_store_version(repo: Repo, version: str) -> None:
     write_store_file(repo, f'{{"version": {version}}}')
