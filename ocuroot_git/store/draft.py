@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ..git.objects import Oid
+
 
 class Draft(StoreTree):
     """A store's tree with changes over it: new contents of files by path, None for those that go."""
@@ -24,6 +26,8 @@ class Draft(StoreTree):
         self.is_read_whole = False
         self._dropped: set[str] = set()
         """Directories that go as a whole, each with a `/` at its end."""
+        self._touched: set[str] = set()
+        """Directories that have changes below them, or had some that were taken back."""
         self._added: dict[str, set[str]] = {}
         self._undo: list[tuple[str, bool, bytes | None]] = []
 
@@ -39,6 +43,7 @@ class Draft(StoreTree):
             self.changes.pop(path, None)
             return
         self.changes[path] = data
+        self._touch(path)
         if data is not None:
             while path:
                 above, _, name = path.rpartition("/")
@@ -56,7 +61,15 @@ class Draft(StoreTree):
             return
         self._undo.append((path, path in self.changes, None))
         self.changes[path] = None
+        self._touch(path)
         self._dropped.add(path)
+
+    def _touch(self, path: str) -> None:
+        while path:
+            path = path.rpartition("/")[0]
+            if path in self._touched:
+                break
+            self._touched.add(path)
 
     def _is_dropped(self, path: str) -> bool:
         """Whether a file or directory went with one that went as a whole."""
@@ -98,6 +111,10 @@ class Draft(StoreTree):
         if path not in self.seen:
             self.seen[path] = self.base.file(path)
         return self.seen[path]
+
+    def tree_id(self, path: str) -> Oid | None:
+        """As of the tree that is changed; None also for a directory with changes: it has no id before it is written."""
+        return None if path in self._touched or self._is_dropped(path) else super().tree_id(path)
 
     def names(self, path: str) -> list[str]:
         added = self._added.get(path, ())

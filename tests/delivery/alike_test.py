@@ -1,0 +1,31 @@
+"""Directories that are the same in both stores are passed over: what is told is as if all had been compared."""
+
+from __future__ import annotations
+
+import pytest
+from support.repositories import Repo
+
+import ocuroot_git
+from ocuroot_git.delivery import diff
+
+
+class _Enough(Exception):
+    """Ends a transaction that is not to be written."""
+
+
+def test_changes_within_a_transaction_are_compared(store: Repo) -> None:
+    """Also where the directory was the same in both stores before it, of a release too."""
+    stores = ocuroot_git.open(str(store.path))
+    with stores.transaction() as tx:
+        tx.set("r/-/a/@1", {"commit": "abcdef1", "package": {"phases": []}})
+        for head in ("r/-/a/@1", "r/-/a/+1", "@", "+"):
+            tx.set(f"{head}/custom/x/y", 1)
+    with pytest.raises(_Enough), stores.transaction() as tx:
+        tx.set("r/-/a/+1/custom/x/y", 2)
+        tx.set("+/custom/x/z", 2)
+        tx.delete("@/custom/x/y")
+        found = [(one.status, one.ref) for one in diff.differences(tx)]
+        assert found == [("A", "+/custom/x/y"), ("A", "+/custom/x/z"), ("M", "r/-/a/+1/custom/x/y")]
+        tx.remove("r/-/a/+1")
+        assert ("D", "r/-/a/+1/custom/x/y") in [(one.status, one.ref) for one in diff.differences(tx)]
+        raise _Enough
