@@ -189,13 +189,17 @@ def _prefetch_documents(tree: StoreTree, heads: Iterable[StoredRef]) -> None:
 
 
 def documents_below(tree: StoreTree, heads: list[StoredRef]) -> Iterator[str]:
-    """The refs, as they are printed, of all documents below some stored refs, of those too that cannot be read."""
+    """The refs, as they are printed, of all documents below some stored refs, of those too that cannot be read.
+
+    Their order depends on the names alone: of two intents that are about one document the first may be the one that
+    counts.
+    """
     level = list(heads)
     while level:
         level = [
             StoredRef(f"{head}/{name}")
             for head in level
-            for name in tree.names(f"{REFS}/{head}")
+            for name in sorted(tree.names(f"{REFS}/{head}"))
             if name != OBJECT_FILE
         ]
         _prefetch_documents(tree, level)
