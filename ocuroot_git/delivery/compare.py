@@ -1,7 +1,7 @@
 """Intent against state: how some documents differ (design 6 and 7); `diff` says which are to be looked at.
 
-    +/custom/…, P/+N/custom/…    by value; `P/+/…` is for the newest release. Where `P/+N/custom` and `P/@N/custom`
-                                 are one and the same directory by their ids, nothing in it differs
+    +/custom/…, P/+N/custom/…    by value; `P/+/…` is for the newest release. What is one and the same directory in
+                                 both stores is passed over (`alike`)
     +/environment/<name>         by value
     P/+/deploy/<env>             the release that is deployed there, and the inputs that the intent gives
 
@@ -15,6 +15,7 @@ from ..formats.layout import OBJECT_FILE, REFS, StoredRef, object_path
 from ..formats.refs import INTENT, STATE, Ref, RefError
 from . import model, vocabulary
 from .addresses import RunRef, WorkRef
+from .alike import alike_in_releases
 from .fields import Record
 from .inputs import read_intent
 from .model import Environment
@@ -26,12 +27,13 @@ from .vocabulary import DEPLOY, DOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import TypeVar
 
     from ..formats.documents import Document
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
+    from .alike import Alike
     from .model import Function, Intent
     from .pruned import Records
 
@@ -81,30 +83,36 @@ class TooFew(Exception):
 
 
 def custom_differences(
-    snapshot: Snapshot, heads: Heads, problems: Problems, *, are_all: bool = False, indirect: list[str] | None = None
+    snapshot: Snapshot,
+    heads: Heads,
+    problems: Problems,
+    *,
+    are_all: bool = False,
+    indirect: list[str] | None = None,
+    alike: Alike | None = None,
 ) -> Iterator[Difference]:
     """How the custom documents of some releases differ.
 
     Raises TooFew where that cannot be told of these alone, unless they are said to be all there are. `indirect` takes
-    up the intents that are, by way of a link, about a document in another place than their own.
+    up the intents that are, by way of a link, about a document in another place than their own. Directories that are
+    known to be `alike` are passed over.
     """
     state, intent = state_tree(snapshot), intent_tree(snapshot)
-    alike = _alike(state, intent, heads)
-    of_state = [head for head in heads.state if head not in alike]
-    of_intent = [head for head in heads.intent if head not in alike]
-    actual = _documents(snapshot, _custom_refs(state, of_state, problems), problems)
-    is_followed = {*_custom_refs(state, [head for head in heads.state if head in alike], problems)} if of_intent else ()
+    passed = alike_in_releases(state, intent, heads.state, heads.intent)
+    if alike is not None:
+        passed.update(alike)
+    actual = _documents(snapshot, _custom_refs(state, heads.state, passed.state, problems), problems)
     inside = tuple(f"{state.layout.shown(head)}/" for head in heads.state)
     wanted: dict[str, str] = {}
     records: Records = {}
-    for ref in _custom_refs(intent, of_intent, problems):
+    for ref in _custom_refs(intent, heads.intent, passed.intent, problems):
         with problems.leave_out(ref):
             if is_of_pruned(snapshot, ref, records):
                 yield Difference(ref, str(Ref.parse(ref).replace(marker=STATE)), None, None)
                 continue
             about = state_ref(snapshot, Ref.parse(ref))
-            if about in is_followed:
-                continue  # the intent that names the release counts
+            if passed.has(state, about):
+                continue  # the intent in the same place counts
             is_outside = not are_all and about not in actual and not about.startswith(inside)
             if is_outside and _may_be_there(snapshot, about):
                 raise TooFew(about)
@@ -114,26 +122,6 @@ def custom_differences(
             if about not in wanted or Ref.parse(ref).replace(marker=STATE) == Ref.parse(about):
                 wanted[about] = ref
     yield from _compare(snapshot, wanted, actual, problems)
-
-
-def _alike(state: StoreTree, intent: StoreTree, heads: Heads) -> set[StoredRef]:
-    """The releases whose custom documents are one and the same directory in both stores: `P/@3`, and `P/+3`.
-
-    None of their documents is read: what is the same differs in nothing, not even where it cannot be read. That a
-    numbered release is no link, below which they would lie hidden, is taken for granted, as `fsck` does not.
-    """
-    found: set[StoredRef] = set()
-    if intent.layout.intent_marker == STATE:
-        return found
-    of_intent = {*heads.intent}
-    for head in heads.state:
-        package, _, name = head.rpartition("/")
-        other = StoredRef(f"{package}/{INTENT}{name[1:]}")
-        if other in of_intent and state.layout.release_number(name) is not None:
-            custom = state.tree_id(f"{REFS}/{head}/{CUSTOM}")
-            if custom is not None and custom == intent.tree_id(f"{REFS}/{other}/{CUSTOM}"):
-                found |= {head, other}
-    return found
 
 
 def is_of_pruned(snapshot: Snapshot, intent: str, records: Records | None = None) -> bool:
@@ -165,12 +153,16 @@ def _documents(snapshot: Snapshot, refs: Iterable[str], problems: Problems) -> d
     return found
 
 
-def _custom_refs(tree: StoreTree, heads: list[StoredRef], problems: Problems) -> Iterator[str]:
-    """The refs of the custom documents below some stored refs; none that lie hidden below a link."""
-    prefetch(tree, heads)
-    _prefetch_documents(tree, heads)
+def _custom_refs(
+    tree: StoreTree, heads: Iterable[StoredRef], passed: set[StoredRef], problems: Problems
+) -> Iterator[str]:
+    """The refs of the custom documents below some stored refs; none that lie hidden below a link, or in a directory
+    that is passed over."""
+    known = [head for head in heads if f"{head}/{CUSTOM}" not in passed]
+    prefetch(tree, known)
+    _prefetch_documents(tree, known)
     todo: list[StoredRef] = []
-    for head in heads:
+    for head in known:
         is_link = False  # where that cannot be read, all below it is met, and cannot be read either
         with problems.leave_out(head):
             found = tree.object(head) if "/" in head else None
@@ -178,7 +170,7 @@ def _custom_refs(tree: StoreTree, heads: list[StoredRef], problems: Problems) ->
         if not is_link:
             todo.append(StoredRef(f"{head}/{CUSTOM}"))
     prefetch(tree, todo, "trees")
-    yield from documents_below(tree, todo)
+    yield from documents_below(tree, todo, passed)
 
 
 def _prefetch_documents(tree: StoreTree, heads: Iterable[StoredRef]) -> None:
@@ -188,19 +180,20 @@ def _prefetch_documents(tree: StoreTree, heads: Iterable[StoredRef]) -> None:
         tree.files.prefetch([node for node in nodes if node is not None])
 
 
-def documents_below(tree: StoreTree, heads: list[StoredRef]) -> Iterator[str]:
-    """The refs, as they are printed, of all documents below some stored refs, of those too that cannot be read.
-
-    Their order depends on the names alone: of two intents that are about one document the first may be the one that
-    counts.
+def documents_below(
+    tree: StoreTree, heads: list[StoredRef], passed: Collection[StoredRef] = frozenset()
+) -> Iterator[str]:
+    """The refs, as they are printed, of all documents below some stored refs, of those too that cannot be read; but of
+    those directories that are passed over. Their order depends on the names alone: of two intents for one document, the
+    first may be the one that counts.
     """
     level = list(heads)
     while level:
         level = [
-            StoredRef(f"{head}/{name}")
+            below
             for head in level
             for name in sorted(tree.names(f"{REFS}/{head}"))
-            if name != OBJECT_FILE
+            if name != OBJECT_FILE and (below := StoredRef(f"{head}/{name}")) not in passed
         ]
         _prefetch_documents(tree, level)
         for below in level:

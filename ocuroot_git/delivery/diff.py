@@ -12,6 +12,7 @@ from __future__ import annotations
 from ..formats.layout import StoredRef
 from ..formats.refs import STATE
 from . import compare
+from .alike import alike_globals
 from .compare import Difference, Heads, TooFew
 from .problems import STRICT, Problems
 from .queries import intent_tree, packages, state_tree
@@ -64,13 +65,14 @@ def all_differences(snapshot: Snapshot, problems: Problems = STRICT) -> list[Dif
 def _custom(
     snapshot: Snapshot, at_top: Heads, heads: Heads, problems: Problems, *, is_entangled: bool
 ) -> list[Difference]:
+    alike = alike_globals(snapshot)
     if not is_entangled:
         some = Heads([*at_top.state, *heads.state], [*at_top.intent, *heads.intent], [])
         try:
-            return list(compare.custom_differences(snapshot, some, problems))
+            return list(compare.custom_differences(snapshot, some, problems, alike=alike))
         except TooFew:
             pass  # documents are linked with those of other packages
     known = sorted({*packages(state_tree(snapshot)), *packages(intent_tree(snapshot))})
     every = all_of(snapshot, known)
     every = Heads([*at_top.state, *every.state], [*at_top.intent, *every.intent], [])
-    return list(compare.custom_differences(snapshot, every, problems, are_all=True))
+    return list(compare.custom_differences(snapshot, every, problems, are_all=True, alike=alike))

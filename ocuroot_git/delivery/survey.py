@@ -492,7 +492,13 @@ class _Survey:
 
     def _count(self, tree: StoreTree, top: Node, name: str) -> int:
         node = tree.files.child(top, name)
-        return tree.files.count([node], OBJECT_FILE) if node is not None and tree.files.is_tree(node) else 0
+        if node is None or not tree.files.is_tree(node):
+            return 0
+        if self.memory is None:
+            return tree.files.count([node], OBJECT_FILE)
+        from ..store.remembered_counts import counted  # late: where all is known nothing is counted
+
+        return counted(tree.files, self.memory, [node])
 
     def _remember(self, directories: list[_Directory]) -> None:
         new = {one.key: one.summary for one in directories if one.summary is not None}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..delivery import index, left_runs, overview, release_facts, release_list, survey
 from ..delivery.summary import Summary
-from ..formats.layout import DIALECTS, SIDES, Layout
+from ..formats.layout import DIALECTS, OBJECT_FILE, SIDES, Layout
 from ..git.objects import ABSENT, ObjectError, Oid, is_whole_id
 from ..git.program import GitError
-from ..store import rare_changes, remembered_walk
+from ..store import plain, rare_changes, remembered_counts, remembered_walk
 from ..store.history import changing_commits
 from ..store.tree import StoreTree
 from . import attempt_pages, chunks, gate_passes, known_deployments, last_events, lead_times
@@ -116,6 +116,10 @@ class _Trees:
             return self._commits_beyond
         if kind == rare_changes.KIND:
             return self._changing_commits
+        if kind == plain.KIND:
+            return self._of_tree(lambda files, node: plain.PlainDirectories(files, None, {}).work_out(node))
+        if kind == remembered_counts.KIND:
+            return self._of_tree(lambda files, node: b"%d" % files.count([node], OBJECT_FILE))
         kinds = (
             (index.KIND, self._facts),
             (release_list.KIND, self._releases),
@@ -135,12 +139,16 @@ class _Trees:
         if len(dialects) != 1 or dialects[0] == "-":
             return None
         layout = Layout(int(dialects[0]))
+        return self._of_tree(lambda files, node: index.read(files, layout, node).to_bytes())
+
+    def _of_tree(self, read: Callable[[Repository, Node], bytes]) -> WorkOut:
+        """How entries are worked out that depend on the tree alone whose id they have."""
 
         def work_out(id_: str, _: bytes) -> bytes | None:
-            if len(id_) != _LENGTH:
+            if not is_whole_id(id_):
                 return None
             repository, node = self._find(id_)
-            return _read(lambda: index.read(repository, layout, node).to_bytes())
+            return _read(lambda: read(repository, node))
 
         return work_out
 

@@ -17,6 +17,7 @@ from ocuroot_git.delivery.overview import Package
 from ocuroot_git.delivery.release_facts import ReleaseFacts
 from ocuroot_git.delivery.summary import Summary
 from ocuroot_git.formats.layout import StoredRef
+from ocuroot_git.store.plain import Contents
 
 FACTS = Facts((1, 2), (2,), frozenset(["@/deploy"]))
 PACKAGE = Package("r/-/a", (1, 2), {"e": "r/-/a/@1/deploy/e/1"}, (), ("e",), (2,))
@@ -52,12 +53,18 @@ def written_summary(data: bytes) -> bytes | None:
     return found.to_bytes().partition(b" ")[2].partition(b" ")[2] if found is not None else None
 
 
+def written_contents(data: bytes) -> bytes | None:
+    found = Contents.of_bytes(data)
+    return found.to_bytes() if found is not None else None
+
+
 _, _, summary_rest = SUMMARY.to_bytes().split(b" ", 2)
 WRITTEN: list[tuple[bytes, Callable[[bytes], bytes | None]]] = [
     (FACTS.to_bytes(), written_facts),
     (PACKAGE.to_bytes(), written_package),
     (json.dumps(LEFT).encode(), written_left),
     (summary_rest, written_summary),
+    (Contents(True, ["a"]).to_bytes(), written_contents),
 ]
 VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, 7, 1.5, "", "x", [], [1], ["x"], [[]], {}, {"x": 1}, {"x": []}, {"x": "y"}]
