@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ..errors import Fatal, UsageError
 from ..formats.globs import absolute
 from ..formats.refs import INTENT, Ref
@@ -41,6 +43,28 @@ def intent_ref(context: Context, text: str) -> Ref:
     if ref.repo or not ref.path:
         return ref
     return context.snapshot().named(str(ref))  # which looks into the store
+
+
+def path_below(top: str, file: str) -> str:
+    """The path from a directory to a file in it, which is given as seen from here. Raises Fatal for one elsewhere."""
+    top = os.path.realpath(top)
+    here = os.path.realpath(os.path.dirname(file) or ".")
+    path = os.path.relpath(os.path.join(here, os.path.basename(file)), top)
+    if path.split(os.sep)[0] == "..":
+        raise Fatal(f"'{file}' lies outside of '{top}'")
+    return path
+
+
+def package_path(context: Context, text: str) -> str:
+    """The path that names a package of this repository.
+
+    `//x`, `./-/x` and a mere `x` say it; `./x`, `../x` and absolute paths are those of a file. Raises Fatal for one
+    that lies elsewhere.
+    """
+    if text.startswith(("//", "./-/")):
+        return "//" + text.removeprefix("./-").lstrip("/")
+    is_of_file = text.startswith("/") or {".", ".."} & set(text.split("/"))
+    return path_below(context.top_directory(), text) if is_of_file else text
 
 
 def checked_oid(oid: str | None) -> str | None:

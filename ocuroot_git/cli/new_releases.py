@@ -11,6 +11,7 @@ from ..formats.globs import escape
 from ..formats.refs import Ref, RefError
 from ..git.objects import Oid
 from ..redaction import without_secrets
+from .arguments import package_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def make(
     from ..packages.evaluate import is_starlark
 
     released = _commit(context, repo, commit or context.environ.get("OCU_REPO_COMMIT_OVERRIDE") or "HEAD")
-    if not repo and not definition:
-        path = _path_in(context, released, path)
+    if not repo:
+        path = package_path(context, path)
+        path = path if definition else _path_in(context, released, path)
     package = package_ref(repo or context.stores.base.repo, path)
     if is_starlark(path) and not definition:
         return _by_code(context, package, released, tags=tag, force=force)
@@ -294,7 +296,7 @@ def _warn_of_changes(context: Context, path: str, commit: Oid) -> None:
 
 def package_ref(repo: str, path: str) -> str:
     """The ref of a package, `repo/-/path`. Raises RefError for what cannot be one."""
-    path = path.removeprefix("//").strip("/")
+    path = path.removeprefix("//").rstrip("/")
     ref = Ref.parse(f"{repo}/-/{path}")
     if ref.marker or ref.type or not ref.path:
         raise RefError(f"'{path}' is no path of a package", hint="such as services/web/package.ocu.star")
@@ -346,9 +348,8 @@ def _definition(context: Context, named: str, path: str, commit: Oid | None) -> 
 
 def _path_in(context: Context, commit: Oid, path: str) -> str:
     """The path of a package's file in a commit: as it is given, else as seen from the directory one is in."""
-    path = path.removeprefix("./-/")  # as refs name what is of this repository
-    below = os.path.relpath(os.getcwd(), os.path.realpath(context.top_directory()))
-    seen = os.path.normpath(os.path.join(below, path))
-    if path.startswith("/") or below == "." or seen.startswith("..") or context.file_at(commit, path) is not None:
+    below = context.settings.directory_below_top
+    seen = f"{below}/{path}"
+    if not below or path.startswith("//") or context.file_at(commit, path) is not None:
         return path
     return seen if context.file_at(commit, seen) is not None else path

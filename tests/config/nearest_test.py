@@ -47,6 +47,29 @@ def test_packages_are_found_and_run_where_it_lies(shared: Repo) -> None:
     assert shared.ocuroot("release", "new", "app.json") == "whole/-/app.json/@1"
 
 
+def test_packages_are_named_as_files_are(shared: Repo) -> None:
+    """`./`, `../` and absolute paths are those of files, which packages have their paths from."""
+    web, src = Repo(shared.path / "teams/web"), Repo(shared.path / "teams/web/src")
+    assert web.ocuroot("release", "new", "./app.json") == "web/-/app.json/@1"
+    assert src.ocuroot("release", "new", "../app.json", "--force") == "web/-/app.json/@2"
+    assert src.ocuroot("release", "new", str(web.path / "app.json"), "--force") == "web/-/app.json/@3"
+    assert shared.ocuroot("release", "new", "teams/../app.json") == "whole/-/app.json/@1"
+    named = src.ocuroot("release", "new", "./other.json", "--package", str(web.path / "app.json"))
+    assert named == "web/-/src/other.json/@1"
+    for path in ("../app.json", "//app.json", "./-/app.json", "app.json", str(web.path / "app.json")):
+        assert len(src.ocuroot("release", "list", path).splitlines()) == 3, path
+    for path in ("other.json", "./other.json", "src/other.json", "web/-/src/other.json"):
+        assert src.ocuroot("release", "list", path) == "web/-/src/other.json/@1", path
+    assert src.ocuroot("release", "list", "//other.json") == ""
+    for path in ("../../app.json", "/app.json", str(shared.path / "app.json")):
+        for words in (["new", path], ["new", path, "--package", "../app.json"], ["list", path]):
+            done = src.run("release", *words)
+            assert (done.returncode, done.stdout) == (128, "")
+            assert done.stderr == f"fatal: '{path}' lies outside of '{os.path.realpath(web.path)}'\n"
+    done = web.run("release", "new", "/x", "--repo", "other", "--commit", "1" * 40, "--package", "app.json")
+    assert done.returncode == 128 and done.stderr.startswith("fatal: bad ref 'other/-//x'")
+
+
 def test_a_store_in_a_directory_lies_beside_it(shared: Repo) -> None:
     shared.git("config", "--remove-section", "ocuroot.state")
     here = Repo(shared.path / "teams/web")

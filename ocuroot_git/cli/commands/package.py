@@ -6,6 +6,7 @@ import os
 
 from ...errors import Fatal, UsageError
 from ...formats.documents import dump
+from ..arguments import path_below
 from ..options import READING, Command, Group, Option
 
 TYPE_CHECKING = False
@@ -93,12 +94,7 @@ def _path(context: Context, file: str) -> str:
     settings = context.settings
     if file.startswith("//"):
         return f"{settings.root_below_top}/{file.strip('/')}".strip("/")
-    top = os.path.realpath(settings.repository.work_tree or settings.directory)
-    here = os.path.realpath(os.path.dirname(file) or ".")
-    path = os.path.relpath(os.path.join(here, os.path.basename(file)), top)
-    if path.startswith("../"):
-        raise Fatal(f"'{file}' lies outside of '{top}'")
-    return path
+    return path_below(settings.repository.work_tree or settings.directory, file)
 
 
 def _environments(context: Context) -> dict[str, Environment]:

@@ -10,6 +10,7 @@ from ..options import MESSAGE, READING, RELATIVE, WRITING, Command, Group, Optio
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...delivery.fields import Fields
+    from ...delivery.problems import Problems
     from ...store.snapshot import Snapshot
     from ..context import Context
     from ..table import Cell
@@ -103,13 +104,13 @@ def lint(context: Context, *files: str, commit: str | None) -> int:
 def listing(context: Context, *paths: str, json: bool) -> int:
     from ...delivery.problems import Problems
     from ...delivery.release_list import releases_of
-    from ..new_releases import package_ref
     from ..reports import report_problems
 
-    repo = context.stores.base.repo
-    packages = [package_ref(repo, text) if "/-/" not in text else str(Ref.parse(text)) for text in paths]
     problems = Problems()
-    found = releases_of(context.snapshot(), packages, problems)
+    if paths:
+        found = [line for path in paths for line in _releases_at(context, path, problems)]
+    else:
+        found = releases_of(context.snapshot(), [], problems)
     terminal = context.terminal
     terminal.start_pager()
     if not json and terminal.is_interactive and not terminal.ends_with_nul:
@@ -124,6 +125,22 @@ def listing(context: Context, *paths: str, json: bool) -> int:
         else:
             terminal.record(terminal.name(line["ref"]))
     return report_problems(terminal, problems)
+
+
+def _releases_at(context: Context, path: str, problems: Problems) -> list[Fields]:
+    """The releases of the package at a path: as it is given, else as seen from the directory one is in."""
+    from ...delivery.release_list import releases_of
+    from ..arguments import package_path
+    from ..new_releases import package_ref
+
+    snapshot, repo, below = context.snapshot(), context.stores.base.repo, context.settings.directory_below_top
+    if "/-/" in path.removeprefix("./-/"):
+        return releases_of(snapshot, [str(Ref.parse(path))], problems)
+    path = package_path(context, path)
+    found = releases_of(snapshot, [package_ref(repo, path)], problems)
+    if found or not below or path.startswith("//"):
+        return found
+    return releases_of(snapshot, [package_ref(repo, f"{below}/{path}")], problems)
 
 
 def _row(context: Context, line: Fields) -> list[Cell]:
