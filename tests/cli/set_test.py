@@ -183,6 +183,13 @@ def test_delete_is_all_or_nothing(shop: Repo) -> None:
     assert shop.git("rev-parse", "state") == tip
 
 
+def test_delete_of_one_that_is_named_twice(shop: Repo) -> None:
+    ref = "+/environment/production"
+    done = shop.run("delete", ref, ref + "/", ref)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert shop.run("get", ref).returncode == 1
+
+
 def test_delete_if_match(shop: Repo) -> None:
     oid = oid_of(shop, "+/environment/production")
     done = shop.run("delete", "--if-match", "1" * 40, "+/environment/production")

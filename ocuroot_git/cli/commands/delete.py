@@ -16,7 +16,7 @@ def run(context: Context, *refs: str, if_match: str | None) -> int:
     expected = checked_oid(if_match)
     if expected is not None and len(refs) > 1:
         raise UsageError("--if-match goes with one ref")
-    intents = [intent_ref(context, text) for text in refs]
+    intents = dict.fromkeys(intent_ref(context, text) for text in refs)  # one that is named twice is deleted once
 
     def change(transaction: Transaction) -> None:
         for ref in intents:
