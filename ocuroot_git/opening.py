@@ -89,6 +89,17 @@ def make_named_directories(settings: Settings) -> list[str]:
     return made
 
 
+def another_store_hint(settings: Settings, side: Side) -> str:
+    """How to name another branch or directory, where the one that is named is no store."""
+    location = settings.location(side)
+    kind, key = ("directory", "path") if location.directory is not None else ("branch", "branch")
+    if location.source == "default":
+        return f"name another {kind}: git config ocuroot.state.{key} <{kind}>"
+    if location.source.endswith(".*"):
+        return f"name another {kind}: git config {location.source[:-1]}{key} <{kind}>"
+    return f"name another {kind} in {location.source}"
+
+
 class _Surroundings:
     """What `Stores` asks of the world around it (`store.snapshot.Surroundings`), answered by settings."""
 
@@ -177,6 +188,9 @@ class _Surroundings:
 
     def missing_store_hint(self, backend: Backend) -> str:
         return self._settings.missing_store_hint(backend.name if isinstance(backend, Branch) else None)
+
+    def another_store_hint(self, side: Side) -> str:
+        return another_store_hint(self._settings, side)
 
     def marks(self) -> list[object] | None:
         repositories = {one.common_dir: one for one in (self.code, *(each.repository for each in self.opened())) if one}

@@ -90,6 +90,9 @@ if TYPE_CHECKING:
         def missing_store_hint(self, backend: Backend) -> str:
             """What to do where there is no store."""
 
+        def another_store_hint(self, side: Side) -> str:
+            """How to name another place, where what is at the one that is named is no store."""
+
         def marks(self) -> list[object] | None:
             """What is another whenever the configuration is, or the objects that the repositories at hand have: a JSON
             value to be compared. None where that cannot be told."""
@@ -382,7 +385,7 @@ class Snapshot:
                     raise NotFound(f"commit {version.oid[:12]} has no store: there is no '{STORE_FILE}'", hint=hint)
                 raise StoreError(
                     f"{name} is no store: it has no '{STORE_FILE}'",
-                    hint="name another branch: git config ocuroot.state.branch <branch>",
+                    hint=self.surroundings.another_store_hint(side),
                 )
             root, name = below, f"{name}, directory '{side}'"
             prefix = f"{prefix}/{side}" if prefix else side

@@ -323,6 +323,31 @@ def test_a_revision_that_has_no_store(store: Repo) -> None:
         failed(store, 1, message, hint, *words, "--at", "main")
 
 
+def test_the_hint_names_what_says_where_the_store_is(repo: Repo) -> None:
+    (repo.path / "plain").mkdir()
+    (repo.path / "plain/file").touch()
+    repo.ocuroot("init", "-q")
+    what = f"directory '{repo.path / 'plain'}'"
+    message = f"{what} is no store: it has no '.ocuroot-store'"
+    for side in ("STATE", "INTENT"):
+        variables = {**os.environ, f"OCUROOT_{side}": "./plain"}
+        failed(repo, 128, message, f"name another directory in OCUROOT_{side}", "match", "**", env=variables)
+        exists = message.replace(" is no", " exists, and is no")
+        failed(repo, 128, exists, f"name another directory in OCUROOT_{side}", "init", env=variables)
+    repo.git("config", "ocuroot.intent.path", "plain")
+    hint = "name another directory: git config ocuroot.intent.path <directory>"
+    failed(repo, 128, message, hint, "get", "+/custom/x")
+    repo.git("config", "--unset", "ocuroot.intent.path")
+    repo.git("config", "ocuroot.intent.branch", "main")
+    message = "branch 'main' is no store: it has no '.ocuroot-store'"
+    (repo.path / "code").touch()
+    repo.git("add", "code")
+    repo.git("commit", "-qm", "code")
+    failed(repo, 128, message, "name another branch: git config ocuroot.intent.branch <branch>", "get", "+/custom/x")
+    message = message.replace(" is no", " exists, and is no")
+    failed(repo, 128, message, "name another branch: git ocuroot init --intent-branch <branch>", "init")
+
+
 @pytest.mark.parametrize("version", ["4", "17", '"1"', "1.5", "null", "true"])
 def test_another_store_version(repo: Repo, version: str) -> None:
     write_store_file(repo, f'{{"version": {version}}}')

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from support.remote_stores import World
 from support.repositories import Repo
@@ -25,6 +28,40 @@ def test_init(repo: Repo) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "There is a store already on branch 'state'\n")
     assert (repo.git("rev-parse", "state"), (repo.path / ".git" / "config").read_text()) == before
     assert repo.git("status", "--porcelain") == ""
+
+
+def test_init_of_directories_needs_no_repository(tmp_path: Path) -> None:
+    here, store = tmp_path / "here", tmp_path / "store"
+    here.mkdir()
+    outside = Repo(here)
+    variables = {**os.environ, "OCUROOT_STATE": str(store)}
+    done = outside.run("init", env=variables)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"Made a store on directory '{store}'\n")
+    done = outside.run("init", env=variables)
+    assert (done.returncode, done.stderr) == (0, f"There is a store already on directory '{store}'\n")
+    outside.ocuroot("set", "+/custom/x", "1", env=variables)
+    assert outside.ocuroot("get", "+/custom/x", env=variables) == '"1"'
+    # A branch needs one, and then nothing is made.
+    variables["OCUROOT_STATE"] = str(tmp_path / "other")
+    for words in (["init", "--intent-branch", "intent"], ["init", "--intent-remote", "https://example.com/x"]):
+        done = outside.run(*words, env=variables)
+        assert done.returncode == 128 and done.stderr.startswith("fatal: not a git repository"), done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "store"] and not list(here.iterdir())
+
+
+def test_the_intent_store_is_configured_beside_a_state_store_of_the_environment(repo: Repo) -> None:
+    variables = {**os.environ, "OCUROOT_STATE": "./state-files"}
+    done = repo.run("init", "--intent-branch", "intent", env=variables)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stderr.splitlines()) == [
+        "Made a store on branch 'intent'",
+        f"Made a store on directory '{repo.path / 'state-files'}'",
+    ]
+    repo.ocuroot("set", "+/custom/x", "1", env=variables)
+    assert repo.git("rev-list", "--count", "intent", "--") == "2"
+    done = repo.run("init", "--branch", "state", env=variables)
+    message = "the environment names the state store (OCUROOT_STATE), and would win over the configuration"
+    assert (done.returncode, done.stderr) == (128, f"fatal: {message}\nhint: unset OCUROOT_STATE\n")
 
 
 def test_init_of_two_branches(repo: Repo) -> None:

@@ -16,6 +16,7 @@ from ...git.locks import refuse_left
 from ...git.objects import RefMoved
 from ...git.program import GitError
 from ...git.program import run as run_git
+from ...opening import another_store_hint
 from ...redaction import has_secret
 from ...store.tree import is_store
 from ...sync.remotes import find_shared
@@ -25,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...backends.base import Backend, Version
     from ...config.settings import Settings
+    from ...formats.layout import Side
     from ..context import Context
 
 _CONFIG_IS_LOCKED = 255
@@ -41,11 +43,10 @@ def run(
     dialect: str,
 ) -> int:
     settings = context.settings
-    repository = settings.repository
-    name = settings.name  # before anything is made: a store without a name for this repository would be of little use
-    wanted = {"state": branch, "intent": intent_branch}
+    _ = settings.name  # before anything is made: a store without a name for this repository would be of little use
+    wanted: dict[Side, str | None] = {"state": branch, "intent": intent_branch}
     intent_remote = intent_remote or (remote if intent_branch else None)
-    remotes = {"state": remote, "intent": intent_remote}
+    remotes: dict[Side, str | None] = {"state": remote, "intent": intent_remote}
     for side in SIDES:
         _check_branch(settings, side, wanted[side] or (remotes[side] and DEFAULT_BRANCH))
         if wanted[side] or remotes[side]:
@@ -55,6 +56,16 @@ def run(
         backend: _make(context, backend, layout)
         for backend in {context.stores.backend(side)[0]: None for side in SIDES}
     }
+    if settings.repository_or_none is not None:
+        _write_configuration(context, wanted, remotes)
+    for backend, what in made.items():
+        context.terminal.remark(f"{what} {backend.where}")
+    return 0
+
+
+def _write_configuration(context: Context, wanted: dict[Side, str | None], remotes: dict[Side, str | None]) -> None:
+    """Say in the configuration of the repository where its stores are, and what it is called."""
+    settings, name = context.settings, context.settings.name
     for side in SIDES:
         backend = context.stores.backend(side)[0]
         if isinstance(backend, Branch) and (wanted[side] or side == "state"):
@@ -69,10 +80,7 @@ def run(
                 )
     if name.source != URL_OF_ORIGIN and not settings.config.stored(ALIAS_KEY):
         _write_config(settings, ALIAS_KEY, name.text)  # it holds here alone, and must not change with the surroundings
-    remember_name(repository, name.text)
-    for backend, what in made.items():
-        context.terminal.remark(f"{what} {backend.where}")
-    return 0
+    remember_name(settings.repository, name.text)
 
 
 def _configure(settings: Settings, key: str, value: str) -> None:
@@ -102,10 +110,17 @@ def _make(context: Context, backend: Backend, layout: Layout) -> str:
     sides = [backend.files.child(root, side) for side in SIDES]
     if not is_store(backend.files, root) and not all(is_store(backend.files, side) for side in sides):
         raise StoreError(
-            f"{backend.where} exists, and is no store: it has no '{STORE_FILE}'",
-            hint="name another branch: git ocuroot init --branch <branch>",
+            f"{backend.where} exists, and is no store: it has no '{STORE_FILE}'", hint=_another_hint(context, backend)
         )
     return "There is a store already on"
+
+
+def _another_hint(context: Context, backend: Backend) -> str:
+    side = next(side for side in SIDES if context.stores.backend(side)[0] == backend)
+    location = context.settings.location(side)
+    if location.directory is not None or location.source.startswith("OCUROOT_"):
+        return another_store_hint(context.settings, side)
+    return f"name another branch: git ocuroot init --{'' if side == 'state' else 'intent-'}branch <branch>"
 
 
 def _create(context: Context, backend: Backend, layout: Layout, version: Version) -> str:
@@ -150,14 +165,14 @@ def _pause() -> None:
     time.sleep(random.uniform(0.001, 0.02))
 
 
-def _check_branch(settings: Settings, side: str, branch: str | None) -> None:
+def _check_branch(settings: Settings, side: Side, branch: str | None) -> None:
     if not branch:
         return
-    source = settings.location(side).source  # type: ignore[arg-type]
-    if source.startswith("OCUROOT_"):
+    variable = f"OCUROOT_{side.upper()}"
+    if settings.location(side).source == variable:
         raise Fatal(
-            f"the environment names the {side} store ({source}), and would win over the configuration",
-            hint=f"unset {source}",
+            f"the environment names the {side} store ({variable}), and would win over the configuration",
+            hint=f"unset {variable}",
         )
     run_git(["check-ref-format", "--branch", branch], settings.environ)
 
