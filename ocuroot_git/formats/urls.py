@@ -41,7 +41,7 @@ def name_of_url(url: str) -> str:
         path = url
     else:
         return ""
-    segments = [segment for segment in path.split("/") if segment]
+    segments = [segment for segment in path.split("/") if segment not in ("", ".")]  # as 'git clone .' writes
     return "/".join(segments).removesuffix(".git").rstrip("/")
 
 

@@ -27,6 +27,8 @@ def name(repo: Repo, *options: str, **more: Any) -> str:
         ("https://example.com/a/b.git", "example.com/a/b"),
         ("https://ann:p@ss'word@example.com:8443//a/b.git/?token=x#y", "example.com:8443/a/b"),
         ("https://example.com/a/b/.git", "example.com/a/b"),
+        ("/srv/a/b/.", "srv/a/b"),
+        ("/srv/./a//b/./.git", "srv/a/b"),
         ("git@example.com:a/b.git", "example.com/a/b"),
         ("git@example.com:/abs/b.git", "example.com/abs/b"),
         ("example.com:/abs//b.git/", "example.com/abs/b"),
