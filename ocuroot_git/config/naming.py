@@ -57,13 +57,13 @@ def name_of(settings: Named) -> Name:
     """The name: the alias, else the URL of `origin`, else the directory's name. Raises Fatal where none can be made."""
     alias = settings.environ.get(_ALIAS_VARIABLE)
     if alias:
-        return Name(_checked(alias), _ALIAS_VARIABLE)
+        return Name(_checked(alias, f"the name in {_ALIAS_VARIABLE} is none: "), _ALIAS_VARIABLE)
     alias = settings.config.get(ALIAS_KEY)
     if alias:
-        return Name(_checked(alias), ALIAS_KEY)
+        return Name(_checked(alias, f"the name in {ALIAS_KEY} is none: "), ALIAS_KEY)
     repo_file = settings.repo_file()
     if repo_file is not None and repo_file.repo_alias:
-        return Name(_checked(repo_file.repo_alias), "repo.ocu.star")
+        return Name(_checked(repo_file.repo_alias, "the name in repo.ocu.star is none: "), "repo.ocu.star")
     given = settings.environ.get(_URL_VARIABLE)
     url, source = (given, _URL_VARIABLE) if given else (settings.config.remote_url("origin"), URL_OF_ORIGIN)
     by_url = name_of_url(settings.config.rewritten(url)) if url else ""
@@ -127,14 +127,13 @@ def _main_worktree(config: Config, common_dir: str) -> str:
     return os.path.dirname(common_dir) if os.path.basename(common_dir) == ".git" else common_dir
 
 
-def _checked(name: str, what: str = "") -> str:
+def _checked(name: str, what: str) -> str:
     """A repository's name, if refs can bear it. Raises Fatal, with what is wrong behind `what`."""
     try:
         if not name:
             raise RefError("it is empty")
-        Ref.parse(f"{name}/-")
+        if Ref.parse(f"{name}/-").repo != name:
+            raise RefError(f"bad ref '{name}/-': segment '-': it ends a repository's name")
         return name
     except RefError as error:
-        if not what:
-            raise
         raise Fatal(f"{what}{error.message}", hint=_HINT) from None

@@ -310,6 +310,30 @@ def test_a_directory_within_the_branch(repo: Repo) -> None:
     assert repo.ocuroot("fsck", "-q") == ""
 
 
+@pytest.mark.parametrize("key", ["branch", "path"])
+def test_directories_within_a_store_are_made_when_they_are_missing(repo: Repo, key: str) -> None:
+    repo.git("config", f"ocuroot.state.{key}", "kept")
+    repo.git("config", "ocuroot.state.prefix", "delivery/state")
+    what = "branch 'kept'" if key == "branch" else f"directory '{repo.path / 'kept'}'"
+    for said in (f"Made a store on {what}\n", f"There is a store already on {what}\n"):
+        done = repo.run("init")
+        assert (done.returncode, done.stderr) == (0, said)
+    repo.ocuroot("set", "+/custom/x", "1")
+    repo.git("config", f"ocuroot.intent.{key}", "kept")
+    repo.git("config", "ocuroot.intent.prefix", "delivery/wanted")
+    missing = f"{what} has no directory 'delivery/wanted'"
+    refused(repo.run("set", "+/custom/y", "1"), missing, "'git ocuroot init' makes a store")
+    for said in (f"Made a store on {what}\n", f"There is a store already on {what}\n"):
+        done = repo.run("init")
+        assert (done.returncode, done.stderr) == (0, said)
+    repo.ocuroot("set", "+/custom/y", "1")
+    assert (repo.ocuroot("match", "--intent", "**"), repo.ocuroot("fsck", "-q")) == ("+/custom/y", "")
+    repo.git("config", "ocuroot.intent.prefix", "delivery/state/refs")
+    message = f"{what}, directory 'delivery/state/refs' exists, and is no store: it has no '.ocuroot-store'"
+    done = repo.run("init")
+    assert done.returncode == 128 and done.stderr.startswith(f"fatal: {message}\n")
+
+
 def test_a_store_of_files_needs_no_repository(marked: Repo, tmp_path: Path) -> None:
     marked.ocuroot("export", "-q", str(tmp_path / "files"))
     outside = tmp_path / "outside"
@@ -374,9 +398,15 @@ def test_the_name_comes_from_the_alias_first(marked: Repo) -> None:
     (marked.path / "repo.ocu.star").write_text('repo_alias("starred")\n')
     assert marked.ocuroot("resolve", "//x/@1") == "starred/-/x/@1"
     assert marked.git("-c", "ocuroot.repoAlias=mine/own", "ocuroot", "resolve", "./-/x/@1") == "mine/own/-/x/@1"
-    marked.git("config", "ocuroot.repoAlias", "b@d")
-    done = marked.run("resolve", "//x/@1")
-    refused(done, "bad ref 'b@d/-': segment 'b@d': '@' cannot stand inside a segment of a repo or path")
+    what = "the name in ocuroot.repoAlias is none: bad ref"
+    hint = "give it one: git config ocuroot.repoAlias <name>"
+    for alias, why in (
+        ("b@d", "segment 'b@d': '@' cannot stand inside a segment of a repo or path"),
+        ("b/-/d", "segment '-': it ends a repository's name"),  # refs would show 'b' alone
+        ("b/-", "segment '-': it ends a repository's name"),
+    ):
+        marked.git("config", "ocuroot.repoAlias", alias)
+        refused(marked.run("resolve", "//x/@1"), f"{what} '{alias}/-': {why}", hint)
 
 
 def test_the_name_of_a_directory(make_repo: Callable[..., Repo], tmp_path: Path) -> None:

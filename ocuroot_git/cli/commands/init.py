@@ -6,12 +6,14 @@ import os
 import random
 import time
 
+from ...backends.base import CREATE, node_at
 from ...backends.branch import Branch
 from ...backends.remote import Remote
 from ...config.naming import ALIAS_KEY, URL_OF_ORIGIN, remember_name
 from ...config.settings import DEFAULT_BRANCH
 from ...errors import Conflict, Fatal
 from ...formats.layout import SIDES, STORE_FILE, Layout, StoreError
+from ...git.committer import FIRST_MESSAGE
 from ...git.locks import refuse_left
 from ...git.objects import RefMoved
 from ...git.program import GitError
@@ -89,54 +91,67 @@ def _configure(settings: Settings, key: str, value: str) -> None:
 
 
 def _make(context: Context, backend: Backend, layout: Layout) -> str:
-    """Make a store at a place where there is none; says what was done, for a sentence with the place."""
+    """Make the stores that are not there yet; says what was done, for a sentence with the place."""
     deadline = time.monotonic() + context.settings.timeout
     refusal: Fatal | None = None
     while True:
         version = backend.read()
-        root = version.root
-        if root is not None and any(True for _ in backend.files.children(root)):
-            break
+        missing = _missing(context, backend, version)
+        if not missing:
+            return "There is a store already on"
         if refusal is not None:
             raise refusal
         try:
-            return _create(context, backend, layout, version)
+            return _create(context, backend, _first_files(context, missing, layout), version)
         except RefMoved as moved:
             refusal = moved.refusal
             # Another process made the same first commit, or is about to and holds the lock of the branch.
             if time.monotonic() > deadline:
                 raise Conflict(f"lost the race for '{moved}'; nothing changed", hint="try again") from None
         _pause()
-    sides = [backend.files.child(root, side) for side in SIDES]
-    if not is_store(backend.files, root) and not all(is_store(backend.files, side) for side in sides):
-        raise StoreError(
-            f"{backend.where} exists, and is no store: it has no '{STORE_FILE}'", hint=_another_hint(context, backend)
-        )
-    return "There is a store already on"
 
 
-def _another_hint(context: Context, backend: Backend) -> str:
-    side = next(side for side in SIDES if context.stores.backend(side)[0] == backend)
+def _missing(context: Context, backend: Backend, version: Version) -> list[Side]:
+    """The sides whose stores are to lie there, and do not. Raises StoreError where other files lie there."""
+    files, missing = backend.files, []
+    for side in SIDES:
+        its_backend, prefix = context.stores.backend(side)
+        if its_backend != backend:
+            continue
+        root = node_at(files, version.root, prefix)
+        if root is None or (files.is_tree(root) and not any(True for _ in files.children(root))):
+            missing.append(side)
+        elif not files.is_tree(root) or not (is_store(files, root) or is_store(files, files.child(root, side))):
+            what = f"{backend.where}, directory '{prefix}'" if prefix else backend.where
+            hint = _another_hint(context, side)
+            raise StoreError(f"{what} exists, and is no store: it has no '{STORE_FILE}'", hint=hint)
+    return missing
+
+
+def _another_hint(context: Context, side: Side) -> str:
     location = context.settings.location(side)
     if location.directory is not None or location.source.startswith("OCUROOT_"):
         return another_store_hint(context.settings, side)
     return f"name another branch: git ocuroot init --{'' if side == 'state' else 'intent-'}branch <branch>"
 
 
-def _create(context: Context, backend: Backend, layout: Layout, version: Version) -> str:
-    """Make a store where `version` has no files, as `_make` does. Raises RefMoved."""
+def _create(context: Context, backend: Backend, files: dict[str, bytes | None], version: Version) -> str:
+    """Make a store where there is none, as `_make` does. Raises RefMoved."""
+    if version.root is not None and any(True for _ in backend.files.children(version.root)):
+        with backend.write_lock():
+            backend.write(version, files, FIRST_MESSAGE, CREATE)  # in a directory beside what there is
+        return "Made a store on"
     found = find_shared(context.settings, backend) if isinstance(backend, Branch) and version.oid is None else None
     if found is not None and isinstance(backend, Branch):
         tracking, oid = found
         backend.adopt(oid, f"ocuroot: branch from {tracking}")
         return f"Took the store of '{tracking}' as"
-    backend.create(_first_files(context, backend, layout), version)
+    backend.create(files, version)
     return "Made a store on"
 
 
-def _first_files(context: Context, backend: Backend, layout: Layout) -> dict[str, bytes | None]:
-    """The files of the first commit: in dialect 3 state and intent are two trees, below each other or on their own."""
-    sides = [side for side in SIDES if context.stores.backend(side)[0] == backend]
+def _first_files(context: Context, sides: list[Side], layout: Layout) -> dict[str, bytes | None]:
+    """The files of new stores: in dialect 3 state and intent are two trees, below each other or on their own."""
     prefixes = {side: context.stores.backend(side)[1] for side in sides}
     files: dict[str, bytes | None] = {}
     for side in sides:
