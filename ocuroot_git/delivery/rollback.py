@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import Fatal, NotFound, UsageError
+from ..errors import NotFound, UsageError
 from ..formats.refs import Ref
+from ..store.history import require_history
 from ..store.snapshot import Snapshot
 from ..store.transaction import Transaction
 from . import model
@@ -45,10 +46,9 @@ def state_at(stores: Stores, at: str) -> Snapshot:
     now = stores.snapshot()
     backend, _ = now.backend_of(state_tree(now))
     version = backend.read(at)
-    tip = now.version(backend).oid
-    if backend.repository is None or version.oid is None or tip is None:
-        raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
-    if not backend.repository.is_ancestor(version.oid, tip):
+    repository, tip = require_history(now, backend)
+    assert version.oid is not None, "a backend that has history reads commits"
+    if not repository.is_ancestor(version.oid, tip):
         raise NotFound(
             f"commit {version.oid[:12]} is none of {backend.where}",
             hint="'git ocuroot log' and 'deployments --history' show the commits of the store",

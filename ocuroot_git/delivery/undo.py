@@ -12,7 +12,7 @@ from ..formats.documents import same_text
 from ..formats.layout import SIDES, StoredObject, StoredRef, object_path, stored_ref
 from ..formats.refs import Ref, RefError
 from ..formats.times import format_seconds
-from ..store.history import changed_files, changing_commits
+from ..store.history import changed_files, changing_commits, require_history
 from ..store.prefetch import prefetch_changes
 from ..store.snapshot import Snapshot
 from ..store.transaction import Transaction
@@ -78,16 +78,14 @@ def _find(snapshot: Snapshot, revision: str | None) -> tuple[Backend, Commit]:
     unknown: NotFound | None = None
     found: Oid | None = None
     for backend in backends:
-        tip = snapshot.version(backend).oid
-        if backend.repository is None or tip is None:
-            raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
+        repository, tip = require_history(snapshot, backend)
         try:
-            found = tip if revision is None else backend.repository.resolve(revision)
+            found = tip if revision is None else repository.resolve(revision)
         except NotFound as error:
             unknown = error
             continue
-        if backend.repository.is_ancestor(found, tip):
-            return backend, backend.repository.commit(found)
+        if repository.is_ancestor(found, tip):
+            return backend, repository.commit(found)
     if found is None and unknown is not None:
         raise unknown
     where = " or ".join(dict.fromkeys(backend.where for backend in backends))

@@ -6,6 +6,7 @@ Commits are compared with their first parents, tree by tree; equal subtrees have
 from __future__ import annotations
 
 from ..backends.base import node_at
+from ..errors import Fatal
 from ..formats.commit_message import actor_of
 from ..formats.layout import REFS, object_path, stored_ref
 from ..git.objects import Unanswered
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator
     from typing import Final
 
-    from ..backends.base import Files
+    from ..backends.base import Backend, Files
     from ..formats.layout import ShownRef, StoredRef
     from ..git.commit_graph import CommitGraph
     from ..git.objects import Commit, Node, Oid
     from ..git.repository import Repository
     from .memory import Memory
+    from .snapshot import Snapshot
     from .tree import StoreTree
 
     Spots = dict[str, "Spots"]
@@ -45,6 +47,17 @@ WRITE_AFTER: Final = 5000
 """Commits after which it pays to make it know the rest: the next one who asks need not walk them."""
 _ADD_AFTER: Final = 10
 """How much sooner that pays where it knows what comes after that: it is only added to."""
+
+
+def require_history(snapshot: Snapshot, backend: Backend) -> tuple[Repository, Oid]:
+    """The repository in which a backend keeps its history, and the commit that a snapshot reads there.
+
+    Raises Fatal where it keeps none: a store in a directory.
+    """
+    tip = snapshot.version(backend).oid
+    if backend.repository is None or tip is None:
+        raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
+    return backend.repository, tip
 
 
 def actor_of_commit(commit: Commit) -> str:

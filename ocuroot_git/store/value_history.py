@@ -7,11 +7,11 @@ nothing ever was above a package need not be found out again.
 
 from __future__ import annotations
 
-from ..errors import Fatal, NotFound
+from ..errors import NotFound
 from ..formats.documents import MISSING, same_text
 from ..formats.layout import OBJECT_FILE, REFS, STORE_FILE, Damaged, StoreError
 from ..formats.refs import INTENT, STATE
-from .history import WRITE_AFTER, changing_commits, differ, spots_of
+from .history import WRITE_AFTER, changing_commits, differ, require_history, spots_of
 from .snapshot import Snapshot
 from .transaction import Transaction
 from .tree import LinkCycle
@@ -51,10 +51,7 @@ def value_changes(snapshot: Snapshot, ref: Ref) -> Iterator[ValueChange]:
 
     tree = snapshot.tree(ref)
     backend, _ = snapshot.backend_of(tree)
-    repository = backend.repository
-    start = snapshot.version(backend).oid
-    if repository is None or start is None:
-        raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
+    repository, start = require_history(snapshot, backend)
     after, resolved, paths = _look_up(snapshot, backend, snapshot.version(backend), ref)
     covers: frozenset[str] = frozenset()
     oid: Oid | None = start

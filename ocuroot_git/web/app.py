@@ -285,11 +285,9 @@ def _commits(facts: Facts) -> Page:
     tree = facts.side(side)
     assert tree is not None
     backend, _ = facts.snapshot.backend_of(tree)
-    oid = facts.snapshot.version(backend).oid
-    if backend.repository is None or oid is None:
-        raise NotFound(f"{backend.where} has no history", hint="a store on a branch has one")
+    _, tip = facts.history_of(tree)
     changes.fetch_history(backend)
-    oid = changes.commit_to_start_from(backend, _start()) or oid
+    oid = changes.commit_to_start_from(backend, _start()) or tip
     other = (
         facts.intent is not None
         and facts.snapshot.backend_of(facts.intent)[0] != facts.snapshot.backend_of(facts.state)[0]

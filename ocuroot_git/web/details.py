@@ -174,15 +174,13 @@ def history(facts: Facts, text: str, start: Oid | None) -> Page:
     """The history of the document at a ref, a page at a time, with what each commit changed in it."""
     subject = Subject(facts, text)
     backend, directory = facts.snapshot.backend_of(subject.tree)
-    oid = facts.snapshot.version(backend).oid
-    if backend.repository is None or oid is None:
-        raise NotFound(f"{backend.where} has no history")
+    repository, tip = facts.history_of(subject.tree)
     fetch_history(backend)
-    oid = commit_to_start_from(backend, start) or oid
+    oid = commit_to_start_from(backend, start) or tip
     path = directory + object_path(subject.stored)
     found = document_history(facts.snapshot, backend, oid, path, most=20)
     for entry in found["entries"]:
-        entry["difference"] = change_of(backend.repository, entry["commit"], path)
+        entry["difference"] = change_of(repository, entry["commit"], path)
     is_there = subject.object is not None
     return {"ref": text, "resolved": subject.shown, "exists": is_there, "is_start": start is None, **found}
 

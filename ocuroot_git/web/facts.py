@@ -16,12 +16,14 @@ from ..delivery.addresses import RunRef
 from ..delivery.gates import Gates
 from ..delivery.problems import Problems
 from ..delivery.vocabulary import RUNNING, ModelError
+from ..errors import Fatal, NotFound
 from ..formats.globs import escape
 from ..formats.layout import REFS, Damaged, StoredObject
 from ..formats.refs import RefError
 from ..ledger.chunks import Ledger
 from ..ledger.deployment_history import Choice
 from ..ledger.held import HeldReleases
+from ..store.history import require_history
 from .background import Background
 from .live_logs import RunningLog
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from ..delivery.survey import Progress
     from ..formats.documents import Document
     from ..formats.layout import Side, StoredRef
+    from ..git.objects import Oid
+    from ..git.repository import Repository
     from ..ledger.events import Event
     from ..store.snapshot import Snapshot
     from ..store.tree import StoreTree
@@ -168,6 +172,13 @@ class Facts:
 
     def side(self, side: Side) -> StoreTree | None:
         return self.state if side == "state" else self.intent
+
+    def history_of(self, tree: StoreTree) -> tuple[Repository, Oid]:
+        """The repository that keeps the history of a store, and the commit shown. Raises NotFound where none does."""
+        try:
+            return require_history(self.snapshot, self.snapshot.backend_of(tree)[0])
+        except Fatal as error:
+            raise NotFound(error.message, hint=error.hint) from None
 
     def later(self, what: str, work: Callable[[Facts], Value]) -> Value | None:
         """What `work` says of these stores, if it is known by now: see `background.Background`."""

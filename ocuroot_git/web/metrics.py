@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..delivery.claims import now
 from ..delivery.problems import Problems
-from ..errors import NotFound
 from ..formats.times import format_seconds
 from ..ledger.attempt_pages import AttemptReader
 from ..ledger.chunks import Ledger
@@ -50,9 +49,7 @@ class _Counted(NamedTuple):
 
 def page(facts: Facts, days: str, by: str, number: int) -> Page:
     """The metrics of the last days, as far as they are known by now: reading a long history takes a while once."""
-    backend, _ = facts.snapshot.backend_of(facts.state)
-    if backend.repository is None:
-        raise NotFound(f"{backend.where} has no history", hint="a store on a branch has one")
+    facts.history_of(facts.state)
     days = days if days in TIMES else USUAL
     by = by if by in CHOICES else BOTH
     # Once an hour anew: what is too old leaves without any commit. Of the past, what was too old then.

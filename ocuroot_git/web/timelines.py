@@ -31,9 +31,7 @@ def timeline(facts: Facts, environment: str, package: str, number: int) -> Page:
     `done` says whether they are read by now, `more` whether older ones follow. Raises NotFound for an environment or a
     package that there is not, and never was, and where the store has no history.
     """
-    backend, _ = facts.snapshot.backend_of(facts.state)
-    if backend.repository is None:
-        raise NotFound(f"{backend.where} has no history", hint="a store on a branch has one")
+    facts.history_of(facts.state)
     number = max(1, number)
     question = f"timeline {environment}\0{package}\0{number}"
     found = facts.later(question, lambda other: _read(other, environment, package, number))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ...backends.base import Version
-from ...errors import Fatal, UsageError
+from ...errors import UsageError
 from ...formats.commit_message import actor_of, command_of, only_records_a_log, operation_name, origin_of
 from ...formats.documents import MISSING, dump, same_text
 from ...formats.globs import Glob
 from ...formats.layout import REFS, SIDES, Damaged, ShownRef, StoreError
 from ...formats.refs import INTENT, STATE, RefError
 from ...formats.times import format_seconds
-from ...store.history import Wanted, ref_changes
+from ...store.history import Wanted, ref_changes, require_history
 from ..arguments import absolute_glob, need_history, pattern_of
 from ..options import READING, RELATIVE, Command, Option
 
@@ -217,14 +217,10 @@ def _newest_first(context: Context, snapshot: Snapshot, wanted: Wanted, most: in
     histories = []
     for tree in trees:
         backend, directory = snapshot.backend_of(tree)
-        start = snapshot.version(backend).oid
-        if backend.repository is None or start is None:
-            raise Fatal(f"{backend.where} has no history", hint="a store on a branch has one")
+        repository, start = require_history(snapshot, backend)
         graph = snapshot.surroundings.commit_graph
         memory = snapshot.surroundings.memory if wanted.paths is not None else None
-        histories.append(
-            ref_changes(backend.repository, start, tree, directory, wanted, graph=graph, memory=memory, most=most)
-        )
+        histories.append(ref_changes(repository, start, tree, directory, wanted, graph=graph, memory=memory, most=most))
     if len(histories) == 1:
         yield from histories[0]
         return
