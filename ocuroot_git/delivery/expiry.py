@@ -5,8 +5,8 @@ A moment that cannot be read is an error where it is written, named where it is 
 
 from __future__ import annotations
 
+from ..formats.documents import brief
 from ..formats.times import parse_zoned
-from .fields import brief
 from .model import Environment
 from .problems import BadDocument, Problems
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..formats.documents import Document, dump
+from ..formats.documents import Document, brief
 from .vocabulary import ModelError
 
 TYPE_CHECKING = False
@@ -86,12 +86,6 @@ class Part:
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         if isinstance(error, ModelError):
             error.path = (*self._keys, *error.path)
-
-
-def brief(value: Document) -> str:
-    """A value as an error quotes it."""
-    text = dump(value, None)
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def fields_of(value: Document, where: str) -> Fields:

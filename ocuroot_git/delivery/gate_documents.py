@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
+from ..formats.documents import brief
 from ..formats.globs import Glob, GlobError
 from ..formats.times import parse_duration
 from .addresses import gate_ref
 from .approvals import Rules
-from .fields import Record, TakenFields, brief
+from .fields import Record, TakenFields
 from .problems import BAD, BadDocument
 from .vocabulary import ALLOW, DENY, GATES, ModelError
 from .windows import FIELDS, Windows

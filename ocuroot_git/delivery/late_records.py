@@ -7,10 +7,10 @@ more than its `package` where that selects environments by their attributes.
 
 from __future__ import annotations
 
-from ..formats.documents import MISSING, same
+from ..formats.documents import MISSING, brief, same
 from ..formats.refs import Ref
 from . import vocabulary
-from .fields import TakenFields, brief, fields_of
+from .fields import TakenFields, fields_of
 from .model import WATCH, Function, Input, Run, read_inputs, take_defaults, watched_paths
 from .package import Package, Release
 from .records import Records

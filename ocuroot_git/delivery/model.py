@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import time
 
-from ..formats.documents import MISSING, Document, same
+from ..formats.documents import MISSING, Document, brief, same
 from ..formats.refs import Ref, RefError
 from ..formats.times import format_time, parse_seconds
-from .fields import Part, Record, TakenFields, brief, fields_of
+from .fields import Part, Record, TakenFields, fields_of
 from .vocabulary import CALL, DOWN, STATUSES, UP, ModelError, check_transition
 
 TYPE_CHECKING = False

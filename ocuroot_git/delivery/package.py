@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..formats.documents import Document
+from ..formats.documents import Document, brief
 from ..formats.refs import Ref, RefError
-from .fields import Part, Record, brief, fields_of
+from .fields import Part, Record, fields_of
 from .model import Environment, Inputs, read_inputs
 from .vocabulary import CALL, DEPLOY, DOWN, UP, ModelError
 

@@ -177,6 +177,12 @@ def dump(value: Document, indent: int | None = 2, *, nested: int = MOST_NESTED +
     return text
 
 
+def brief(value: Document) -> str:
+    """A value as an error quotes it: on one line, and cut short where it is long."""
+    text = dump(value, None)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
 def to_bytes(text: str) -> bytes:
     """Text as UTF-8. Half of a surrogate pair, which JSON can spell but UTF-8 cannot, stays spelled as JSON does."""
     try:

@@ -9,7 +9,7 @@ which releases went at once, the last commit of the store that has them, and the
 from __future__ import annotations
 
 from ..errors import Fatal
-from .documents import Document, dump
+from .documents import Document, brief
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,15 +56,15 @@ class Pruned:
     @classmethod
     def read(cls, value: Document) -> Pruned:
         if not isinstance(value, dict):
-            raise RecordError(f"pruned: {_brief(value)} is not an object")
+            raise RecordError(f"pruned: {brief(value)} is not an object")
         fields = {name: value.get(name, "") for name in _FIELDS if name != "commits"}
         for name, text in fields.items():
             if not isinstance(text, str):
-                raise RecordError(f"pruned: {name} is {_brief(text)}, not a string")
+                raise RecordError(f"pruned: {name} is {brief(text)}, not a string")
         commit, intent_commit = fields["commit"], fields["intent_commit"]
         for name, oid in (("commit", commit), ("intent_commit", intent_commit or "0" * 40)):
             if len(oid) not in (40, 64) or set(oid) - set("0123456789abcdef"):
-                raise RecordError(f"pruned: {name} is {_brief(oid)}, not the id of a commit")
+                raise RecordError(f"pruned: {name} is {brief(oid)}, not the id of a commit")
         commits = value.get("commits", [])
         if not isinstance(commits, list) or not all(isinstance(one, str) for one in commits):
             raise RecordError("pruned: commits is not a list of strings")
@@ -101,9 +101,9 @@ class PrunedRecord:
             raise RecordError("it is not a JSON object")
         highest, entries = value.get("highest"), value.get("pruned")
         if type(highest) is not int or not 0 <= highest < _MOST:
-            raise RecordError(f"highest is {_brief(highest)}, not the number of a release")
+            raise RecordError(f"highest is {brief(highest)}, not the number of a release")
         if not isinstance(entries, list):
-            raise RecordError(f"pruned is {_brief(entries)}, not a list")
+            raise RecordError(f"pruned is {brief(entries)}, not a list")
         read = [Pruned.read(one) for one in entries]
         for one in read:
             if one.spans[-1][1] > highest:
@@ -150,14 +150,9 @@ def read_spans(text: str) -> list[tuple[int, int]]:
         first, dash, last = part.partition("-")
         ends = [first, last if dash else first]
         if not all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
-            raise RecordError(f"pruned: releases is {_brief(text)}, not numbers as in '1-40,42'")
+            raise RecordError(f"pruned: releases is {brief(text)}, not numbers as in '1-40,42'")
         span = int(ends[0]), int(ends[1])
         if span[0] > span[1] or (spans and span[0] <= spans[-1][1]):
-            raise RecordError(f"pruned: releases is {_brief(text)}, in which the numbers do not rise")
+            raise RecordError(f"pruned: releases is {brief(text)}, in which the numbers do not rise")
         spans.append(span)
     return spans
-
-
-def _brief(value: Document) -> str:
-    text = dump(value, None)
-    return text if len(text) <= 60 else f"{text[:59]}…"
