@@ -67,6 +67,13 @@ def package_path(context: Context, text: str) -> str:
     return path_below(context.top_directory(), text) if is_of_file else text
 
 
+def moment_of(context: Context, date: str) -> int:
+    """The moment that a date names (`2026-11-20`, `yesterday`, `30d`), in seconds. Raises UsageError for no date."""
+    from ..git import moments  # late: it takes regular expressions, and most who ask name no date
+
+    return moments.moment_of(date, context.environ)
+
+
 def checked_oid(oid: str | None) -> str | None:
     """An id as `--if-match` takes it: whole, its first digits, or `absent`. Raises UsageError."""
     if oid == "absent":

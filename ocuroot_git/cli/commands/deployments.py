@@ -6,7 +6,7 @@ from ...delivery.vocabulary import COMPLETE, DOWN, FAILED
 from ...errors import UsageError
 from ...formats.documents import dump
 from ...formats.times import format_seconds, lasted
-from ..arguments import absolute_glob, need_history, pattern_of
+from ..arguments import absolute_glob, moment_of, need_history, pattern_of
 from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ def run(
             raise UsageError("option '--deployed' does not go with --history")
         from ...ledger.deployment_history import Choice
 
-        first, last = (None if date is None else _moment(context, date) for date in (since, until))
+        first, last = (None if date is None else moment_of(context, date) for date in (since, until))
         author = None if by is None else pattern_of("--by", by)
         choice = Choice(patterns, environment, first, last, author, only_failed=failed)
         need_history(context)
@@ -64,12 +64,6 @@ def run(
             raise UsageError(f"option '{option}' goes with --history")
     _show_now(context, at, patterns, environment, problems, only_deployed=deployed, json=json)
     return report_problems(context.terminal, problems)
-
-
-def _moment(context: Context, date: str) -> int:
-    from ...git.moments import moment_of
-
-    return moment_of(date, context.environ)
 
 
 def _show_now(

@@ -8,6 +8,7 @@ from ...errors import UsageError
 from ...formats.documents import dump
 from ...formats.refs import Ref
 from ...formats.times import format_seconds, lasted
+from ..arguments import moment_of
 from ..options import READING, WRITING, Command, Group, Option
 
 TYPE_CHECKING = False
@@ -98,9 +99,7 @@ def _moment_past(context: Context, option: str, date: str) -> int:
     nobody knows when one will be over."""
     import time
 
-    from ...git.moments import moment_of
-
-    moment = moment_of(date, context.environ)
+    moment = moment_of(context, date)
     if moment > time.time() + _CLOCKS_DIFFER:
         raise UsageError(f"{option} takes a moment that is past, and '{date}' is in the future")
     return moment

@@ -11,7 +11,7 @@ from ...formats.layout import REFS, SIDES, Damaged, ShownRef, StoreError
 from ...formats.refs import INTENT, STATE, RefError
 from ...formats.times import format_seconds
 from ...store.history import Wanted, ref_changes, require_history
-from ..arguments import absolute_glob, need_history, pattern_of
+from ..arguments import absolute_glob, moment_of, need_history, pattern_of
 from ..options import READING, RELATIVE, Command, Option
 
 TYPE_CHECKING = False
@@ -121,8 +121,8 @@ class _Chosen:
     """Which commits are asked for: of a time, and of somebody. Raises UsageError for what is no date or pattern."""
 
     def __init__(self, context: Context, since: str | None, until: str | None, author: str | None) -> None:
-        self._since = None if since is None else _moment(context, since)
-        self._until = None if until is None else _moment(context, until)
+        self._since = None if since is None else moment_of(context, since)
+        self._until = None if until is None else moment_of(context, until)
         self._author = None if author is None else pattern_of("--author", author)
 
     def of(self, entries: Iterator[_Entry]) -> Iterator[_Entry]:
@@ -140,12 +140,6 @@ class _Chosen:
         author = f"{commit.author.name} <{commit.author.email}>"
         names = (author, actor_of(commit.message) or "")
         return self._author is None or any(map(self._author.search, names))
-
-
-def _moment(context: Context, date: str) -> int:
-    from ...git.moments import moment_of  # late, as regular expressions below: most who ask need neither
-
-    return moment_of(date, context.environ)
 
 
 def _value_history(snapshot: Snapshot, words: tuple[str, ...], *, follow: bool) -> Iterator[ValueChange] | None:

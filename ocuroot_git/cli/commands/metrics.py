@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import UsageError
 from ...formats.documents import dump
 from ...formats.times import lasted
-from ..arguments import absolute_glob, need_history
+from ..arguments import absolute_glob, moment_of, need_history
 from ..options import READING, Command, Option
 
 TYPE_CHECKING = False
@@ -35,7 +35,6 @@ def run(
     import time
 
     from ...delivery.problems import Problems
-    from ...git.moments import moment_of
     from ...ledger.attempt_pages import AttemptReader, Explained
     from ...ledger.chunks import Ledger
     from ...ledger.incidents import by_cell, incidents
@@ -47,7 +46,7 @@ def run(
     if prometheus and (json or explain):
         raise UsageError(f"--prometheus and {'--json' if json else '--explain'} exclude each other")
     names = _names(by)
-    first, last = (None if date is None else moment_of(date, context.environ) for date in (since, until))
+    first, last = (None if date is None else moment_of(context, date) for date in (since, until))
     problems = Problems()
     places = Places([absolute_glob(context, glob) for glob in globs], environment)
     window = Window(first, last, time.time())
