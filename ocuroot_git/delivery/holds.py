@@ -8,6 +8,7 @@ holds as well.
 
 from __future__ import annotations
 
+from ..backends.base import node_at
 from ..formats.layout import REFS
 from ..formats.refs import INTENT, STATE, Ref
 from .addresses import package_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..formats.documents import Document
+    from ..git.objects import Node
     from ..store.snapshot import Snapshot
     from .fields import Fields
     from .problems import Problems
@@ -85,13 +87,19 @@ def hold_on(snapshot: Snapshot, release: str, *, only_state: bool = False) -> Ho
     return None
 
 
-def may_be_held(snapshot: Snapshot, release: str, *, only_state: bool = False) -> bool:
+def may_be_held(snapshot: Snapshot, release: str, *, only_state: bool = False, root: Node | None = None) -> bool:
     """Whether there is something where a hold on a release may lie, by the names alone: of few releases there is, and
-    to look at what it is takes ten times as long."""
+    to look at what it is takes ten times as long.
+
+    `root` is the tree of an earlier commit of state's branch, to be looked at instead.
+    """
     for ref in may_lie_at(snapshot, release, only_state=only_state):
         tree = snapshot.tree(ref)
-        if any(tree.node(f"{REFS}/{stored}") is not None for stored in tree.layout.spellings(ref)):
-            return True
+        directory = snapshot.backend_of(tree)[1]
+        for path in (f"{REFS}/{stored}" for stored in tree.layout.spellings(ref)):
+            node = tree.node(path) if root is None else node_at(tree.files, root, directory + path)
+            if node is not None:
+                return True
     return False
 
 
