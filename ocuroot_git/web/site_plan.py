@@ -15,7 +15,6 @@ from ..formats.layout import OBJECT_FILE, REFS, StoredRef
 from ..formats.refs import INTENT, STATE, version_key
 from ..git.objects import Oid
 from . import addresses, metrics
-from .lists import PER_PAGE
 from .site_names import page_file, relative
 
 if TYPE_CHECKING:
@@ -207,11 +206,6 @@ def is_log(stored: str) -> bool:
     """Whether a ref is that of a run's log."""
     segments = stored.split("/")
     return segments[-1] == "logs" and len(segments) > 4 and segments[-4] in _WORK
-
-
-def pages_of_list(count: int) -> int:
-    """How many pages a list has of so many entries."""
-    return max(1, -(-count // PER_PAGE))
 
 
 def _trees(facts: Facts) -> list[StoreTree]:
