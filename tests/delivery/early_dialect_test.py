@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from support.delivering import call, deploy, diff, package, prepare, prepare_at, release, work_any
-from support.first_version import command_of, first_version
+from support.first_version import first_version, run_first
 from support.raw_objects import plant, write_object
 from support.repositories import Repo
 
@@ -55,24 +54,17 @@ def test_runs_without_these_markers_go_on(store: Repo) -> None:
 
 def test_the_first_version_takes_turns_with_us(store: Repo, tmp_path: Path) -> None:
     first = first_version(tmp_path / "first")
-
-    def by_first(*arguments: str) -> str:
-        command = command_of(first, *arguments)
-        done = subprocess.run(command, cwd=store.path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
     prepare(store, "staging")
     web = release(store, package([call("build")], [deploy("staging")]))
-    by_first("run", "start", f"{web}/call/build")
+    run_first(first, store, "run", "start", f"{web}/call/build")
     # It knows nothing of the marker of the function; who changes the run next puts that right.
     assert markers(store, f"{web}/call/build/1") == {"status": "running", "functions/1/status": "pending"}
     store.ocuroot("run", "finish", f"{web}/call/build", "--status=complete")
     assert markers(store, f"{web}/call/build/1") == {"status": "complete", "functions/1/status": "complete"}
-    by_first("work", "any", "-q")
+    run_first(first, store, "work", "any", "-q")
     assert diff(store) == []
     assert store.value("//web/@/deploy/staging#release") == web
-    by_first("fsck", "-q")
+    run_first(first, store, "fsck", "-q")
     assert store.run("fsck").returncode == 0
 
 
@@ -120,8 +112,7 @@ def test_the_link_to_the_newest_release_goes_when_early_ocuroot_comes(store: Rep
     store.ocuroot("apply", "--all")
     assert store.ocuroot("match", "//web/@") == ""
     assert store.ocuroot("resolve", "//web/@") == web
-    command = command_of(first_version(tmp_path / "first"), "resolve", "//web/@")
-    assert subprocess.run(command, cwd=store.path, capture_output=True, text=True, check=True).stdout == f"{web}\n"
+    assert run_first(first_version(tmp_path / "first"), store, "resolve", "//web/@") == f"{web}\n"
     assert work_any(store) == [f"complete\t{web}/deploy/staging/2"]
     newer = release(store, package([call("build")]))
     assert store.ocuroot("match", "//web/@") == "" and store.ocuroot("resolve", "//web/@") == newer
@@ -156,32 +147,26 @@ def test_the_intent_that_early_ocuroot_writes_when_it_takes_down_asks_for_nothin
 
 def test_the_first_version_goes_on_with_runs_whose_markers_say_by_whom(store: Repo, tmp_path: Path) -> None:
     first = first_version(tmp_path / "first")
-
-    def by_first(*arguments: str) -> str:
-        command = command_of(first, *arguments)
-        done = subprocess.run(command, cwd=store.path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
     prepare(store, "staging")
     web = release(store, package([call("build")], [deploy("staging", up="exit 1")]))
     build, staging = f"{web}/call/build/1", f"{web}/deploy/staging/1"
     store.ocuroot("run", "start", build, "-m", "a first look")
     begun = store.value(f"{build}/status/running")
     assert (begun["actor"], begun["reason"]) == ("local:test@example.com", "a first look")
-    assert build in by_first("work", "list", "--json") and by_first("fsck", "-q") == ""
-    by_first("run", "finish", build, "--status=complete")
+    assert build in run_first(first, store, "work", "list", "--json")
+    assert run_first(first, store, "fsck", "-q") == ""
+    run_first(first, store, "run", "finish", build, "--status=complete")
     assert set(store.value(f"{build}/status/complete")) == {"time"}
     assert store.run("work", "any", "-q").returncode == 1
     assert set(store.value(f"{staging}/status/failed")) == {"time", "actor"}
-    assert "failed" in by_first("status", "--json") + by_first("release", "show", web)
-    by_first("run", "retry", staging)
+    assert "failed" in run_first(first, store, "status", "--json") + run_first(first, store, "release", "show", web)
+    run_first(first, store, "run", "retry", staging)
     store.ocuroot("run", "cancel", f"{web}/deploy/staging/2", "-m", "not today")
     assert store.value(f"{web}/deploy/staging/2/status/cancelled")["reason"] == "not today"
-    by_first("run", "start", f"{web}/deploy/staging")
-    by_first("run", "finish", f"{web}/deploy/staging/3", "--status=complete")
+    run_first(first, store, "run", "start", f"{web}/deploy/staging")
+    run_first(first, store, "run", "finish", f"{web}/deploy/staging/3", "--status=complete")
     assert store.value("//web/@/deploy/staging#release") == web
-    by_first("fsck", "-q")
+    run_first(first, store, "fsck", "-q")
     assert store.run("fsck").returncode == 0
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.faults import refused
 from support.program import run_program
 from support.repositories import Repo
 
@@ -25,12 +25,6 @@ def marked(store: Repo) -> Repo:
 
 def environment(**variables: str) -> dict[str, str]:
     return {**os.environ, **variables}
-
-
-def refused(done: subprocess.CompletedProcess[str], message: str, hint: str | None = None, status: int = 128) -> None:
-    """The command must have failed with just this message and hint."""
-    expected = f"fatal: {message}\n" + (f"hint: {hint}\n" if hint else "")
-    assert (done.stderr, done.returncode, done.stdout) == (expected, status, "")
 
 
 # Found

@@ -12,6 +12,7 @@ from support.repositories import Repo
 
 
 def refused(done: subprocess.CompletedProcess[str], message: str, hint: str | None = None, status: int = 128) -> None:
+    """The command must have failed with just this message and hint."""
     expected = f"fatal: {message}\n" + (f"hint: {hint}\n" if hint else "")
     assert (done.stderr, done.returncode, done.stdout) == (expected, status, "")
 

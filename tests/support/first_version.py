@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from .program import TOP
+from .repositories import Repo
 
 FIRST_VERSION = "e5cb204"
 _SCRIPT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from ocuroot_git.cli import main; sys.exit(main())"
@@ -32,3 +33,11 @@ def first_version(directory: Path) -> Path:
 def command_of(first: Path, *arguments: str) -> list[str]:
     """The command that runs the program that was extracted."""
     return [sys.executable, "-c", _SCRIPT, str(first), *arguments]
+
+
+def run_first(first: Path, repo: Repo, *arguments: str) -> str:
+    """What the program that was extracted prints in a repository; it must succeed."""
+    command = command_of(first, *arguments)
+    done = subprocess.run(command, cwd=repo.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -43,6 +43,12 @@ def application(path: Path, *, bound: str = "127.0.0.1", at: str | None = None, 
     return create_app(lambda: open_stores(str(path), environ={**os.environ, **environ}), bound=bound, at=at)
 
 
+def text_of(page: str) -> str:
+    """What a reader sees of a page, in one line."""
+    page = re.sub(r"<title>.*?</title>|<svg.*?</svg>", "", page, flags=re.S)
+    return " ".join(re.sub(r"<[^>]+>", " ", page.replace("<wbr>", "")).split())
+
+
 @contextmanager
 def viewed(repo: Repo, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The view of a repository while the block runs; gives its address and its process."""

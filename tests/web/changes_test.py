@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ from support.viewing import Browser, application, tell_story
 from ocuroot_git.opening import open_stores
 from ocuroot_git.store import history
 from ocuroot_git.web import changes
-
-
-def text_of(page: str) -> str:
-    """What a reader sees of a page, in one line."""
-    page = re.sub(r"<title>.*?</title>|<svg.*?</svg>", "", page, flags=re.S)
-    return " ".join(re.sub(r"<[^>]+>", " ", page.replace("<wbr>", "")).split())
 
 
 def test_history_tells_who_changed_what_and_what_it_was(tmp_path: Path) -> None:

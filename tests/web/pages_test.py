@@ -12,7 +12,7 @@ from support.delivering import call, deploy, package, prepare, release
 from support.program import CONFORMANCE
 from support.repositories import Repo, unpack
 from support.story import BACKEND, FRONTEND, SEARCH, SHOP
-from support.viewing import Browser, application, tell_story
+from support.viewing import Browser, application, tell_story, text_of
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +23,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Repo:
 @pytest.fixture(scope="module")
 def browser(told: Repo) -> Browser:
     return Browser(application(told.path))
-
-
-def text_of(page: str) -> str:
-    """What a reader sees of a page, in one line."""
-    page = re.sub(r"<title>.*?</title>|<svg.*?</svg>", "", page, flags=re.S)
-    return " ".join(re.sub(r"<[^>]+>", " ", page.replace("<wbr>", "")).split())
 
 
 # What the pages show

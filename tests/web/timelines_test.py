@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from support.delivering import deploy, package, prepare, release
 from support.repositories import Repo
-from support.viewing import Browser, application
+from support.viewing import Browser, application, text_of
 
 from ocuroot_git.web import timelines
 
@@ -60,11 +59,6 @@ def refused(browser: Browser, address: str) -> str:
     answer = browser.ask(address, Accept="application/json")
     assert answer.status_code == 404
     return str(answer.get_json()["error"])
-
-
-def text_of(page: str) -> str:
-    page = re.sub(r"<title>.*?</title>|<svg.*?</svg>", "", page, flags=re.S)
-    return " ".join(re.sub(r"<[^>]+>", " ", page.replace("<wbr>", "")).split())
 
 
 def test_an_environment_and_a_package_there_have_what_history_has(shop: Repo, browser: Browser) -> None:
