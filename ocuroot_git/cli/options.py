@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _WIDTH: Final = 24
 _HOW: Final = ("offline", "max_age", "operation", "quiet", "verbose", "help")
 """Options that say how something is done, not what."""
+_OF_GIT: Final = {
+    "-C": "git takes it, before the command: git -C <directory> ocuroot …",
+    "-c": "git takes it, before the command: git -c <name>=<value> ocuroot …",
+}
+"""Where options go that people know from git."""
 
 
 class Option:
@@ -91,9 +96,13 @@ class Command:
         """The command that `words` are for: this one. See `Group.select`."""
         return self
 
+    def _line(self) -> str:
+        """How the command is written, in one line."""
+        return f"git ocuroot {self.name} {self.arguments}".rstrip()
+
     def usage(self) -> str:
         """The usage text, as git prints it."""
-        lines = [f"usage: git ocuroot {self.name} {self.arguments}".rstrip(), "", *_wrap(self.summary), ""]
+        lines = [f"usage: {self._line()}", "", *_wrap(self.summary), ""]
         for option in self.options:
             left = ", ".join(option.flags) + (f" {option.metavar}" if option.metavar else "")
             if len(left) > _WIDTH:
@@ -120,7 +129,7 @@ class Command:
         if not parsed.values["help"]:
             count = len(parsed.arguments)
             if count < self.least:
-                raise UsageError("an argument is missing")
+                raise UsageError("an argument is missing", hint=self._line())
             if self.most is not None and count > self.most:
                 raise UsageError(f"too many arguments: '{parsed.arguments[self.most]}'")
         return parsed
@@ -169,7 +178,7 @@ class Command:
             if option is None:
                 long = f"-{word}"
                 is_long = any(long in option.flags for option in self.options)
-                hint = f"did you mean '{long}' (with two dashes)?" if is_long else None
+                hint = f"did you mean '{long}' (with two dashes)?" if is_long else _OF_GIT.get(flag)
                 raise UsageError(f"unknown switch '{flag}'", hint=hint)
             if option.metavar:
                 # `-f json`, `-fjson` as git does, and `-f=json` as Ocuroot's documentation writes it.
@@ -214,14 +223,14 @@ class Group:
         front = leading(words)
         if words[:1] in (["-h"], ["--help"]):
             return Command(self.name, self.summary, "<command> [<options>]", _nothing, notes=self._listing())
+        names = [command.name.partition(" ")[2] for command in self.commands]
         if not words:
-            raise UsageError(f"'{self.name}' needs a command")
+            raise UsageError(f"'{self.name}' needs a command", hint=f"one of {', '.join(names)}")
         name = words.pop(0)
         for command in self.commands:
             if command.name == f"{self.name} {name}":
                 words[:0] = front
                 return command
-        names = [command.name.partition(" ")[2] for command in self.commands]
         from ..formats.spelling import nearest
 
         raise UsageError(f"'{self.name}' has no command '{name}'", hint=nearest(name, names))
