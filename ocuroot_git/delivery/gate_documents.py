@@ -32,7 +32,7 @@ class Gate(Record):
     """A gate: its name, the ref of its document, and what that says.
 
     `environments` are names, or attributes that an environment must have, None for all; `packages` are patterns, None
-    for all. `problem` says why it cannot be understood, and `hint` how to mend it; then it closes what it may concern.
+    for all. `problem` says why it cannot be understood, and `hint` how to fix it; then it closes what it may concern.
     """
 
     __slots__ = (

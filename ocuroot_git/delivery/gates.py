@@ -1,7 +1,7 @@
 """Gates: documents below `custom/gate/` that say when and where deployments may start (design 13).
 
 What counts is what holds in state and what is wanted in intent, each by itself: a start waits where either says so. A
-gate that cannot be understood is never passed over. It closes all that it may concern, and says how to mend it.
+gate that cannot be understood is never passed over. It closes all that it may concern, and says how to fix it.
 
     deny     closed while one of its windows is open
     allow    closed unless a window of one of those is open that concern the deployment
@@ -230,7 +230,7 @@ def _closed(gate: Gate, until: float | None, verb: str = "", when: str = "until"
 
 def _closed_by_mistake(gate: Gate) -> Closure:
     what = f"gate '{gate.name}', which is closed because it cannot be understood: {gate.problem}"
-    hint = f"mend '{gate.ref}', or take it away: git ocuroot thaw {gate.name}"
+    hint = f"fix '{gate.ref}', or take it away: git ocuroot thaw {gate.name}"
     return Closure(what, name=gate.name, gate=gate.ref, actors=gate.actors, hint=gate.hint or hint)
 
 

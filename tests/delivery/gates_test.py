@@ -168,7 +168,7 @@ def test_a_rule_that_dateutil_stumbles_over_closes_and_is_named(shop: Repo) -> N
 def test_a_gate_that_cannot_be_understood_says_why(shop: Repo, document: object) -> None:
     set_gate(shop, "x", document)
     words = "gate 'x', which is closed because it cannot be understood: "
-    assert "hint: mend '@/custom/gate/x'" in refused(shop, 3, words, "run", "start", PRODUCTION)
+    assert "hint: fix '@/custom/gate/x'" in refused(shop, 3, words, "run", "start", PRODUCTION)
     assert listed(shop)[0]["problem"] and listed(shop)[0]["state"] == "closed"
     shop.ocuroot("thaw", "x")
     shop.ocuroot("run", "start", PRODUCTION)
