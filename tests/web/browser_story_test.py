@@ -1,4 +1,4 @@
-"""The incident of docs/promotion.md by clicks in a real browser: roll back, freeze, hold, mend, promote, thaw.
+"""The incident of docs/promotion.md by clicks in a real browser: roll back, freeze, hold, fix, promote, thaw.
 
 Chromium, driven by playwright; skipped where either is missing. What pipelines and programmers do (release, deploy) is
 done by commands; what people decide, by the buttons and forms of the page. Then the commands are asked how it stands.
@@ -133,7 +133,7 @@ def test_the_incident_by_clicks(chromium: Chromium, bank: Repo, options: dict[st
         refused = bank.run("run", "exec", "//web.json/@1/deploy/production")
         assert refused.returncode == 3 and "incident 7" in refused.stderr
 
-        # The mend is released, tested in staging, and somebody says that it may go.
+        # The fix is released, tested in staging, and somebody says that it may go.
         bank.git("commit", "-q", "--allow-empty", "-m", "Round totals by the rules of the bank")
         bank.ocuroot("release", "new", "web.json")
         work_any(bank)
@@ -150,12 +150,12 @@ def test_the_incident_by_clicks(chromium: Chromium, bank: Repo, options: dict[st
         clicks.follow("staging", "Promote what is deployed here")
         clicks.say(target="production")
         clicks.press("Go on")
-        said = clicks.confirm("Promote", "the mend of incident 7", shows="git ocuroot promote staging production")
+        said = clicks.confirm("Promote", "the fix for incident 7", shows="git ocuroot promote staging production")
         assert "@1 → @3" in said
         assert work_any(bank) == []
         clicks.page.locator('nav.tabs a:text-is("Actions")').click()
         clicks.follow("Thaw")
-        clicks.confirm("Thaw", "mended", shows="git ocuroot thaw production")
+        clicks.confirm("Thaw", "fixed", shows="git ocuroot thaw production")
         assert work_any(bank) == [f"complete\t{WEB}/@3/deploy/production/1"]
 
     assert deployed(bank) == {"staging": "@3", "production": "@3"}
@@ -164,5 +164,5 @@ def test_the_incident_by_clicks(chromium: Chromium, bank: Repo, options: dict[st
     done = trailers(bank, "Command")
     clicked = ("rollback", "hold", "hold --lift", "freeze", "promote", "thaw")
     assert [one for one in done if one in clicked] == ["rollback", "hold --lift", "hold", "freeze", "promote", "thaw"]
-    reasons = {"wrong totals", "wrong totals: incident 7", "the bank agrees", "mended"}
+    reasons = {"wrong totals", "wrong totals: incident 7", "the bank agrees", "fixed"}
     assert reasons <= set(trailers(bank, "Reason"))
