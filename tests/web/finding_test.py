@@ -37,7 +37,7 @@ def test_words_find_packages_environments_tags_commits_and_actors(browser: Brows
     oid = told.git("rev-parse", "state").strip()
     assert len(found(browser, oid[:8])["Commits of the store"]) == 1
     assert found(browser, "ann")["Commits of the store"]
-    assert found(browser, "nobody") == {} and "Nothing is called so" in browser.get("/search?q=nobody")
+    assert found(browser, "nobody") == {} and "Nothing has that name" in browser.get("/search?q=nobody")
 
 
 def test_patterns_and_whole_refs_find_refs(browser: Browser) -> None:

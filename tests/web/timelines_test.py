@@ -98,7 +98,7 @@ def test_pages_follow_each_other(browser: Browser, monkeypatch: pytest.MonkeyPat
     first, second = (browser.get(f"/timeline?environment=staging&page={number}") for number in (1, 2))
     assert 'rel="next" href="/timeline?environment=staging&amp;page=2"' in first and 'rel="prev"' not in first
     assert 'rel="prev" href="/timeline?environment=staging&amp;page=1"' in second and 'rel="next"' not in second
-    assert "No deployment is older" in browser.get("/timeline?environment=staging&page=3")
+    assert "There are no older deployments" in browser.get("/timeline?environment=staging&page=3")
 
 
 def test_what_is_not_there_is_not_found(browser: Browser) -> None:
