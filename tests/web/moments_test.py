@@ -93,5 +93,7 @@ def test_a_moment_before_the_store_and_in_a_directory(shop: Repo, tmp_path: Path
     shop.ocuroot("export", "-q", exported)
     directory = Browser(application(shop.path, OCUROOT_STATE=exported, OCUROOT_INTENT=exported))
     assert directory.ask("/?at=then").status_code == 404  # it has no history
-    assert "Show how it was" not in directory.get("/")
-    assert "follows the directory" in directory.get("/")
+    page = directory.get("/")
+    assert "Show how it was" not in page and "follows the directory" in page
+    keys = re.findall(r"<kbd>g</kbd> <kbd>(\w)</kbd>", page)
+    assert keys == re.findall(r'data-goes="(\w)"', page) and "d" in keys and "m" not in keys
