@@ -7,7 +7,7 @@ the run) among it.
 
 from __future__ import annotations
 
-from ..formats.layout import REFS, Damaged, StoredRef
+from ..formats.layout import OBJECT_FILE, REFS, Damaged, StoredRef
 from ..formats.refs import STATE, number_in, run_number, version_key
 from ..git.objects import ObjectError
 from .fields import Record
@@ -215,8 +215,13 @@ def release(tree: StoreTree, stored: str) -> Release:
         if word in WORDS:
             work += [_work(tree, word, name, node) for name, node in _directories(tree, directory)]
         elif word == "custom":
-            custom = tuple(sorted(name for name, _ in _directories(tree, directory)))
+            custom = _customs(tree, directory)
     return Release(tuple(sorted(work, key=lambda one: (one.word, one.name))), custom)
+
+
+def customs(tree: StoreTree, release: str) -> tuple[str, ...]:
+    """The names of the custom documents of a release, in byte order."""
+    return _customs(tree, _node(tree, f"{release}/custom"))
 
 
 def run_numbers(tree: StoreTree, work: str) -> list[int]:
@@ -329,6 +334,29 @@ def _directories(tree: StoreTree, node: Node | None) -> Iterator[tuple[str, Node
                     yield name, child
     except ObjectError:
         return  # a tree that cannot be read: `queries` names it, and `git ocuroot fsck`
+
+
+def _customs(tree: StoreTree, top: Node | None) -> tuple[str, ...]:
+    """The names of documents below a directory; they may have several segments, as those of approvals.
+
+    A directory without a file is none, unless there is nothing below it either: then its document is missing.
+    """
+    found: list[str] = []
+    todo = list(_directories(tree, top))
+    while todo:
+        name, directory = todo.pop()
+        below = [(f"{name}/{segment}", node) for segment, node in _directories(tree, directory)]
+        if not below or _has_document(tree, directory):
+            found.append(name)
+        todo += below
+    return tuple(sorted(found))
+
+
+def _has_document(tree: StoreTree, directory: Node) -> bool:
+    try:
+        return tree.files.child(directory, OBJECT_FILE) is not None
+    except ObjectError:
+        return False
 
 
 def _is_text(name: str) -> bool:

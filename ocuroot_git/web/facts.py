@@ -282,7 +282,7 @@ class Facts:
         found = tuple(
             (number, name)
             for number in package.with_custom
-            for name in lenient.names(self.state, f"{package.ref}/{segment(number)}/custom")
+            for name in lenient.customs(self.state, f"{package.ref}/{segment(number)}")
         )
         return self.memory.custom.put(key, found) if key is not None else found
 

@@ -105,6 +105,24 @@ def test_what_was_said_of_a_release_stands_on_its_page(browser: Browser) -> None
     assert 'href="https://tickets.example.com/OPS-412" rel="noreferrer noopener nofollow"' in text
 
 
+def test_approvals_are_shown_by_environment_and_actor(store: Repo) -> None:
+    prepare(store, "production")
+    made = release(store, package([deploy("production")]))
+    store.ocuroot("set", "//web/+1/custom/approval", "by all")
+    for environment in ("production", "staging"):
+        store.ocuroot("set", "-f=json", f"//web/+1/custom/approval/{environment}/github:ann", '{"approved": true}')
+    store.ocuroot("apply", "--all")
+    names = ["approval", "approval/production/github:ann", "approval/staging/github:ann"]
+    browser = Browser(application(store.path))
+    said = {one["name"]: one["value"] for one in browser.json(f"/ref/{made}")["release"]["custom"]}
+    assert said == dict(zip(names, ["by all", {"approved": True}, {"approved": True}]))
+    assert [one["name"] for one in browser.json("/custom")["of_releases"]["items"]] == names
+    assert "more" not in text_of(browser.get("/ref/shop/-/web"))
+    lines = "".join(f'set //web/@1/custom/note{number} "one"\n' for number in range(3))
+    store.ocuroot("update", "--stdin", input=lines)
+    assert "and 2 more" in text_of(browser.get("/ref/shop/-/web"))
+
+
 def test_run_has_inputs_output_log_and_its_neighbours(browser: Browser) -> None:
     page = browser.get(f"/ref/{BACKEND}/@3/call/smoke/2")
     text = text_of(page)
