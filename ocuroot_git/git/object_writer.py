@@ -169,7 +169,7 @@ class ObjectWriter:
         """Remember a commit that git has written for us. Raises ObjectError where it is gone."""
         commit = self.repository.read_commit(oid)
         self._new.append(commit.id)
-        self._commits[oid] = commit.read_raw()
+        self._commits[oid] = self.repository.content(commit)
 
     def holds(self, commit: Oid, changes: Changes | None) -> bool:
         """Whether all is there, on the disk, that a commit brought with the `changes` it was made of (None: all)."""

@@ -246,7 +246,7 @@ class Repository(TreeReader):
     def raw(self, oid: Oid) -> tuple[int, bytes]:
         """The type of an object (`TYPE_COMMIT` and the like), and its content. Raises ObjectError."""
         found = self._read(self.core.Oid(hex=oid), "object")
-        return found.type, found.read_raw()
+        return found.type, self.content(found)
 
     def small_blob(self, oid: Oid, most: int) -> bytes | None:
         """The content of a blob of at most so many bytes; None for all else, and for what is not here."""

@@ -247,10 +247,21 @@ class TreeReader:
             return self.listing(tree)
         return entries, dict(self.oddities(tree)) if is_odd else {}
 
+    def content(self, node: Node) -> bytes:
+        """All bytes of an object that was looked up. Raises ObjectError where it is gone since.
+
+        libgit2 keeps what it has read, but not these bytes: it reads them from the disk once more.
+        """
+        try:
+            found: bytes = node.read_raw()
+            return found
+        except (KeyError, self.core.GitError) as error:
+            raise ObjectError(f"cannot read {node.id}: {libgit2.clean(error)}") from None
+
     def oddities(self, tree: Node) -> list[tuple[str, str]]:
         """The entries of a tree that no store should have, by name, and what is wrong with each."""
         self.check_whole(tree)
-        raw: bytes = tree.read_raw()
+        raw = self.content(tree)
         odd = []
         if any(mode in raw for mode in _ODD_MODES):
             at = 0

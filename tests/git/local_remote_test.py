@@ -151,3 +151,15 @@ def test_what_git_is_to_fetch(repo: Repo, remote: Repo) -> None:
     assert is_left_to_git(first)
     remote.git("update-ref", "-d", "refs/heads/state")
     assert is_left_to_git(first)
+
+
+@pytest.mark.parametrize("what", ["", "^{tree}", ":a"])
+def test_what_is_gone_since_it_was_read_last(repo: Repo, remote: Repo, what: str) -> None:
+    """A `git gc --prune=now` at the remote may delete what has just come there."""
+    first = grown(remote, a="1")
+    tip = grown(remote, parent=first, a="2")
+    found = opened(repo, str(remote.path))
+    assert found is not None and found.news("refs/heads/state", Oid(first)) is not None
+    loose_path(remote.path / ".git", remote.oid(f"{tip}{what}")).unlink()
+    with pytest.raises(Error, match="cannot read"):
+        found.news("refs/heads/state", Oid(first))
