@@ -237,8 +237,10 @@ class RemoteCache:
             except TransportError as error:
                 if error.kind != UNWANTED:
                     raise
-                # A server that filters, but gives tips only: then all of it.
-                self._fetch([self.reference], "--refetch", "--depth=1")
+                # A server that filters, but gives what branches point to and nothing else: then all of it. Not with
+                # `--depth`: where the branch has moved on, git would cut off its new tip from the one that we know, so
+                # that it would seem to be rewritten ever after.
+                self._fetch([self.reference], "--refetch")
         self.needs_maintenance = True
 
     def fetch_commits(self, oid: Oid) -> None:

@@ -69,7 +69,7 @@ class Kind:
 
 KINDS: Final = {
     UNWANTED: Kind(
-        "'{}' does not give single objects",
+        "'{}' does not give what it is asked for",
         STOP,
         transfer=(
             "does not allow request for unadvertised object",

@@ -54,3 +54,23 @@ def test_what_was_kept_of_refusals_may_be_anything(files: World) -> None:
     kept.write_bytes(b"depth \xb2\ndepth -1\nblob:none\n\0\n")
     reader.ocuroot("set", APPROVAL, "1")
     assert reader.ocuroot("get", APPROVAL) == '"1"'
+
+
+@pytest.mark.parametrize("has_moved", [False, True])
+def test_a_server_that_gives_no_single_objects(files: World, has_moved: bool) -> None:
+    """As those of git's first protocol do: they give what a branch points to. What is known of it may be older."""
+    files.bare()
+    writer, reader = files.clone("writer"), files.clone("reader", "origin")
+    writer.ocuroot("init")
+    writer.ocuroot("set", APPROVAL, "ann")
+    reader.git("remote", "add", "origin", files.url())
+    reader.git("config", "remote.origin.uploadpack", "env -u GIT_PROTOCOL git-upload-pack")
+    assert reader.ocuroot("match", "+/custom/*") == ""  # the top of the branch is enough for that
+    if has_moved:
+        writer.ocuroot("set", "web/-/p/+2/custom/approval", "bob")
+    assert reader.ocuroot("get", "--max-age", "9999", APPROVAL) == '"ann"'
+    writer.ocuroot("set", "web/-/p/+3/custom/approval", "carol")
+    assert reader.ocuroot("get", "web/-/p/+3/custom/approval") == '"carol"'
+    reader.ocuroot("set", "web/-/p/+4/custom/approval", "dave")
+    assert reader.ocuroot("match", "**") == writer.ocuroot("match", "**")
+    assert len(reader.ocuroot("log", "--json").splitlines()) == 3 + has_moved
