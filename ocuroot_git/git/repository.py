@@ -295,7 +295,8 @@ class Repository(TreeReader):
             except KeyError:
                 return self.look_up(oid)  # `git gc` may have moved it just then, from where it was looked for already
         except KeyError:
-            raise ObjectError(f"cannot read {what} {oid}: there is no such object") from None
+            what = f"cannot read {what} {oid}"
+            raise self.left_out(what) or ObjectError(f"{what}: there is no such object") from None
         except self.core.GitError as error:
             raise ObjectError(f"cannot read {what} {oid}: {libgit2.clean(error).removeprefix(f'{oid}: ')}") from None
 

@@ -58,7 +58,7 @@ class TreeReader:
             self._check_readable(tree, name)
             return None
         except self.core.GitError as error:
-            raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {libgit2.clean(error)}") from None
+            raise self._unreadable(f"cannot read tree {tree.id} on the way to '{name}'", tree, error) from None
 
     def children(self, tree: Node, *, checked: bool = True) -> Iterator[Node]:
         """The entries of a tree, in git's order.
@@ -110,7 +110,7 @@ class TreeReader:
         except (KeyError, self.core.GitError) as error:
             if self.fetch_absent(blob):
                 return self.data(blob)
-            raise ObjectError(f"cannot read blob {blob.id}: {libgit2.clean(error)}") from None
+            raise self._unreadable(f"cannot read blob {blob.id}", blob, error) from None
         return data
 
     def oid(self, node: Node) -> Oid:
@@ -150,7 +150,7 @@ class TreeReader:
                         yield path, entry
             except (KeyError, self.core.GitError) as error:
                 if not self.fetch_absent(node):
-                    raise ObjectError(f"cannot read tree {node.id}: {libgit2.clean(error)}") from None
+                    raise self._unreadable(f"cannot read tree {node.id}", node, error) from None
                 todo.append((node, path, step))
 
     def outline(self, tree: Node, shape: Shape, file: str) -> tuple[Outline, dict[str, Node], list[Node]]:
@@ -216,7 +216,7 @@ class TreeReader:
     def _entries_after(self, error: Exception, tree: Node) -> Iterator[Node]:
         """The entries of a tree that could not be read, once it is fetched. Raises ObjectError where it cannot be."""
         if not self.fetch_absent(tree):
-            raise ObjectError(f"cannot read tree {tree.id}: {libgit2.clean(error)}") from None
+            raise self._unreadable(f"cannot read tree {tree.id}", tree, error) from None
         return iter(tree)
 
     def listing(self, tree: Node) -> tuple[list[tuple[str, Node, bool]], dict[str, str]]:
@@ -243,7 +243,7 @@ class TreeReader:
                     is_odd = True
         except (KeyError, self.core.GitError) as error:
             if not self.fetch_absent(tree):
-                raise ObjectError(f"cannot read tree {tree.id}: {libgit2.clean(error)}") from None
+                raise self._unreadable(f"cannot read tree {tree.id}", tree, error) from None
             return self.listing(tree)
         return entries, dict(self.oddities(tree)) if is_odd else {}
 
@@ -348,6 +348,22 @@ class TreeReader:
         self.fetch_missing([Oid(node.id)], "near")
         return bool(self.handle.odb.exists(node.id))
 
+    def _unreadable(self, what: str, node: Node, error: Exception) -> ObjectError:
+        """The error for a node that libgit2 could not read."""
+        left_out = None if self.handle.odb.exists(node.id) else self.left_out(what)
+        return left_out or ObjectError(f"{what}: {libgit2.clean(error)}")
+
+    def left_out(self, what: str) -> ObjectError | None:
+        """The error for an object that is not here, where the user's clone left it out; None in a whole clone."""
+        packs = os.path.join(self.common_dir, "objects", "pack")
+        names = os.listdir(packs) if self.fetch_missing is None and os.path.isdir(packs) else []
+        if not any(name.endswith(".promisor") for name in names):
+            return None
+        return ObjectError(
+            f"{what}: it was left out of this partial clone",
+            hint="to get what is missing: git fetch --refetch --no-filter <remote> <branch>",
+        )
+
     # What libgit2 must not meet, and what it does not tell
 
     def check_whole(self, node: Node) -> None:
@@ -373,4 +389,4 @@ class TreeReader:
         try:
             len(tree)
         except (KeyError, self.core.GitError) as error:
-            raise ObjectError(f"cannot read tree {tree.id} on the way to '{name}': {libgit2.clean(error)}") from None
+            raise self._unreadable(f"cannot read tree {tree.id} on the way to '{name}'", tree, error) from None

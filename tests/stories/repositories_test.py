@@ -209,6 +209,26 @@ def test_partial_clone_extension(marked: Repo) -> None:
     assert marked.run("set", "+/custom/x", "1").stderr == ""
 
 
+@pytest.mark.parametrize(("filter", "what"), [("blob:none", "blob"), ("tree:0", "the tree of commit")])
+def test_a_partial_clone_says_what_it_lacks(marked: Repo, tmp_path: Path, filter: str, what: str) -> None:
+    """Of a branch in the user's repository nothing is fetched in passing; what gets it is named, and works."""
+    marked.git("config", "uploadpack.allowFilter", "true")
+    marked.git("clone", "-q", "--no-checkout", f"--filter={filter}", marked.path.as_uri(), str(tmp_path / "partial"))
+    partial = Repo(tmp_path / "partial")
+    partial.git("branch", "state", "origin/state")
+    for words in (READ, ["match", "**"], ["set", "+/custom/x", "1"]):
+        done = partial.run(*words)
+        assert (done.returncode, done.stdout) == (128, "")
+        fault, hint = done.stderr.splitlines()
+        assert fault.startswith(f"fatal: cannot read {what} ") and fault.endswith(
+            ": it was left out of this partial clone"
+        )
+        assert hint == "hint: to get what is missing: git fetch --refetch --no-filter <remote> <branch>"
+    partial.git("fetch", "-q", "--refetch", "--no-filter", "origin", "state")
+    assert partial.run(*READ).stdout == VALUE
+    partial.ocuroot("set", "+/custom/x", "1")
+
+
 def test_configuration_that_git_cannot_read(marked: Repo) -> None:
     (marked.path / ".git" / "config").write_text("[core\n")
     done = marked.run(*READ)
