@@ -98,7 +98,7 @@ class Sharing:
         while True:
             ours = self.branch.read()
             known = self.remote_branch.known()
-            if fetch_first or tries or known is None:
+            if fetch_first or tries or known is None or not self._is_ahead(ours.oid, known):
                 try:
                     known = self.remote_branch.fetch_if_any()
                 except TransportError as error:
@@ -122,6 +122,10 @@ class Sharing:
             time.sleep(self.branch.pause(tries) * 10)
 
     # Pushing
+
+    def _is_ahead(self, ours: Oid | None, known: Oid) -> bool:
+        """Whether there is something to push. Where there is not, only the remote can say that it has it all still."""
+        return ours is not None and ours != known and self.remote_branch.distance(ours, known)[0] > 0
 
     def _push_once(self, ours: Version, known: Oid | None, choice: Choice, result: SyncResult) -> bool:
         """Push once; whether that was it. Raises what cannot be tried again."""

@@ -276,6 +276,26 @@ def test_rewritten_and_deleted_branches_are_not_followed(team: Team) -> None:
     assert team.two.git("rev-parse", "state") == here
 
 
+def test_a_push_with_nothing_new_asks_the_remote(team: Team) -> None:
+    """What stood at the last contact is no answer: the remote may have lost it since, or may be gone."""
+    update(team.one, "set @/custom/x 1")
+    team.one.ocuroot("push", "-q")
+    assert team.one.run("push").stderr == "branch 'state': up to date with 'origin'\n"
+    team.two.ocuroot("sync", "-q")
+    update(team.two, "set @/custom/y 1")
+    team.two.ocuroot("push", "-q")
+    assert team.one.run("push").stderr == "branch 'state': 1 new from 'origin'\n"
+    team.bare.git("update-ref", "refs/heads/state", "state~1")
+    done = team.one.run("push")
+    assert (done.returncode, "was rewritten" in done.stderr) == (128, True)
+    team.bare.git("update-ref", "-d", "refs/heads/state")
+    done = team.one.run("push")
+    assert (done.returncode, "is gone" in done.stderr) == (128, True)
+    team.bare.path.rename(team.bare.path.with_name("elsewhere"))
+    done = team.one.run("push")
+    assert (done.returncode, "there is no repository at" in done.stderr) == (128, True)
+
+
 def test_unrelated_histories_and_other_versions(team: Team, make_repo: Callable[..., Repo]) -> None:
     lone = make_repo("lone")
     lone.git("remote", "add", "origin", str(team.bare.path))
