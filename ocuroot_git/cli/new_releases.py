@@ -248,7 +248,7 @@ def _release_once(context: Context, package: str, commit: Oid, defined: Definiti
 
 def _release_of(context: Context, package: str, commit: Oid) -> str | None:
     marks = context.snapshot().match(f"{escape(package)}/@*/commit/{commit}", side="state")
-    return marks[-1].partition("/commit/")[0] if marks else None
+    return marks[-1].rpartition("/commit/")[0] if marks else None
 
 
 def keep_commit(context: Context, found: Changed) -> int:

@@ -87,7 +87,7 @@ def commits_with_work(snapshot: Snapshot, problems: Problems) -> list[tuple[str,
     found: dict[tuple[str, str], None] = {}
     for item in items(snapshot, problems):
         if item.state == READY and item.kind != "intent":
-            release = item.ref.partition("/op/")[0] if item.kind == "op" else RunRef.parse(item.ref).work.release
+            release = item.ref.rpartition("/op/")[0] if item.kind == "op" else RunRef.parse(item.ref).work.release
             with problems.leave_out(release):
                 found[release.partition("/-/")[0], read_release(snapshot, release).commit] = None
     for package, name in deployments(snapshot, problems):

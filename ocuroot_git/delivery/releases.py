@@ -185,7 +185,7 @@ def _went_with_environment(snapshot: Snapshot, run: addresses.RunRef) -> bool:
 def _refuse_second(tx: Transaction, package: str, commit: str) -> None:
     found = tx.match(f"{escape(package)}/@*/commit/{escape(commit)}", side="state")
     if found:
-        release = found[-1].partition("/commit/")[0]
+        release = found[-1].rpartition("/commit/")[0]
         raise Conflict(f"'{release}' is a release of this commit already", hint="--force makes another one")
     record = record_of(tx, package)
     entry = record.find_commit(commit) if record is not None else None

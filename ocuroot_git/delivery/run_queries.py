@@ -245,13 +245,20 @@ def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[Ru
     if key not in snapshot.matched:
         # All releases are walked for this, and it is asked for each run that waits.
         snapshot.matched[key] = snapshot.match(*globs, side="state")
-    marked = [ref.removesuffix(f"/status/{status}").partition("/functions/") for ref in snapshot.matched[key]]
-    numbered = {run for run, functions, _ in marked if not functions}
+    marked = [_split(package, ref) for ref in snapshot.matched[key]]
+    numbered = {run for run, below in marked if below[0] != "functions"}
     numbered |= {
-        run for run, functions, _ in marked if functions and run not in numbered and _is_running(snapshot, run)
+        run for run, below in marked if below[0] == "functions" and run not in numbered and _is_running(snapshot, run)
     }
     found = [RunRef.parse(ref) for ref in numbered if ref.rpartition("/")[2].isdigit()]
     return sorted(found, key=lambda run: (release_number(run.work.release), run.number))
+
+
+def _split(package: str, ref: str) -> tuple[str, list[str]]:
+    """The ref of a run of a package's deployment, and what follows it in a ref; a directory of the package may bear any
+    name, also those that are words of ours below a release."""
+    release, word, name, number, *below = ref.removeprefix(f"{package}/").split("/")
+    return f"{package}/{release}/{word}/{name}/{number}", below
 
 
 def _is_running(snapshot: Snapshot, ref: str) -> bool:

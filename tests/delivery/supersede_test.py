@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from support.viewing import Browser, application
 
 import ocuroot_git
 from ocuroot_git.delivery import queue
+from ocuroot_git.delivery.overview import Package
 from ocuroot_git.delivery.problems import Problems
 from ocuroot_git.store.snapshot import Snapshot
+from ocuroot_git.web.site_plan import shown_releases
 
 
 def status(repo: Repo, run: str) -> str:
@@ -181,6 +184,28 @@ def test_an_older_release_that_is_running_ends_first(store: Repo) -> None:
     gate.touch()
     assert running.wait(60) == 0
     assert work_any(store) == [f"complete\t{second}/deploy/staging/1"]
+
+
+def test_directories_of_a_package_may_have_names_that_we_use_below_releases(store: Repo) -> None:
+    """`functions` is where many repositories keep what they deploy: its runs under way were not seen there."""
+    prepare(store, "staging")
+    path = "functions/deploy/op/commit/status"
+    definition = package([deploy("staging")])
+    first, second = (release(store, definition, path) for _ in range(2))
+    store.ocuroot("run", "start", f"{first}/deploy/staging")
+    assert work_any(store) == []
+    words = f"'{second}' is a release of this commit already"
+    refused(store, 3, words, "release", "new", path, "--package", "-", input=json.dumps(definition))
+    store.ocuroot("run", "finish", f"{first}/deploy/staging", "--status", "complete")
+    store.ocuroot("update", "--stdin", input=f"set {second}/op/check_envs {{}}\n")
+    problems = Problems()
+    snapshot = ocuroot_git.open(str(store.path)).snapshot()
+    assert queue.commits_with_work(snapshot, problems) == [("shop", store.oid("HEAD"))]
+    assert not problems
+    assert work_any(store) == [f"complete\t{second}/deploy/staging/1"]
+    name = first.rpartition("/@")[0]
+    shown = Package(name, (1, 2), {"staging": f"{first}/deploy/staging/1"}, (), (), ())
+    assert shown_releases(SimpleNamespace(unfinished_of=lambda ref: []), shown, 1) == {1, 2}  # type: ignore[arg-type]
 
 
 def test_a_bad_older_release_does_not_keep_a_newer_one_back(store: Repo) -> None:
