@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from support.examples import same
 from support.program import PROGRAM, TOP, starting
 from support.remote_stores import World, serving
 from support.repositories import SHOP_INSTRUCTIONS, Repo, end_what_was_begun
@@ -37,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("same", same)
+    settings.load_profile("same")
     # The tests make hundreds of thousands of files. On a disk each costs more, and much of it is to be waited for.
     if has_room_in_memory():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))

@@ -92,14 +92,14 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(VALUES)
 def test_a_value_comes_back_as_it_was(value: object) -> None:
     got = evaluate_value(repr(value), seconds=LONG)
     assert json.dumps(json.loads(got)) == json.dumps(value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXTS)
 def test_any_text_is_a_file_or_an_error(text: str) -> None:
     for call in (lambda: read(text), lambda: evaluate_value(text, seconds=LONG)):

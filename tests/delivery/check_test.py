@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from support import damaged
 from support.repositories import Repo
 
@@ -40,7 +40,7 @@ def vouched(snapshot: Snapshot) -> dict[str, set[int]]:
     return checker.certain
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300)
 @given(content=damaged.releases_with_a_fault() | damaged.stores())
 def test_finds_what_looking_at_each_release_finds(drawn: Path, opened: Stores, content: damaged.Content) -> None:
     about = content[".ocuroot-store"]

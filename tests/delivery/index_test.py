@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from support.delivering import Silent, call, prepare, release
 from support.delivering import package as definition
@@ -168,7 +168,7 @@ def test_answers_are_the_same(
     if not is_remembered:
         store.git("config", "ocuroot.cacheSize", "0")
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=12)
     @given(changes)
     def check(history: list[tuple[str, int, str, bool]]) -> None:
         stores = ocuroot_git.open(str(store.path))

@@ -71,7 +71,7 @@ def agree(document: Any) -> None:
         assert VALIDATOR.is_valid(document) != bool(problems), (document, problems)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(PACKAGE)
 def test_the_schema_says_what_is_taken(document: Any) -> None:
     agree(document)
@@ -86,7 +86,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.lists(PIECES, max_size=8).map("".join), st.lists(PIECES, max_size=2).map("".join))
 @example("./", "a")
 @example(".", "a#b")

@@ -75,7 +75,7 @@ def write(place: Path, content: Content) -> None:
 def test_of_any_tree(bare: Path, tmp_path: Path) -> None:
     places = (tmp_path / str(number) for number in range(1000))
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(TREES, SHAPES)
     def check(content: Content, shape: Any) -> None:
         expected = outlined(content, shape), len([*paths(content)])

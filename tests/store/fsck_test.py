@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from support import damaged
 from support.raw_objects import plant, write_object
 from support.repositories import Repo
@@ -134,7 +134,7 @@ def tree_of(repository: Repository, content: damaged.Content, side: Any = None) 
 
 
 @pytest.mark.parametrize("few", [1, 1 << 30], ids=["two processes", "one"])
-@settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150)
 @given(content=damaged.releases_with_a_fault() | damaged.stores())
 def test_finds_what_looking_up_each_object_finds(drawn: Repository, few: int, content: damaged.Content) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -237,7 +237,7 @@ def test_since_knows_what_new_links_lead_to(team: Repo) -> None:
     assert listed in since(team)[0]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150)
 @given(before=damaged.releases_with_a_fault(), now=damaged.releases_with_a_fault())
 def test_since_finds_what_was_not_to_be_found_before(
     drawn: Repository, before: damaged.Content, now: damaged.Content

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.repositories import Repo
 
@@ -118,11 +118,7 @@ def test_what_never_was_above_a_package_is_found_out_once(store: Repo, monkeypat
 
 
 @pytest.mark.parametrize("ask_after", [3, 500])
-@settings(
-    max_examples=int(os.environ.get("EXAMPLES", 6)),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=int(os.environ.get("EXAMPLES", 6)))
 @given(steps=st.lists(st.lists(_STEPS, min_size=1, max_size=3), min_size=3, max_size=14))
 def test_it_is_what_a_replay_says(
     store_template: Path, ask_after: int, steps: list[list[tuple[str, str, Any]]], monkeypatch: pytest.MonkeyPatch

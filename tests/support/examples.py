@@ -1,14 +1,10 @@
-"""How many examples Hypothesis makes: the same ones on each run."""
+"""How Hypothesis makes examples: the same ones on each run, however long that takes. `tests/conftest.py` loads it."""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-often = settings(max_examples=400, deadline=None, derandomize=True, database=None)
-seldom = settings(
-    max_examples=70,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+# Deadlines, and checks of how long it takes to make examples, tell how busy the machine is.
+same = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+often = settings(same, max_examples=400)
+seldom = settings(same, max_examples=70)

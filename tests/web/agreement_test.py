@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from support import original_stores
 from support.agreement import require_agreement
@@ -149,7 +149,7 @@ def test_random_histories(store: Repo) -> None:
     browser = Browser(application(store.path))
     stores = ocuroot_git.open(str(store.path))
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=6)
     @given(changes)
     def check(history: list[tuple[str, int, str, bool]]) -> None:
         for one in history:
