@@ -68,10 +68,12 @@ _LONGEST_TEXT = 2_000
 
 
 class View:
-    """Opens a snapshot for each request. `at` fixes the revision that is shown."""
+    """Opens a snapshot for each request. `at` fixes the revision that is shown; a page waits for what takes long for
+    `patience` seconds."""
 
-    def __init__(self, open_stores: Callable[[], Stores], at: str | None = None) -> None:
+    def __init__(self, open_stores: Callable[[], Stores], at: str | None = None, patience: float = PATIENCE) -> None:
         self._open_stores = open_stores
+        self._patience = patience
         self._local = threading.local()
         self.at = at
         self.memory = Memory()
@@ -118,7 +120,7 @@ class View:
     def answer(self, template: str, read: Callable[[Facts], Page]) -> Response:
         """The page in the form asked for, or 304 where the browser has it."""
         try:
-            facts = self.facts(None if _wants_json() else PATIENCE, _at())
+            facts = self.facts(None if _wants_json() else self._patience, _at())
         except StoreError as error:
             if _at() is None:
                 raise
@@ -160,13 +162,18 @@ def tip_of(snapshot: Snapshot) -> str:
 
 
 def create_app(
-    open_stores: Callable[[], Stores], *, bound: str = "127.0.0.1", at: str | None = None, keys: Keys | None = None
+    open_stores: Callable[[], Stores],
+    *,
+    bound: str = "127.0.0.1",
+    at: str | None = None,
+    keys: Keys | None = None,
+    patience: float = PATIENCE,
 ) -> Flask:
     """The application, guarded, for the stores that `open_stores` opens, once in each thread.
 
     With `keys` whoever has them can change something, too: what `actions` has.
     """
-    app = pages_of(View(open_stores, at))
+    app = pages_of(View(open_stores, at, patience))
     app.context_processor(lambda: {"may_write": keys is not None and writing.may_write()})
     if keys is not None:
         writing.install(app, open_stores, keys)

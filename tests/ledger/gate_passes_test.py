@@ -84,11 +84,7 @@ def test_the_page_shows_it(shop: Repo) -> None:
     run = pending_run(shop, "production")
     start_as_others_do(shop, run)
     shop.ocuroot("run", "finish", run, "--status", "failed")
-    browser = Browser(application(shop.path))
-    for _ in range(200):
-        text = browser.get("/timeline")
-        if "History is being read" not in text:
-            break
+    text = Browser(application(shop.path)).get("/timeline")
     assert '<span class="tag warn">past gate production</span> <span class="tag warn">though held</span>' in text
 
 

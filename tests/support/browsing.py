@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from support.waiting import LONG, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +43,22 @@ _EXPECTED = ("404 (", "ERR_INTERNET_DISCONNECTED", *_ENDED)
 def launched() -> Iterator[Chromium]:
     """The browser, while the block runs."""
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=1000 * LONG)
         yield browser
         browser.close()
+
+
+def settle(page: Page) -> None:
+    """Load a page again once it is whole: how much of it there is at first depends on how busy the machine is."""
+    if "~" in (page.get_attribute("body", "data-tip") or ""):
+        wait_until(lambda: re.search(r'<body data-tip="[^"]*~', page.request.get(page.url).text()) is None)
+        page.reload()
+
+
+def go(page: Page, address: str) -> None:
+    """Go to a page, and have all of it."""
+    page.goto(address)
+    settle(page)
 
 
 @contextmanager
@@ -57,13 +72,14 @@ def windows(chromium: Chromium, address: str = "") -> Iterator[OpenPage]:
         options.setdefault("viewport", {"width": 1280, "height": 800})
         options.setdefault("reduced_motion", "reduce")
         context = chromium.new_context(**options)
+        context.set_default_timeout(1000 * LONG)
         contexts.append(context)
         page = context.new_page()
         home = urlsplit(at or address).netloc
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("request", lambda one: complaints.append(one.url) if urlsplit(one.url).netloc != home else None)
-        page.goto((at or address) + path)
+        go(page, (at or address) + path)
         return page
 
     yield open_

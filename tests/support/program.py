@@ -18,7 +18,7 @@ FIXTURES = TOP / "fixtures"
 CONFORMANCE = FIXTURES / "conformance"
 PROGRAM = TOP / "bin" / "git-ocuroot"
 
-PATIENCE = 300
+PATIENCE = 600
 """How many seconds a run of the program may take."""
 
 

@@ -18,6 +18,7 @@ from flask.testing import FlaskClient
 from support.program import PROGRAM
 from support.repositories import Repo
 from support.story import story
+from support.waiting import LONG
 from werkzeug.test import TestResponse
 
 from ocuroot_git.opening import open_stores
@@ -38,9 +39,12 @@ def tell_story(path: Path, *more: str, author: str = "Test") -> Repo:
     return repo
 
 
-def application(path: Path, *, bound: str = "127.0.0.1", at: str | None = None, **environ: str) -> Flask:
-    """The view of the stores in a directory."""
-    return create_app(lambda: open_stores(str(path), environ={**os.environ, **environ}), bound=bound, at=at)
+def application(
+    path: Path, patience: float = LONG, /, *, bound: str = "127.0.0.1", at: str | None = None, **environ: str
+) -> Flask:
+    """The view of the stores in a directory, whose pages wait until they are whole, however busy the machine is."""
+    opened = {**os.environ, **environ}
+    return create_app(lambda: open_stores(str(path), environ=opened), bound=bound, at=at, patience=patience)
 
 
 def text_of(page: str) -> str:

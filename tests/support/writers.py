@@ -15,6 +15,7 @@ from ocuroot_git.web.keys import Keys
 
 from .delivering import call, deploy, package, prepare, release
 from .repositories import Repo
+from .waiting import LONG
 
 WEB = "shop/-/web"
 HERE = {"Host": "127.0.0.1:3000"}
@@ -39,7 +40,7 @@ class Writer:
 
     def __init__(self, repo: Repo, *, has_key: bool = True) -> None:
         self.keys = Keys()
-        app = create_app(lambda: open_stores(str(repo.path)), keys=self.keys)
+        app = create_app(lambda: open_stores(str(repo.path)), keys=self.keys, patience=LONG)
         self.client = app.test_client()
         if has_key:
             first = urlsplit(self.keys.address("http://127.0.0.1:3000/"))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.browsing import launched, needs_chromium, windows
+from support.browsing import go, launched, needs_chromium, settle, windows
 from support.delivering import deploy, package, work_any
 from support.repositories import Repo
 from support.viewing import viewed
@@ -58,15 +58,18 @@ class Clicks:
         self.address = address
 
     def see(self, path: str) -> None:
-        self.page.goto(self.address + path)
+        go(self.page, self.address + path)
 
     def follow(self, *words: str) -> None:
         """Click on links, one on each page."""
         for word in words:
-            self.page.locator(f'main a:text-is("{word}")').first.click()
+            with self.page.expect_navigation(wait_until="domcontentloaded"):
+                self.page.locator(f'main a:text-is("{word}")').first.click()
+            settle(self.page)
 
     def press(self, button: str) -> None:
-        self.page.locator(f'main form button:text-is("{button}")').click()
+        with self.page.expect_navigation(wait_until="domcontentloaded"):
+            self.page.locator(f'main form button:text-is("{button}")').click()
 
     def say(self, **fields: str) -> None:
         for name, text in fields.items():

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import pytest
-from support.browsing import launched, needs_chromium, windows
+from support.browsing import go, launched, needs_chromium, settle, windows
 from support.delivering import call, deploy, package, prepare, release, want_environment
 from support.program import TOP
 from support.repositories import Repo, begin
@@ -101,37 +100,53 @@ def test_open_page_follows_the_branch_and_stays_where_the_reader_is(open_page: O
         run = f"{FRONTEND}/@12/call/smoke/1"
         lines = [f"delete {run}/status/running", f'set {run}/status/complete {{"time": "2026-01-05T09:00:00Z"}}']
         told.ocuroot("update", "--stdin", input="\n".join(lines) + "\n")
-        page.wait_for_selector(f'a.node.is-complete[href="/ref/{run}"]', timeout=10_000)
+        page.wait_for_selector(f'a.node.is-complete[href="/ref/{run}"]')
         assert page.evaluate("window.scrollY") == 250
         assert unfolded(page, "body-details") and unfolded(page, "below-details")
         assert page.evaluate("document.getElementById('body').scrollTop") == 60
         assert "/call/test/1" in page.evaluate("document.activeElement.getAttribute('href')")
         # What changed is marked, and only that.
         # The run, and two deployments that waited for it and are ready now; those are known a moment later.
-        page.locator(".pipeline .changed").nth(2).wait_for(timeout=10_000)
+        page.locator(".pipeline .changed").nth(2).wait_for()
         marked = page.locator(".pipeline .changed .node-name").all_inner_texts()
         assert sorted(map(str.strip, marked)) == ["production-eu", "production-us", "smoke"]
         # And again, after what was unfolded was folded.
         page.locator("#below-details summary").click()
         told.ocuroot("update", "--stdin", input=f'set {FRONTEND}/@12/custom/approval {{"by": "ada"}}\n')
-        page.wait_for_selector("text=Said of it", timeout=10_000)
+        page.wait_for_selector("text=Said of it")
         assert unfolded(page, "body-details") and not unfolded(page, "below-details")
 
 
-def test_a_change_is_seen_within_two_seconds(open_page: OpenPage, tmp_path: Path) -> None:
-    """Counted from the end of the command; of several changes one is enough, for the machine may be busy."""
+WATCH_THE_SCRIPT = """
+    const [ask, later] = [window.fetch, window.setTimeout];
+    [window.asked, window.pauses] = [[], new Set()];
+    window.fetch = (address, ...more) => { window.asked.push(address); return ask(address, ...more); };
+    window.setTimeout = (act, pause) => {
+        if (act.name === "follow") window.pauses.add(pause);
+        return later(act, pause);
+    };
+"""
+
+
+def test_a_change_is_seen_with_the_next_answer_and_each_second_one_is_asked_for(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
     told = tell_story(tmp_path / "shop")
-    took = []
     with viewed(told) as (base, _):
         page = open_page("/environments", at=base.rstrip("/"))
+        page.add_init_script(WATCH_THE_SCRIPT)
+        page.reload()
         page.wait_for_selector("#live:text-is('follows the branch')")
         for name in ("one", "two", "three"):
             document = f'{{"name": "{name}", "attributes": {{}}}}'
+            before = page.evaluate("asked.length")
             told.ocuroot("update", "--stdin", input=f"set @/environment/{name} {document}\n")
-            began = time.monotonic()
-            page.locator(f'a[href="/ref/@/environment/{name}"]').first.wait_for(timeout=10_000)
-            took.append(time.monotonic() - began)
-    assert min(took) <= 2.0, took
+            after = page.evaluate("asked.length")
+            page.locator(f'a[href="/ref/@/environment/{name}"]').first.wait_for()
+            asked = page.evaluate("asked")
+            shown = next(at for at in range(before, len(asked)) if asked[at] != "/tip")
+            assert asked[after:shown] in ([], ["/tip"]), (asked, before, after)
+        assert page.evaluate("[...pauses]") == [1000]
 
 
 def test_page_says_when_the_server_is_gone(open_page: OpenPage, tmp_path: Path) -> None:
@@ -141,25 +156,29 @@ def test_page_says_when_the_server_is_gone(open_page: OpenPage, tmp_path: Path) 
         page.wait_for_selector("#live:text('follows the branch')")
         before = page.locator("#main").inner_text()
         page.context.set_offline(True)
-        page.wait_for_selector("#live:text('the server does not answer')", timeout=15_000)
+        page.wait_for_selector("#live:text('the server does not answer')")
         assert page.locator("#main").inner_text() == before
         page.context.set_offline(False)
-        page.wait_for_selector("#live:text('follows the branch')", timeout=15_000)
+        page.wait_for_selector("#live:text('follows the branch')")
 
 
 def test_without_javascript_every_page_and_form_works(open_page: OpenPage, address: str) -> None:
     page = open_page("/", java_script_enabled=False)
     for path in PAGES.values():
-        page.goto(address + path)
+        go(page, address + path)
         assert page.locator("h1").count() == 1
-    page.goto(address + "/")
+    go(page, address + "/")
     page.locator("nav.tabs >> text=Deployments").click()
+    page.wait_for_url("**/deployments")
+    settle(page)
     page.locator('.matrix td >> a:text("@11")').click()
-    assert page.url.endswith(f"{FRONTEND}/@11/deploy/production-eu/1")
+    page.wait_for_url(f"**/{FRONTEND}/@11/deploy/production-eu/1")
     page.locator("summary >> text=Show the JSON").click()
     assert page.locator("pre#body").is_visible()
     page.locator("#q").fill("**/custom/approval")
     page.locator("#q").press("Enter")
+    page.wait_for_url("**/search?q=*")
+    settle(page)
     page.locator("ul.refs a").click()
     assert "looks good, no open incidents" in page.locator("pre#body").inner_text()
 
@@ -206,7 +225,7 @@ def test_pages_are_accessible_fit_their_width_and_are_pictured(
     page = open_page("/", color_scheme=theme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
     checker = axe.Axe()
     for name, path in PAGES.items():
-        page.goto(address + path)
+        go(page, address + path)
         # Colours and structure are the same at any width: the narrow pages are checked for what sticks out.
         if width > 1000:
             assert findings(checker, page) == [], f"{name}, {theme}"
@@ -229,7 +248,7 @@ def test_long_names_are_broken_and_no_page_sticks_out(chromium: Chromium, store:
     with viewed(store) as (first, _), windows(chromium, first.rstrip("/")) as open_page:
         page = open_page("/")
         for path in pages:
-            page.goto(first.rstrip("/") + path)
+            go(page, first.rstrip("/") + path)
             for width in (1280, 390):
                 page.set_viewport_size({"width": width, "height": 844})
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} at {width}"
@@ -251,11 +270,11 @@ def test_actions_are_accessible_and_fit_their_width(chromium: Chromium, told: Re
         chosen = "/do/freeze?environment=production-eu&until=2121-01-01+12:00"
         for path in ("/do", "/do/freeze", "/do/promote", chosen, f"/ref/{FRONTEND}/@12", "/ref/@/environment/staging"):
             page.set_viewport_size({"width": 1600, "height": 900})
-            page.goto(base + path)
+            go(page, base + path)
             assert findings(checker, page) == [], f"{path}, {theme}"
             page.set_viewport_size({"width": 390, "height": 844})
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-        page.goto(base + "/")
+        go(page, base + "/")
         page.keyboard.press("?")
         assert page.locator("#keys").is_visible() and findings(checker, page) == []
 
@@ -265,7 +284,7 @@ def test_every_page_is_printed_whole(open_page: OpenPage, address: str) -> None:
     page = open_page("/", viewport={"width": 1000, "height": 1400})  # of A4, at its usual scale
     page.emulate_media(media="print")
     for name, path in PAGES.items():
-        page.goto(address + path)
+        go(page, address + path)
         assert not page.locator("header.top, footer").first.is_visible()
         cut = page.evaluate(
             "[...document.querySelectorAll('main *')].filter((one) => one.scrollHeight > one.clientHeight + 1"
@@ -305,7 +324,7 @@ def test_reader_of_large_text_and_of_paper_loses_nothing(open_page: OpenPage) ->
 def test_times_are_relative_with_the_exact_time_on_hover(open_page: OpenPage) -> None:
     page = open_page(f"/ref/{BACKEND}/@3/call/smoke/2")
     time = page.locator("dl.facts time").first
-    assert re.fullmatch(r"4\d minutes ago", time.inner_text())
+    assert re.fullmatch(r"(4[4-9]|5\d) minutes ago|1 hour ago", time.inner_text())
     assert re.search(r" · \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000$", time.get_attribute("title") or "")
 
 
@@ -337,7 +356,7 @@ def test_every_link_of_the_story_opens_in_the_browser(open_page: OpenPage, addre
     page = open_page("/")
     links = set()
     for path in PAGES.values():
-        page.goto(address + path)
+        go(page, address + path)
         for href in page.eval_on_selector_all("a[href]", "all => all.map(one => one.getAttribute('href'))"):
             full = urljoin(address + path, href)
             if full.startswith(address) and "#" not in full:
@@ -355,16 +374,16 @@ def test_open_page_follows_the_log_of_a_run_that_goes_on(open_page: OpenPage, st
     running = begin(store, "run", "exec", "-q", work, "--", "sh", "-c", script, stdout=subprocess.DEVNULL)
     with viewed(store) as (base, _):
         page = open_page(f"/ref/{work}/1", at=base.rstrip("/"))
-        page.wait_for_selector("#log >> text=200", timeout=20_000)
+        page.wait_for_selector("#log >> text=200")
         log = page.locator("#log")
         assert log.evaluate("one => [one.scrollTop, one.scrollHeight > one.clientHeight]") == [0, True]  # at its end
         (tmp_path / "go").touch()
-        page.wait_for_selector("#log >> text=more", timeout=20_000)
+        page.wait_for_selector("#log >> text=more")
         # Who reads the end of the log goes on to read its end.
         assert abs(log.evaluate("one => one.scrollTop")) < 5
         page.click(".follow")
         assert page.get_attribute(".follow", "aria-pressed") == "false"
         (tmp_path / "go").unlink()
-        page.wait_for_selector("text=The run goes on", state="detached", timeout=20_000)
-        assert running.wait(timeout=20) == 0
+        page.wait_for_selector("text=The run goes on", state="detached")
+        assert running.wait(timeout=60) == 0
         assert page.evaluate("document.body.dataset.run") == ""

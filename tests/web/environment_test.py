@@ -224,9 +224,6 @@ def test_verdict_of_failures_and_differences(own: Repo) -> None:
     assert verdict(own)[1].endswith("; 1 intent is not followed yet.")
 
 
-def test_verdict_is_open_until_all_is_known(shop: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ocuroot_git.web import app
-
-    monkeypatch.setattr(app, "PATIENCE", 0.0)
-    page = Browser(application(shop.path)).get("/")
+def test_verdict_is_open_until_all_is_known(shop: Repo) -> None:
+    page = Browser(application(shop.path, 0.0)).get("/")
     assert 'class="told-first unknown"' in page and "Being looked at" in page

@@ -49,7 +49,7 @@ def test_overview_counts_what_is_there_and_names_what_stopped(browser: Browser) 
         "pending",
     ]  # ready before waiting
     text = text_of(browser.get("/"))
-    assert "smoke call of backend/release.ocu.star @3 failed · 44 minutes ago" in text
+    assert re.search(r"smoke call of backend/release.ocu.star @3 failed · (4[4-9]|5\d) minutes ago", text)
     assert "waits for &#39; @12/call/smoke &#39;" in text
 
 
@@ -127,7 +127,8 @@ def test_run_has_inputs_output_log_and_its_neighbours(browser: Browser) -> None:
     page = browser.get(f"/ref/{BACKEND}/@3/call/smoke/2")
     text = text_of(page)
     assert "← run 1" in text and "Took 3 min 0 s" in text
-    assert "waiting 47 minutes ago running 47 minutes ago failed 44 minutes ago" in text
+    ages = r"waiting (4[7-9]|5\d) minutes ago running (4[7-9]|5\d) minutes ago failed (4[4-9]|5\d) minutes ago"
+    assert re.search(ages, text), "the story may be some minutes old"
     assert '<li id="L5" class="err">' in page
     assert '<span class="ansi-red ansi-bold">error:</span>' in page
     # A ref among the inputs is a link, and says which part of the document it means.

@@ -85,7 +85,7 @@ def test_ctrl_c_ends_it_at_once_even_with_a_request_in_hand(told: Repo, number: 
             half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
             assert ask(address)[0] == 200
             process.send_signal(number)
-            assert process.wait(timeout=20) == -number
+            assert process.wait(timeout=LONG) == -number
         assert process.stderr is not None and "Traceback" not in process.stderr.read()
 
 

@@ -135,11 +135,11 @@ def test_the_answer_comes_when_it_is_there(shop: Repo, monkeypatch: pytest.Monke
     read = timelines._read
 
     def slow(*arguments: Any) -> Any:
-        may_go_on.wait(30)
+        may_go_on.wait(60)
         return read(*arguments)
 
     monkeypatch.setattr(timelines, "_read", slow)
-    browser = Browser(application(shop.path))
+    browser = Browser(application(shop.path, 0.0))
     try:
         assert "History is being read" in browser.get("/timeline")
     finally:
