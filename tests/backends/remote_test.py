@@ -12,7 +12,7 @@ import pytest
 from support.program import PROGRAM
 from support.remote_stores import HEADER, World, fails, hook
 from support.repositories import Repo
-from support.servers import free_port
+from support.servers import kept_port
 
 
 def everything_in(repo: Repo) -> dict[str, str]:
@@ -144,9 +144,10 @@ def test_failures_are_not_confused(web: World) -> None:
         said = fails(stranger, *arguments)
         assert "refused the login" in said
         assert "bm8=" not in said
-    unreachable = web.clone("four", f"http://127.0.0.1:{free_port()}/store.git")
-    for arguments in (("init",), ("get", "+/custom/a")):
-        assert "cannot reach" in fails(unreachable, *arguments)
+    with kept_port() as port:
+        unreachable = web.clone("four", f"http://127.0.0.1:{port}/store.git")
+        for arguments in (("init",), ("get", "+/custom/a")):
+            assert "cannot reach" in fails(unreachable, *arguments)
     assert bare.git("for-each-ref") == ""
     clone.ocuroot("init", "-q")
     clone.ocuroot("set", "+/custom/a", "1")

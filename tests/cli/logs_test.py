@@ -14,7 +14,7 @@ from support.delivering import call, copy_of, package, prepare, refused, release
 from support.original_stores import v3_branches
 from support.repositories import Repo, begin
 from support.terminals import on_terminal
-from support.waiting import wait_until, wait_until_it_catches
+from support.waiting import LONG, wait_until, wait_until_it_catches
 
 WEB = "shop/-/web"
 BUILD = f"{WEB}/@1/call/build"
@@ -281,6 +281,6 @@ def test_a_log_of_many_lines(shop: Repo) -> None:
     shop.ocuroot("update", "--stdin", input=f"set {BUILD}/1/logs {json.dumps(entries)}\n")
     began = time.monotonic()
     lines = shop.ocuroot("logs", "--timestamps", BUILD).splitlines()
-    assert time.monotonic() - began < 20  # about 2 s where nothing else runs
+    assert time.monotonic() - began < LONG  # about 2 s where nothing else runs
     assert lines[-1] == "2026-01-05T09:00:00.000000Z line 99999 a=b" and len(lines) == 100_000
     assert shop.ocuroot("logs", "-n1", BUILD) == "line 99999 a=b"

@@ -12,10 +12,10 @@ from support.terminals import ended_on_terminal
 pytestmark = pytest.mark.new_interpreter
 
 HOOK = """#!/bin/sh
-test "$1" = prepared && grep -q ' refs/heads/state$' && exit 1
+test "$1" = prepared && grep -q ' refs/heads/state$' && { touch "$0.asked"; exit 1; }
 exit 0
 """
-"""Refuses every change of the branch `state`, and of no other."""
+"""Refuses every change of the branch `state`, and of no other; the first is seen by a file."""
 
 
 def prepare_break(repo: Repo) -> str:
@@ -69,7 +69,9 @@ def test_a_store_that_cannot_be_written_does_not_end_the_command(store: Repo) ->
     store.git("config", "ocuroot.lease", "0.9")
     store.git("config", "ocuroot.timeout", "1")
     web = release(store, package([call("build")]))
-    script = f"echo before; {prepare_break(store)}; echo in; sleep 1; rm .git/hooks/reference-transaction; echo done"
+    hook = ".git/hooks/reference-transaction"
+    wait = f"while ! test -e {hook}.asked; do sleep 0.05; done"
+    script = f"echo before; {prepare_break(store)}; echo in; {wait}; rm {hook}; echo done"
     done = store.run("run", "exec", f"{web}/call/build", "--", "sh", "-c", script)
     assert (done.returncode, done.stdout) == (0, "before\nin\ndone\n"), done.stderr
     assert "cannot write to the store, and will try again" in done.stderr
@@ -102,8 +104,14 @@ def test_a_reader_that_leaves_does_not_end_the_run(store: Repo) -> None:
 
 def test_work_any_on_a_terminal(store: Repo) -> None:
     prepare(store)
-    release(store, package([call("build", "echo '[bold]:x: a line'; sleep 0.6"), call("bad", "exit 3")]))
-    status, text = ended_on_terminal(store, ["work", "any"], {"COLUMNS": "120"})
+    wait = "while ! test -e seen; do sleep 0.05; done"
+    release(store, package([call("build", f"echo '[bold]:x: a line'; {wait}"), call("bad", "exit 3")]))
+
+    def look(shown: bytes) -> None:
+        if b"[bold]:x: a line" in shown:
+            (store.path / "seen").touch()
+
+    status, text = ended_on_terminal(store, ["work", "any"], {"COLUMNS": "120"}, look)
     assert status == 1
     assert "web @1 call/build" in text
     assert "[bold]:x: a line" in text

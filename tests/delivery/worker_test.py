@@ -23,7 +23,7 @@ from support.delivering import (
     work_any,
 )
 from support.repositories import Repo, begin
-from support.waiting import wait_for_file, wait_until
+from support.waiting import wait_for_file, wait_until, wait_until_gone
 
 import ocuroot_git
 from ocuroot_git.delivery.child_command import Signals
@@ -214,12 +214,13 @@ def test_a_run_whose_executor_was_killed_is_taken_over(store: Repo) -> None:
     script = f"echo begin $$ >> {log}; while ! test -e {gate}; do sleep 0.02; done; echo end >> {log}"
     web = release(store, package([call("slow", script)], [call("after", f"echo after >> {log}")]))
     victim = begin(store, "work", "any")
-    wait_for_file(log)
+    wait_until(lambda: log.exists() and log.read_text().endswith("\n"))
     others = [begin(store, "work", "any") for _ in range(3)]
     for other in others:  # the claim holds: there is nothing for them to do
         assert other.communicate(timeout=60)[0] == ""
     victim.send_signal(signal.SIGKILL)
     victim.wait()
+    wait_until_gone(int(log.read_text().split()[1]))  # its command goes a moment later
     gate.touch()
     wait_until_ready(store, f"{web}/call/slow/1")
     others = [begin(store, "work", "any") for _ in range(3)]

@@ -259,7 +259,7 @@ def test_an_endless_function_can_be_ended(repo: Repo) -> None:
         line_of(process)
         os.killpg(process.pid, signal.SIGTERM)
         assert "SIGTERM" in line_of(process)["error"]
-        process.wait(20)
+        process.wait(60)
 
 
 def test_what_is_left_in_the_background_is_not_waited_for(repo: Repo) -> None:

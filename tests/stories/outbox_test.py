@@ -269,10 +269,12 @@ def test_what_was_read_by_a_pattern_counts_too(contended: Contended) -> None:
 
 
 def test_what_expired_is_not_made_and_named(contended: Contended) -> None:
-    one, two = contended.clone("one", "ocuroot.timeout=1"), contended.clone("two")
+    one, two = contended.clone("one", "ocuroot.timeout=50"), contended.clone("two")
     left = contended.leave(one, "set", "+/custom/a", "1")
     assert two.run("fsck").stdout == ""
-    time.sleep(2.1)
+    text, now = contended.text(left), int(time.time())
+    assert now < int(str(text["expires"])) <= now + 2 * 50
+    contended.put({**text, "expires": now - 1}, left.rpartition("/")[2])
     two.ocuroot("set", "+/custom/b", "2")
     assert value(two, "+/custom/a") is None
     assert contended.waiting() == [left]

@@ -16,10 +16,13 @@ from pathlib import Path
 USER, PASSWORD = "job", "s3cret-token"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def kept_port() -> Iterator[int]:
+    """A port where nobody listens and that nobody else is given; a server that is told to reuse it may listen there."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield int(kept.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -28,7 +31,6 @@ def git_daemon(directory: Path, *options: str) -> Iterator[int]:
 
     It takes pushes, unless `options` say otherwise.
     """
-    port = free_port()
     command = [
         "git",
         "daemon",
@@ -38,7 +40,7 @@ def git_daemon(directory: Path, *options: str) -> Iterator[int]:
         "--reuseaddr",
         *options,
     ]
-    with tied([*command, "--listen=127.0.0.1", f"--port={port}", str(directory)]):
+    with kept_port() as port, tied([*command, "--listen=127.0.0.1", f"--port={port}", str(directory)]):
         wait_for_port(port)
         yield port
 
@@ -64,7 +66,7 @@ def tied(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

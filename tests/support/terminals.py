@@ -6,7 +6,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from support.program import PROGRAM
@@ -22,9 +22,15 @@ def on_terminal(repo: Repo, *arguments: str, **environ: str) -> str:
     return shown
 
 
-def ended_on_terminal(repo: Repo, arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str]:
+def ended_on_terminal(
+    repo: Repo,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    look: Callable[[bytes], None] = lambda _: None,
+) -> tuple[int, str]:
     """How `git ocuroot` ends, and what it shows on a terminal that can do colours, with plain newlines.
 
+    `look` is given what has been shown so far, each time there is more.
     The terminal stays open until all is read: where the last who writes to one closes it, systems may lose what was
     written just before.
     """
@@ -39,7 +45,7 @@ def ended_on_terminal(repo: Repo, arguments: Sequence[str], environ: Mapping[str
                 stderr=slave,
                 env={**os.environ, "TERM": "xterm", **environ},
             )
-            reading = pool.submit(_read_to_end, master)
+            reading = pool.submit(_read_to_end, master, look)
             status = process.wait()
             os.write(slave, _END)
             shown = reading.result()
@@ -49,8 +55,9 @@ def ended_on_terminal(repo: Repo, arguments: Sequence[str], environ: Mapping[str
     return status, shown.decode().replace("\r\n", "\n")
 
 
-def _read_to_end(master: int) -> bytes:
+def _read_to_end(master: int, look: Callable[[bytes], None]) -> bytes:
     shown = b""
     while not shown.endswith(_END):
         shown += os.read(master, 1 << 16)
+        look(shown)
     return shown.removesuffix(_END)
