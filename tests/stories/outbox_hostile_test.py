@@ -6,7 +6,7 @@ import os
 import time
 
 import pytest
-from support.contended import OUTBOX, Contended, value
+from support.contended import OUTBOX, Contended, hours_ago, value
 from support.damaged import loose_path
 from support.remote_stores import operations
 
@@ -57,10 +57,11 @@ def test_nothing_is_made_of_what_no_writer_would_write(contended: Contended) -> 
     left = contended.leave(one, "set", "+/custom/a", "1")
     text = contended.text(left)
     contended.bare.git("update-ref", "-d", left)
+    began = hours_ago(1)
     for number, what in enumerate(HOSTILE):
-        contended.put(hostile(text, what), f"01a215a0c6cc-{number:016x}")
+        contended.put(hostile(text, what), f"{began}-{number:016x}")
     commit = contended.bare.git("rev-parse", "state")
-    contended.bare.git("update-ref", f"{OUTBOX}state/01a215a0c6cc-ffff", commit)
+    contended.bare.git("update-ref", f"{OUTBOX}state/{began}-ffff", commit)
     contended.bare.git("update-ref", f"{OUTBOX}state/not-a-name", contended.bare.git("rev-parse", "state^{tree}"))
     waiting = contended.waiting()
     before = contended.bare.git("ls-tree", "-r", "state")
@@ -151,8 +152,9 @@ def test_an_outbox_that_is_full_of_what_nobody_can_make(contended: Contended) ->
 
 def put_many(contended: Contended, content: object, began: float, count: int) -> list[str]:
     """Let the same wait under many names, of which the first began so many seconds ago."""
-    blob = contended.bare.git("rev-parse", contended.put(content))
-    contended.bare.git("update-ref", "-d", f"{OUTBOX}state/01a215a0c6cc-0123456789abcdef")
+    made = contended.put(content)
+    blob = contended.bare.git("rev-parse", made)
+    contended.bare.git("update-ref", "-d", made)
     first = int((time.time() - began) * 1000)
     names = [f"{OUTBOX}state/{first + number:012x}-{number:016x}" for number in range(count)]
     contended.bare.git("update-ref", "--stdin", input="".join(f"create {name} {blob}\n" for name in names))

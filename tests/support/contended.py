@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 from support.program import PROGRAM
 from support.remote_stores import World
@@ -109,12 +110,18 @@ class Contended:
         found: dict[str, object] = json.loads(self.bare.git("cat-file", "blob", name))
         return found
 
-    def put(self, content: object, name: str = "01a215a0c6cc-0123456789abcdef") -> str:
-        """Let something wait that no writer of ours has made."""
+    def put(self, content: object, name: str = "") -> str:
+        """Let something wait that no writer of ours has made, for an hour already unless `name` says otherwise."""
+        name = name or f"{hours_ago(1)}-0123456789abcdef"
         data = content if isinstance(content, str) else json.dumps(content)
         blob = self.bare.git("hash-object", "-w", "--stdin", input=data)
         self.bare.git("update-ref", f"{OUTBOX}state/{name}", blob)
         return f"{OUTBOX}state/{name}"
+
+
+def hours_ago(hours: float) -> str:
+    """How the name begins of a change that has waited for so long. After a day the next writer takes it out."""
+    return f"{int((time.time() - hours * 3600) * 1000):012x}"
 
 
 def value(repo: Repo, ref: str) -> object:
