@@ -7,7 +7,7 @@ it running, and each looks again at the store when it has a hand free.
 from __future__ import annotations
 
 import threading
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from ..errors import Conflict, Error, Fatal
 from . import apply, cascade, claims, releases, runs, vocabulary
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         def note(self, text: str) -> None: ...
 
 
+_ASLEEP: Final = 1.0
+"""Seconds for which the main thread waits at a time: a signal just before it waits does not wake it."""
 LONGEST_LOOK: Final = 5.0
 """Seconds between two looks while claims are watched: something else may become ready."""
 MOST_RUNS: Final = 10
@@ -254,7 +256,12 @@ class Worker:
 
     def _collect(self) -> None:
         """Wait for the end of a run."""
-        run, result = self._ended.get()
+        while True:
+            try:
+                run, result = self._ended.get(timeout=_ASLEEP)
+                break
+            except Empty:
+                pass  # what a signal asks for is done between two waits
         self._running.discard(run)
         if isinstance(result, RunResult):
             self.summary.results.append(result)

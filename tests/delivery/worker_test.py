@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable
 
@@ -26,7 +27,7 @@ from support.repositories import Repo, begin
 from support.waiting import wait_for_file, wait_until, wait_until_gone
 
 import ocuroot_git
-from ocuroot_git.delivery.child_command import Signals
+from ocuroot_git.delivery.child_command import Signals, Stop
 from ocuroot_git.delivery.executor import ExecutionOptions
 from ocuroot_git.delivery.worker import Worker
 
@@ -250,6 +251,36 @@ def test_work_any_passes_a_signal_on_and_stops(store: Repo) -> None:
     ]
 
 
+def worker_of(repo: Repo, display: Silent, stop: Stop, jobs: int) -> Worker:
+    options = ExecutionOptions(
+        environ=dict(os.environ),
+        directory=str(repo.path),
+        top=str(repo.path),
+        stop=stop,
+        output=display.output,
+        warn=display.note,
+    )
+    return Worker(lambda: ocuroot_git.open(str(repo.path)), options, display, jobs)
+
+
+def test_a_signal_that_does_not_wake_who_waits_is_passed_on_too(store: Repo) -> None:
+    """It may come just before the main thread waits; here another thread is given it."""
+    prepare(store)
+    ready = store.path / "ready"
+    release(store, package([call("slow", f"touch {ready}; exec sleep 60")]))
+
+    def signal_this_thread() -> None:
+        wait_for_file(ready)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    with Signals() as stop:
+        thread = threading.Thread(target=signal_this_thread)
+        thread.start()
+        summary = worker_of(store, Silent(), stop, 1).run()
+        thread.join()
+    assert [result.status for result in summary.results] == ["failed"]
+
+
 def release_at_once(jobs: list[Repo]) -> None:
     """Jobs release one package at once: numbers without gap or twin, `@` on the highest."""
     definition = json.dumps(package([call("build")]))
@@ -313,15 +344,7 @@ def test_faults_in_some_runs_leave_none_of_the_others_unheard(store: Repo) -> No
         release(store, package([call("build", "sleep 1")]), f"p{number}")
     display = Faulty()
     with Signals() as stop:
-        options = ExecutionOptions(
-            environ=dict(os.environ),
-            directory=str(store.path),
-            top=str(store.path),
-            stop=stop,
-            output=display.output,
-            warn=display.note,
-        )
-        worker = Worker(lambda: ocuroot_git.open(str(store.path)), options, display, 3)
+        worker = worker_of(store, display, stop, 3)
         with pytest.raises(RuntimeError, match="a fault of the program"):
             worker.run()
     assert len(display.results) == len(worker.summary.results) == 1
