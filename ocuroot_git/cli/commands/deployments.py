@@ -232,11 +232,11 @@ COMMAND = Command(
     "Show what is deployed where: which release, since when and by whom; and what is under way there, has failed, or "
     "is wanted and not so; or with --history what was deployed, newest first. Patterns choose packages (repo/-/path, "
     "//path).",
-    "[<options>] [<glob>]...",
+    "[<options>] [<glob>...]",
     run,
     (
         Option("--environment", metavar="<name>", help="only of this environment"),
-        Option("--deployed", help="only what is deployed, of which a remote store is asked for no more than it takes"),
+        Option("--deployed", help="only what is deployed; of a remote store no more is fetched than that takes"),
         Option("--history", help="show which deployments there have been, newest first"),
         Option("--since", metavar="<date>", help="with --history, those that ended since then (yesterday, 2026-11-20)"),
         Option("--until", metavar="<date>", help="with --history, those that ended until then"),

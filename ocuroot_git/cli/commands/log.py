@@ -372,7 +372,7 @@ COMMAND = Command(
     "log",
     "Show the commits that changed documents and links, newest first: all, or those of refs (links followed) "
     "and patterns.",
-    "[<options>] [<ref> | <glob>]...",
+    "[<options>] [(<ref> | <glob>)...]",
     run,
     (
         Option("-n", "-<n>", "--limit", metavar="<n>", number=True, help="show <n> commits at most"),

@@ -152,7 +152,7 @@ COMMAND = Command(
     "Show the five metrics of software delivery that dora.dev defines: how often there are deployments, how long "
     "commits take to be deployed, how many deployments fail, how long it takes to recover, and how many are rework. "
     "Patterns choose packages (repo/-/path, //path).",
-    "[<options>] [<glob>]...",
+    "[<options>] [<glob>...]",
     run,
     (
         Option("--environment", metavar="<name>", help="only of this environment"),

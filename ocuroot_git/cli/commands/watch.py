@@ -96,7 +96,7 @@ COMMAND = Command(
     "watch",
     "Print what changes in the stores, as it comes: a JSON line for each ref that a commit changed, the oldest first; "
     "all, or those that match any of the patterns.",
-    "[<options>] [<glob>]...",
+    "[<options>] [<glob>...]",
     run,
     (
         Option(
