@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from support.delivering import LAYOUTS, call, deploy, diff, package, prepare, prepare_at, refused, release, work_any
@@ -138,7 +139,9 @@ def test_holding_and_letting_go(store: Repo) -> None:
     assert [(one["release"], one["reason"], one["by"]) for one in listed] == [
         (one, "two lines\nof it", f"local:{BY}") for one in web
     ]
-    assert [line.split("\t")[0] for line in store.ocuroot("hold").splitlines()] == web
+    table = [line.split("\t") for line in store.ocuroot("hold").splitlines()]
+    assert [row[0] for row in table] == web
+    assert [row[1] for row in table] == [re.sub(r"\.\d+Z", "Z", one["time"]) for one in listed], "as tables have times"
     assert store.ocuroot("hold", "--lift", "//web/@", "--dry-run", "--json") == (
         f'{{"release": "{web[1]}", "held": false}}'
     )
