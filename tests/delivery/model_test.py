@@ -286,7 +286,7 @@ def test_bad_packages(made: Repo, definition: object, words: str) -> None:
         (["release", "new", "web", "--tag", "12", "--package=-"], 128, "it is all digits"),
         (["release", "new", "web", "--tag", "a/b", "--package=-"], 128, "a tag is made of letters"),
         (["release", "new", "web/@1"], 128, "'web/@1' is no path of a package"),
-        (["release", "new", "/"], 128, "no path of a package"),
+        (["release", "new", "/"], 128, "'/' lies outside of "),
         (["release"], 129, "'release' needs a command"),
         (["release", "make"], 129, "'release' has no command 'make'"),
         (["run", "start", "//web/@1/call/build"], 1, "no such release"),
