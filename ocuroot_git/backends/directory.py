@@ -171,6 +171,9 @@ class DirectoryFiles:
 
     is_partial = False
 
+    def is_absent(self, node: Entry) -> bool:
+        return False
+
     def prefetch(self, nodes: Iterable[Entry], scope: Scope = "near") -> None:
         pass
 

@@ -322,6 +322,7 @@ class Remote:
             outbox.note_taken_out(spent)
         self._rejected = (None, 0)
         self._cache.contact.note()
+        self._asked = time.monotonic()
         try:
             with self._cache.lock():  # else a fetch of another process here meets the lock of the branch
                 self.object_writer.move(self.reference, old, new, reason, self.committer.identities()[1])

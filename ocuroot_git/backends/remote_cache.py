@@ -53,7 +53,7 @@ _REFUSED: Final = "ocuroot-filters"
 """The file that says which filters the server does not take, once it has refused one."""
 _TOP: Final = "tree:4"
 """The filter with which a tip is fetched: what every look-up needs first comes along with the commit."""
-_FILTERS: Final = {"self": "tree:0", "near": "tree:1", "trees": "blob:none", "all": None}
+_FILTERS: Final = {"self": "tree:0", "near": "tree:1", "trees": "blob:none", "small": "blob:limit=4096", "all": None}
 _COMMITS: Final = "tree:0"
 """The filter with which commits are fetched, or one object."""
 _LONGEST_TURN: Final = 10

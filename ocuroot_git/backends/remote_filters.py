@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NONE: Final = "--no-filter"
 _BLOBS: Final = "blob:none"
+_SMALL_BLOBS: Final = "blob:limit"
 _TREES: Final = "tree"
 _DEEPEST: Final = "depth"
 """How a line of the file begins that says how deep trees may be asked for; the others are filters that were refused."""
@@ -30,7 +31,8 @@ class RemoteFilters:
 
     def option(self, wanted: str | None) -> str:
         """The option of `git fetch` for a filter (None: for none), or for the next wider one that the server takes: it
-        gives more, never less, but that trees come with fewer levels below them than `wanted` says."""
+        gives more, never less, but that trees come with fewer levels below them than `wanted` says, and small files
+        not at all from a server that takes `blob:none` only."""
         if wanted is None:
             return _NONE
         self._read()
@@ -38,6 +40,8 @@ class RemoteFilters:
         kind, _, depth = wanted.partition(":")
         if kind == _TREES and _TREES not in self._refused:
             return f"--filter={kind}:{depth if self._depth is None else min(int(depth), self._depth)}"
+        if wanted.startswith(_SMALL_BLOBS) and _SMALL_BLOBS not in self._refused:
+            return f"--filter={wanted}"
         return f"--filter={_BLOBS}" if _BLOBS not in self._refused else _NONE
 
     def note_refusal(self, stderr: str) -> bool:
@@ -47,7 +51,7 @@ class RemoteFilters:
         self._read()
         assert self._refused is not None
         depth = re.search(r"tree filter allows max depth (\d+)", stderr)
-        filter_ = re.search(rf"filter '({_TREES}|{_BLOBS})' not supported", stderr)
+        filter_ = re.search(rf"filter '({_TREES}|{_BLOBS}|{_SMALL_BLOBS})' not supported", stderr)
         if depth is not None and (self._depth is None or int(depth[1]) < self._depth):
             self._depth = int(depth[1])
         elif filter_ is not None and filter_[1] not in self._refused:

@@ -220,7 +220,6 @@ def find(snapshot: Snapshot, text: str) -> str:
 
     Raises NotFound, ModelError; Fatal where several packages are in that directory.
     """
-    snapshot.prefetch([text])
     ref = snapshot.named(text)
     if ref.marker or ref.type or not ref.repo or not ref.path:
         return find_release(snapshot, text)

@@ -84,6 +84,7 @@ KINDS: Final = {
             "tree filter allows max depth",
             "filter 'tree' not supported",
             "filter 'blob:none' not supported",
+            "filter 'blob:limit' not supported",
         ),
     ),
     NO_PROGRAM: Kind(

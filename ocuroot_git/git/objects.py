@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     follows from them is worked out once. `nested` sorts them into their directories."""
     Nested = dict[str, dict[str, Any] | None]
     """What is in a directory, by name: what is in one that is looked into, and None for one that is not."""
-    Scope = Literal["self", "near", "trees", "all"]
-    """What to fetch of a node: itself, what lies right in it too, the trees below it, or everything below it."""
+    Scope = Literal["self", "near", "trees", "small", "all"]
+    """What to fetch of a node: itself, what lies right in it too, the trees below it, with them all files below it that
+    are small, or everything below it."""
 else:
     Oid = str
 

@@ -311,6 +311,10 @@ class TreeReader:
         """Whether objects may have to be fetched, so that it pays to say beforehand which ones: see `prefetch`."""
         return self.fetch_missing is not None
 
+    def is_absent(self, node: Node) -> bool:
+        """Whether a node is not here, and would be fetched where it is read."""
+        return self.fetch_missing is not None and not self.handle.odb.exists(node.id)
+
     def prefetch(self, nodes: Iterable[Node], scope: Scope = "near") -> None:
         """Fetch those of some nodes that are not here, in one batch; with the scope `trees` also all trees below them.
 
@@ -343,7 +347,7 @@ class TreeReader:
 
     def fetch_absent(self, node: Node) -> bool:
         """Fetch a node that is not here; whether that made a difference."""
-        if self.fetch_missing is None or self.handle.odb.exists(node.id):
+        if self.fetch_missing is None or not self.is_absent(node):
             return False
         self.fetch_missing([Oid(node.id)], "near")
         return bool(self.handle.odb.exists(node.id))

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from ..formats.refs import Ref
     from .tree import StoreTree
 
-_DEEP: Final = 3
+_DEEP: Final = 2
 _FEW: Final = 16
-"""Of so few releases all directories are fetched where what is looked up lies so many levels below them: they are
-small, and each two levels would be one more request."""
+"""Of so few releases all directories and small documents are fetched where what is looked up lies so many levels below
+them: each two levels would be one more request, and one more the documents that are asked for next."""
 
 
 def prefetch_refs(tree: StoreTree, refs: Iterable[Ref]) -> None:
@@ -57,7 +57,7 @@ def _fetch_ways(tree: StoreTree, stored_refs: Iterable[StoredRef]) -> None:
     for level in levels:
         nodes = {path: node for path in level if (node := tree.node(path)) is not None and files.is_tree(node)}
         if len(on_way := [node for path, node in nodes.items() if path in deep]) <= _FEW:
-            files.prefetch(on_way, "trees")
+            files.prefetch(on_way, "small")
         # Packages have many releases, of which few are on the way.
         files.prefetch([node for path, node in nodes.items() if path in packages], "self")
         files.prefetch(node for path, node in nodes.items() if path not in packages)

@@ -103,6 +103,9 @@ class StoreTree:
         self.files = files
         self.root = root
         self.layout = layout
+        self._is_partial = files.is_partial
+        self._here: set[str] = set()
+        """The paths of the directories of a partial store that are known to be here."""
         self._directories: dict[str, Node | None] = {"": root}
         self._targets: dict[StoredRef, str | None] = {}
         self._located: dict[tuple[StoredRef, str], Location] = {}
@@ -116,10 +119,15 @@ class StoreTree:
         if path in self._directories:
             return self._directories[path]
         known, _, name = path.rpartition("/")
+        if self._is_partial and path:
+            self.node(known)
         if known in self._directories:
             directory = self._directories[known]
-            is_there = directory is not None and self.files.is_tree(directory)
-            node = self._directories[path] = self.files.child(directory, name) if is_there else None
+            node = None
+            if directory is not None and self.files.is_tree(directory):
+                self._fetch(known, directory, name)
+                node = self.files.child(directory, name)
+            self._directories[path] = node
             return node
         while known not in self._directories:
             known = known.rpartition("/")[0]
@@ -129,6 +137,28 @@ class StoreTree:
             known = f"{known}/{name}" if known else name
             self._directories[known] = node
         return node
+
+    def _fetch(self, path: str, directory: Node, name: str) -> None:
+        """Fetch the directory at a path of a partial store, in which a name is to be looked up (empty: all of them).
+
+        Of a release, and of what is of a package itself, all but large files come, be it state or intent: what is asked
+        for next lies there.
+        """
+        if not self._is_partial or path in self._here:
+            return
+        self._here.add(path)
+        if not self.files.is_absent(directory):
+            return
+        above, _, own = path.rpartition("/")
+        if not any(segment[:1] in ("@", "+") for segment in path.split("/")[2:]):
+            # A package has many releases, of which few are on the way.
+            self.files.prefetch([directory], "self" if name[:1] in ("@", "+") and name != OBJECT_FILE else "near")
+            return
+        nodes = [directory]
+        if own[0] in "@+":
+            beside = (self.node(f"{above}/{other}") for other in {"@", "+", f"@{own[1:]}", f"+{own[1:]}"} - {own})
+            nodes += (node for node in beside if node is not None and self.files.is_tree(node))
+        self.files.prefetch(nodes, "small")
 
     def know(self, path: str, directory: Node) -> None:
         """Be told what is at a path, so that nothing above has to be read to find what is below."""
@@ -150,6 +180,7 @@ class StoreTree:
         directory = self.node(above)
         if directory is None or not self.files.is_tree(directory):
             return None
+        self._fetch(above, directory, name)
         node = self.files.child(directory, name)
         return None if node is None or self.files.is_tree(node) else self.files.data(node)
 
@@ -163,6 +194,7 @@ class StoreTree:
         directory = self.node(path)
         if directory is None or not self.files.is_tree(directory):
             return []
+        self._fetch(path, directory, "")
         return [self.files.name(node) for node in self.files.children(directory)]
 
     def object(self, stored: StoredRef) -> StoredObject | None:
@@ -248,6 +280,8 @@ class StoreTree:
         """The longest prefix of a stored ref, or all of it, that is a link, and its target."""
         longest: tuple[StoredRef | None, str] = (None, "")
         prefix = StoredRef("")
+        if self._is_partial:
+            self.node(object_path(stored))  # how much of each directory is fetched depends on what is looked up in it
         for segment in stored.split("/"):
             prefix = StoredRef(f"{prefix}/{segment}" if prefix else segment)
             if prefix not in self._targets:

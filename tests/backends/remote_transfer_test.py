@@ -74,21 +74,21 @@ def test_what_is_deployed_takes_little_more_than_the_way_to_it(daemon: World, wo
         """Bytes of the directory of all releases: no compression makes ids smaller, so that is large on the way."""
         return int(local.git("cat-file", "--batch-check=%(objectsize:disk)", input=f"state:refs/{package}\n"))
 
-    asked: list[tuple[list[str], set[str], int]] = [
-        (["--environment=production"], packages, 1),
-        ([], packages, 3),
-        (["--environment=production", one], {one}, 1),
+    asked = [
+        (["--environment=production"], packages),
+        ([], packages),
+        (["--environment=production", one], {one}),
     ]
     with proxy(daemon.port) as between:
-        for number, (arguments, names, each) in enumerate(asked):
+        for number, (arguments, names) in enumerate(asked):
             clone = daemon.clone(f"reader-{number}", daemon.url(port=between.port))
             before = between.bytes, between.connections
             found = clone.ocuroot("deployments", "--deployed", "--json", *arguments)
             transferred, connections = between.bytes - before[0], between.connections - before[1]
             assert found == local.ocuroot("deployments", "--json", *arguments)
-            assert connections <= 11
-            # Of few releases all directories come, which saves requests; of many see below.
-            assert transferred < sum(map(size, names)) + len(names) * (3500 + each * 1500) + connections * 1600
+            assert connections <= 8
+            # Of few releases all but large files come, which saves requests; of many see below.
+            assert transferred < sum(map(size, names)) + len(names) * 9500 + connections * 1600
 
 
 def test_of_each_package_little_but_its_directory_is_transferred(daemon: World) -> None:
@@ -150,6 +150,26 @@ def test_releases_are_listed_in_few_requests(daemon: World, workload: Path) -> N
             before = between.connections
             assert clone.ocuroot("release", *arguments, "--json") == local.ocuroot("release", *arguments, "--json")
             assert between.connections - before <= most
+
+
+def test_what_is_looked_up_of_one_release_is_fetched_together(daemon: World, workload: Path) -> None:
+    subprocess.run(["cp", "-r", str(workload), str(daemon.top / "served" / "store.git")], check=True)
+    release = "github.com/example/shop/-/services/service-0000/release.ocu.star/@17"
+    asked = [
+        (["gate", "check", release], 7),
+        (["logs", f"{release}/deploy/production/1"], 6),
+        (["blame", f"{release}/deploy/production"], 9),
+        (["hold", "-m", "it is slow", release], 9),
+    ]
+    local = Repo(daemon.top / "served" / "store.git")
+    with proxy(daemon.port) as between:
+        for number, (arguments, most) in enumerate(asked):
+            clone = daemon.clone(f"job-{number}", daemon.url(port=between.port))
+            before = between.bytes, between.connections
+            found = clone.ocuroot(*arguments)
+            assert between.connections - before[1] <= most, arguments
+            assert between.bytes - before[0] < 50_000, arguments
+            assert found == local.ocuroot(*arguments)
 
 
 def test_many_refs_are_fetched_together(daemon: World, workload: Path) -> None:
