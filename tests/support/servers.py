@@ -76,6 +76,15 @@ def wait_for_port(port: int) -> None:
             time.sleep(0.01)
 
 
+def end_accepting(listener: socket.socket, thread: threading.Thread) -> None:
+    """Close a socket at which a thread accepts connections, which ends the thread."""
+    # Woken before its socket is closed: else it might take a connection of whatever opens the same descriptor next.
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    listener.close()
+
+
 def body_of(request: http.server.BaseHTTPRequestHandler) -> bytes:
     """The body of a request, also one that comes in chunks, as git sends what is large."""
     if request.headers.get("Transfer-Encoding") != "chunked":
@@ -198,11 +207,7 @@ class Proxy:
         self._thread.start()
 
     def close(self) -> None:
-        # Woken before its socket is closed: else it might take a connection of whatever opens the same descriptor next.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
+        end_accepting(self._listener, self._thread)
 
     def _accept(self) -> None:
         while True:
@@ -278,11 +283,12 @@ def silent_server() -> Iterator[int]:
             while True:
                 taken.append(listener.accept()[0])
 
-    threading.Thread(target=accept, daemon=True).start()
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
     try:
         yield int(listener.getsockname()[1])
     finally:
-        listener.close()
+        end_accepting(listener, thread)
         for connection in taken:
             connection.close()
 
