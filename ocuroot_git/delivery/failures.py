@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from . import addresses, claims, model, vocabulary
 from .problems import BAD
-from .run_queries import deployed, last_run, last_runs_of, read_function, read_run, runs_in
+from .run_queries import deployed, last_run, last_runs_of, read_function, read_run, runs_marked
 from .vocabulary import CALL, UP, ModelError, WrongStatus
 
 TYPE_CHECKING = False
@@ -57,8 +57,7 @@ def is_followed(snapshot: Snapshot, run: RunRef, status: str = vocabulary.FAILED
         current = None  # reported where deployments are read
     others = [(current, vocabulary.COMPLETE)] if current is not None else []
     # Where nothing is deployed, what was taken down there is found among all that ever completed.
-    for to in (*_BEGUN, *(() if current is not None else (vocabulary.COMPLETE,))):
-        others += [(other, to) for other in runs_in(snapshot, package, name, to)]
+    others += runs_marked(snapshot, package, name, (*_BEGUN, *(() if current is not None else (vocabulary.COMPLETE,))))
     for other, to in others:
         if other != run:
             time = _time(snapshot, other, to)

@@ -26,7 +26,7 @@ from .vocabulary import CALL, COMPLETE, DEPLOY, DOWN, PAUSED, PENDING, RUNNING, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..formats.layout import StoredObject
     from ..store.snapshot import Snapshot
@@ -237,21 +237,28 @@ def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[Ru
 
     Within a transaction this is as `match` is: of the store before it.
     """
+    return [run for run, _ in runs_marked(snapshot, package, name, [status])]
+
+
+def runs_marked(snapshot: Snapshot, package: str, name: str, statuses: Iterable[str]) -> list[tuple[RunRef, str]]:
+    """As `runs_in`, of those that have any of some statuses: each with its own."""
     runs = f"{escape(package)}/@*/{DEPLOY}/{escape(name)}/*"
-    globs = [f"{runs}/status/{status}"]
-    if status == RUNNING and records_of(snapshot).functions_have_statuses:
-        globs.append(f"{runs}/functions/*/status/{status}")  # early Ocuroot marks the function, and not the run
+    globs = [f"{runs}/status/{status}" for status in statuses]
+    if f"{runs}/status/{RUNNING}" in globs and records_of(snapshot).functions_have_statuses:
+        globs.append(f"{runs}/functions/*/status/{RUNNING}")  # early Ocuroot marks the function, and not the run
     key = ("state", *globs)
     if key not in snapshot.matched:
         # All releases are walked for this, and it is asked for each run that waits.
         snapshot.matched[key] = snapshot.match(*globs, side="state")
     marked = [_split(package, ref) for ref in snapshot.matched[key]]
-    numbered = {run for run, below in marked if below[0] != "functions"}
-    numbered |= {
-        run for run, below in marked if below[0] == "functions" and run not in numbered and _is_running(snapshot, run)
+    found = {(run, below[-1]) for run, below in marked if below[0] != "functions"}
+    found |= {
+        (run, below[-1])
+        for run, below in marked
+        if below[0] == "functions" and (run, below[-1]) not in found and _is_running(snapshot, run)
     }
-    found = [RunRef.parse(ref) for ref in numbered if ref.rpartition("/")[2].isdigit()]
-    return sorted(found, key=lambda run: (release_number(run.work.release), run.number))
+    numbered = [(RunRef.parse(ref), status) for ref, status in found if ref.rpartition("/")[2].isdigit()]
+    return sorted(numbered, key=lambda one: (release_number(one[0].work.release), one[0].number, one[1]))
 
 
 def _split(package: str, ref: str) -> tuple[str, list[str]]:

@@ -6,13 +6,13 @@ else: where more is asked for, `Outside` is raised.
 
 from __future__ import annotations
 
-from ..formats.layout import OBJECT_FILE, REFS
+from ..formats.layout import OBJECT_FILE, REFS, StoredRef
 from .snapshot import NoStore, Snapshot
 from .tree import StoreTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..backends.base import Files, Node
     from ..formats.layout import Layout, ShownRef, Side
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 class Outside(Exception):
     """Something was asked for that lies outside of the package."""
+
+
+def _above(package: str) -> Iterator[StoredRef]:
+    """The stored refs above a package, none of which is taken for a link."""
+    above = package.rpartition("/")[0]
+    while above:
+        yield StoredRef(above)
+        above = above.rpartition("/")[0]
 
 
 class PackageTree(StoreTree):
@@ -36,6 +44,7 @@ class PackageTree(StoreTree):
         self._below = f"{self._top}/"
         self._own = node
         self._directories = {self._top: node}
+        self._targets = dict.fromkeys(_above(package))
 
     def node(self, path: str) -> Node | None:
         if self._is_within(path):
@@ -85,19 +94,15 @@ class Confined(Snapshot):
         self, *globs: str, side: Side | None = None, links: bool = True, exclude: Iterable[str] = ()
     ) -> list[ShownRef]:
         """The refs of a side that match patterns, which must begin with the name of the package."""
-        from ..formats.globs import Glob, escape  # late: few questions take a pattern
+        from ..formats.globs import escape  # late: few questions take a pattern
         from .walk import match_below
 
         tree = self.side(side or "state")
         assert isinstance(tree, PackageTree)
-        if (
-            side is None
-            or not links
-            or [*exclude]
-            or not all(glob.startswith(f"{escape(tree.package)}/") for glob in globs)
-        ):
+        head = f"{escape(tree.package)}/"
+        if side is None or not links or [*exclude] or not all(glob.startswith(head) for glob in globs):
             raise Outside(" ".join(globs))
-        return sorted(match_below(tree, tree.package, Glob(*globs), side))
+        return sorted(match_below(tree, tree.package, tuple(glob.removeprefix(head) for glob in globs), side))
 
     @property
     def base(self) -> Ref:

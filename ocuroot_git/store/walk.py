@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _WIDE: Final = 2000
 """Directories of one level from which on a walk is a large one: worth preparing for, and sharing."""
+_BELOW: Final[dict[tuple[int | str | None, ...], Rules]] = {}
+_MOST_BELOW: Final = 64
+"""Patterns below packages, and how many are remembered."""
 _SCOPES: Final[tuple[Scope, ...]] = ("trees", "self", "near")
 
 
@@ -65,16 +68,25 @@ def match_refs(
     return [tree.layout.shown(stored) for stored in _Walk(tree, glob, side).names(memory, tell)]
 
 
-def match_below(tree: StoreTree, stored: str, glob: Glob, side: Side) -> Iterator[ShownRef]:
-    """The refs below a directory of a store that match, in no particular order; nothing above it is read."""
+def match_below(tree: StoreTree, stored: str, patterns: tuple[str, ...], side: Side) -> Iterator[ShownRef]:
+    """The refs below a directory of a store that match, in no particular order; nothing above it is read.
+
+    `patterns` are for what follows the name of the directory, in which no segment has a marker. The same is asked of
+    one package after another, so what leads where is worked out once.
+    """
     node = tree.node(f"{REFS}/{stored}")
-    step: Step | None = Rules(tree.layout, glob, side).start
-    for name in stored.split("/"):
-        step = step[name] if step is not None else None
-    if node is None or step is None or not tree.files.is_tree(node):
+    if node is None or not tree.files.is_tree(node):
         return
-    todo = [(node, stored, step)]
-    for path, _ in tree.files.walk(todo, todo, OBJECT_FILE):  # type: ignore[arg-type]
+    key = (tree.layout.spells_intents_as_state, tree.layout.side, side, *patterns)
+    rules = _BELOW.get(key)
+    if rules is None:
+        from ..formats.globs import Glob  # late: few questions take a pattern
+
+        if len(_BELOW) >= _MOST_BELOW:
+            _BELOW.clear()
+        rules = _BELOW[key] = Rules(tree.layout, Glob(*patterns), side)
+    todo: list[Directory] = [(node, stored, rules.start)]
+    for path, _ in tree.files.walk(todo, todo, OBJECT_FILE):
         yield tree.layout.shown(StoredRef(path))
 
 
