@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..errors import Fatal
+from ..errors import Error, Fatal
 from ..git.collection import GcWindow
 from ..git.committer import FIRST_MESSAGE, Committer
 from ..git.failures import LOCKED, MAY_HAVE_ARRIVED, RACE, REFUSED, TransportError
@@ -321,13 +321,16 @@ class Remote:
         if outbox is not None:
             outbox.note_taken_out(spent)
         self._rejected = (None, 0)
-        self._cache.contact.note()
-        self._asked = time.monotonic()
         try:
             with self._cache.lock():  # else a fetch of another process here meets the lock of the branch
                 self.object_writer.move(self.reference, old, new, reason, self.committer.identities()[1])
         except RefMoved:
             pass  # another process here has fetched since: the cache is ahead of us
+        except (Error, OSError):
+            self.ask_again()  # the change is written: that the cache does not know it, as on a full disk, is no failure
+            return
+        self._cache.contact.note()
+        self._asked = time.monotonic()
 
     def push_blob(self, data: bytes, name: str, delete: Mapping[str, Oid]) -> TransportError | None:
         """Push a blob to a reference (full name), and delete others with it: see `RemoteCache.push_blob`."""

@@ -101,6 +101,26 @@ def test_a_lost_answer_has_one_effect(daemon: World) -> None:
     assert clone.git("status", "--porcelain") == ""
 
 
+def test_a_change_is_written_where_the_cache_cannot_know_it(files: World) -> None:
+    """As on a disk that became full when all had been sent: here git has a file where it needs a directory."""
+    bare = files.bare()
+    clone = files.clone("one")
+    clone.ocuroot("init", "-q")
+    clone.ocuroot("set", "+/custom/a", "1")
+    (cache,) = (clone.path / ".git" / "ocuroot").glob("*.git")
+    heads, away = cache / "refs" / "heads", cache / "refs" / "away"
+    script = f"git --git-dir='{cache}' pack-refs --all && mv '{heads}' '{away}' && touch '{heads}'\n"
+    made = hook(bare, "post-receive", script)
+    clone.ocuroot("set", "+/custom/b", "2")
+    assert heads.is_file()
+    made.unlink()
+    heads.unlink()
+    away.rename(heads)
+    clone.ocuroot("set", "+/custom/c", "3")
+    assert [clone.value(f"+/custom/{name}") for name in "abc"] == ["1", "2", "3"]
+    assert len(operations(bare)) == 3
+
+
 def test_an_answer_lost_for_good_is_not_called_harmless(daemon: World) -> None:
     bare = daemon.bare()
     with proxy(daemon.port) as between:
