@@ -22,7 +22,13 @@ class Contact:
             return None
 
     def note(self) -> None:
-        """Take note that the remote has answered now. Raises OSError."""
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        with open(self._path, "wb"):
-            os.utime(self._path)
+        """Take note that the remote has answered now.
+
+        Where that cannot be kept, as on a disk that is only to be read, whoever asks next asks the remote again.
+        """
+        try:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            with open(self._path, "wb"):
+                os.utime(self._path)
+        except OSError:
+            pass  # an older time is kept, or none

@@ -283,6 +283,18 @@ def test_what_is_left_of_a_deleted_cache_is_in_nobodys_way(files: World, kept: s
     assert not [path for path in cache.parent.iterdir() if path.name.endswith(".tmp")]
 
 
+def test_a_contact_that_cannot_be_noted_is_in_nobodys_way(files: World) -> None:
+    """As on a file system that is only to be read: here a directory lies where the file should be."""
+    files.bare()
+    clone = files.clone("one")
+    clone.ocuroot("init", "-q")
+    kept = next((clone.path / ".git" / "ocuroot").glob("*.git/ocuroot-contact/state/at"))
+    kept.unlink()
+    kept.mkdir()
+    clone.ocuroot("set", "+/custom/a", "1")
+    assert clone.ocuroot("get", "+/custom/a") == '"1"'
+
+
 def test_the_library_reads_remote_stores(files: World) -> None:
     files.bare()
     clone = files.clone("one")
