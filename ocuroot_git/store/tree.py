@@ -119,8 +119,8 @@ class StoreTree:
         if path in self._directories:
             return self._directories[path]
         known, _, name = path.rpartition("/")
-        if self._is_partial and path:
-            self.node(known)
+        if self._is_partial:
+            self._look_up_way(known)
         if known in self._directories:
             directory = self._directories[known]
             node = None
@@ -137,6 +137,15 @@ class StoreTree:
             known = f"{known}/{name}" if known else name
             self._directories[known] = node
         return node
+
+    def _look_up_way(self, path: str) -> None:
+        """Look up the directories down to a path one by one: how much is fetched of each depends on what follows."""
+        lacking = []
+        while path and path not in self._directories:
+            lacking.append(path)
+            path = path.rpartition("/")[0]
+        for one in reversed(lacking):
+            self.node(one)
 
     def _fetch(self, path: str, directory: Node, name: str) -> None:
         """Fetch the directory at a path of a partial store, in which a name is to be looked up (empty: all of them).

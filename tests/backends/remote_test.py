@@ -295,6 +295,15 @@ def test_a_contact_that_cannot_be_noted_is_in_nobodys_way(files: World) -> None:
     assert clone.ocuroot("get", "+/custom/a") == '"1"'
 
 
+def test_a_ref_of_very_many_segments(files: World) -> None:
+    files.bare()
+    one = files.clone("one")
+    one.ocuroot("init", "-q")
+    ref = f"r/-/p/@1/custom/{'/'.join('a' * 1900)}"
+    one.ocuroot("update", "--stdin", input=f"set {ref} 1\n")
+    assert one.value(ref) == files.clone("two").value(ref) == 1
+
+
 def test_the_library_reads_remote_stores(files: World) -> None:
     files.bare()
     clone = files.clone("one")
