@@ -301,6 +301,13 @@ class Terminal:
             return format_local(seconds)
         return format_seconds(seconds) if isinstance(seconds, int) else format_time(seconds)
 
+    def time_of(self, text: object, otherwise: str) -> str:
+        """A moment that a document has as text, as `time` has it; `otherwise` where that is no moment."""
+        from ..formats.times import parse_seconds
+
+        seconds = parse_seconds(text)
+        return otherwise if seconds is None else self.time(seconds)
+
     def _paint_mark(self) -> str:
         """What stands for ESC before a colour of ours until a line is printed: no text can hold it, being random."""
         self._mark = self._mark or f"\x1b{os.urandom(8).hex()}\x1b"

@@ -26,7 +26,7 @@ from .vocabulary import CALL, COMPLETE, DEPLOY, DOWN, PAUSED, PENDING, RUNNING, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from ..formats.layout import StoredObject
     from ..store.snapshot import Snapshot
@@ -240,11 +240,11 @@ def runs_in(snapshot: Snapshot, package: str, name: str, status: str) -> list[Ru
     return [run for run, _ in runs_marked(snapshot, package, name, [status])]
 
 
-def runs_marked(snapshot: Snapshot, package: str, name: str, statuses: Iterable[str]) -> list[tuple[RunRef, str]]:
+def runs_marked(snapshot: Snapshot, package: str, name: str, statuses: Collection[str]) -> list[tuple[RunRef, str]]:
     """As `runs_in`, of those that have any of some statuses: each with its own."""
     runs = f"{escape(package)}/@*/{DEPLOY}/{escape(name)}/*"
     globs = [f"{runs}/status/{status}" for status in statuses]
-    if f"{runs}/status/{RUNNING}" in globs and records_of(snapshot).functions_have_statuses:
+    if RUNNING in statuses and records_of(snapshot).functions_have_statuses:
         globs.append(f"{runs}/functions/*/status/{RUNNING}")  # early Ocuroot marks the function, and not the run
     key = ("state", *globs)
     if key not in snapshot.matched:

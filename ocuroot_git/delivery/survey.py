@@ -54,7 +54,16 @@ class _Directory:
     """A directory while its summary is put together."""
 
     __slots__ = (
-        *("below", "has_object", "heads", "is_lasting", "is_package", "key", "nodes", "own_count", "path", "summary"),
+        "below",
+        "has_object",
+        "heads",
+        "is_lasting",
+        "is_package",
+        "key",
+        "nodes",
+        "own_count",
+        "path",
+        "summary",
     )
 
     def __init__(self, path: str, nodes: Nodes) -> None:

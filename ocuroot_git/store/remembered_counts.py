@@ -16,6 +16,8 @@ _FEWEST: Final = 64
 """Documents in a directory from which on it pays to remember their number."""
 _WIDEST: Final = 1000
 """Directories in one that are counted one by one: very many hold little each, and to look them up takes longer."""
+_LONGEST: Final = 18
+"""Digits of a number that may be right: of thousands, Python would make none."""
 _DEEPEST: Final = 3
 """Levels of them."""
 
@@ -23,7 +25,9 @@ _DEEPEST: Final = 3
 def counted(files: Files, memory: Memory, directories: list[Node], level: int = 1) -> int:
     """How many documents and links lie in some directories and below them, as `Files.count` has it."""
     nodes: dict[str, Node] = {files.oid(node): node for node in directories}
-    known = {id_: int(data) for id_, data in memory.get(KIND, nodes).items() if data.isdigit()}
+    known = {
+        id_: int(data) for id_, data in memory.get(KIND, nodes).items() if data.isdigit() and len(data) <= _LONGEST
+    }
     new = {id_: _count(files, memory, node, level) for id_, node in nodes.items() if id_ not in known}
     memory.put(KIND, {id_: b"%d" % number for id_, number in new.items() if number >= _FEWEST})
     known.update(new)

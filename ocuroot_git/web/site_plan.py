@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from ..delivery.addresses import release_number
+from ..delivery.lenient import split_work
 from ..delivery.vocabulary import CALL, DEPLOY, PRUNED
 from ..formats.layout import OBJECT_FILE, REFS, StoredRef
-from ..formats.refs import INTENT, STATE, Ref, version_key
+from ..formats.refs import INTENT, STATE, version_key
 from ..git.objects import Oid
 from . import addresses, metrics
 from .site_names import page_file, relative
@@ -153,7 +154,7 @@ class Written:
 
 def shown_releases(facts: Facts, package: Package, newest: int) -> set[int]:
     """The releases of a package whose documents have pages: the newest, those deployed now, and those under way."""
-    deployed = {release_number(str(Ref.parse(run).replace(type="", name=""))) for run in package.deployed.values()}
+    deployed = {release_number(split_work(run)[0]) for run in package.deployed.values()}
     under_way = {one.number for one in facts.unfinished_of(package.ref)}
     return ({*package.numbers[-newest:], *deployed, *under_way}) & set(package.numbers)
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ...delivery.finish import Written
     from ...delivery.holding import Reach
     from ..context import Context
-    from ..terminal import Terminal
 
 
 def run(context: Context, *references: str, lift: bool, dry_run: bool, json: bool) -> int:
@@ -80,19 +79,12 @@ def _list(context: Context, *, json: bool) -> int:
             Column("by", may_cut=True),
             Column("why", may_cut=True, shortest=SENTENCE),
         ]
-        rows = [[terminal.name(one.release), _time(terminal, one.time), one.by, one.reason] for one in found]
+        times = [terminal.time_of(one.time, one.time) for one in found]
+        rows = [[terminal.name(one.release), time, one.by, one.reason] for one, time in zip(found, times)]
         terminal.table(columns, rows)
     else:
         terminal.remark("nothing is held")
     return report_problems(terminal, problems)
-
-
-def _time(terminal: Terminal, text: str) -> str:
-    """When a release was held, as tables show times; as it is written where that is no time."""
-    from ...formats.times import parse_seconds
-
-    seconds = parse_seconds(text)
-    return text if seconds is None else terminal.time(int(seconds))
 
 
 COMMAND = Command(

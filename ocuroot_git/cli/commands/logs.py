@@ -102,14 +102,12 @@ class _Printer:
     def _text(self, line: Line) -> str:
         from ...delivery.printed import without_secrets
         from ...formats.escape_sequences import coloured, plain
-        from ...formats.times import parse_seconds
 
         text, terminal = without_secrets(line.text), self._terminal
         shown = terminal.coloured_line(coloured(text)) if terminal.is_coloured else plain(text)
         if not self._timestamps:
             return shown
-        seconds = parse_seconds(line.time)
-        return f"{terminal.paint(terminal.time(seconds) if seconds is not None else '-', 'dim')} {shown}"
+        return f"{terminal.paint(terminal.time_of(line.time, '-'), 'dim')} {shown}"
 
 
 OPTIONS: Final = (

@@ -144,11 +144,8 @@ def _releases_at(context: Context, path: str, problems: Problems) -> list[Fields
 
 
 def _row(context: Context, line: Fields) -> list[Cell]:
-    from ...formats.times import parse_seconds
-
     work = ", ".join(f"{count} {status}" for status, count in sorted(line["work"].items()))
-    made = parse_seconds(line["time"])
-    when = "" if made is None else context.terminal.time(made)
+    when = context.terminal.time_of(line["time"], "")
     ref = context.terminal.name(line["ref"])
     return [(ref, "bold"), ", ".join(line["tags"]), (line["commit"][:12], "yellow"), when, work]
 
